@@ -1,0 +1,55 @@
+"""Every Redis key of flowq, its type, lifetime and owner. No other file spells a key.
+
+| key                         | type   | lifetime                     | written by                        |
+|-----------------------------|--------|------------------------------|-----------------------------------|
+| {p}:{batch}:meta … :part    | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
+| {p}:{batch}:fold            | hash   | retention after the close    | folds and finish (aggregate.py)   |
+| {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
+| {p}:{batch}:finished        | pubsub | –                            | finish                            |
+| {p}:{scope}:blob:{hash}     | string | retention, renewed at a save | snapshots.py                      |
+| {p}:batches                 | zset   | until confirmed              | dispatch.py, caretaker            |
+| {p}:recent                  | zset   | retention                    | dispatch.py                       |
+| {p}:workers                 | zset   | 3 × the beat                 | presence.py                       |
+| {p}:worker:{name}           | hash   | 3 × the beat                 | presence.py                       |
+| {p}:caretaker               | string | one wake interval            | caretaker                         |
+"""
+
+from __future__ import annotations
+
+LEDGER = ("meta", "open", "wake", "pages", "index", "parked", "out", "failed", "redo", "part")
+
+
+class Keys:
+    """Key names under one prefix. The batch id is the hash tag, so that a batch's keys live in one slot."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.batches = f"{prefix}:batches"
+        self.recent = f"{prefix}:recent"
+        self.workers = f"{prefix}:workers"
+        self.caretaker = f"{prefix}:caretaker"
+
+    def ledger(self, batch_id: str) -> list[str]:
+        """The ten keys of a batch's ledger, in the order that every act expects."""
+        return [f"{self.prefix}:{{{batch_id}}}:{part}" for part in LEDGER]
+
+    def meta(self, batch_id: str) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:meta"
+
+    def of(self, batch_id: str, part: str) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:{part}"
+
+    def fold(self, batch_id: str) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:fold"
+
+    def closed_channel(self, batch_id: str) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:closed"
+
+    def finished_channel(self, batch_id: str) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:finished"
+
+    def blob(self, scope: str, content_hash: str) -> str:
+        return f"{self.prefix}:{{{scope}}}:blob:{content_hash}"
+
+    def worker(self, name: str) -> str:
+        return f"{self.prefix}:worker:{name}"

@@ -1,0 +1,241 @@
+"""The interval ledger: the six acts on a batch's state in Redis, each one Lua script. Nothing else decides.
+
+Redelivery: every act may be called again with the same arguments, late, or by two callers at once; each docstring
+says what the second call does. Times are Redis' own clock, in milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from redis import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from flowq.engine.keys import Keys
+
+SCHEMA_VERSION = 1
+REDIS_ERRORS = (RedisError, OSError)
+ACTS = ("append", "claim", "beat", "commit", "wake", "control")
+
+Give = Literal["", "back", "crash", "hand"]
+Refusal = Literal["gone", "busy", "paused"]
+Control = Literal["cancel", "pause", "resume", "redrive", "confirm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The waits that the acts set, in ms."""
+
+    lease_ms: int = 10_000
+    wait_ms: int = 10_000  # an unclaimed chunk is published again after this; doubles up to a minute
+    aggregate_ms: int = 1_000  # a closed batch's aggregation is due after this, if nobody published it before
+    feed_ms: int = 10_000  # a producer that has not beaten for this long allocates nothing more
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    avail: int
+    ended: str
+    ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The ledger does not stand where the producer thought."""
+
+    avail: int
+    sealed: bool = False
+    closed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An open chunk, held: items ``start … stop`` are still to do; ``pages`` are the pages they lie in."""
+
+    id: str
+    start: int
+    stop: int
+    attempts: int
+    crashes: int
+    losses: int
+    solo: bool
+    pages: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit led to: the batch's final state if it closed, and chunks to publish."""
+
+    ended: str
+    ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Somebody committed first: the ledger stands at ``start``."""
+
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    state: str
+    ids: list[str]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a commit says of its outcomes, other than the blob itself."""
+
+    ok: int = 0
+    fallback: int = 0
+    failed: int = 0
+    retried: int = 0
+    failed_indices: Sequence[int] = ()
+    parked: Sequence[tuple[int, int, int, str]] = ()  # (index, attempts, due in ms, reason)
+    split: Sequence[int] = ()
+
+
+@cache
+def script(act: str) -> str:
+    """The source of one act: the shared head and the act's own file."""
+    folder = resources.files("flowq.engine") / "lua"
+    return (folder / "lib.lua").read_text() + (folder / f"{act}.lua").read_text()
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _ids(values: Iterable[Any]) -> list[str]:
+    return [_text(value) for value in values]
+
+
+class Ledger:
+    """The acts, on one Redis. Cheap to make; holds no state but the scripts' digests.
+
+    Args:
+        redis: a client that does not decode responses.
+        keys: where things lie.
+        times: the waits the acts set.
+        clock_ms: None for Redis' clock; the model test passes its own.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, times: Times | None = None, clock_ms: Any = None) -> None:
+        self.redis = redis
+        self.keys = keys
+        self.times = times or Times()
+        self._clock_ms = clock_ms
+        self._digests: dict[str, str] = {}
+
+    def _call(self, act: str, batch_id: str, *args: Any) -> list[Any]:
+        now = "" if self._clock_ms is None else self._clock_ms()
+        keys = self.keys.ledger(batch_id)
+        digest = self._digests.get(act)
+        if digest is not None:
+            try:
+                return self.redis.evalsha(digest, len(keys), *keys, now, *args)  # type: ignore[no-any-return]
+            except NoScriptError:
+                pass  # Redis was restarted or flushed: load the script again
+        self._digests[act] = _text(self.redis.script_load(script(act)))
+        return self.redis.evalsha(self._digests[act], len(keys), *keys, now, *args)  # type: ignore[no-any-return]
+
+    def append(
+        self,
+        batch_id: str,
+        at: int,
+        n: int,
+        page: bytes = b"",
+        *,
+        sealed: bool = False,
+        window: int = 0,
+        create: Mapping[str, Any] | None = None,
+    ) -> Appended | Elsewhere | None:
+        """Write *n* items at place *at*; None when the batch is not there (lost, or never created).
+
+        Redelivery: answers Elsewhere with the place the ledger stands at, and writes nothing.
+        """
+        t = self.times
+        fields = [part for pair in (create or {}).items() for part in pair]
+        reply = self._call(
+            "append", batch_id, at, n, int(sealed), window, t.wait_ms, t.aggregate_ms, t.feed_ms, page, *fields
+        )
+        match _text(reply[0]):
+            case "ok":
+                return Appended(int(reply[1]), _text(reply[2]), _ids(reply[3:]))
+            case "elsewhere":
+                return Elsewhere(int(reply[1]), sealed=bool(int(reply[2])))
+            case "closed":
+                return Elsewhere(int(reply[2]), closed=_text(reply[1]))
+            case _:
+                return None
+
+    def claim(self, batch_id: str, chunk_id: str, holder: str, *, most: int = 0) -> Claimed | Refusal:
+        """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items.
+
+        Redelivery: "busy" while the lease lives, "gone" once the range is committed.
+        """
+        reply = self._call("claim", batch_id, chunk_id, holder, self.times.lease_ms, most)
+        kind = _text(reply[0])
+        if kind != "ok":
+            return kind  # type: ignore[return-value]
+        start, stop, attempts, crashes, losses, solo = (int(value) for value in reply[2:8])
+        pages = [int(value) for value in reply[8:]]
+        return Claimed(_text(reply[1]), start, stop, attempts, crashes, losses, bool(solo), pages)
+
+    def beat(self, batch_id: str, held: Iterable[tuple[str, str]], lease_ms: int | None = None) -> list[str]:
+        """Keep the leases of (chunk id, holder) pairs; answers the ids that are gone. Idempotent."""
+        pairs = [part for pair in held for part in pair]
+        return _ids(self._call("beat", batch_id, lease_ms or self.times.lease_ms, *pairs))
+
+    def commit(
+        self,
+        batch_id: str,
+        chunk_id: str,
+        start: int,
+        upto: int,
+        holder: str,
+        blob: bytes = b"",
+        tally: Tally | None = None,
+        *,
+        part: bytes = b"",
+        give: Give = "",
+        size: int = 0,
+        floor: int = 1,
+        window: int = 0,
+    ) -> Committed | Stale | Refusal:
+        """Store the outcomes of ``start … upto`` and move on; see lua/commit.lua for every argument.
+
+        Redelivery: Stale (the ledger stands elsewhere) or "gone"; outcomes are stored once.
+        """
+        tally = tally or Tally()
+        t = self.times
+        parked = [part for record in tally.parked for part in record]
+        reply = self._call(
+            "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms, window, size, floor,
+            blob, part, tally.ok, tally.fallback, tally.failed, tally.retried, give,
+            len(tally.failed_indices), *tally.failed_indices, len(tally.parked), *parked, len(tally.split), *tally.split,
+        )  # fmt: skip
+        kind = _text(reply[0])
+        if kind == "ok":
+            return Committed(_text(reply[1]), _ids(reply[2:]))
+        if kind == "stale":
+            return Stale(int(reply[1]))
+        return kind  # type: ignore[return-value]
+
+    def wake(self, batch_id: str, *, window: int = 0, most: int = 500) -> Woken:
+        """Make ready whatever is due; the caller publishes the ids. Two callers get disjoint ids."""
+        reply = self._call("wake", batch_id, self.times.wait_ms, window, most, self.times.lease_ms)
+        return Woken(_text(reply[0]), _ids(reply[1:]))
+
+    def control(self, batch_id: str, act: Control, gen: int = 0) -> tuple[str, str, list[str]]:
+        """Cancel, pause, resume, redrive or confirm; ("ok" | "unchanged" | "lost", state, ids to publish).
+
+        Redelivery: "unchanged".
+        """
+        reply = self._call("control", batch_id, act, self.times.wait_ms, self.times.aggregate_ms, gen)
+        return _text(reply[0]), _text(reply[1]), _ids(reply[2:])

@@ -1,0 +1,42 @@
+-- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease.
+-- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take when id = ''
+-- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, first index of each page of the range…}
+--       · {'gone'} · {'busy'} · {'paused'}: acknowledge the message and do nothing.
+-- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'.
+local id, holder, lease, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local state = meta('state')
+if not state or closed(state) then return {'gone'} end
+if state == 'paused' then return {'paused'} end
+
+if id == '' then
+  if not may_allocate() then return {'gone'} end
+  local _, items = room()
+  if items <= 0 then return {'busy'} end
+  local gen, from, upto = take_range(math.min(items, most))
+  if not gen then return {'gone'} end
+  id = id_of(gen, from, upto, 0)
+  open(id, fresh(from, lease, 0))
+end
+
+local r = read(id)
+if not r then return {'gone'} end
+if r.holder ~= '-' then
+  local until_ms = tonumber(redis.call('ZSCORE', WAKE, id) or 0)
+  if until_ms > now then return {'busy'} end
+  r.losses = r.losses + 1
+  add('losses', 1)
+  if r.losses >= SOLO_AFTER_LOSSES then r.solo = 1 end
+end
+r.holder, r.claims, r.wait = holder, r.claims + 1, lease
+write(id, r)
+due_at(id, now + lease)
+
+local _, _, stop = range_of(id)
+local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo}
+local first = redis.call('ZREVRANGEBYSCORE', INDEX, int(r.from), '-inf', 'LIMIT', 0, 1)[1]
+answer[#answer + 1] = tonumber(first)
+for _, page in ipairs(redis.call('ZRANGEBYSCORE', INDEX, '(' .. int(r.from), '(' .. int(stop))) do
+  answer[#answer + 1] = tonumber(page)
+end
+return answer

@@ -1,0 +1,91 @@
+-- commit: outcomes of from … upto, the place after them, the successors and the close, in one step.
+-- ARGV  2 id  3 from  4 upto  5 holder  6 lease_ms  7 wait_ms  8 agg_wait_ms  9 window (0: leave)
+--       10 size (0: leave)  11 floor  12 blob  13 part ('' none)  14 ok  15 fallback  16 failed  17 retried
+--       18 give ('' | 'back' | 'crash' | 'hand'): the rest of the range, from upto, is free again
+--       19 number of failed indices f, then f indices
+--       then number of parked p, then p × (index, attempts, due_ms from now, reason)
+--       then number of split s, then s indices that run on, each as a record of its own under the same holder
+-- Answers {'ok', closing state or '', ids…} · {'stale', from} · {'gone'} · {'busy'}
+-- A second call of the same commit is 'stale' or 'gone': outcomes are stored once because from is compared and set.
+local id, from, upto, holder = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local lease, wait, agg_wait, window = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local size, least, blob, part, give = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[18]
+
+local state = meta('state')
+local r = state and not closed(state) and read(id)
+if not r then return {'gone'} end
+if r.from ~= from then return {'stale', r.from} end
+-- Whoever only gives a range back must hold it: it may be another's by now.
+if r.holder ~= holder then
+  if upto == from then return {'busy'} end
+  give = ''
+end
+
+local gen, start, stop, k = range_of(id)
+local cursor = 19
+local function following()
+  local n = tonumber(ARGV[cursor])
+  cursor = cursor + 1
+  return n
+end
+
+if window > 0 then set('window', int(window)) end
+if size > 0 then
+  if meta('fixed') == 0 then set('size', int(size), 'floor', int(least)) end
+end
+
+if upto > from then
+  local field = id_of(gen, from, upto, 0) .. '~' .. int(k)
+  redis.call('HSETNX', OUT, field, blob)
+  if part ~= '' then redis.call('HSETNX', PART, field, part) end
+  add('ok', tonumber(ARGV[14]))
+  add('fallback', tonumber(ARGV[15]))
+  add('failed', tonumber(ARGV[16]))
+  add('retried', tonumber(ARGV[17]))
+  for _ = 1, following() do
+    redis.call('SADD', FAILED, ARGV[cursor])
+    cursor = cursor + 1
+  end
+  for _ = 1, following() do
+    local index, attempts, due, reason = tonumber(ARGV[cursor]), ARGV[cursor + 1], tonumber(ARGV[cursor + 2]), ARGV[cursor + 3]
+    local parked = id_of(gen, index, index + 1, k + 1)
+    redis.call('HSET', PARKED, parked, attempts .. ' ' .. reason)
+    due_at(parked, now + due)
+    cursor = cursor + 4
+  end
+  for _ = 1, following() do
+    local index = tonumber(ARGV[cursor])
+    local split = id_of(gen, index, index + 1, k + 1)
+    local record = fresh(index, lease, r.attempts)
+    record.holder, record.claims = r.holder, r.claims
+    open(split, record)
+    due_at(split, now + lease)
+    cursor = cursor + 1
+  end
+  r.from, r.crashes, r.losses, r.attempts = upto, 0, 0, 0
+end
+
+local answer = {'ok', ''}
+if upto == stop then
+  shut(id)
+elseif give == '' then
+  write(id, r)
+  if r.holder == holder then due_at(id, now + lease) end
+elseif upto == from or r.solo == 1 then
+  -- The same record, its holder cleared: crashes and losses belong to the item at `from` and stay with it.
+  if give == 'crash' then
+    r.crashes, r.solo = r.crashes + 1, 1
+    add('crashes', 1)
+  end
+  r.holder, r.wait = '-', wait
+  write(id, r)
+  due_at(id, now + wait)
+  answer[3] = id
+else
+  shut(id)
+  redis.call('LPUSH', REDO, int(upto) .. '-' .. int(stop))
+end
+
+local ended = settle(agg_wait)
+if ended then return {'ok', ended} end
+return allocate(answer, wait)

@@ -1,0 +1,194 @@
+-- What every act of the ledger shares. Prepended to each act; never run alone.
+--
+-- KEYS, in the same order for every act (engine/keys.py spells them):
+--   1 meta    hash  state, gen, cur, avail, sealed, counters, sizing
+--   2 open    hash  chunk id -> "from holder claims crashes losses wait_ms attempts solo"
+--   3 wake    zset  chunk id | agg | feed -> ms at which somebody must act on it
+--   4 pages   hash  first index -> encoded items
+--   5 index   zset  first index -> itself, so that the page of an index is found in O(log n)
+--   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason"
+--   7 out     hash  gen:from-upto~k -> blob of outcomes, never replaced
+--   8 failed  set   failed indices of the newest generation
+--   9 redo    list  "from-stop" ranges to allocate before new ones: given back, or reopened by a redrive
+--  10 part    hash  as out -> what a fold merges (BatchFlow deltas)
+--
+-- A chunk id is "gen:start-stop", or "gen:start-stop~k" for the k-th record of one parked or split item.
+-- ARGV[1] is the time in ms for the model test, or "" for Redis' own clock.
+
+local META, OPEN, WAKE, PAGES, INDEX = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local PARKED, OUT, FAILED, REDO, PART = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local MAX_WAIT_MS = 60000
+local SOLO_AFTER_LOSSES = 2
+
+local function clock()
+  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local now = clock()
+
+local function int(n) return string.format('%.0f', n) end
+
+local function meta(...)
+  local values = redis.call('HMGET', META, ...)
+  for i, v in ipairs(values) do
+    if v then values[i] = tonumber(v) or v end
+  end
+  return unpack(values)
+end
+
+local function set(...) redis.call('HSET', META, ...) end
+
+local function add(field, n)
+  if n ~= 0 then redis.call('HINCRBY', META, field, int(n)) end
+end
+
+local function range_of(id)
+  local gen, start, stop, k = string.match(id, '^(%d+):(%d+)-(%d+)~?(%d*)$')
+  return tonumber(gen), tonumber(start), tonumber(stop), tonumber(k) or 0
+end
+
+local function id_of(gen, start, stop, k)
+  local id = int(gen) .. ':' .. int(start) .. '-' .. int(stop)
+  if k > 0 then id = id .. '~' .. int(k) end
+  return id
+end
+
+local function read(id)
+  local packed = redis.call('HGET', OPEN, id)
+  if not packed then return nil end
+  local from, holder, claims, crashes, losses, wait, attempts, solo = string.match(packed,
+    '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)$')
+  return {from = tonumber(from), holder = holder, claims = tonumber(claims), crashes = tonumber(crashes),
+    losses = tonumber(losses), wait = tonumber(wait), attempts = tonumber(attempts), solo = tonumber(solo)}
+end
+
+local function write(id, r)
+  redis.call('HSET', OPEN, id, table.concat({int(r.from), r.holder, int(r.claims), int(r.crashes), int(r.losses),
+    int(r.wait), int(r.attempts), int(r.solo)}, ' '))
+end
+
+local function due_at(id, at) redis.call('ZADD', WAKE, int(at), id) end
+
+-- How many items of a chunk run at once: what `concurrency` counts.
+local function weight(start, stop)
+  local in_flight = meta('in_flight')
+  return math.min(in_flight or 1, stop - start)
+end
+
+local function open(id, r)
+  local _, start, stop = range_of(id)
+  write(id, r)
+  add('weight', weight(start, stop))
+end
+
+local function shut(id)
+  local _, start, stop = range_of(id)
+  redis.call('HDEL', OPEN, id)
+  redis.call('ZREM', WAKE, id)
+  add('weight', -weight(start, stop))
+end
+
+local function fresh(from, wait, attempts)
+  return {from = from, holder = '-', claims = 0, crashes = 0, losses = 0, wait = wait, attempts = attempts, solo = 0}
+end
+
+-- Room for one more open chunk, in chunks and in items at once.
+local function room()
+  local window, concurrency, in_use = meta('window', 'concurrency', 'weight')
+  local items = 1 / 0
+  if concurrency > 0 then items = concurrency - in_use end
+  return window - redis.call('HLEN', OPEN), items
+end
+
+-- The next range nobody has: what was given back or reopened first, then what the producer wrote.
+local function take_range(limit_items)
+  local gen, cur, avail, size, least, fixed, sealed, window =
+    meta('gen', 'cur', 'avail', 'size', 'floor', 'fixed', 'sealed', 'window')
+  local from, stop, from_redo
+  local first = redis.call('LPOP', REDO)
+  if first then
+    local a, b = string.match(first, '^(%d+)-(%d+)$')
+    from, stop, from_redo = tonumber(a), tonumber(b), true
+  elseif cur < avail then
+    from, stop = cur, avail
+  else
+    return nil
+  end
+  local n = size
+  if fixed == 0 and sealed == 1 then
+    -- Guided self-scheduling: near the end no slot may be left with a long chunk while others idle.
+    local left = stop - from
+    if from_redo then left = left + avail - cur end
+    n = math.min(n, math.max(least, math.ceil(left / window)))
+  end
+  local upto = from + math.max(1, math.min(n, stop - from, limit_items))
+  if from_redo then
+    if upto < stop then redis.call('LPUSH', REDO, int(upto) .. '-' .. int(stop)) end
+  else
+    set('cur', int(upto))
+  end
+  return gen, from, upto
+end
+
+local function may_allocate()
+  local state, sealed = meta('state', 'sealed')
+  -- A producer that stopped beating in the middle of feeding: nothing more is given out until it is back.
+  return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
+end
+
+-- Opens chunks while the window has room; answers their ids, to be published.
+local function allocate(ids, wait)
+  if not may_allocate() then return ids end
+  local places, items = room()
+  while places > 0 and items > 0 do
+    local gen, from, upto = take_range(items)
+    if not gen then break end
+    local id = id_of(gen, from, upto, 0)
+    open(id, fresh(from, wait, 0))
+    due_at(id, now + wait)
+    ids[#ids + 1] = id
+    places, items = places - 1, items - weight(from, upto)
+  end
+  return ids
+end
+
+-- Closes the batch once, tells its waiters, and leaves its aggregation due until it is confirmed.
+local function close(state, agg_wait)
+  local gen, channel, avail, retention = meta('gen', 'channel', 'avail', 'retention_ms')
+  -- What no commit covered reads as cancelled; it is not allocated in a later generation either.
+  set('state', state, 'closed_ms', int(now), 'weight', '0', 'sealed', '1', 'cur', int(avail))
+  redis.call('DEL', OPEN, WAKE, PARKED, REDO)
+  due_at('agg', now + agg_wait)
+  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, int(retention)) end
+  redis.call('PUBLISH', channel, state .. ' ' .. int(gen))
+end
+
+local function finished()
+  local sealed, cur, avail = meta('sealed', 'cur', 'avail')
+  return sealed == 1 and cur == avail and redis.call('LLEN', REDO) == 0
+    and redis.call('HLEN', OPEN) == 0 and redis.call('HLEN', PARKED) == 0
+end
+
+local function over_budget()
+  local failed, budget, share, sealed, avail = meta('failed', 'budget', 'share', 'sealed', 'avail')
+  if budget >= 0 and failed > budget then return true end
+  -- As BatchPolicy.failures_allowed: 29 failures of 100 are not more than a share of 0.29.
+  return share >= 0 and sealed == 1 and failed > math.floor(share * avail + 1e-9)
+end
+
+-- 'failed', 'succeeded' when this step ended the batch, else false.
+local function settle(agg_wait)
+  if over_budget() then
+    close('failed', agg_wait)
+    return 'failed'
+  end
+  if finished() then
+    close('succeeded', agg_wait)
+    return 'succeeded'
+  end
+  return false
+end
+
+local function closed(state) return state ~= 'running' and state ~= 'paused' end

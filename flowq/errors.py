@@ -1,0 +1,244 @@
+"""Every error flowq raises, and nothing else. An error carries data and says what to do next.
+
+FlowqError
+├── ConfigError              a setting or an installation that cannot work
+│   └── NoRedis              nothing answers at the broker's URL
+├── FlowError                the graph
+│   ├── UnknownAction        an action without successor under ``strict=True``
+│   ├── LoopRunning          ``run()`` of async nodes inside a running event loop
+│   └── MergeConflict        two items set one key of the store to different values
+├── BatchInputError          what ``prep`` returned, or ``submit`` was given, is not a batch
+├── CannotTravel             a node, a class or an argument that cannot be sent to the workers
+│   └── UnknownNode          no worker knows the node's class
+├── CodecError               bytes ↔ values
+│   ├── EncodeError          a value flowq cannot encode; names the item and the path inside it
+│   └── DecodeError          bytes flowq refuses
+├── BatchError               items failed (an ExceptionGroup that keeps the finished results)
+├── BatchLost                Redis no longer holds the batch
+└── ItemError                what became of one item, other than its own exception
+    ├── ItemTimeout          the item ran past its ``timeout``
+    ├── ItemCancelled        the batch closed before the item had an outcome
+    ├── WorkerCrashed        the process that ran the item died, twice
+    ├── WorkerLost           whole workers died under the item, five times
+    └── RemoteError          an exception of a class this process does not rebuild
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class FlowqError(Exception):
+    """Base of every error that flowq itself raises."""
+
+
+class ConfigError(FlowqError):
+    """A setting or an installation that cannot work."""
+
+
+class NoRedis(ConfigError):
+    """Nothing answers at the broker's URL."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"no Redis answers at {self.url} ({self.reason}). Start one there, set FLOWQ_BROKER_URL to one that "
+            "runs, or use `with flowq.LocalCluster():`, which brings its own."
+        )
+
+
+class FlowError(FlowqError):
+    """Something is wrong with the graph or with how it was run."""
+
+
+class UnknownAction(FlowError):
+    """A node returned an action that leads nowhere, under ``strict=True``."""
+
+    def __init__(self, node: str, action: str, known: Sequence[str]) -> None:
+        super().__init__(node, action, tuple(known))
+        self.node = node
+        self.action = action
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.node} returned the action {self.action!r}, which is not among {list(self.known)}. "
+            f'Wire it (`node - "{self.action}" >> next_node`), or return one of the known actions.'
+        )
+
+
+class LoopRunning(FlowError):
+    """``run()`` of async nodes was called from inside a running event loop."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} has async methods and an event loop is already running here: use `await run_async(shared)`."
+
+
+class MergeConflict(FlowError):
+    """Two items of a BatchFlow set one key of the shared store to different values."""
+
+    def __init__(self, key: str, first: int, second: int) -> None:
+        super().__init__(key, first, second)
+        self.key = key
+        self.first = first
+        self.second = second
+
+    def __str__(self) -> str:
+        return (
+            f"items {self.first} and {self.second} set shared[{self.key!r}] to different values. Give the key a "
+            'reducer in the store\'s schema (Annotated[..., flowq.Last]), or pass merge="last" to the BatchFlow.'
+        )
+
+
+class BatchInputError(FlowqError, TypeError):
+    """What was given as the items of a batch is not an iterable of items."""
+
+    def __init__(self, node: str, got: str) -> None:
+        super().__init__(node, got)
+        self.node = node
+        self.got = got
+
+    def __str__(self) -> str:
+        return (
+            f"{self.node} was given {self.got} as its items. Return an iterable of items from prep "
+            "(a list, a generator, None for no items); wrap a single item in a list."
+        )
+
+
+class CannotTravel(FlowqError):
+    """A node, a class or a constructor argument that cannot be sent to the workers."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what = what
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.what} cannot travel to the workers: {self.reason}"
+
+
+class UnknownNode(CannotTravel):
+    """No worker that was told to import the node's module is there."""
+
+
+class CodecError(FlowqError, ValueError):
+    """Bytes and values do not fit."""
+
+
+class EncodeError(CodecError):
+    """A value that flowq cannot encode.
+
+    Attributes:
+        path: where inside the value, such as ``["user"].avatar`` ("" for the value itself).
+        reason: what was found there.
+        index: the item's index in its batch, or None.
+    """
+
+    def __init__(self, path: str, reason: str, index: int | None = None) -> None:
+        super().__init__(path, reason, index)
+        self.path = path
+        self.reason = reason
+        self.index = index
+
+    def __str__(self) -> str:
+        where = "the value" if self.index is None else f"item {self.index}"
+        return f"cannot encode {where}{' at ' + self.path if self.path else ''}: {self.reason}"
+
+
+class DecodeError(CodecError):
+    """Bytes that flowq refuses to decode."""
+
+
+class BatchError(ExceptionGroup[Exception], FlowqError):
+    """Items of a batch failed. An ExceptionGroup of their exceptions.
+
+    Attributes:
+        errors: the exception of each failed item, by the item's index.
+        results: the batch's ``BatchResult``: finished work is never thrown away.
+    """
+
+    errors: Mapping[int, Exception]
+    results: Any
+
+    def __new__(cls, message: str, errors: Mapping[int, Exception], results: Any = None) -> BatchError:
+        error = super().__new__(cls, message, list(errors.values()))
+        error.errors = dict(errors)
+        error.results = results
+        return error
+
+    def __init__(self, message: str, errors: Mapping[int, Exception], results: Any = None) -> None:
+        super().__init__(message, list(errors.values()))
+
+    def derive(self, excs: Sequence[Exception]) -> BatchError:  # type: ignore[override]
+        """The part of this group that holds *excs*, with their indices (what ``except*`` and ``split`` use)."""
+        kept = {index: exc for index, exc in self.errors.items() if any(exc is one for one in excs)}
+        return BatchError(self.message, kept, self.results)
+
+
+class BatchLost(FlowqError):
+    """Redis no longer holds the batch: it was emptied, or came back without its data."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(batch_id)
+        self.batch_id = batch_id
+
+    def __str__(self) -> str:
+        return (
+            f"Redis does not hold batch {self.batch_id} (any more). It expired, was deleted, or Redis lost its data: "
+            "check persistence (appendonly yes) and maxmemory-policy (noeviction), then submit it again."
+        )
+
+
+class ItemError(FlowqError):
+    """What became of one item, other than an exception of its own."""
+
+
+class ItemTimeout(ItemError):
+    """The item ran past its timeout."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(timeout_s)
+        self.timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        return f"the item ran longer than its timeout of {self.timeout_s:g} s"
+
+
+class ItemCancelled(ItemError):
+    """The batch closed before this item had an outcome."""
+
+
+class WorkerCrashed(ItemError):
+    """The process that ran the item died each time it was tried."""
+
+
+class WorkerLost(ItemError):
+    """Whole workers died under the item, again and again."""
+
+
+class RemoteError(ItemError):
+    """An exception whose class this process does not rebuild: not a builtin and not registered.
+
+    Attributes:
+        type_name: the class of the exception, ``module.QualName``.
+        message: its ``str()``.
+        traceback: its formatted traceback, at most 16 KiB.
+    """
+
+    def __init__(self, type_name: str, message: str, traceback: str = "") -> None:
+        super().__init__(type_name, message, traceback)
+        self.type_name = type_name
+        self.message = message
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}"

@@ -1,0 +1,9 @@
+"""Redis and workers on this machine, for as long as the program lives. Nothing here knows what a batch is."""
+
+from __future__ import annotations
+
+from flowq.local.cluster import LocalCluster
+from flowq.local.redis_binary import find_redis_server
+from flowq.local.redis_server import EmbeddedRedis
+
+__all__ = ["EmbeddedRedis", "LocalCluster", "find_redis_server"]

@@ -1,0 +1,239 @@
+"""Redis and workers on this machine for the length of a ``with`` block. How one worker is started: local_worker.py."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from flowq.batch.executor import activate, deactivate
+from flowq.client import CeleryExecutor, connect
+from flowq.errors import ConfigError
+from flowq.local.child_process import end_all
+from flowq.local.local_worker import LocalWorker, is_local_worker
+from flowq.local.private_folder import PrivateFolder
+from flowq.local.program import import_path, main_path
+from flowq.local.redis_server import EmbeddedRedis
+from flowq.local.spawner import Spawner
+from flowq.settings import Settings
+
+
+class LocalCluster:
+    """An embedded redis-server and worker processes, to which flows of this program send their batches.
+
+    All of it ends with the ``with`` block, at the latest with the program, also when that is killed (Linux).
+
+    Args:
+        slots: items that each worker runs at a time, one process each; None: this machine's cores, shared out among
+            the workers.
+        workers: how many workers; 0: Redis alone, workers come by `add_worker`.
+        imports: modules that the workers import, so that they know the node classes in them. Those of the program's own
+            script are known without.
+        broker_url: a Redis that somebody else runs; None: an embedded one.
+        log_level: of the workers' logs.
+        lease_s: seconds after which a lost worker's items are given to another; None: what the settings say.
+        env: further environment variables of the workers.
+        redis_server: the redis-server to embed; None: FLOWQ_REDIS_SERVER, or the first one found.
+        redis_options: directives of redis.conf for the embedded server.
+        ready_timeout_s: how long the workers may take until they consume.
+        grace_s: how long running items may take at `stop` before the workers are killed.
+    """
+
+    def __init__(
+        self,
+        slots: int | None = None,
+        workers: int = 1,
+        *,
+        imports: Sequence[str] = (),
+        broker_url: str | None = None,
+        log_level: str = "WARNING",
+        lease_s: float | None = None,
+        env: Mapping[str, str] | None = None,
+        redis_server: str | Path | None = None,
+        redis_options: Mapping[str, str] | None = None,
+        ready_timeout_s: float = 30.0,
+        grace_s: float = 5.0,
+    ) -> None:
+        if workers < 0 or (slots is not None and slots < 1):
+            raise ValueError(f"a cluster has 0 or more workers of 1 or more slots, not {workers} of {slots}")
+        self.slots = slots if slots is not None else max(1, _cores() // max(1, workers))
+        self._wanted = workers
+        self._imports = tuple(imports)
+        self._broker_url = broker_url
+        self._log_level = log_level
+        self._lease_s = lease_s
+        self._env = dict(env or {})
+        self._redis_server = redis_server
+        self._redis_options = redis_options
+        self._ready_timeout_s = ready_timeout_s
+        self._grace_s = grace_s
+
+        # Reentrant: an exit handler may come in while this very thread starts or stops the cluster.
+        self._lock = threading.RLock()
+        self._owner_pid = os.getpid()
+        self._names: Iterator[str] = iter(())
+        self._workers: list[LocalWorker] = []
+        self._redis: EmbeddedRedis | None = None
+        self._spawner: Spawner | None = None
+        self._folder: PrivateFolder | None = None
+        self._active = False
+        self._executor: CeleryExecutor | None = None
+
+    @property
+    def broker_url(self) -> str:
+        """The Redis it works on, as the ``broker_url`` of settings."""
+        return self._broker_url if self._broker_url is not None else self.redis.url
+
+    @property
+    def redis(self) -> EmbeddedRedis:
+        """The embedded redis-server. RuntimeError if the cluster runs on another's, or does not run."""
+        if self._redis is None:
+            raise RuntimeError("this cluster has no embedded Redis: it is not started, or was given a broker_url")
+        return self._redis
+
+    @property
+    def workers(self) -> tuple[LocalWorker, ...]:
+        """All workers that were started, in their order, the dead ones too."""
+        return tuple(self._workers)
+
+    def start(self) -> LocalCluster:
+        """Start Redis and the workers, and wait until all of them consume. A second call does nothing.
+
+        Raises:
+            ConfigError: there is no redis-server, it or a worker does not start, or this process is a worker itself.
+        """
+        if is_local_worker():
+            raise ConfigError(
+                "a worker imported this program, and the program starts a LocalCluster as it is imported. "
+                "Put that part under `if __name__ == '__main__':`."
+            )
+        with self._lock:
+            if self._spawner is None:
+                try:
+                    self._start()
+                except BaseException:
+                    self.stop()
+                    raise
+        return self
+
+    def add_worker(self) -> LocalWorker:
+        """Start one more worker and wait until it consumes.
+
+        Raises:
+            ConfigError: it does not start; shows the end of its log.
+        """
+        with self._lock:
+            worker = self._start_worker()
+        try:
+            worker.await_ready(self._ready_timeout_s)
+        except BaseException:
+            worker.kill()
+            raise
+        return worker
+
+    def kill_worker(self, index: int, sig: int = signal.SIGKILL) -> None:
+        """Send *sig* to the whole process group of ``workers[index]``; after SIGKILL, wait until it is gone."""
+        self._workers[index].kill(sig)
+
+    def stop(self) -> None:
+        """End the workers, then Redis, and remove what they left. Running items get ``grace_s`` seconds.
+
+        A second call, or one in a forked child, does nothing. What an interrupted call (a second Ctrl-C) leaves undone
+        is done when the program ends.
+        """
+        if os.getpid() != self._owner_pid:
+            return
+        with self._lock:
+            if self._active:
+                self._active = False
+                self._deactivate()
+            end_all([worker.process for worker in self._workers], self._grace_s)
+            self._workers.clear()
+            if self._redis is not None:
+                self._redis.stop()
+            if self._spawner is not None:
+                self._spawner.close()
+            if self._folder is not None:
+                self._folder.remove()
+            self._redis = self._spawner = self._folder = None
+            atexit.unregister(self.stop)
+
+    def __enter__(self) -> LocalCluster:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    def _activate(self) -> None:
+        """Make this cluster the executor of the program's batches."""
+        settings = Settings(broker_url=self.broker_url, **({} if self._lease_s is None else {"lease_s": self._lease_s}))
+        self._executor = connect(settings)
+        activate(self._executor)
+
+    def _deactivate(self) -> None:
+        """Give the place back to the executor that was active before."""
+        if self._executor is not None:
+            deactivate(self._executor)
+            self._executor.connections.close()
+            self._executor = None
+
+    def _start(self) -> None:
+        self._owner_pid = os.getpid()
+        # On another's Redis there may be a cluster like this one already, and names must differ.
+        stem = "local" if self._broker_url is None else f"local-{secrets.token_hex(3)}"
+        self._names = (f"{stem}-{number}" for number in itertools.count(1))
+        self._folder = PrivateFolder()
+        self._spawner = Spawner()
+        if self._broker_url is None:
+            setting = self._redis_server if self._redis_server is not None else Settings().redis_server
+            self._redis = EmbeddedRedis(redis_server=setting, options=self._redis_options, spawner=self._spawner)
+            self._redis.start()
+        # After Redis has registered its own: exit handlers run last in, first out, and the workers must go first.
+        atexit.register(self.stop)
+        for _ in range(self._wanted):
+            self._start_worker()
+        deadline = time.monotonic() + self._ready_timeout_s
+        for worker in self._workers:
+            worker.await_ready(max(0.0, deadline - time.monotonic()))
+        self._activate()
+        self._active = True
+
+    def _start_worker(self) -> LocalWorker:
+        if self._spawner is None or self._folder is None:
+            raise RuntimeError("this cluster is not started: use it in a with statement, or call start()")
+        worker = LocalWorker.start(
+            next(self._names),
+            slots=self.slots,
+            folder=self._folder.path,
+            env=self._worker_env(),
+            spawner=self._spawner,
+        )
+        self._workers.append(worker)
+        return worker
+
+    def _worker_env(self) -> dict[str, str]:
+        main = main_path()
+        ours = {
+            "FLOWQ_BROKER_URL": self.broker_url,
+            "FLOWQ_LOG_LEVEL": self._log_level,
+            "FLOWQ_MAIN_PATH": None if main is None else str(main),
+            "FLOWQ_IMPORTS": ",".join(self._imports) or None,
+            "FLOWQ_LEASE_S": None if self._lease_s is None else str(self._lease_s),
+            "PYTHONPATH": os.pathsep.join(import_path()),
+        }
+        env = {**os.environ}
+        # This program's script, not that of whoever started the program.
+        env.pop("FLOWQ_MAIN_PATH", None)
+        return {**env, **{name: value for name, value in ours.items() if value is not None}, **self._env}
+
+
+def _cores() -> int:
+    """Cores this process may use: a container or ``taskset`` may leave it fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

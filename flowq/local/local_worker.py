@@ -1,0 +1,82 @@
+"""One worker process of a cluster: how it is started, when it is ready. When and how many: cluster.py."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowq.errors import ConfigError
+from flowq.local.child_process import ChildProcess
+from flowq.local.spawner import Spawner
+
+# -P: the worker imports from where the program does (PYTHONPATH), not from the current folder as well.
+WORKER = ("-P", "-m", "flowq", "worker")
+
+POLL_S = 0.01
+
+
+def is_local_worker() -> bool:
+    """Whether this very process is a worker that a LocalCluster started (or one of that worker's children)."""
+    return tuple(sys.orig_argv[1 : 1 + len(WORKER)]) == WORKER
+
+
+class LocalWorker:
+    """A worker in a process group of its own: ``python -m flowq worker``.
+
+    Attributes:
+        name: its name in Flower and in outcomes.
+        pid: of its main process, which leads the process group.
+        log_path: what it writes; gone when the cluster stops.
+    """
+
+    def __init__(self, name: str, process: ChildProcess, ready_path: Path) -> None:
+        self.name = name
+        self.process = process
+        self.pid = process.pid
+        self.log_path = process.log_path
+        self._ready_path = ready_path
+
+    @classmethod
+    def start(cls, name: str, *, slots: int, folder: Path, env: Mapping[str, str], spawner: Spawner) -> LocalWorker:
+        """Start it; `await_ready` waits for it."""
+        ready_path = folder / f"{name}.ready"
+        process = spawner.spawn(
+            [sys.executable, *WORKER, "--slots", str(slots), "--name", name],
+            env={**env, "FLOWQ_READY_FILE": str(ready_path)},
+            log_path=folder / f"{name}.log",
+        )
+        return cls(name, process, ready_path)
+
+    @property
+    def ready(self) -> bool:
+        """It runs, and has begun to consume."""
+        return self.process.running and self._ready_path.exists()
+
+    def await_ready(self, timeout_s: float) -> None:
+        """Return once it consumes.
+
+        Raises:
+            ConfigError: it ended before, or took longer than *timeout_s*; shows the end of its log.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self.ready:
+            if not self.process.running:
+                raise ConfigError(
+                    f"worker {self.name} ended with status {self.process.exit_status} before it was ready. "
+                    f"Its log ends:\n{self.process.log_tail()}"
+                )
+            if time.monotonic() > deadline:
+                raise ConfigError(
+                    f"worker {self.name} was not ready within {timeout_s:g} s. Its log ends:\n{self.process.log_tail()}"
+                )
+            time.sleep(POLL_S)
+
+    def kill(self, signum: int = signal.SIGKILL) -> None:
+        """Send *signum* to the worker and all its children; after SIGKILL, wait until the worker is gone."""
+        if signum == signal.SIGKILL:
+            self.process.kill()
+        else:
+            self.process.signal_group(signum)

@@ -1,0 +1,38 @@
+"""What a worker must know of the program that starts it: where it imports from and which file it is. Starts nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+FLOWQ = Path(__file__).parents[1]
+
+
+def import_path() -> list[str]:
+    """What the program imports from beyond Python's own folders: its script's, PYTHONPATH, editable installs."""
+    entries = dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path)
+    # PYTHONPATH knows no way to write an entry with a colon in it.
+    return [entry for entry in entries if os.pathsep not in entry and not _comes_with_python(Path(entry))]
+
+
+def main_path() -> Path | None:
+    """The program's own script, whose node classes are called ``__main__:…``.
+
+    None where there are no such classes (flowq's own command, a console script that an installation made) or none that
+    can be found again (an interactive session).
+    """
+    name = getattr(sys.modules.get("__main__"), "__file__", None)
+    if name is None:
+        return None
+    path = Path(name).absolute()
+    if not path.is_file() or path.is_relative_to(FLOWQ) or _comes_with_python(path):
+        return None
+    return path
+
+
+def _comes_with_python(path: Path) -> bool:
+    folders = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")}
+    zipped = path.suffix == ".zip" and path.parent in {folder.parent for folder in folders}
+    return zipped or any(path.is_relative_to(folder) for folder in folders)

@@ -1,0 +1,332 @@
+"""The ledger under random schedules: whatever is lost, doubled, killed, paused or forgotten, P1 holds.
+
+A world of producer, queue, holders and caretaker acts on the real Lua scripts in a real Redis, on a clock of its own.
+A seed is a schedule; the checks are independent of the ledger's own counters.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from redis import Redis
+
+from flowq.engine.keys import Keys
+from flowq.engine.ledger import Appended, Claimed, Committed, Elsewhere, Ledger, Stale, Tally, Times
+
+SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "2000"))
+SHARDS = 20
+MAX_STEPS = 4000
+BATCH = "b-model"
+
+
+@dataclass
+class Holding:
+    """What one holder believes it is doing."""
+
+    holder: str
+    id: str
+    start: int
+    stop: int
+    attempts: int
+    gen: int
+    split: list[Holding] = field(default_factory=list)
+
+
+class World:
+    """One batch, its producer, queue, holders and caretaker; every choice comes from the seed."""
+
+    def __init__(self, redis: Redis, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.redis = redis
+        self.now_ms = 1_000_000
+        self.keys = Keys(f"model{seed}")
+        times = Times(lease_ms=1000, wait_ms=1000, aggregate_ms=1000, feed_ms=3000)
+        self.ledger = Ledger(redis, self.keys, times, clock_ms=lambda: self.now_ms)
+        rng = self.rng
+        self.n = rng.choice([0, 1, 2, 5, 17, 60, 200])
+        self.page = rng.choice([1, 7, 50])
+        self.window = rng.choice([1, 2, 4, 8])
+        self.in_flight = rng.choice([1, 1, 3])
+        self.concurrency = rng.choice([0, 0, 0, 1, 5])
+        self.budget = rng.choice([-1, -1, -1, 0, 3])
+        self.fail_share = rng.choice([0, 0, 0.05, 0.3])
+        self.park_share = rng.choice([0, 0.05, 0.3])
+        self.chaos = rng.choice([0.0, 0.1, 0.4])
+        self.forgets = rng.random() < 0.25
+        self.fed = 0
+        self.sealed = False
+        self.queue: list[str] = []
+        self.holding: list[Holding] = []
+        self.closes: list[str] = []
+        self.gen = 0
+        self.cancelled = False
+        self.failed_per_gen: list[set[int]] = []
+        self.saved: tuple[dict[bytes, bytes], int] | None = None
+        self.counter = 0
+
+    # -- acts ----------------------------------------------------------------------------------------------------
+
+    def meta(self, name: str) -> str:
+        value = self.redis.hget(self.keys.meta(BATCH), name)
+        return value.decode() if value is not None else ""
+
+    def publish(self, ids: list[str]) -> None:
+        for chunk_id in ids:
+            if self.rng.random() < self.chaos * 0.3:
+                continue  # the message is lost
+            self.queue.append(chunk_id)
+            if self.rng.random() < self.chaos * 0.3:
+                self.queue.append(chunk_id)
+
+    def ended(self, state: str) -> None:
+        if state:
+            self.closes.append(f"{state} {self.gen}")
+
+    def feed(self) -> None:
+        if self.sealed:
+            return
+        at, n = self.fed, min(self.page, self.n - self.fed)
+        sealing = self.fed + n == self.n and self.rng.random() < 0.7
+        create = {
+            "budget": self.budget, "share": -1, "concurrency": self.concurrency, "in_flight": self.in_flight, "size": 1,
+            "floor": 1, "fixed": 0, "channel": "model", "retention_ms": 10_000_000,
+        }  # fmt: skip
+        for _ in range(2 if self.rng.random() < self.chaos else 1):
+            reply = self.ledger.append(
+                BATCH, at, n, b"page", sealed=sealing, window=self.window, create=create if at == 0 else None
+            )
+            if isinstance(reply, Appended):
+                self.publish(reply.ids)
+                self.ended(reply.ended)
+                self.fed, self.sealed = reply.avail, sealing
+            elif isinstance(reply, Elsewhere):
+                self.fed = reply.avail
+                self.sealed = reply.sealed or bool(reply.closed)
+                break
+
+    def deliver(self) -> None:
+        if not self.queue:
+            return
+        chunk_id = self.queue.pop(self.rng.randrange(len(self.queue)))
+        self.claim(chunk_id)
+
+    def claim(self, chunk_id: str) -> None:
+        self.counter += 1
+        holder = f"h{self.counter}"
+        claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5)
+        if isinstance(claimed, Claimed):
+            assert claimed.start < claimed.stop
+            assert claimed.pages, "a claim names the pages of its range"
+            gen = int(claimed.id.split(":")[0])
+            self.holding.append(Holding(holder, claimed.id, claimed.start, claimed.stop, claimed.attempts, gen))
+
+    def fails(self, index: int, gen: int) -> bool:
+        return gen == 0 and random.Random(f"{self.fail_share}{index}").random() < self.fail_share
+
+    def commit(self, held: Holding) -> None:
+        rng = self.rng
+        upto = held.stop if rng.random() < 0.6 else rng.randint(held.start, held.stop)
+        give = rng.choice(["", "back", "hand", "crash"]) if upto < held.stop else ""
+        if upto == held.start and give == "":
+            return
+        tally, outcomes = Tally(), {}
+        parked, split, failed = [], [], []
+        for index in range(held.start, upto):
+            if rng.random() < self.park_share * 0.5 and upto - held.start > 1:
+                split.append(index)
+            elif rng.random() < self.park_share and held.attempts < 3:
+                parked.append((index, held.attempts + 1, rng.choice([0, 500, 5000]), "retry"))
+            elif self.fails(index, held.gen):
+                failed.append(index)
+                outcomes[index] = "failed"
+            else:
+                outcomes[index] = "ok"
+        tally.ok = sum(value == "ok" for value in outcomes.values())
+        tally.failed, tally.failed_indices = len(failed), failed
+        tally.parked, tally.split = parked, split
+        blob = json.dumps(outcomes).encode()
+        times = 2 if rng.random() < self.chaos else 1
+        for turn in range(times):
+            reply = self.ledger.commit(
+                BATCH, held.id, held.start, upto, held.holder, blob, tally, give=give, size=rng.choice([0, 1, 3, 20])
+            )
+            if isinstance(reply, Committed):
+                assert turn == 0 or upto == held.start, "a commit of outcomes is taken once"
+                self.publish(reply.ids)
+                self.ended(reply.ended)
+                for index in split:
+                    k = int(held.id.split("~")[1]) if "~" in held.id else 0
+                    record = f"{held.gen}:{index}-{index + 1}~{k + 1}"
+                    self.holding.append(Holding(held.holder, record, index, index + 1, held.attempts, held.gen))
+        if isinstance(reply, Stale) and times == 1 and reply.start < held.stop:
+            held.start = reply.start  # the worker goes on from where the ledger stands
+            return
+        if isinstance(reply, Committed) and upto < held.stop and give == "":
+            held.start, held.attempts = upto, 0
+            return
+        if held in self.holding and rng.random() > self.chaos * 0.2:
+            self.holding.remove(held)  # otherwise a zombie keeps it and commits again later
+
+    def wake(self) -> None:
+        woken = self.ledger.wake(BATCH, window=self.window, most=50)
+        self.publish([chunk_id for chunk_id in woken.ids if chunk_id != "agg"])
+        if "agg" in woken.ids and self.rng.random() > self.chaos:
+            self.ledger.control(BATCH, "confirm", self.gen)
+
+    def beat(self) -> None:
+        held = [(one.id, one.holder) for one in self.holding if self.rng.random() > self.chaos]
+        if held:
+            self.ledger.beat(BATCH, held)
+        if not self.sealed and self.rng.random() > self.chaos:
+            self.ledger.beat(BATCH, [("feed", "-")])
+
+    def remember(self) -> None:
+        names = [*self.keys.ledger(BATCH)]
+        dumps = {name: self.redis.dump(name) for name in names}
+        self.saved = ({k: v for k, v in dumps.items() if v is not None}, len(self.closes))
+
+    def forget(self) -> None:
+        """Redis comes back as it was a moment ago; producer, queue and workers remember more than it does."""
+        if self.saved is None:
+            return
+        dumps, closes = self.saved
+        self.redis.delete(*self.keys.ledger(BATCH))
+        for name, blob in dumps.items():
+            self.redis.restore(name, 0, blob)
+        del self.closes[closes:]
+        self.saved = None
+        self.gen = int(self.meta("gen") or 0)
+        del self.failed_per_gen[self.gen :]
+        self.cancelled = self.meta("state") == "cancelled"
+        if self.meta("state") == "":
+            self.fed, self.sealed = 0, False
+        else:
+            # The producer learns from its next append; one that had sealed asks again.
+            self.sealed = self.meta("sealed") == "1"
+
+    # -- the schedule --------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        rng = self.rng
+        roll = rng.random()
+        if roll < 0.2:
+            self.feed()
+        elif roll < 0.5:
+            self.deliver()
+        elif roll < 0.8 and self.holding:
+            self.commit(rng.choice(self.holding))
+        elif roll < 0.85:
+            self.wake()
+        elif roll < 0.9:
+            self.now_ms += rng.choice([10, 300, 1500])
+        elif roll < 0.94:
+            self.beat()
+        elif roll < 0.955 and rng.random() < self.chaos and self.holding:
+            self.holding.remove(rng.choice(self.holding))  # the holder dies
+        elif roll < 0.96 and rng.random() < self.chaos:
+            self.queue.clear()  # the queue is purged
+        elif roll < 0.965 and rng.random() < self.chaos:
+            _, _, ids = self.ledger.control(BATCH, rng.choice(["pause", "resume"]))
+            self.publish(ids)
+        elif roll < 0.967 and rng.random() < self.chaos * 0.2:
+            done, _, _ = self.ledger.control(BATCH, "cancel")
+            if done == "ok":
+                self.cancelled = True
+                self.ended("cancelled")
+        elif roll < 0.975:
+            self.claim("")
+        elif roll < 0.985 and self.forgets:
+            if self.saved is None:
+                self.remember()
+            else:
+                self.forget()
+
+    def redrive(self) -> bool:
+        failed = {int(index) for index in self.redis.smembers(self.keys.of(BATCH, "failed"))}
+        done, state, ids = self.ledger.control(BATCH, "redrive")
+        if done != "ok":
+            return False
+        assert state == "running"
+        self.failed_per_gen.append(failed)
+        self.gen += 1
+        self.publish(ids)
+        return True
+
+    def run(self) -> None:
+        for _ in range(self.rng.choice([30, 150])):
+            self.step()
+        self.forgets = False
+        self.calm()
+        self.check()
+        if self.rng.random() < 0.5 and self.redrive():
+            for _ in range(20):
+                self.step()
+            self.calm()
+            self.check()
+
+    def calm(self) -> None:
+        """No more faults: everything must end by the caretaker and honest holders alone."""
+        self.chaos, self.park_share = 0.0, 0.0
+        self.holding.clear()
+        self.ledger.control(BATCH, "resume")
+        for _ in range(MAX_STEPS):
+            if self.meta("state") in {"succeeded", "failed", "cancelled"}:
+                return
+            self.feed()
+            self.wake()
+            self.now_ms += 700
+            while self.queue:
+                self.deliver()
+            for held in list(self.holding):
+                self.commit(held)
+        raise AssertionError(f"the batch never closed: {self.redis.hgetall(self.keys.meta(BATCH))}")
+
+    # -- the oracle ----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        state = self.meta("state")
+        assert self.closes.count(f"{state} {self.gen}") == 1, (state, self.gen, self.closes)
+        assert len([close for close in self.closes if close.endswith(f" {self.gen}")]) == 1, self.closes
+        for part in ("open", "parked", "redo"):
+            assert not self.redis.exists(self.keys.of(BATCH, part)), f"{part} is left over"
+        by_gen: dict[int, dict[int, str]] = {}
+        for name, blob in self.redis.hgetall(self.keys.of(BATCH, "out")).items():
+            gen = int(name.split(b":")[0])
+            for index, outcome in json.loads(blob).items():
+                assert int(index) not in by_gen.setdefault(gen, {}), f"index {index} has two outcomes in {gen}"
+                by_gen[gen][int(index)] = outcome
+        if state == "succeeded" and self.gen == 0:
+            assert set(by_gen.get(0, {})) == set(range(self.n)), "every index is covered"
+        for gen, failed in enumerate(self.failed_per_gen, start=1):
+            covered = set(by_gen.get(gen, {}))
+            assert covered <= failed
+            if gen == self.gen and state == "succeeded":
+                assert covered == failed
+        newest: dict[int, str] = {}
+        for gen in sorted(by_gen):
+            newest.update(by_gen[gen])
+        failed_now = {index for index, outcome in newest.items() if outcome == "failed"}
+        recount = sum(outcome == "ok" for outcome in newest.values())
+        assert int(self.meta("ok")) == recount
+        assert int(self.meta("failed")) == len({i for i, o in by_gen.get(self.gen, {}).items() if o == "failed"})
+        if self.gen == 0:
+            assert {int(i) for i in self.redis.smembers(self.keys.of(BATCH, "failed"))} == failed_now
+        if self.budget >= 0 and self.gen == 0:
+            assert (len(failed_now) > self.budget) == (state == "failed") or self.cancelled
+        assert int(self.meta("weight")) == 0
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_every_index_has_one_outcome_and_every_generation_closes_once(redis: Redis, shard: int) -> None:
+    for seed in range(shard, SEEDS, SHARDS):
+        world = World(redis, seed)
+        try:
+            world.run()
+        except Exception as exc:
+            exc.add_note(f"seed {seed}")
+            raise
+        redis.delete(*world.keys.ledger(BATCH))
