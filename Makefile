@@ -1,0 +1,84 @@
+# Everything a person or the CI does here. Needs Python 3.11 or 3.12 with pip; no Redis, no Docker, no root.
+# `make test` and `make demo` on a fresh clone set everything up first; later runs start at once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Written when the last installation of what pyproject.toml asks for succeeded.
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# pip arrives last, so a venv that was interrupted half-way is made again.
+$(BIN)/pip:
+	@for python in $${PYTHON:-python3 python3.12 python3.11}; do
+		# Run it: a pyenv shim is on PATH also when no such Python is installed.
+		if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then
+			echo "Making $(VENV) with $$("$$python" --version)"
+			# Debian's python3 lacks ensurepip until python3-venv is installed; its pip can fill a venv all the same.
+			"$$python" -m venv --clear $(VENV) >/dev/null 2>&1 || {
+				"$$python" -m venv --clear --without-pip $(VENV)
+				"$$python" -m pip --python $(BIN)/python install --quiet pip
+			}
+			exit 0
+		fi
+	done
+	echo "flowq needs Python 3.11 or 3.12. Tried: $${PYTHON:-python3 python3.12 python3.11}" >&2
+	echo "Install one (apt install python3.12, brew install python@3.12, pyenv install 3.12), or name it:" >&2
+	echo "  make $(or $(MAKECMDGOALS),test) PYTHON=/path/to/python3.12" >&2
+	exit 1
+
+$(INSTALLED): pyproject.toml | $(BIN)/pip
+	@echo "Installing flowq and its tools into $(VENV) (a minute, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,flower,dev]'
+	touch $@
+
+.PHONY: setup
+setup: $(INSTALLED) ## Make .venv and install flowq with its tools
+
+.PHONY: demo
+demo: $(INSTALLED) ## Audit Python's own standard library through real workers
+	@$(BIN)/flowq demo
+
+.PHONY: demo-kill
+demo-kill: $(INSTALLED) ## The same, with a worker killed half-way
+	@$(BIN)/flowq demo --kill
+
+.PHONY: test
+test: $(INSTALLED) ## Run the tests, on a real Redis and real workers
+	@$(BIN)/pytest
+
+.PHONY: check
+check: $(INSTALLED) ## Check format, lint, types and import rules
+	@$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict flowq workers
+	$(BIN)/pytest --quiet tests/test_architecture.py
+
+.PHONY: format
+format: $(INSTALLED) ## Format the code and mend what lint can mend
+	@$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure flowq beside plain Celery and a process pool
+	@$(BIN)/python -m benchmarks
+
+.PHONY: chaos
+chaos: $(INSTALLED) ## Run the chaos tests: kills, pauses, purges (minutes)
+	@$(BIN)/pytest -m chaos tests/chaos
+
+.PHONY: clean
+clean: ## Remove caches, builds and reports (keeps .venv)
+	@rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## Remove .venv too
+	@rm -rf $(VENV)

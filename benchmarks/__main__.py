@@ -1,0 +1,85 @@
+"""``python -m benchmarks [NAME …]``: every comparison of ``make bench``, or those whose name is given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from benchmarks import nodes, work
+from benchmarks.machine import Machine, machine
+from benchmarks.table import Row, interleaved, show
+
+ROUNDS = 5
+STORE_BYTES = 1 << 20
+
+
+def noops(m: Machine) -> list[Row]:
+    """10,000 no-op items: beside a chord of one task an item, and Celery's chunks of 100."""
+    from benchmarks import celery_app
+
+    n = 10_000
+    cells = interleaved(
+        {
+            "flowq": lambda: nodes.Noop().map(range(n)),
+            "chunks(100)": lambda: celery_app.run_chunks(n),
+        },
+        ROUNDS,
+    )
+    # The chord takes ten seconds a run: fewer rounds, each beside a run of flowq.
+    beside = interleaved(
+        {"flowq": lambda: nodes.Noop().map(range(n)), "plain chord": lambda: celery_app.run_chord(n)}, 3
+    )
+    return [
+        Row("10,000 no-op items", beside["flowq"], beside["plain chord"], True, 100),
+        Row("10,000 no-op items", cells["flowq"], cells["chunks(100)"], True, 3),
+    ]
+
+
+def latency(m: Machine) -> list[Row]:
+    """A batch of 1 beside one plain task and back; a batch of 10 beside a chord of 10."""
+    from benchmarks import celery_app
+
+    one = interleaved({"flowq": lambda: nodes.Noop().map([1]), "one task": celery_app.run_single}, 40)
+    ten = interleaved({"flowq": lambda: nodes.Noop().map(range(10)), "chord of 10": lambda: celery_app.run_chord(10)}, 20)
+    return [
+        Row("batch of 1", one["flowq"], one["one task"], False, 1.5),
+        Row("batch of 10", ten["flowq"], ten["chord of 10"], False, 1.0),
+    ]
+
+
+def ideal(m: Machine) -> list[Row]:
+    """CPU and sleeping items beside Pool(2) with chunksize 1: the same item times, in the same run."""
+    rate = work.loops_per_s()
+    ten_ms = [int(rate * 0.010)] * 400
+    skewed = [int(rate * (0.2 if i % 50 == 0 else 0.0005)) for i in range(2000)]
+    naps = [0.3] * 20
+    rows = []
+    for what, node, fn, items, bar in (
+        ("400 x 10 ms CPU", nodes.Burn, work.burn, ten_ms, 1.07),
+        ("20 x 300 ms", nodes.Nap, work.nap, naps, 1.05),
+        ("2,000 items, every 50th 400 x slower", nodes.Burn, work.burn, skewed, 1.08),
+    ):
+        cells = interleaved(
+            {"flowq": lambda: node().map(items), "Pool(2)": lambda: m.pool.map(fn, items, chunksize=1)}, ROUNDS
+        )
+        rows.append(Row(what, cells["flowq"], cells["Pool(2)"], False, bar))
+    return rows
+
+
+BENCHES: dict[str, Callable[[Machine], list[Row]]] = {"noops": noops, "latency": latency, "ideal": ideal}
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - set(BENCHES)
+    if unknown:
+        raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    rows: list[Row] = []
+    with machine() as m:
+        for name, bench in BENCHES.items():
+            if not names or name in names:
+                rows += bench(m)
+    show(rows, [])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

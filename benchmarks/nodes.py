@@ -1,0 +1,45 @@
+"""The same work as flowq nodes, with the default policy."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import flowq
+from benchmarks import work
+
+
+class Noop(flowq.ParallelBatchNode[int, int]):
+    def exec(self, item: int) -> int:
+        return work.noop(item)
+
+
+class Burn(flowq.ParallelBatchNode[int, int]):
+    def exec(self, item: int) -> int:
+        return work.burn(item)
+
+
+class Nap(flowq.ParallelBatchNode[float, float]):
+    def exec(self, item: float) -> float:
+        return work.nap(item)
+
+
+class AsyncNap(flowq.ParallelBatchNode[float, float]):
+    async def exec(self, item: float) -> float:
+        await asyncio.sleep(item)
+        return item
+
+
+class UseStore(flowq.Node):
+    """An item of a BatchFlow that reads one value of the shared store."""
+
+    def prep(self, shared: Any) -> int:
+        return len(shared["context"])
+
+    def exec(self, prep_res: int) -> int:
+        return prep_res + self.params["n"]
+
+
+class StoreFlow(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": n} for n in range(shared["count"])]

@@ -1,0 +1,37 @@
+"""The items' work, the same for every system: a calibrated CPU loop, a sleep, nothing. Imports nothing of flowq."""
+
+from __future__ import annotations
+
+import time
+
+CALIBRATION_S = 0.2
+
+
+def noop(item: int) -> int:
+    """Nothing."""
+    return item
+
+
+def burn(loops: int) -> int:
+    """CPU work of *loops* turns; `loops_per_s` says how many a second this machine does."""
+    total = 0
+    for turn in range(loops):
+        total += turn & 7
+    return total
+
+
+def loops_per_s() -> int:
+    """Turns of `burn` that one core does in a second, the median of five tries."""
+    rates = []
+    for _ in range(5):
+        loops = 200_000
+        began = time.perf_counter()
+        burn(loops)
+        rates.append(loops / (time.perf_counter() - began))
+    return int(sorted(rates)[2])
+
+
+def nap(seconds: float) -> float:
+    """Sleep."""
+    time.sleep(seconds)
+    return seconds

@@ -1,0 +1,150 @@
+"""flowq: distributed batch processing on Celery and Redis. Nodes, flows, and steps of many items on many workers.
+
+Importing this is light: Celery and Redis are loaded when something first goes to workers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from flowq.batch import (
+    BatchFlow,
+    BatchNode,
+    BatchPolicy,
+    BatchResult,
+    Executor,
+    InlineExecutor,
+    Outcome,
+    ParallelBatchNode,
+    Progress,
+    parallel_batch_node,
+    set_default,
+)
+from flowq.core import (
+    DEFAULT,
+    Add,
+    Append,
+    First,
+    Flow,
+    FlowSpec,
+    ItemContext,
+    Last,
+    Max,
+    Min,
+    Node,
+    Retry,
+    RetryAfter,
+    SharedStore,
+    Union,
+    node,
+)
+from flowq.errors import (
+    BatchError,
+    BatchInputError,
+    BatchLost,
+    CannotTravel,
+    ConfigError,
+    DecodeError,
+    EncodeError,
+    FlowError,
+    FlowqError,
+    ItemCancelled,
+    ItemError,
+    ItemTimeout,
+    LoopRunning,
+    MergeConflict,
+    NoRedis,
+    RemoteError,
+    UnknownAction,
+    UnknownNode,
+    WorkerCrashed,
+    WorkerLost,
+)
+from flowq.registry import register
+from flowq.settings import Settings
+
+if TYPE_CHECKING:
+    from flowq.client import BatchHandle, connect
+    from flowq.local import LocalCluster
+    from flowq.worker.install import install
+
+_LOADED_WHEN_USED = {
+    "BatchHandle": "flowq.client",
+    "connect": "flowq.client",
+    "LocalCluster": "flowq.local",
+    "install": "flowq.worker.install",
+}
+
+__all__ = [
+    "DEFAULT",
+    "Add",
+    "Append",
+    "BatchError",
+    "BatchFlow",
+    "BatchHandle",
+    "BatchInputError",
+    "BatchLost",
+    "BatchNode",
+    "BatchPolicy",
+    "BatchResult",
+    "CannotTravel",
+    "ConfigError",
+    "DecodeError",
+    "EncodeError",
+    "Executor",
+    "First",
+    "Flow",
+    "FlowError",
+    "FlowSpec",
+    "FlowqError",
+    "ItemCancelled",
+    "ItemContext",
+    "ItemError",
+    "ItemTimeout",
+    "Last",
+    "LocalCluster",
+    "LoopRunning",
+    "Max",
+    "MergeConflict",
+    "Min",
+    "NoRedis",
+    "Node",
+    "Outcome",
+    "ParallelBatchNode",
+    "Progress",
+    "RemoteError",
+    "Retry",
+    "RetryAfter",
+    "Settings",
+    "SharedStore",
+    "Union",
+    "UnknownAction",
+    "UnknownNode",
+    "WorkerCrashed",
+    "WorkerLost",
+    "connect",
+    "install",
+    "node",
+    "parallel_batch_node",
+    "register",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LOADED_WHEN_USED.get(name)
+    if module is None:
+        raise AttributeError(f"module 'flowq' has no attribute {name!r}")
+    return getattr(import_module(module), name)
+
+
+def _default_executor() -> Executor:
+    """Where batches go when no cluster is active: to the configured broker, else they run in this process."""
+    settings = Settings()
+    if settings.broker_url is None:
+        return InlineExecutor(announce=True)
+    executor: Executor = __getattr__("connect")(settings)
+    return executor
+
+
+set_default(_default_executor)

@@ -1,0 +1,56 @@
+"""Batches without any I/O: policies, outcomes, the runner, batch nodes, and the port to whatever executes them."""
+
+from flowq.batch.batchflow import BatchFlow
+from flowq.batch.chunk import Done, FlowItem, ItemDone, Park
+from flowq.batch.deltas import fold_deltas, merge_done
+from flowq.batch.executor import (
+    BatchJob,
+    Executor,
+    Handle,
+    Progress,
+    activate,
+    active,
+    deactivate,
+    set_default,
+)
+from flowq.batch.fanout import Fanout
+from flowq.batch.inline import InlineExecutor
+from flowq.batch.items import Items
+from flowq.batch.nodes import BatchNode, ParallelBatchNode, parallel_batch_node
+from flowq.batch.outcome import Outcome, Status
+from flowq.batch.policy import BatchPolicy, OnError
+from flowq.batch.result import BatchResult, Outcomes
+from flowq.batch.runner import Runner
+from flowq.batch.stats import Stats
+
+__all__ = [
+    "BatchFlow",
+    "BatchJob",
+    "BatchNode",
+    "BatchPolicy",
+    "BatchResult",
+    "Done",
+    "Executor",
+    "Fanout",
+    "FlowItem",
+    "Handle",
+    "InlineExecutor",
+    "ItemDone",
+    "Items",
+    "OnError",
+    "Outcome",
+    "Outcomes",
+    "ParallelBatchNode",
+    "Park",
+    "Progress",
+    "Runner",
+    "Stats",
+    "Status",
+    "activate",
+    "active",
+    "deactivate",
+    "fold_deltas",
+    "merge_done",
+    "parallel_batch_node",
+    "set_default",
+]

@@ -1,0 +1,158 @@
+"""BatchFlow: a flow that runs once per dict of params, each time on its own view of the store.
+
+Never here: how changes are found (core/overlay) or go together (core/merge).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel
+from typing_extensions import Unpack
+
+from flowq.batch.chunk import Done, FlowItem
+from flowq.batch.deltas import by_name, by_reducer, fold_deltas, merge_done
+from flowq.batch.fanout import BatchOptions, Fanout
+from flowq.batch.result import BatchResult
+from flowq.core.context import ItemContext
+from flowq.core.drive import Steps, drive, drive_async, in_loop
+from flowq.core.flow import Flow
+from flowq.core.merge import Delta, Reducers, apply_delta
+from flowq.core.node import Node
+from flowq.core.overlay import Base, MappingBase, Overlay
+from flowq.core.retry import Retry
+from flowq.core.store import Store
+
+Merge = Literal["last"] | Mapping[str, Any]
+
+
+class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
+    """Runs the flow once per dict of params that ``prep`` returns, wherever the active executor runs items.
+
+    Each item's nodes see ``{**self.params, **item}`` as their params, and a store of their own that lies over the
+    shared one: what an item writes no other item sees. What the items changed is merged in item order and is in the
+    shared store before ``post(shared, prep_res, result)``; an item that failed changes nothing.
+
+    By default dicts merge deeply and lists extend; two items that set one key to different values are an error that
+    names both. A reducer of the store's schema, or *merge*, says otherwise.
+
+    Args:
+        start: the node to begin with.
+        collect: what an item's value is: "action" (the flow's last action) or "key name": that key of its store.
+        merge: "last": where items disagree the later one stands; or by key, beside those of the schema, reducers
+            (flowq.Add, flowq.Append, ... or their names).
+        name, strict, max_steps, config: as a flow's.
+        max_retries, wait, retry, timeout and all else: as a batch node's, for each item; see
+            :class:`~flowq.batch.fanout.Fanout`.
+
+    Attributes:
+        base: what the items' stores lie over. Whoever runs the items sets it, with ``schema`` and ``reducers``.
+        schema: the shared store's schema.
+        reducers: by key, how changes go together.
+    """
+
+    carries_changes: ClassVar[bool] = True
+
+    base: Base = MappingBase({})
+    schema: type[BaseModel] | None = None
+    reducers: Reducers = MappingProxyType({})
+    collect: str = "action"
+    last: bool = False
+
+    def __init__(
+        self,
+        start: Node[Any, Any] | None = None,
+        *,
+        collect: str = "action",
+        merge: Merge | None = None,
+        name: str | None = None,
+        strict: bool = False,
+        max_steps: int | None = None,
+        max_retries: int = 1,
+        wait: float = 0,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        config: Mapping[str, Any] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> None:
+        Flow.__init__(
+            self,
+            start,
+            name=name,
+            strict=strict,
+            max_steps=max_steps,
+            max_retries=max_retries,
+            wait=wait,
+            retry=retry,
+            timeout=timeout,
+            config=config,
+        )
+        self.configure(options)
+        if isinstance(merge, str) and merge != "last":
+            raise ValueError(f'merge is "last" or reducers by key, not {merge!r}')
+        self.collect = collect
+        self.last = merge == "last"
+        self.reducers = {} if merge is None or isinstance(merge, str) else by_reducer(merge)
+        arguments = self._arguments[1]
+        if merge is not None and not isinstance(merge, str) and arguments.get("merge") is merge:
+            # A reducer is functions, which do not travel; the name of a built-in one does.
+            arguments["merge"] = by_name(merge)
+
+    @in_loop
+    def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """The action of the flow as a node: the default one, unless overridden."""
+
+    def perform(self, shared: Any, prep_res: Any) -> Steps[BatchResult[Any]]:
+        """The middle of the life cycle: the items, and then their changes in *shared*."""
+        result = yield from super().perform(shared, prep_res)
+        apply_delta(shared, result.delta or {}, self.over(shared).reducers)
+        return result
+
+    def over(self, shared: Any) -> Self:
+        """This flow with its items' stores over *shared*, a dict or a SharedStore (None: an empty one)."""
+        flow = copy.copy(self)
+        flow.base = MappingBase({} if shared is None else shared)
+        if isinstance(shared, Store):
+            flow.schema = shared.schema
+            flow.reducers = {**shared.reducers(), **self.reducers}
+        return flow
+
+    def merged(self, runs: Sequence[Done]) -> Delta:
+        """What the items of *runs* changed.
+
+        Raises:
+            MergeConflict: two items set one key to different values.
+        """
+        return merge_done(runs, self.reducers, self.last)
+
+    def fold(self, deltas: Sequence[Delta]) -> Delta:
+        """*deltas* of neighbouring parts of the batch, in item order, as one.
+
+        Raises:
+            MergeConflict: two items set one key to different values.
+        """
+        return fold_deltas(list(deltas), self.reducers, self.last)
+
+    def item_call(self) -> Callable[..., FlowItem | Awaitable[FlowItem]]:
+        """One item: a walk over the flow."""
+        return self._walk_item_async if self._items_are_async() else self._walk_item
+
+    def _walk_item(self, params: Mapping[str, Any], *, ctx: ItemContext) -> FlowItem:
+        store = Overlay(self.base, self.schema)
+        action = drive(self.walk(store, {**self.params, **params}))
+        return self._item(store, action, ctx)
+
+    async def _walk_item_async(self, params: Mapping[str, Any], *, ctx: ItemContext) -> FlowItem:
+        store = Overlay(self.base, self.schema)
+        action = await drive_async(self.walk(store, {**self.params, **params}))
+        return self._item(store, action, ctx)
+
+    def _item(self, store: Overlay, action: str | None, ctx: ItemContext) -> FlowItem:
+        value = action if self.collect == "action" else store.get(self.collect)
+        return FlowItem(value, store.delta(ctx.item_index or 0, self.reducers))
+
+    def _items_are_async(self) -> bool:
+        return any(Node.has_async(node) if isinstance(node, Flow) else node.has_async() for node in self.nodes())

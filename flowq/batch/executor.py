@@ -1,0 +1,184 @@
+"""The port through which a batch is executed: what an executor must offer, and which one is active in this process.
+
+Never here: an implementation. Inline lives in inline.py, the one over Celery in the engine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from flowq.batch.outcome import Outcome
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.result import BatchResult
+from flowq.core.drive import Steps
+
+if TYPE_CHECKING:
+    from flowq.batch.fanout import Fanout
+
+R_co = TypeVar("R_co", covariant=True)
+
+State = Literal["running", "paused", "succeeded", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """One batch to execute.
+
+    Attributes:
+        node: what runs the items.
+        items: what ``prep`` returned; checked by the executor.
+        policy: how they are run.
+        shared: the store a BatchFlow's items see; None for other nodes.
+        label: the batch's name for people.
+        key: the batch's identity: submitting again under the same key attaches to the batch that is there.
+        limit: only so many of the first items (None: all).
+    """
+
+    node: Fanout[Any, Any]
+    items: Any
+    policy: BatchPolicy
+    shared: Any = None
+    label: str = ""
+    key: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a batch stands.
+
+    Attributes:
+        total: its items; None while their number is not known.
+        done: items with an outcome, ``ok + fallback + failed``.
+        parked: items that wait for another try without a slot.
+        running: items in flight.
+        rate: items per second so far.
+        eta_s: seconds until the end at this rate; None when it cannot be told.
+        state: "running", "paused", then "succeeded", "failed" or "cancelled".
+    """
+
+    total: int | None
+    done: int
+    ok: int
+    fallback: int
+    failed: int
+    parked: int
+    running: int
+    rate: float
+    eta_s: float | None
+    state: State
+
+
+class Handle(Protocol[R_co]):
+    """A batch that was submitted."""
+
+    @property
+    def id(self) -> str:
+        """The batch's id."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the batch has ended, at most *timeout* seconds; whether it has."""
+        ...
+
+    def progress(self) -> Progress:
+        """Where the batch stands; costs the same whatever its length."""
+        ...
+
+    def result(self) -> BatchResult[Any]:
+        """Block until the batch has ended and hand over its result.
+
+        Raises:
+            BatchError: what ``on_error`` and ``max_failures`` say is raised.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
+        ...
+
+    def as_completed(self) -> Iterator[Outcome]:
+        """The outcomes as they come, in no particular order, until the batch has ended; none is raised."""
+        ...
+
+
+class Executor(Protocol):
+    """Executes batches."""
+
+    def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
+        """Execute *job* to its end, as steps that a sync or an async driver takes.
+
+        Raises:
+            BatchError: what the policy's ``on_error`` and ``max_failures`` say is raised.
+        """
+        ...
+
+    def submit(self, job: BatchJob) -> Handle[Any]:
+        """Start *job* and come back at once."""
+        ...
+
+
+class _Active:
+    """The executors that were activated and not deactivated yet, and what stands under them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._stack: list[Executor] = []
+        self._factory: Callable[[], Executor] | None = None
+        self._default: Executor | None = None
+
+    def get(self) -> Executor:
+        with self._lock:
+            if self._stack:
+                return self._stack[-1]
+            if self._default is None:
+                self._default = _inline() if self._factory is None else self._factory()
+            return self._default
+
+    def push(self, executor: Executor) -> None:
+        with self._lock:
+            self._stack.append(executor)
+
+    def remove(self, executor: Executor) -> None:
+        with self._lock:
+            for at in reversed(range(len(self._stack))):
+                if self._stack[at] is executor:
+                    del self._stack[at]
+                    return
+
+    def set_default(self, factory: Callable[[], Executor] | None) -> None:
+        with self._lock:
+            self._factory, self._default = factory, None
+
+
+_active = _Active()
+
+
+def active() -> Executor:
+    """The executor that was activated last; with none, the default one: inline, unless ``set_default`` said else."""
+    return _active.get()
+
+
+def activate(executor: Executor) -> None:
+    """Make *executor* the active one of this process, until ``deactivate(executor)``."""
+    _active.push(executor)
+
+
+def deactivate(executor: Executor) -> None:
+    """Take back the latest ``activate(executor)``; nothing happens if there is none."""
+    _active.remove(executor)
+
+
+def set_default(factory: Callable[[], Executor] | None) -> None:
+    """What makes the executor used when none is activated; called once, when first needed (None: inline)."""
+    _active.set_default(factory)
+
+
+def _inline() -> Executor:
+    # Inline executes jobs, so it imports this module; the port must not need it to be imported.
+    from flowq.batch.inline import InlineExecutor
+
+    return InlineExecutor(announce=True)

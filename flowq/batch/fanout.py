@@ -1,0 +1,199 @@
+"""What every node of many items has: its policy's keywords, ``map`` and ``submit``, and how one item is called.
+
+Never here: where the items run (nodes choose their executor).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self, TypedDict
+
+from typing_extensions import Unpack
+
+from flowq.batch.chunk import Done
+from flowq.batch.executor import BatchJob, Executor, Handle, active
+from flowq.batch.policy import BatchPolicy, OnError
+from flowq.batch.result import BatchResult
+from flowq.core.callables import is_async
+from flowq.core.drive import Steps, drive, drive_async
+from flowq.core.merge import Delta
+from flowq.core.node import Item, Node, Result
+from flowq.core.retry import Retry
+
+
+class BatchOptions(TypedDict, total=False):
+    """The keywords of a batch node beyond a node's own; see :class:`Fanout`."""
+
+    on_error: OnError
+    max_failures: int | float | None
+    concurrency: int | None
+    in_flight: int
+    rate: str | None
+    deadline: float | None
+    chunk_size: Literal["auto"] | int
+    priority: int | None
+    queue: str | None
+    retention_s: float
+    max_items: int | None
+    policy: BatchPolicy | None
+    key: Callable[[Any], str] | None
+    label: str | None
+    limit: int | None
+
+
+_OPTIONS = frozenset(BatchOptions.__annotations__)
+_OWN_OPTIONS = frozenset(("policy", "key", "label", "limit"))
+
+
+class Fanout(Node[Item, Result]):
+    """A node of many items: ``prep`` returns them, ``exec`` gets one, ``post`` gets the ``BatchResult`` of all.
+
+    Args:
+        max_retries, wait, retry, timeout: as a node's, for each item.
+        name: shown in errors, logs and drawings; the class name if None.
+        config: settings of this node.
+        on_error, max_failures, concurrency, in_flight, rate, deadline, chunk_size, priority, queue, retention_s,
+            max_items: see :class:`~flowq.batch.policy.BatchPolicy`.
+        policy: a BatchPolicy, instead of these and of the retry keywords.
+        key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. A function cannot travel to workers:
+            for those define a method ``key_of(self, item)`` instead.
+        label: the batch's name for people; the node's name if None.
+        limit: only so many of the first items, to try things out (None: all).
+
+    Raises:
+        ValueError: a value no batch can be run with; *policy* together with what it already says.
+    """
+
+    carries_changes: ClassVar[bool] = False
+    """Whether an item runs over the shared store and brings back what it changed in it."""
+
+    label: str | None = None
+    limit: int | None = None
+    _options: Mapping[str, Any] = MappingProxyType({})
+    _policy: BatchPolicy | None = None
+
+    key_of: Callable[[Any], str] | None = None
+    """Makes an item's key of it. A method of that name in a subclass does as well, and travels to workers."""
+
+    def __init__(
+        self,
+        max_retries: int = 1,
+        wait: float = 0,
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        name: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        **options: Unpack[BatchOptions],
+    ) -> None:
+        super().__init__(max_retries, wait, retry=retry, timeout=timeout, name=name, config=config)
+        self.configure(options)
+
+    def configure(self, options: BatchOptions) -> None:
+        """Take the keywords of a batch node; for the constructor of a subclass, after its own ``super().__init__``."""
+        unknown = sorted(options.keys() - _OPTIONS)
+        if unknown:
+            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {unknown[0]!r}")
+        self.label = options.get("label")
+        self.limit = options.get("limit")
+        key = options.get("key")
+        if key is not None:
+            self.key_of = key
+        self._options = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
+        given = options.get("policy")
+        if given is not None:
+            if self._options or self.retry != Retry() or self.timeout is not None:
+                raise ValueError("give either policy=BatchPolicy(...) or its parts as keywords, not both")
+            self.retry, self.timeout = given.retry, given.timeout
+        self._policy = given or self._made_policy()
+
+    def policy(self) -> BatchPolicy:
+        """How the items are run."""
+        if self._policy is None:  # an __init__ that forgot super()
+            self._policy = self._made_policy()
+        return self._policy
+
+    def _made_policy(self) -> BatchPolicy:
+        return BatchPolicy(retry=self.retry, timeout=self.timeout, **self._options)
+
+    # -- one item --------------------------------------------------------------------------------------------------
+
+    def item_call(self) -> Callable[..., Result | Awaitable[Result]]:
+        """What is called with one item; it may be ``async def`` and may declare ``*, ctx``."""
+        return self.exec
+
+    def in_flight(self) -> int:
+        """Items that one process keeps in flight; 1: one after another."""
+        is_async_item = is_async(self.item_call()) or is_async(self.exec_fallback)
+        return self.policy().places(is_async=is_async_item)
+
+    def over(self, shared: Any) -> Self:
+        """This node as its items run over the store *shared*."""
+        return self
+
+    def merged(self, runs: Sequence[Done]) -> Delta | None:
+        """What the items of *runs* changed in the store; None where items change nothing."""
+        return None
+
+    # -- many items ------------------------------------------------------------------------------------------------
+
+    def executor(self) -> Executor:
+        """Where the items run."""
+        return active()
+
+    def job(
+        self,
+        items: Any,
+        *,
+        shared: Any = None,
+        key: str | None = None,
+        label: str | None = None,
+        limit: int | None = None,
+    ) -> BatchJob:
+        """The batch of this node over *items*."""
+        return BatchJob(
+            node=self,
+            items=items,
+            policy=self.policy(),
+            shared=shared if self.carries_changes else None,
+            label=label or self.label or self.name,
+            key=key,
+            limit=self.limit if limit is None else limit,
+        )
+
+    def perform(self, shared: Any, prep_res: Any) -> Steps[BatchResult[Result]]:
+        """The middle of the life cycle: the batch. ``post`` is given its result."""
+        return self.executor().execute(self.job(prep_res, shared=shared))
+
+    def map(self, items: Any, *, label: str | None = None, limit: int | None = None) -> BatchResult[Result]:
+        """Run ``exec`` over *items* and return the values in their order. ``prep`` and ``post`` are not called.
+
+        Args:
+            items: an iterable of items.
+            label: the batch's name for people.
+            limit: only so many of the first items.
+
+        Raises:
+            BatchError: what ``on_error`` and ``max_failures`` say is raised.
+            BatchInputError: *items* are none.
+            LoopRunning: items are async, and this thread runs an event loop already: use :meth:`map_async`.
+        """
+        return drive(self.executor().execute(self.job(items, label=label, limit=limit)))
+
+    async def map_async(self, items: Any, *, label: str | None = None, limit: int | None = None) -> BatchResult[Result]:
+        """:meth:`map` in the running event loop."""
+        return await drive_async(self.executor().execute(self.job(items, label=label, limit=limit)))
+
+    def submit(
+        self, items: Any, *, key: str | None = None, label: str | None = None, limit: int | None = None
+    ) -> Handle[Result]:
+        """Start a batch through the active executor and come back at once.
+
+        Args:
+            items: an iterable of items.
+            key: the batch's identity: submitting again under the same key attaches to the batch that is there.
+            label: the batch's name for people.
+            limit: only so many of the first items.
+        """
+        return active().submit(self.job(items, key=key, label=label, limit=limit))

@@ -1,0 +1,314 @@
+"""One batch that runs in this process: which item comes next, when it ends, what it brought.
+
+Never here: how one item is run (runner), how the batch is asked for (inline, nodes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import math
+import uuid
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from flowq.batch.chunk import Done, ItemDone
+from flowq.batch.executor import BatchJob, Progress, State
+from flowq.batch.items import Items, Picked
+from flowq.batch.log import Log
+from flowq.batch.pace import Pace
+from flowq.batch.result import BatchResult
+from flowq.batch.runner import Runner
+from flowq.batch.sizing import BUDGET_S, next_size
+from flowq.batch.threads import sleep_unless, until_ended
+from flowq.core.context import current_context
+from flowq.core.drive import Steps, async_twin, loop_runs
+from flowq.errors import LoopRunning
+
+_MOST_AHEAD = 10_000
+"""Items read ahead of those that run at most, however fast they are."""
+
+
+class LocalBatch:
+    """One batch in this process. Run it once.
+
+    Args:
+        job: the batch.
+        items: where its items come from.
+        places: items running at once (None: as many as the node keeps in flight in one process).
+        batch_id: its id; goes into the items' idempotency keys.
+        before: what the batch has brought before, when these are some of its items once more. However many of them
+            fail, the others are run.
+
+    Attributes:
+        id: the batch's id.
+        policy: how its items are run.
+        log: what it has brought so far.
+        reason: why it was closed before its last item, "" if it was not.
+    """
+
+    def __init__(
+        self,
+        job: BatchJob,
+        items: Items | Picked,
+        *,
+        places: int | None,
+        batch_id: str,
+        before: _Before | None = None,
+    ) -> None:
+        outer = current_context()
+        self.id = batch_id
+        self.policy = job.policy
+        self.log = Log()
+        self.reason = ""
+        self._job = job
+        self._node = job.node.over(job.shared)
+        self._items = items
+        self._before = before
+        self._runner = Runner(
+            self._node,
+            job.policy,
+            batch_id=batch_id,
+            run_id=None if outer is None else outer.run_id,
+            cancelled=self._is_over,
+        )
+        self._outer_cancelled = None if outer is None else outer.is_cancelled
+        self._places = places or job.node.in_flight()
+        self._pace = Pace(job.policy.rate_per_s())
+        # The items that may be wanted again: those in flight, and those that failed or were cancelled.
+        self._kept: dict[int, Any] = {}
+        self._running = 0
+        self._began = perf_counter()
+        self._ended: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def of(cls, job: BatchJob, *, sequential: bool) -> LocalBatch:
+        """The batch of *job*; *sequential*: one item at a time unless the policy says how many.
+
+        Raises:
+            BatchInputError: its items are none.
+        """
+        items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
+        places = job.policy.concurrency or (job.node.in_flight() if not sequential else 1)
+        return cls(job, items, places=places, batch_id=job.key or uuid.uuid4().hex[:12])
+
+    async def run_async(self) -> BatchResult[Any]:
+        """``run`` in the running event loop. Cancelling it cancels what runs, and waits for it."""
+        self._began = perf_counter()
+        if self._in_order:
+            with ThreadPoolExecutor(1, "flowq-batch") as pool:
+                work = pool.submit(contextvars.copy_context().run, self._run_in_order)
+                await until_ended(work, lambda: self.close("cancelled"))
+                work.result()
+        else:
+            await self._run_in_flight()
+        return self._result()
+
+    @async_twin(run_async)
+    def run(self) -> BatchResult[Any]:
+        """Run the items to their end.
+
+        Raises:
+            LoopRunning: items are async, and this thread runs an event loop already.
+        """
+        self._began = perf_counter()
+        if self._in_order:
+            self._run_in_order()
+        elif not loop_runs():
+            asyncio.run(self._run_in_flight())
+        elif self._runner.is_async:
+            raise LoopRunning(self._node.name)
+        else:
+            # Blocking items in threads: their loop can as well run in a thread beside the caller's own.
+            with ThreadPoolExecutor(1, "flowq-batch") as pool:
+                context = contextvars.copy_context()
+                work = pool.submit(context.run, lambda: asyncio.run(self._run_in_flight()))
+                try:
+                    work.result()
+                except BaseException:  # Ctrl-C reaches this thread alone
+                    self.close("cancelled")
+                    raise
+        return self._result()
+
+    def close(self, reason: str) -> None:
+        """End the batch before its last item, from any thread. The first reason stands."""
+        if self.reason or self._ended is not None:
+            return
+        self.reason = reason
+        if self._loop is not None and self._task is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def progress(self, state: State) -> Progress:
+        """Where the batch stands."""
+        log, total = self.log, self._items.total
+        elapsed_s = (perf_counter() if self._ended is None else self._ended) - self._began
+        rate = log.done / elapsed_s if elapsed_s > 0 else 0.0
+        left = None if total is None else total - log.done
+        return Progress(
+            total=total,
+            done=log.done,
+            ok=log.ok,
+            fallback=log.fallback,
+            failed=log.failed,
+            parked=0,
+            running=self._running,
+            rate=rate,
+            eta_s=left / rate if left is not None and rate > 0 else None,
+            state=state,
+        )
+
+    # -- one after another -----------------------------------------------------------------------------------------
+
+    @property
+    def _in_order(self) -> bool:
+        return self._places == 1 and not self._runner.is_async
+
+    def _run_in_order(self) -> None:
+        size = 1
+        while not self._is_over():
+            if self._pace.is_set and not sleep_unless(self._is_over, self._pace.take()):
+                return
+            start, chunk = self._items.take_run(size)
+            if not chunk:
+                return
+            run = self._run_chunk(start, chunk)
+            size = 1 if self._pace.is_set else min(_MOST_AHEAD, next_size(size, *run))
+
+    def _run_chunk(self, start: int, chunk: list[Any]) -> tuple[int, float]:
+        """Run *chunk* as far as the batch lets it; answers the items done and the seconds that took."""
+        began = perf_counter()
+        at = 0
+        self._running = 1
+        while at < len(chunk) and not self._is_over():
+            rest = chunk[at:] if at else chunk
+            done = self._runner.run(rest, start + at, stop=self._stop_run, max_failed=self._failures_left())
+            self._keep_failed(done, rest)
+            self.log.add_run(done)
+            at += len(done.values)
+            self._judge()
+        self._running = 0
+        self._kept.update(enumerate(chunk[at:], start + at))
+        return at, perf_counter() - began
+
+    def _stop_run(self, items_done: int, elapsed_s: float) -> bool:
+        # After a while the run ends only to be logged: whoever watches the batch sees it move.
+        return self._is_over() or elapsed_s > BUDGET_S
+
+    def _keep_failed(self, done: Done, chunk: Sequence[Any]) -> None:
+        for index, outcome in done.notable.items():
+            if outcome.status == "failed":
+                self._kept[index] = chunk[index - done.start]
+
+    # -- side by side ----------------------------------------------------------------------------------------------
+
+    async def _run_in_flight(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with contextlib.aclosing(self._source()) as source:
+            running = self._runner.run_async(source, self._places, self._sink)
+            self._task = self._loop.create_task(running)
+            deadline = self.policy.deadline
+            timer = None if deadline is None else self._loop.call_later(deadline, self._close_late)
+            if self.reason:
+                self._task.cancel()
+            try:
+                await self._task
+            except asyncio.CancelledError:
+                me = asyncio.current_task()
+                if not self.reason or (me is not None and me.cancelling()):
+                    raise
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+    async def _source(self) -> AsyncGenerator[tuple[int, Any, int], None]:
+        while not self._is_over():
+            if self._pace.is_set:
+                await asyncio.sleep(self._pace.take())
+            start, chunk = self._items.take_run(1)
+            if not chunk:
+                return
+            self._kept[start] = chunk[0]
+            self._running += 1
+            yield start, chunk[0], 0
+
+    def _sink(self, index: int, item: ItemDone) -> None:
+        self._running -= 1
+        if item.outcome is None or item.outcome.status != "failed":
+            del self._kept[index]
+        self.log.add_item(index, item)
+        self._judge()
+
+    # -- when it ends ----------------------------------------------------------------------------------------------
+
+    def _is_closed(self) -> bool:
+        return bool(self.reason) or (self._outer_cancelled is not None and self._outer_cancelled())
+
+    def _is_over(self) -> bool:
+        """Whether no further item may start; closes the batch when its deadline has passed."""
+        deadline = self.policy.deadline
+        if deadline is not None and perf_counter() - self._began >= deadline:
+            self._close_late()
+        return self._is_closed()
+
+    def _close_late(self) -> None:
+        self.close(f"the deadline of {self.policy.deadline:g} s has passed")
+
+    def _failures_left(self) -> float:
+        if self._before is not None:
+            return math.inf
+        return self.policy.failures_allowed(self._items.total) - self.log.failed
+
+    def _judge(self) -> None:
+        """Close the batch when more items have failed than the policy puts up with."""
+        if self.log.failed and self._failures_left() < 0:
+            allowed = "" if self.policy.max_failures is None else f", max_failures={self.policy.max_failures}"
+            self.close(f"stopped after {self.log.failed} failed (on_error={self.policy.on_error!r}{allowed})")
+
+    # -- what it brought -------------------------------------------------------------------------------------------
+
+    def _result(self) -> BatchResult[Any]:
+        self._ended = perf_counter()
+        before = self._before
+        if before is None:
+            total = self._items.taken if self._items.total is None else self._items.total
+            before = _Before([], total, 0.0, self._items.at_hand() or self._kept)
+        after = _Before(
+            [*before.runs, *self.log.runs()], before.n, before.seconds + self._ended - self._began, before.inputs
+        )
+        result: BatchResult[Any] = BatchResult.assemble(
+            after.runs,
+            after.n,
+            on_error=self.policy.on_error,
+            label=self._job.label or self._node.name,
+            seconds=after.seconds,
+            reason=self.reason,
+            inputs=after.inputs,
+            key_of=self._node.key_of,
+            again=lambda indices: self._again(after, indices),
+        )
+        result.delta = self._node.merged(after.runs)
+        return result
+
+    def _again(self, after: _Before, indices: Sequence[int]) -> Steps[BatchResult[Any]]:
+        batch = LocalBatch(
+            self._job, Picked(after.inputs, indices), places=self._places, batch_id=self.id, before=after
+        )
+        result: BatchResult[Any] = yield batch.run, ()
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a batch has brought before some of its items are run again: its runs, length, seconds and items."""
+
+    runs: list[Done]
+    n: int
+    seconds: float
+    inputs: Mapping[int, Any] | Sequence[Any]

@@ -1,0 +1,114 @@
+"""Items side by side in an event loop: coroutines as tasks, blocking items in threads. Nothing is left running.
+
+Never here: which items come next (the source says), what is done with what they bring (the sink).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Any
+
+from flowq.batch.chunk import ItemDone
+from flowq.batch.threads import until_ended
+from flowq.batch.tries import Interrupted, Tries
+from flowq.core.drive import drive, drive_async
+from flowq.errors import ItemCancelled
+
+Source = AsyncIterator[tuple[int, Any, int]]
+Sink = Callable[[int, ItemDone], object]
+
+
+class InFlight:
+    """Items of one batch, at most *places* of them at once.
+
+    Args:
+        tries: takes one item through its tries.
+        places: items running at once, ≥ 1.
+        sink: ``sink(index, item_done)`` is called in the loop as each item ends. What it raises ends the run.
+        park_over_s: an item whose wait is longer is parked; None: it is slept.
+    """
+
+    def __init__(self, tries: Tries, places: int, sink: Sink, *, park_over_s: float | None) -> None:
+        self._tries = copy.copy(tries)
+        self._tries.cancelled = self._cancelled
+        self._batch_cancelled = tries.cancelled
+        self._closing = False
+        self._sink = sink
+        self._park_over_s = park_over_s
+        self._places = asyncio.Semaphore(places)
+        self._pool = None if tries.is_async else ThreadPoolExecutor(places, thread_name_prefix="flowq-item")
+
+    async def run(self, source: Source) -> None:
+        """Run what *source* gives; it is asked for the next item only when a place is free."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await self._places.acquire()
+                    try:
+                        index, item, tries_used = await anext(source)
+                    except StopAsyncIteration:
+                        break
+                    group.create_task(self._run_item(index, item, tries_used))
+        except BaseExceptionGroup as failures:
+            # Only the sink and the source can have raised: an item's own errors are outcomes.
+            raise failures.exceptions[0] from None
+        finally:
+            self._close()
+            if self._pool is not None:
+                self._pool.shutdown(wait=False)  # every item has been awaited: the threads are idle
+
+    async def _run_item(self, index: int, item: Any, tries_used: int) -> None:
+        try:
+            if self._pool is None:
+                self._sink(index, await self._coroutine(index, item, tries_used))
+            else:
+                await self._in_thread(self._pool, index, item, tries_used)
+        finally:
+            self._places.release()
+
+    async def _coroutine(self, index: int, item: Any, tries_used: int) -> ItemDone:
+        tries = self._tries
+        began = perf_counter()
+        try:
+            try:
+                value = await tries.one_try_async(index, item, tries_used)
+            except Exception as exc:
+                first_s = perf_counter() - began
+                done = await drive_async(tries.settle(index, item, tries_used, exc, self._park_over_s))
+                done.seconds += first_s
+                return done
+            return tries.succeeded(index, value, tries_used, perf_counter() - began)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled this item: it awaited something that was cancelled, and that is its own failure.
+            error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
+            return tries.failed(index, error, tries_used, perf_counter() - began)
+
+    async def _in_thread(self, pool: ThreadPoolExecutor, index: int, item: Any, tries_used: int) -> None:
+        work = pool.submit(contextvars.copy_context().run, self._blocking, index, item, tries_used)
+        try:
+            await until_ended(work, self._close)
+        finally:
+            # Also when cancelled: finished work is never thrown away.
+            done = work.result() if work.done() and not work.cancelled() else None
+            if done is not None:
+                self._sink(index, done)
+
+    def _close(self) -> None:
+        self._closing = True
+
+    def _blocking(self, index: int, item: Any, tries_used: int) -> ItemDone | None:
+        try:
+            return drive(self._tries.settle(index, item, tries_used, None, self._park_over_s))
+        except Interrupted:
+            return None
+
+    def _cancelled(self) -> bool:
+        return self._closing or (self._batch_cancelled is not None and self._batch_cancelled())

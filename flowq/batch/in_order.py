@@ -1,0 +1,151 @@
+"""Blocking items one after another in this thread: the tight loop.
+
+A plain item costs its call and its place in a list; only one that raises leaves the loop to be taken through its tries.
+Never here: items side by side (in_flight), budgets over the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flowq.batch.chunk import Done, FlowItem, ItemDone
+from flowq.batch.laps import Laps
+from flowq.batch.tries import Interrupted, Tries
+from flowq.core.context import ItemContext, current_context, enter_context
+from flowq.core.drive import drive
+from flowq.errors import FlowError
+
+Stop = Callable[[int, float], bool]
+Watch = Callable[[int], object]
+
+_ASK_EVERY_S = 0.001
+"""Whether to stop is asked at most so often: asking may cost more than an item."""
+
+
+class InOrder:
+    """One run over consecutive items.
+
+    Args:
+        tries: takes one item through its tries.
+        items: the items, of which ``done.start`` is the first.
+        done: filled by the run.
+        max_failed: failures put up with; the next one ends the run.
+        park_over_s: an item whose wait is longer is parked; None: it is slept.
+    """
+
+    def __init__(
+        self, tries: Tries, items: Sequence[Any], done: Done, *, max_failed: float, park_over_s: float | None
+    ) -> None:
+        self._tries = tries
+        self._items = items
+        self._done = done
+        self._laps = Laps()
+        self._failures_left = max_failed
+        self._park_over_s = park_over_s
+
+    def run(self, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
+        """Run the items, the first of which has *tries_used* tries behind it, until the end or until told to stop."""
+        outer = current_context()
+        try:
+            if tries_used and self._items:
+                if watch is not None:
+                    watch(self._done.start)
+                self._settle(self._items[0], tries_used, None)
+            self._run_blocks(stop, watch)
+        except Interrupted:
+            pass  # the item that waited has no outcome; those before it have
+        finally:
+            enter_context(outer)
+        self._close()
+
+    def _run_blocks(self, stop: Stop | None, watch: Watch | None) -> None:
+        items, values, laps = self._items, self._done.values, self._laps
+        here = _HereContext(self._tries, self._done)
+        block = self._plain_block if self._tries.is_plain else self._full_block
+        ask_at_s = 0.0
+        while (at := len(values)) < len(items) and self._failures_left >= 0:
+            enter_context(here)
+            try:
+                block(items[at : at + laps.size], watch)
+            except Exception as exc:
+                laps.lap(len(values) + 1 - at)
+                self._settle(items[len(values)], 0, exc)
+            else:
+                laps.lap(len(values) - at)
+            if at == 0:
+                _refuse_awaitable(values[0], self._tries)
+            if stop is not None and laps.elapsed_s >= ask_at_s:
+                if stop(len(values), laps.elapsed_s):
+                    return
+                ask_at_s = laps.elapsed_s + _ASK_EVERY_S
+
+    def _plain_block(self, block: Sequence[Any], watch: Watch | None) -> None:
+        call, append = self._tries.exec, self._done.values.append
+        if watch is None:
+            for item in block:
+                append(call(item))
+            return
+        for index, item in enumerate(block, self._done.upto):
+            watch(index)
+            append(call(item))
+
+    def _full_block(self, block: Sequence[Any], watch: Watch | None) -> None:
+        one_try, done = self._tries.one_try, self._done
+        for index, item in enumerate(block, done.upto):
+            if watch is not None:
+                watch(index)
+            value = one_try(index, item, 0)
+            if type(value) is FlowItem:
+                done.add(ItemDone(value.value, delta=value.delta))
+            else:
+                done.values.append(value)
+
+    def _settle(self, item: Any, attempt: int, exc: Exception | None) -> None:
+        """Take the next item through the tries that are left to it."""
+        index = self._done.upto
+        ended = drive(self._tries.settle(index, item, attempt, exc, self._park_over_s))
+        self._done.add(ended)
+        if exc is None:
+            self._laps.lap(1)
+        else:
+            self._laps.further(index - self._done.start, ended.seconds)
+        if ended.outcome is not None and ended.outcome.status == "failed":
+            self._failures_left -= 1
+
+    def _close(self) -> None:
+        done, laps = self._done, self._laps
+        done.seconds = laps.elapsed_s
+        done.durations = laps.durations(len(done.values))
+        if done.deltas is not None:
+            done.deltas.extend([None] * (len(done.values) - len(done.deltas)))
+
+
+class _HereContext(ItemContext):
+    """The context of first tries in the tight loop, made once a run: it knows its item when it is asked."""
+
+    __slots__ = ("_batch_id", "_done")
+
+    def __init__(self, tries: Tries, done: Done) -> None:
+        around = tries.around
+        self._batch_id, self._done = tries.batch_id, done
+        self.attempt, self.item_key = 0, None
+        self.config, self.run_id, self.node = around.config, around.run_id, around.node
+        self.is_cancelled = tries.cancelled or around.is_cancelled
+        self.on_progress, self.on_heartbeat = around.on_progress, around.on_heartbeat
+
+    @property
+    def item_index(self) -> int:  # type: ignore[override]
+        return self._done.upto
+
+    @property
+    def idempotency_key(self) -> str:  # type: ignore[override]
+        return f"{self._batch_id}:{self._done.upto}"
+
+
+def _refuse_awaitable(value: Any, tries: Tries) -> None:
+    if not hasattr(type(value), "__await__"):
+        return
+    if hasattr(value, "close"):
+        value.close()  # a coroutine that is never awaited would warn
+    raise FlowError(f"{tries.node.name}.exec returned an awaitable ({type(value).__name__}): declare it `async def`.")

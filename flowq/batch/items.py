@@ -1,0 +1,123 @@
+"""The items of a batch: what may be given as items, and how they are read, never all at once.
+
+Never here: running or sending them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import islice
+from typing import Any
+
+from flowq.errors import BatchInputError
+
+
+class Items:
+    """The items of one batch, read from front to back.
+
+    Attributes:
+        total: how many there are; None until the end of something without a length has been read.
+        taken: how many have been read.
+    """
+
+    def __init__(self, name: str, given: Any, *, limit: int | None = None, max_items: int | None = None) -> None:
+        """
+        Args:
+            name: the node's name, for errors.
+            given: what ``prep`` returned: an iterable of items, or None for no items.
+            limit: only so many of the first items are read (None: all).
+            max_items: more items than that are refused (None: no limit); judged after *limit*.
+
+        Raises:
+            BatchInputError: *given* is not an iterable of items, or holds more than *max_items*.
+        """
+        items = _checked(name, given)
+        self._name = name
+        self._given = items
+        self._rest: Iterator[Any] = iter(items if limit is None else islice(items, limit))
+        self._max_items = max_items
+        self.taken = 0
+        self.total: int | None = None
+        if isinstance(items, Sized):
+            self.total = len(items) if limit is None else min(limit, len(items))
+            self._refuse_more_than_allowed(self.total)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last item has been read."""
+        return self.total is not None and self.taken >= self.total
+
+    def take(self, n: int) -> list[Any]:
+        """The next *n* items, fewer at the end, none once it is reached.
+
+        Raises:
+            BatchInputError: there are more than ``max_items``.
+        """
+        taken = list(islice(self._rest, n))
+        self.taken += len(taken)
+        self._refuse_more_than_allowed(self.taken)
+        if len(taken) < n:
+            self.total = self.taken
+        return taken
+
+    def take_run(self, n: int) -> tuple[int, list[Any]]:
+        """:meth:`take`, and the index of the first item taken."""
+        start = self.taken
+        return start, self.take(n)
+
+    def at_hand(self) -> Sequence[Any] | None:
+        """The items by index, where they were given as a sequence and cost nothing to keep; else None."""
+        return self._given if isinstance(self._given, Sequence) else None
+
+    def _refuse_more_than_allowed(self, n: int) -> None:
+        if self._max_items is not None and n > self._max_items:
+            raise BatchInputError(self._name, f"more than max_items={self._max_items} items")
+
+
+class Picked:
+    """Some items of a batch once more, read like :class:`Items`: each take gives neighbours.
+
+    Args:
+        inputs: the items by index.
+        indices: which of them, in ascending order.
+    """
+
+    __slots__ = ("_indices", "_inputs", "taken", "total")
+
+    def __init__(self, inputs: Mapping[int, Any] | Sequence[Any], indices: Sequence[int]) -> None:
+        self._inputs = inputs
+        self._indices = indices
+        self.taken = 0
+        self.total = len(indices)
+
+    def at_hand(self) -> Mapping[int, Any] | Sequence[Any] | None:
+        """All items of the batch that are at hand, by index."""
+        return self._inputs
+
+    def take_run(self, n: int) -> tuple[int, list[Any]]:
+        """At most *n* items whose indices follow each other, and the index of the first."""
+        ahead = self._indices[self.taken : self.taken + n]
+        if not ahead:
+            return 0, []
+        start = ahead[0]
+        taken = [self._inputs[index] for at, index in enumerate(ahead) if index == start + at]
+        self.taken += len(taken)
+        return start, taken
+
+
+def _checked(name: str, given: Any) -> Iterable[Any]:
+    """*given* if it is an iterable of items; a str or a dict is one only by mistake."""
+    if given is None:
+        return ()
+    kind = type(given).__name__
+    if isinstance(given, (str, bytes, bytearray)):
+        raise BatchInputError(name, f"a {kind} ({given[:20]!r})")
+    if isinstance(given, Mapping):
+        raise BatchInputError(name, f"a {kind} (pass .items(), .keys() or .values(), whichever is meant)")
+    if isinstance(given, AsyncIterable):
+        raise BatchInputError(name, f"an async iterable ({kind}; read it first: [x async for x in ...])")
+    if isinstance(given, Awaitable):
+        raise BatchInputError(name, f"an awaitable ({kind}; await it first)")
+    if not isinstance(given, Iterable) and not hasattr(type(given), "__getitem__"):
+        raise BatchInputError(name, f"{given!r:.60} ({kind})")
+    return given  # type: ignore[no-any-return]

@@ -1,0 +1,41 @@
+"""What became of one item. Never here: how it got there (runner) or how many of them are kept (chunk)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Status = Literal["ok", "fallback", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item of a batch.
+
+    Attributes:
+        index: the item's place in the batch, from 0.
+        status: "ok", "fallback" (``exec_fallback`` answered for it), "failed", or "cancelled" (the batch ended
+            before the item did).
+        output: what ``exec`` or ``exec_fallback`` returned; None when there is none.
+        error: why it failed or was cancelled.
+        attempts: tries of ``exec`` that came to an end; 0 when the item never ran or was cut short.
+        execution_time: seconds spent on the item, waits between tries not counted.
+        worker: the process that ran it ("" for this one).
+        key: what the node's ``key=`` function made of the item, if there is one.
+        input: the item itself where it is still at hand, else None.
+    """
+
+    index: int
+    status: Status
+    output: Any = None
+    error: Exception | None = None
+    attempts: int = 1
+    execution_time: float = 0.0
+    worker: str = ""
+    key: str | None = None
+    input: Any = None
+
+    @property
+    def success(self) -> bool:
+        """Whether the item has an output: "ok" or "fallback"."""
+        return self.status == "ok" or self.status == "fallback"

@@ -1,0 +1,115 @@
+"""How the items of a batch are run: one frozen value that means the same in this process and on a fleet.
+
+Never here: acting on it (runner, executors) or what became of the items (outcome, chunk, result).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator
+
+from flowq.core.retry import Retry
+from flowq.registry import register
+
+OnError = Literal["raise", "collect", "skip"]
+
+_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour)\s*")
+_PERIOD_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@register
+class BatchPolicy(BaseModel):
+    """How the items of a batch are run.
+
+    Attributes:
+        retry: when and how often a failed item is tried again.
+        timeout: seconds that one try of one item may take (None: no limit).
+        deadline: seconds that the whole batch may take; items without an outcome by then are cancelled.
+        on_error: "raise": the first failure stops the batch, which raises BatchError; "collect": every outcome is
+            kept and nothing is raised; "skip": failed items are left out of the result.
+        max_failures: how many failures (an int) or which share of the items (a float between 0 and 1) is put up
+            with; past it the batch stops. Under "raise" the default is 0, else there is no limit.
+        concurrency: items in flight at once, over the whole fleet (None: what the executor finds right).
+        in_flight: items that one process keeps in flight, when ``exec`` is async; when it blocks, in as many threads,
+            if this was given at all, else one item at a time.
+        rate: items started per time over the whole fleet: "100/s", "30/min", "5000/h".
+        chunk_size: items one task message carries; "auto" adapts it to the time the items take.
+        priority: 0 to 9, higher first (None: the broker's default).
+        queue: name of the queue the batch goes to (None: the default one).
+        retention_s: seconds that a finished batch is kept.
+        max_items: a batch of more items is refused (None: no limit).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retry: InstanceOf[Retry] = Field(default_factory=Retry)
+    timeout: Seconds | None = None
+    deadline: Seconds | None = None
+    on_error: OnError = "raise"
+    max_failures: int | float | None = None
+    concurrency: Count | None = None
+    in_flight: Count = 100
+    rate: str | None = None
+    chunk_size: Literal["auto"] | Count = "auto"
+    priority: Annotated[int, Field(ge=0, le=9)] | None = None
+    queue: str | None = None
+    retention_s: Seconds = 86_400.0
+    max_items: Annotated[int, Field(ge=0)] | None = None
+
+    @field_validator("max_failures")
+    @classmethod
+    def _count_or_share(cls, value: int | float | None) -> int | float | None:
+        if isinstance(value, float) and not 0 < value < 1:
+            raise ValueError("a share of the items lies between 0 and 1; give a count as an int")
+        if value is not None and value < 0:
+            raise ValueError("a count of failures is 0 or more")
+        return value
+
+    @field_validator("rate")
+    @classmethod
+    def _known_rate(cls, value: str | None) -> str | None:
+        if value is not None and _per_second(value) <= 0:
+            raise ValueError('a rate reads like "100/s", "30/min" or "5000/h"')
+        return value
+
+    def failure_budget(self) -> tuple[int | None, float | None]:
+        """The failures put up with, as ``(count, share)``; None where there is no such limit."""
+        if isinstance(self.max_failures, float):
+            return None, self.max_failures
+        if self.max_failures is None and self.on_error == "raise":
+            return 0, None
+        return self.max_failures, None
+
+    def failures_allowed(self, total: int | None) -> float:
+        """How many of *total* items may fail before the batch stops.
+
+        ``inf`` when there is no limit, or when the limit is a share and the length is not known yet (None): a
+        share is judged once the last item has been given.
+        """
+        count, share = self.failure_budget()
+        if count is not None:
+            return count
+        if share is None or total is None:
+            return math.inf
+        # Rounded first: 0.29 * 100 is 28.999999999999996, and 29 failures of 100 are 29 %.
+        return math.floor(round(share * total, 9))
+
+    def places(self, *, is_async: bool) -> int:
+        """Items that one process keeps in flight."""
+        return self.in_flight if is_async or "in_flight" in self.model_fields_set else 1
+
+    def rate_per_s(self) -> float | None:
+        """``rate`` as items per second."""
+        return None if self.rate is None else _per_second(self.rate)
+
+
+def _per_second(rate: str) -> float:
+    """Items per second of a rate such as "30/min"; 0.0 if it cannot be read."""
+    match = _RATE.fullmatch(rate)
+    return float(match[1]) / _PERIOD_S[match[2][0]] if match else 0.0

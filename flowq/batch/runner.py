@@ -1,0 +1,113 @@
+"""The runner: executes items of a batch under its policy, in this thread or in the running event loop.
+
+The local BatchNode, the inline executor and the workers all run their items here, so they cannot drift apart.
+Never here: which items come next, budgets over the whole batch, storing what the run brought.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowq.batch.chunk import Done
+from flowq.batch.in_flight import InFlight, Sink, Source
+from flowq.batch.in_order import InOrder, Stop, Watch
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.tries import Tries
+from flowq.core.context import ItemContext
+
+if TYPE_CHECKING:
+    from flowq.batch.fanout import Fanout
+
+
+class Runner:
+    """Runs items of one batch.
+
+    Args:
+        node: the batch node. ``node.item_call()`` is what is called per item.
+        policy: how its items are run.
+        batch_id: goes into ``ctx.idempotency_key``, ``batch:index``.
+        run_id: the durable run the batch belongs to, None if to none.
+        worker: the name of this process in outcomes, "" for the producer's own.
+        cancelled: whether nobody waits for the items any more; ``ctx.cancelled`` asks it.
+        on_progress: receives ``ctx.progress(done, total)`` as ``(ctx, done, total)``.
+        on_heartbeat: receives ``ctx.heartbeat()`` as ``(ctx)``.
+
+    Attributes:
+        is_async: whether items need an event loop: ``run_async`` is then the only way.
+    """
+
+    def __init__(
+        self,
+        node: Fanout[Any, Any],
+        policy: BatchPolicy,
+        *,
+        batch_id: str = "",
+        run_id: str | None = None,
+        worker: str = "",
+        cancelled: Callable[[], bool] | None = None,
+        on_progress: Callable[[ItemContext, float, float | None], None] | None = None,
+        on_heartbeat: Callable[[ItemContext], None] | None = None,
+    ) -> None:
+        self.worker = worker
+        self._policy = policy
+        self._tries = Tries(
+            node,
+            policy,
+            batch_id=batch_id,
+            run_id=run_id,
+            cancelled=cancelled,
+            on_progress=on_progress,
+            on_heartbeat=on_heartbeat,
+        )
+        self.is_async = self._tries.is_async
+
+    def run(
+        self,
+        items: Sequence[Any],
+        start: int,
+        *,
+        tries: int = 0,
+        stop: Stop | None = None,
+        watch: Watch | None = None,
+        park_over_s: float | None = None,
+        max_failed: float | None = None,
+    ) -> Done:
+        """Run blocking items one after another in this thread.
+
+        Args:
+            items: consecutive items of the batch.
+            start: index of the first.
+            tries: tries that the first one has used already (it was parked).
+            stop: ``stop(items_done, elapsed_s)`` is asked after an item, at most once a millisecond, and ends the run
+                when true.
+            watch: ``watch(index)`` is called before each item.
+            park_over_s: an item whose wait for the next try is longer is parked, and the run goes on; None: it is
+                slept.
+            max_failed: failures in this run that are put up with; the next one ends it. None: no limit, but for a
+                policy that puts up with none at all, so that nobody runs on after the failure that ends the batch.
+
+        Returns:
+            What the run brought: fewer items than given when it was ended early.
+        """
+        if max_failed is None:
+            max_failed = 0 if self._policy.failure_budget()[0] == 0 else float("inf")
+        done = Done(start, worker=self.worker, started_at=time.time())
+        InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=park_over_s).run(tries, stop, watch)
+        return done
+
+    async def run_async(self, source: Source, in_flight: int, sink: Sink, *, park_over_s: float | None = None) -> None:
+        """Run items side by side: coroutines as tasks, blocking items in as many threads.
+
+        Args:
+            source: gives ``(index, item, tries_used)``; asked for the next only when a place is free.
+            in_flight: items running at once.
+            sink: ``sink(index, item_done)`` is called in the loop as each ends. What it raises ends the run, as does
+                what the source raises.
+            park_over_s: as for ``run``.
+
+        Cancelling this cancels the items and waits for them; a blocking item cannot be cancelled and runs to its end
+        (``ctx.cancelled`` tells it), and what it brings still goes to the sink.
+        """
+        await InFlight(self._tries, in_flight, sink, park_over_s=park_over_s).run(source)

@@ -1,0 +1,70 @@
+"""How many items the next chunk should hold: pure arithmetic, no clock and no state.
+
+Guided self-scheduling after Polychronopoulos and Kuck (1987), sized by the time the items were seen to take.
+"""
+
+from __future__ import annotations
+
+import math
+
+BUDGET_S = 0.2
+"""Seconds that one chunk should run: long beside what a message costs, short beside a person's patience."""
+
+GROWTH = 32
+"""A chunk holds at most so many times the items of the one before it: one lucky item must not hide slow ones."""
+
+OVERHEAD_S = 0.001
+"""Seconds it costs to carry a chunk: publish, claim, commit."""
+
+OVERSTAY = 4
+"""A chunk that runs so many times its budget gives the rest of its items back."""
+
+
+def next_size(
+    last: int,
+    items_done: int,
+    seconds: float,
+    *,
+    budget_s: float = BUDGET_S,
+    growth: int = GROWTH,
+    overhead_s: float = OVERHEAD_S,
+) -> int:
+    """Items for the next chunk, from what the last one showed.
+
+    Args:
+        last: items the last chunk was given (≥ 1).
+        items_done: items it finished; 0 tells nothing and keeps the size.
+        seconds: time they took.
+        budget_s: what the next chunk should take.
+        growth: at most so many times *last*.
+        overhead_s: what carrying a chunk costs; a chunk is not made so small that it costs more than it runs.
+
+    Returns:
+        At least 1.
+    """
+    if items_done <= 0:
+        return max(1, last)
+    fits = max(budget_s, overhead_s) * items_done / max(seconds, 1e-9)
+    return max(1, min(last * growth, int(fits)))
+
+
+def floor_size(items_done: int, seconds: float, *, overhead_s: float = OVERHEAD_S) -> int:
+    """The fewest items whose run is worth *overhead_s*, the cost of carrying them (1 when nothing is known)."""
+    if items_done <= 0:
+        return 1
+    return max(1, math.ceil(overhead_s * items_done / max(seconds, 1e-9)))
+
+
+def tail_size(left: int, slots: int) -> int:
+    """Most items of a chunk when *left* are not allocated yet: half a fair share, so that all slots end together."""
+    return max(1, left // (2 * max(1, slots)))
+
+
+def chunk_size(wanted: int, floor: int, left: int, slots: int) -> int:
+    """*wanted* items, cut down at the tail, never below *floor*, never more than are *left*."""
+    return max(1, min(left, max(floor, min(wanted, tail_size(left, slots)))))
+
+
+def overstay(elapsed_s: float, *, budget_s: float = BUDGET_S) -> bool:
+    """Whether a chunk has run so long that the rest of its items is better given back."""
+    return elapsed_s > OVERSTAY * budget_s

@@ -1,0 +1,184 @@
+"""One item through its tries: exec, retry, park, fallback, failed. Written once, for sync and async runs alike.
+
+Never here: many items (runner).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from flowq.batch.alarm import call_within
+from flowq.batch.chunk import FlowItem, ItemDone, Park
+from flowq.batch.outcome import Outcome
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.threads import sleep_unless
+from flowq.core.callables import is_async, wants_ctx
+from flowq.core.context import ItemContext, enter_context
+from flowq.core.drive import Steps, async_twin, bounded, call_async
+from flowq.core.notes import add_failure_note
+from flowq.registry import portable
+
+if TYPE_CHECKING:
+    from flowq.batch.fanout import Fanout
+
+
+class Interrupted(BaseException):
+    """The batch was closed while an item waited for its next try: the item has no outcome."""
+
+
+class Tries:
+    """Takes items of one batch through their tries.
+
+    Attributes:
+        is_async: whether an item needs an event loop.
+        exec: what is called per item.
+        around: the context of the whole batch.
+        cancelled: whether nobody waits for the items any more.
+        is_plain: ``exec(item)`` is all there is to a first try: no ``ctx``, no timeout.
+    """
+
+    def __init__(
+        self,
+        node: Fanout[Any, Any],
+        policy: BatchPolicy,
+        *,
+        batch_id: str = "",
+        run_id: str | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        on_progress: Callable[[ItemContext, float, float | None], None] | None = None,
+        on_heartbeat: Callable[[ItemContext], None] | None = None,
+    ) -> None:
+        self.node = node
+        self.exec = node.item_call()
+        self.timeout_s = policy.timeout
+        self.batch_id = batch_id
+        self.cancelled = cancelled
+        self.around = ItemContext(
+            config=node.config, run_id=run_id, node=node.name, on_progress=on_progress, on_heartbeat=on_heartbeat
+        )
+        self._exec_wants_ctx = wants_ctx(self.exec)
+        self._fallback_wants_ctx = wants_ctx(node.exec_fallback)
+        self._exec_is_async = is_async(self.exec)
+        self.is_async = self._exec_is_async or is_async(node.exec_fallback)
+        self.is_plain = not self._exec_wants_ctx and policy.timeout is None
+
+    def context(self, index: int, item: Any, attempt: int) -> ItemContext:
+        """The context of one try of one item."""
+        around, key_of = self.around, self.node.key_of
+        return ItemContext(
+            attempt,
+            index,
+            None if key_of is None else key_of(item),
+            around.config,
+            around.run_id,
+            around.node,
+            f"{self.batch_id}:{index}",
+            around.is_cancelled if self.cancelled is None else self.cancelled,
+            around.on_progress,
+            around.on_heartbeat,
+        )
+
+    async def one_try_async(self, index: int, item: Any, attempt: int) -> Any:
+        """``one_try`` in an event loop."""
+        call = self._entered(index, item, attempt)
+        if self.timeout_s is not None:
+            return await call_async(bounded, (self.timeout_s, call, (item,)))
+        return await (call(item) if self._exec_is_async else call_async(call, (item,)))
+
+    @async_twin(one_try_async)
+    def one_try(self, index: int, item: Any, attempt: int) -> Any:
+        """One call of ``exec``, in the context of this try, which stays the current one."""
+        call = self._entered(index, item, attempt)
+        return call(item) if self.timeout_s is None else call_within(self.timeout_s, call, item)
+
+    def settle(
+        self, index: int, item: Any, attempt: int, exc: Exception | None = None, park_over_s: float | None = None
+    ) -> Steps[ItemDone]:
+        """Try *item* until it is done, parked or failed; never raises for what the item does.
+
+        Args:
+            index: its place in the batch.
+            item: the item.
+            attempt: number of the next try, from 0; with *exc*, of the try that failed.
+            exc: what a try that was made elsewhere has raised.
+            park_over_s: a longer wait parks the item (None: every wait is slept).
+
+        Returns:
+            What became of it; its ``seconds`` leave out waits, and the try that was made elsewhere.
+        """
+        busy_s = 0.0
+        while True:
+            if exc is None:
+                began = perf_counter()
+                try:
+                    value = yield self.one_try, (index, item, attempt)
+                except Exception as error:
+                    exc = error
+                    busy_s += perf_counter() - began
+                else:
+                    busy_s += perf_counter() - began
+                    return self.succeeded(index, value, attempt, busy_s)
+            try:
+                delay_s = self.node.retry_delay(exc, attempt)
+            except Exception as error:
+                # A decision that raises is a failure of the item: nobody else may be hurt by it.
+                return self.failed(index, error, attempt, busy_s)
+            if delay_s is None:
+                return (yield from self._fall_back(index, item, attempt, exc, busy_s))
+            attempt += 1
+            if park_over_s is not None and delay_s > park_over_s:
+                reason = f"retry after {type(exc).__name__}: {exc}"
+                return ItemDone(park=Park(index, attempt, delay_s, reason[:200]), seconds=busy_s)
+            if delay_s > 0:
+                yield self.wait, (delay_s,)
+            exc = None
+
+    def succeeded(self, index: int, value: Any, attempt: int, seconds: float) -> ItemDone:
+        """What there is to keep of a try that returned *value*."""
+        outcome = Outcome(index, "ok", attempts=attempt + 1) if attempt else None
+        if type(value) is FlowItem:
+            return ItemDone(value.value, outcome, None, seconds, value.delta)
+        return ItemDone(value, outcome, None, seconds)
+
+    async def _wait_async(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    @async_twin(_wait_async)
+    def wait(self, seconds: float) -> None:
+        """Let *seconds* pass between two tries.
+
+        Raises:
+            Interrupted: the batch was closed meanwhile.
+        """
+        if not sleep_unless(self.cancelled or self.around.is_cancelled, seconds):
+            raise Interrupted
+
+    def _entered(self, index: int, item: Any, attempt: int) -> Callable[[Any], Any]:
+        """Enter the context of a try and return what it calls."""
+        context = self.context(index, item, attempt)
+        enter_context(context)
+        return partial(self.exec, ctx=context) if self._exec_wants_ctx else self.exec
+
+    def _fall_back(self, index: int, item: Any, attempt: int, exc: Exception, busy_s: float) -> Steps[ItemDone]:
+        fallback: Callable[..., Any] = self.node.exec_fallback
+        context = self.context(index, item, attempt)
+        enter_context(context)
+        if self._fallback_wants_ctx:
+            fallback = partial(fallback, ctx=context)
+        began = perf_counter()
+        try:
+            value = yield fallback, (item, exc)
+        except Exception as error:
+            return self.failed(index, error, attempt, busy_s + perf_counter() - began)
+        outcome = Outcome(index, "fallback", error=portable(exc), attempts=attempt + 1)
+        return ItemDone(value, outcome, None, busy_s + perf_counter() - began)
+
+    def failed(self, index: int, error: Exception, attempt: int, busy_s: float) -> ItemDone:
+        """What there is to keep of an item whose last try, number *attempt*, ended with *error*."""
+        add_failure_note(error, node=self.node.name, item_index=index, attempts=attempt + 1)
+        outcome = Outcome(index, "failed", error=portable(error), attempts=attempt + 1)
+        return ItemDone(None, outcome, None, busy_s)

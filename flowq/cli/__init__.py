@@ -1,0 +1,16 @@
+"""The ``flowq`` command: one file a group of commands."""
+
+from __future__ import annotations
+
+import click
+
+from flowq.cli.worker import worker
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flowq", prog_name="flowq")
+def main() -> None:
+    """Distributed batch processing on Celery and Redis."""
+
+
+main.add_command(worker)

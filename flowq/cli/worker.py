@@ -1,0 +1,45 @@
+"""``flowq worker``: one worker with flowq's settings; what ``celery -A workers.app worker`` is without a checkout."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import click
+
+from flowq.errors import FlowqError
+from flowq.settings import Settings
+
+
+@click.command()
+@click.option("--slots", type=click.IntRange(1), help="Items that run at a time, one process each (default: cores).")
+@click.option("--name", help="Name in Flower and in outcomes.")
+@click.option("--queue", "queues", multiple=True, help="Queue to consume; may be given several times.")
+@click.option("--import", "imports", multiple=True, metavar="MODULE", help="Module with node classes; repeatable.")
+@click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
+def worker(
+    slots: int | None, name: str | None, queues: tuple[str, ...], imports: tuple[str, ...], log_level: str | None
+) -> None:
+    """Run a worker until it is told to stop (Ctrl-C or SIGTERM: running items finish first)."""
+    from flowq.worker.app import build_worker_app  # a worker's imports stay out of every other command
+
+    settings = Settings()
+    given = {"slots": slots, "worker_name": name, "imports": (*settings.imports, *imports), "log_level": log_level}
+    settings = settings.model_copy(update={key: value for key, value in given.items() if value})
+    try:
+        app = build_worker_app(settings)
+    except (FlowqError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+    stem = settings.worker_name or "flowq"
+    instance = app.Worker(
+        hostname=f"{stem}@{socket.gethostname()}",
+        concurrency=settings.slots,
+        pool="prefork",
+        queues=list(queues) or None,
+        loglevel=settings.log_level,
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
+    instance.start()
+    sys.exit(instance.exitcode)

@@ -1,0 +1,228 @@
+"""The executor over Celery: a batch goes to the workers, its result comes back. The producer's side only."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flowq.batch.executor import BatchJob
+from flowq.batch.items import Items
+from flowq.batch.result import BatchResult
+from flowq.batch.runner import Runner
+from flowq.client.handle import BatchHandle, Feeding
+from flowq.client.progress import ProgressBar
+from flowq.codec import dumps, explain
+from flowq.core.drive import Steps
+from flowq.core.spec import FlowSpec, spec_of
+from flowq.engine.batches import Header, new_batch_id
+from flowq.engine.connection import Connections
+from flowq.engine.feed import Feeder, birth_fields
+from flowq.engine.ledger import REDIS_ERRORS
+from flowq.engine.presence import Fleet
+from flowq.engine.results import Closings, read_state
+from flowq.engine.slot import in_flight
+from flowq.engine.snapshots import Snapshots
+from flowq.errors import BatchLost, CannotTravel, EncodeError, NoRedis, UnknownNode
+from flowq.registry import class_name, is_registered
+from flowq.settings import Settings, redacted
+
+log = logging.getLogger("flowq")
+
+SHOW_EVERY_S = 0.2
+
+
+class CeleryExecutor:
+    """Sends batches to the workers of one fleet.
+
+    Args:
+        settings: where the fleet's Redis is.
+        progress: show a progress bar while ``execute`` blocks (None: when stderr is a terminal).
+        connections: to share with others; made from the settings if None.
+    """
+
+    def __init__(
+        self, settings: Settings, *, progress: bool | None = None, connections: Connections | None = None
+    ) -> None:
+        self.settings = settings
+        self.connections = connections or Connections(settings)
+        self._progress = sys.stderr.isatty() if progress is None else progress
+        self._closings = Closings(self.connections)
+        self._fleet: Fleet | None = None
+        self._scope = new_batch_id("store")
+        self._snapshots = Snapshots(self.connections.redis, self.connections.keys)
+
+    def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
+        """See Executor. Blocks a thread, not an event loop; Ctrl-C cancels the batch."""
+        result: BatchResult[Any] = yield self._run, (job,)
+        return result
+
+    def submit(self, job: BatchJob) -> BatchHandle[Any]:
+        """See Executor. Items that are not a sequence are read by a thread of this process.
+
+        Raises:
+            NoRedis, UnknownNode, CannotTravel, EncodeError, BatchInputError: nothing was submitted.
+        """
+        return self._start(job)
+
+    def _run(self, job: BatchJob) -> BatchResult[Any]:
+        deadline_s = job.policy.deadline
+        until = None if deadline_s is None else time.monotonic() + deadline_s
+        handle = self._start(job)
+        try:
+            with ProgressBar(handle, enabled=self._progress) as bar:
+                while not handle.wait(_left(until, SHOW_EVERY_S if self._progress else None)):
+                    if until is not None and time.monotonic() >= until:
+                        handle.cancel()
+                    bar.update()
+        except KeyboardInterrupt:
+            handle.cancel()
+            raise
+        return handle.result()
+
+    def _start(self, job: BatchJob) -> BatchHandle[Any]:
+        items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
+        try:
+            return self._submit(job, items)
+        except REDIS_ERRORS as exc:
+            raise NoRedis(redacted(self.settings.url), str(exc) or type(exc).__name__) from exc
+
+    def _submit(self, job: BatchJob, items: Items) -> BatchHandle[Any]:
+        header = self._header(job)
+        at = 0 if job.key is None else self._stands_at(header.id)
+        feeding = None
+        if at is not None:
+            if at == 0:
+                self._check_workers(job.node, header)
+            redis, keys = self.connections.redis, self.connections.keys
+            now = time.time()
+            redis.zadd(keys.batches, {header.id: now})
+            birth = birth_fields(self.connections, header, job.policy, in_flight(job.node, Runner(job.node, job.policy).is_async))
+            feeder = Feeder(self.connections, header, birth, self.fleet.window(header.queue))
+            feed = functools.partial(feeder.feed, source(items), at)
+            if items.at_hand() is None:
+                feeder.begin(at)
+                feeding = Feeding(feed)
+            else:
+                feed()
+        return BatchHandle(
+            self.connections, self._closings, header, job.policy,
+            inputs=items.at_hand(), key_of=job.node.key_of, feeding=feeding,
+        )  # fmt: skip
+
+    @property
+    def fleet(self) -> Fleet:
+        """The workers, as seen at most a second ago."""
+        if self._fleet is None:
+            self._fleet = Fleet(self.connections.redis, self.connections.keys)
+        return self._fleet
+
+    def _header(self, job: BatchJob) -> Header:
+        node = job.node
+        label = job.label or node.name
+        plain = encodable(spec_of(node))
+        reduces = job.shared is not None
+        manifest = self._snapshots.save(self._scope, job.shared, job.policy.retention_s) if reduces else None
+        return Header(
+            new_batch_id(label, job.key), label, node.name, job.policy.queue or self.settings.queue,
+            job.policy.priority, plain, reduces, manifest, self._scope if reduces else "", schema_name(job),
+        )  # fmt: skip
+
+    def _stands_at(self, batch_id: str) -> int | None:
+        """Where to feed a batch with a key from: 0 for a new one, None if it has all its items or a living producer."""
+        redis, keys = self.connections.redis, self.connections.keys
+        try:
+            state = read_state(self.connections, batch_id)
+        except BatchLost:
+            return 0
+        fed_by_another = redis.zscore(keys.of(batch_id, "wake"), "feed") is not None
+        return None if state.closed or state.sealed or fed_by_another else state.avail
+
+    def _check_workers(self, node: Any, header: Header) -> None:
+        """Refuse what no worker could run; with no worker there at all, say that the batch waits."""
+        wanted = {one.node for one in spec_of(node).nodes}
+        known = [worker.nodes for worker in self.fleet.workers(header.queue)]
+        if any(wanted <= set(nodes) for nodes in known):
+            return
+        known = [worker.nodes for worker in self.fleet.workers(header.queue, fresh=True)]
+        if any(wanted <= set(nodes) for nodes in known):
+            return
+        missing = sorted(name for name in wanted if not any(name in nodes for nodes in known))
+        scripts = [name for name in missing or sorted(wanted) if name.startswith("__main__:")]
+        if scripts:
+            raise UnknownNode(
+                f"node {node.name}",
+                f"its class {scripts[0]} is defined in the program that runs (__main__), which remote workers cannot "
+                "import. Move it to a module and start the workers with FLOWQ_IMPORTS=that.module, or use "
+                "`with flowq.LocalCluster():`",
+            )
+        if known:
+            module = (missing or sorted(wanted))[0].partition(":")[0]
+            raise UnknownNode(
+                f"node {node.name}",
+                f"none of the {len(known)} workers on queue {header.queue!r} knows {', '.join(missing or wanted)}. "
+                f"Start them with FLOWQ_IMPORTS={module} (or `flowq worker --import {module}`)",
+            )
+        log.warning(
+            "no worker consumes queue %r yet: the batch waits for one (`flowq worker`)", header.queue,
+            extra={"batch": header.id},
+        )  # fmt: skip
+
+
+def encodable(spec: FlowSpec) -> dict[str, Any]:
+    """The graph as plain data, every argument of which the codec carries.
+
+    Raises:
+        CannotTravel: one does not; names the node and the argument.
+    """
+    plain = spec.to_plain()
+    try:
+        dumps(plain)
+    except EncodeError:
+        for node in spec.nodes:
+            named = [(f"argument {place + 1}", value) for place, value in enumerate(node.args)]
+            named += [(f"argument {name!r}", value) for name, value in node.kwargs.items()]
+            named += [(f"param {name!r}", value) for name, value in node.params.items()]
+            for name, value in named:
+                error = explain(value)
+                if error is not None:
+                    raise CannotTravel(f"{name} of node {node.label}", error.reason) from error
+        raise
+    return plain
+
+
+def schema_name(job: BatchJob) -> str:
+    """The class name of the shared store's schema, "" if it has none.
+
+    Raises:
+        CannotTravel: the workers could not find the schema.
+    """
+    schema = getattr(job.shared, "schema", None)
+    if schema is None:
+        return ""
+    if not is_registered(schema):
+        raise CannotTravel(f"the store's schema {schema.__name__}", "decorate it with @flowq.register")
+    return class_name(schema)
+
+
+def source(items: Items) -> Iterable[Any]:
+    """The items to feed: the sequence itself where there is one, else one after the other."""
+    at_hand = items.at_hand()
+    if at_hand is None:
+        return _one_by_one(items)
+    return at_hand if items.total == len(at_hand) else at_hand[: items.total]
+
+
+def _one_by_one(items: Items) -> Iterator[Any]:
+    while one := items.take(1):
+        yield one[0]
+
+
+def _left(until: float | None, at_most: float | None) -> float | None:
+    if until is None:
+        return at_most
+    left = max(0.0, until - time.monotonic())
+    return left if at_most is None else min(left, at_most)

@@ -1,0 +1,178 @@
+"""A submitted batch, from any process: wait, progress, result, as_completed, cancel. Never runs an item."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from flowq.batch.chunk import Done
+from flowq.batch.executor import Progress
+from flowq.batch.outcome import Outcome
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.result import BatchResult
+from flowq.codec import loads
+from flowq.engine.aggregate import reduced
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.results import Closings, State, out_fields, read_dones, read_state
+
+R = TypeVar("R")
+
+STREAM_POLL_S = 0.2
+
+
+class BatchHandle(Generic[R]):
+    """A batch on the workers. Cheap; several processes may hold one for the same batch.
+
+    Attributes:
+        id: the batch's id, as Flower and the ledger have it.
+        label: its name for people.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        closings: Closings,
+        header: Header,
+        policy: BatchPolicy,
+        *,
+        inputs: Any = None,
+        key_of: Callable[[Any], str] | None = None,
+        again: Callable[[Any], Any] | None = None,
+        feeding: Feeding | None = None,
+    ) -> None:
+        self._connections, self._closings, self._header = connections, closings, header
+        self._policy = policy
+        self._inputs, self._key_of, self._again = inputs, key_of, again
+        self._feeding = feeding
+
+    @property
+    def id(self) -> str:
+        return self._header.id
+
+    @property
+    def label(self) -> str:
+        return self._header.label
+
+    def __repr__(self) -> str:
+        return f"<BatchHandle {self.id}>"
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the batch has ended, at most *timeout* seconds; whether it has.
+
+        Raises:
+            BatchLost: Redis no longer holds it.
+            Exception: what the generator of its items raised.
+        """
+        ended = self._closings.wait(self.id, timeout)
+        if self._feeding is not None:
+            self._feeding.check(wait=ended)
+        return ended
+
+    def state(self) -> State:
+        """The ledger's counters, crashes and losses included."""
+        return read_state(self._connections, self.id)
+
+    def progress(self) -> Progress:
+        """Where the batch stands; costs the same whatever its length."""
+        return progress_of(self.state())
+
+    def result(self, timeout: float | None = None) -> BatchResult[R]:
+        """Block until the batch has ended and hand over its result.
+
+        Raises:
+            TimeoutError: it has not ended within *timeout* seconds.
+            BatchError: what ``on_error`` and ``max_failures`` say is raised; its ``.results`` has the finished work.
+            MergeConflict: two items of a BatchFlow contradict each other.
+        """
+        if not self.wait(timeout):
+            raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
+        if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
+            raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
+        state = self.state()
+        result: BatchResult[R] = BatchResult.assemble(
+            read_dones(self._connections, self.id),
+            state.avail,
+            on_error=self._policy.on_error,
+            label=self.label,
+            seconds=state.seconds,
+            reason=reason_of(state),
+            inputs=self._inputs,
+            key_of=self._key_of,
+            again=self._again,
+        )
+        if self._header.reduces:
+            result.delta = reduced(self._connections, self.id, state.gen)
+        result.raise_for(self._policy.on_error, self._policy.max_failures)
+        return result
+
+    def as_completed(self) -> Iterator[Outcome]:
+        """The outcomes as they come, a chunk at a time, until the batch has ended; none is raised."""
+        seen: set[str] = set()
+        ended = False
+        while not ended:
+            # Ended is read before the fields: what was committed by then is among them.
+            ended = self._closings.wait(self.id, STREAM_POLL_S)
+            for field in out_fields(self._connections, self.id):
+                if field in seen:
+                    continue
+                seen.add(field)
+                blob = self._connections.redis.hget(self._connections.keys.of(self.id, "out"), field)
+                if blob is not None:
+                    yield from outcomes_of(Done.from_plain(loads(blob)))
+
+    def cancel(self) -> None:
+        """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
+        self._connections.ledger.control(self.id, "cancel")
+
+
+class Feeding:
+    """A batch whose items come from a generator, read by a thread of this process."""
+
+    def __init__(self, feed: Callable[[], Any]) -> None:
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(feed,), name="flowq-submit", daemon=True)
+        self._thread.start()
+
+    def check(self, *, wait: bool) -> None:
+        """Raise what the generator or an item that cannot travel raised; *wait* for the thread's end first."""
+        if wait:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self, feed: Callable[[], Any]) -> None:
+        try:
+            feed()
+        except BaseException as exc:  # handed to whoever waits
+            self._error = exc
+
+
+def outcomes_of(done: Done) -> Iterator[Outcome]:
+    """The outcomes of one commit."""
+    holes = {park.index for park in done.parked}
+    for index in range(done.start, done.upto):
+        if index not in holes:
+            yield done.outcome(index)
+
+
+def progress_of(state: State) -> Progress:
+    """The counters as people read them."""
+    total = state.avail if state.sealed else None
+    rate = state.done / state.seconds if state.seconds > 0 else 0.0
+    left = None if total is None else total - state.done
+    eta_s = left / rate if left is not None and rate > 0 else None
+    return Progress(
+        total, state.done, state.ok, state.fallback, state.failed, state.parked, state.open_chunks, rate, eta_s,
+        state.state,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def reason_of(state: State) -> str:
+    """Why a batch ended before its last item, or ""."""
+    if state.state == "cancelled":
+        return "the batch was cancelled"
+    if state.state == "failed":
+        return f"the batch stopped after {state.failed} failures"
+    return ""

@@ -1,0 +1,11 @@
+"""Bytes ↔ values. No pickle, no import: bytes name classes, and only registered ones are found."""
+
+from __future__ import annotations
+
+from flowq.codec.envelope import MAX_BYTES
+from flowq.codec.explain import explain
+from flowq.codec.kombu_registration import CONTENT_TYPE, register_kombu
+from flowq.codec.message import content_hash, dumps, loads
+from flowq.registry import RemoteTraceback
+
+__all__ = ["CONTENT_TYPE", "MAX_BYTES", "RemoteTraceback", "content_hash", "dumps", "explain", "loads", "register_kombu"]

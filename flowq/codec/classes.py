@@ -1,0 +1,209 @@
+"""Instances of registered classes ↔ extension payloads: Enum, dataclass, pydantic model, NamedTuple.
+
+A payload names the class and lists its parts; decoding looks the name up among the registered classes and sets the
+parts. No constructor, ``__post_init__``, validator or ``__reduce__`` of the user's runs on the way: an object comes
+back as it was, not as it would be made anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pydantic
+
+from flowq import registry
+from flowq.codec import tags
+from flowq.codec.extensions import as_list
+from flowq.codec.refusals import refusal
+from flowq.codec.tags import Pack, Unpack
+from flowq.errors import DecodeError, EncodeError
+
+_CONTAINERS = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float)
+
+
+def is_enum(cls: type) -> bool:
+    return issubclass(cls, enum.Enum)
+
+
+def is_model(cls: type) -> bool:
+    return issubclass(cls, pydantic.BaseModel)
+
+
+def is_named_tuple(cls: type) -> bool:
+    return issubclass(cls, tuple) and hasattr(cls, "_fields")
+
+
+def is_dataclass(cls: type) -> bool:
+    """A dataclass that holds nothing but its fields."""
+    return dataclasses.is_dataclass(cls) and not issubclass(cls, (*_CONTAINERS, BaseException, enum.Enum))
+
+
+def encode_instance(value: Any, pack: Pack) -> tuple[int, bytes]:
+    """Code and payload of an instance of a registered class.
+
+    Raises:
+        EncodeError: its class is not registered, or it holds what would be lost.
+    """
+    cls = type(value)
+    if registry.is_registered(cls):
+        for is_kind, tag, parts_of in _KINDS:
+            if is_kind(cls):
+                return tag, pack([registry.class_name(cls), *parts_of(value)])
+    raise EncodeError("", refusal(value))
+
+
+def named_class(name: Any, is_kind: Callable[[type], bool], kind: str) -> Any:
+    """The registered class a message names, if it is of the kind the message says.
+
+    Raises:
+        DecodeError: it is not registered in this process, or of another kind.
+    """
+    try:
+        cls = registry.registered(name)
+    except (KeyError, TypeError):
+        raise DecodeError(
+            f"the message names {kind} {str(name)[:200]!r}, which is not registered in this process: import its module "
+            "here, and put @flowq.register above the class"
+        ) from None
+    if not is_kind(cls):
+        raise DecodeError(f"the message names {name!r} as {kind}, which it is not")
+    return cls
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """The parts of a registered dataclass or model by name, private ones included; of another value none."""
+    cls = type(value)
+    if is_model(cls):
+        return {**vars(value), **(value.__pydantic_extra__ or {}), **(value.__pydantic_private__ or {})}
+    if is_named_tuple(cls):
+        return dict(zip(cls._fields, value, strict=True))
+    return _dataclass_parts(value)[0] if is_dataclass(cls) else {}
+
+
+def _enum_parts(value: enum.Enum) -> list[Any]:
+    # A combination of flags is no member: its number stands for it.
+    return [value.name if value.name in type(value).__members__ else value.value]
+
+
+def _enum_in(data: bytes, unpack: Unpack) -> Any:
+    name, member = as_list(unpack(data))
+    cls = named_class(name, is_enum, "the Enum")
+    if isinstance(member, str) and member in cls.__members__:
+        return cls.__members__[member]
+    if issubclass(cls, enum.Flag) and type(member) is int:
+        flags = cls(member)
+        if isinstance(flags, cls):
+            return flags
+    raise DecodeError(f"{name} has no member {str(member)[:200]!r}; is one side older than the other?")
+
+
+def _dataclass_parts(value: Any) -> list[Any]:
+    names = [field.name for field in dataclasses.fields(value)]
+    try:
+        fields = {name: getattr(value, name) for name in names}
+    except AttributeError as error:
+        raise EncodeError("", f"the field {error.name!r} of {type(value).__qualname__} was never set") from None
+    _refuse_undeclared(value, names)
+    return [fields]
+
+
+def _dataclass_in(data: bytes, unpack: Unpack) -> Any:
+    name, fields = as_list(unpack(data))
+    cls = named_class(name, is_dataclass, "the dataclass")
+    _same_names(name, fields, (field.name for field in dataclasses.fields(cls)))
+    value = object.__new__(cls)
+    for key, part in fields.items():
+        object.__setattr__(value, key, part)  # past a frozen class's own
+    return value
+
+
+def _model_parts(value: pydantic.BaseModel) -> list[Any]:
+    cls = type(value)
+    fields = {name: part for name, part in vars(value).items() if name in cls.model_fields}
+    if len(fields) != len(cls.model_fields):
+        missing = sorted(cls.model_fields.keys() - fields.keys())
+        raise EncodeError("", f"the fields {missing} of {cls.__qualname__} were never set")
+    _refuse_undeclared(value, fields)
+    given = value.__pydantic_fields_set__
+    return [
+        fields,
+        None if given == fields.keys() else sorted(given),
+        value.__pydantic_extra__ or None,
+        value.__pydantic_private__ or None,
+    ]
+
+
+def _model_in(data: bytes, unpack: Unpack) -> Any:
+    name, fields, given, extra, private = as_list(unpack(data))
+    cls = named_class(name, is_model, "the pydantic model")
+    _same_names(name, fields, cls.model_fields)
+    takes_extra = cls.model_config.get("extra") == "allow"
+    _known_names(name, extra, extra if takes_extra else ())
+    _known_names(name, private, cls.__private_attributes__)
+    given = set(fields) if given is None else set(as_list(given))
+    if not given <= fields.keys() | (extra or {}).keys():
+        raise DecodeError(f"{name} was sent with fields it does not have")
+    value = object.__new__(cls)
+    object.__setattr__(value, "__dict__", fields)
+    object.__setattr__(value, "__pydantic_fields_set__", given)
+    object.__setattr__(value, "__pydantic_extra__", (extra or {}) if takes_extra else None)
+    object.__setattr__(value, "__pydantic_private__", (private or {}) if cls.__private_attributes__ else None)
+    return value
+
+
+def _named_tuple_parts(value: Any) -> list[Any]:
+    _refuse_undeclared(value, ())
+    return [list(value)]
+
+
+def _named_tuple_in(data: bytes, unpack: Unpack) -> Any:
+    name, parts = as_list(unpack(data))
+    cls = named_class(name, is_named_tuple, "the NamedTuple")
+    if len(as_list(parts)) != len(cls._fields):
+        raise DecodeError(f"{name} has {len(cls._fields)} fields here and {len(parts)} in the message")
+    return tuple.__new__(cls, parts)
+
+
+def _refuse_undeclared(value: Any, declared: Iterable[str]) -> None:
+    """What an object holds beside its fields would be lost. A cached_property is computed again."""
+    cls = type(value)
+    for name in getattr(value, "__dict__", {}).keys() - set(declared):
+        computed = isinstance(getattr(cls, name, None), functools.cached_property)
+        if not computed and name != "__orig_class__":  # what Box[int](…) leaves behind
+            raise EncodeError(
+                "", f"{cls.__qualname__} holds {name!r}, which is not a field and would be lost; declare it"
+            )
+
+
+def _same_names(cls_name: str, fields: Any, declared: Iterable[str]) -> None:
+    expected = set(declared)
+    if type(fields) is not dict or fields.keys() != expected:
+        sent = set(fields) if type(fields) is dict else set()
+        raise DecodeError(
+            f"{cls_name}: the message lacks the fields {sorted(expected - sent)} and has the unknown ones "
+            f"{sorted(map(str, sent - expected))[:20]}; is one side older than the other?"
+        )
+
+
+def _known_names(cls_name: str, parts: Any, allowed: Any) -> None:
+    if parts is not None and (type(parts) is not dict or not all(type(n) is str and n in allowed for n in parts)):
+        raise DecodeError(f"{cls_name} was sent with attributes it does not have")
+
+
+_KINDS: tuple[tuple[Callable[[type], bool], int, Callable[[Any], list[Any]]], ...] = (
+    (is_enum, tags.ENUM, _enum_parts),
+    (is_model, tags.MODEL, _model_parts),
+    (is_named_tuple, tags.NAMED_TUPLE, _named_tuple_parts),
+    (is_dataclass, tags.DATACLASS, _dataclass_parts),
+)
+
+DECODERS: dict[int, Callable[[bytes, Unpack], Any]] = {
+    tags.ENUM: _enum_in,
+    tags.DATACLASS: _dataclass_in,
+    tags.MODEL: _model_in,
+    tags.NAMED_TUPLE: _named_tuple_in,
+}

@@ -1,0 +1,125 @@
+"""Exceptions ↔ plain data: class, args, fields, notes, traceback. Never pickle; never a class by import.
+
+Which exceptions travel as they are is ``registry.portable``'s to say. Builtin and flowq's own classes are found by
+name, every other one must be registered. The text of the traceback comes back as ``__cause__``, a RemoteTraceback.
+"""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+from typing import Any
+
+from flowq import errors, registry
+from flowq.codec.classes import named_class
+from flowq.codec.extensions import as_list
+from flowq.codec.tags import Pack, Unpack
+from flowq.errors import DecodeError, EncodeError
+
+
+def encode_exception(exc: BaseException, pack: Pack) -> bytes:
+    """The payload of *exc*, as a RemoteError where its class or what it holds cannot travel."""
+    sent = registry.portable(exc)
+    try:
+        return pack(_parts(sent))
+    except EncodeError:
+        return pack(_parts(registry.remote_error(exc)))
+
+
+def decode_exception(data: bytes, unpack: Unpack) -> Exception:
+    """The exception a payload describes.
+
+    Raises:
+        DecodeError: not a builtin, flowq's own or registered exception, or one that cannot be built so.
+    """
+    name, args, fields, notes, text = as_list(unpack(data))
+    cls = _exception_class(name)
+    exc = _build(cls, as_list(args))
+    _set_fields(exc, fields)
+    for note in as_list(notes):
+        exc.add_note(note)
+    if not isinstance(text, str):
+        raise DecodeError("an exception without the text of its traceback")
+    if isinstance(exc, errors.RemoteError):
+        text = exc.traceback
+    if text:
+        exc.__cause__ = registry.RemoteTraceback(text)
+    _refuse_unprintable(exc)
+    return exc
+
+
+def _parts(exc: Exception) -> list[Any]:
+    args, fields = registry.exception_state(exc)
+    cls = type(exc)
+    if not all(_is_field(cls, name) for name in fields):
+        raise EncodeError("", f"{cls.__qualname__} holds a field that hides a method")
+    return [registry.class_name(cls), list(args), fields, _notes(exc), _traceback_text(exc)]
+
+
+def _notes(exc: Exception) -> list[str]:
+    left, notes = registry.TEXT_LIMIT_BYTES, []
+    for note in getattr(exc, "__notes__", ()):
+        if left <= 0:
+            break
+        notes.append(registry.tail(str(note), left))
+        left -= len(notes[-1].encode())
+    return notes
+
+
+def _traceback_text(exc: Exception) -> str:
+    """Nothing for one that was never raised, nor for a RemoteError, which carries its own."""
+    if isinstance(exc, errors.RemoteError):
+        return ""
+    raised = exc.__traceback__ or exc.__cause__ or exc.__context__
+    return registry.format_traceback(exc) if raised else ""
+
+
+def _exception_class(name: Any) -> type[Exception]:
+    module, _, qualname = name.partition(":") if isinstance(name, str) else ("", "", "")
+    home: Any = {"builtins": builtins, errors.__name__: errors}.get(module)
+    cls: Any = getattr(home, qualname, None) if home else named_class(name, _is_exception, "the exception")
+    if not _is_exception(cls):
+        raise DecodeError(f"{str(name)[:200]!r} is not an exception")
+    found: type[Exception] = cls
+    return found
+
+
+def _is_exception(cls: Any) -> bool:
+    return isinstance(cls, type) and issubclass(cls, Exception)
+
+
+def _build(cls: type[Exception], args: list[Any]) -> Exception:
+    if cls.__module__ == errors.__name__:
+        return cls(*args)
+    # The builtin's own constructor sets what C keeps (errno, the members of a group); the user's does not run.
+    base = registry.builtin_base(cls)
+    exc: Exception = base.__new__(cls, *args)
+    base.__init__(exc, *args)
+    return exc
+
+
+def _set_fields(exc: Exception, fields: Any) -> None:
+    if type(fields) is not dict:
+        raise DecodeError("an exception without fields")
+    cls = type(exc)
+    hidden = registry.hidden_fields(cls)
+    for name, value in fields.items():
+        if not _is_field(cls, name):
+            raise DecodeError(f"an exception with a field named {str(name)[:80]!r}")
+        if name in hidden:
+            setattr(exc, name, value)
+        else:
+            vars(exc)[name] = value
+
+
+def _is_field(cls: type, name: Any) -> bool:
+    """Whether *name* may be a field: one that hides a method would break whoever handles the exception."""
+    return type(name) is str and not name.startswith("__") and not callable(getattr(cls, name, None))
+
+
+def _refuse_unprintable(exc: Exception) -> None:
+    """Python's printer of a SyntaxError, and flowq's own errors, trust what they hold; nobody else should find out."""
+    if isinstance(exc, SyntaxError):
+        traceback.format_exception_only(exc)
+    elif isinstance(exc, errors.FlowqError):
+        str(exc)

@@ -1,0 +1,136 @@
+"""Python's own types that msgpack lacks ↔ extension payloads, exactly. Classes of the user's live in classes.py."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import pathlib
+import re
+import struct
+import uuid
+import zoneinfo
+from collections.abc import Callable
+from typing import Any
+
+from flowq.codec import tags
+from flowq.codec.tags import Pack, Unpack
+from flowq.errors import DecodeError, EncodeError
+
+_DELTA = struct.Struct(">iII")
+_ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*")  # no dots: a key is a path into the tz database
+_PATHS: dict[int, Any] = {0: pathlib.PurePosixPath, 1: pathlib.PosixPath}
+
+
+def as_list(value: Any) -> list[Any]:
+    """*value*, which a decoder expects to be a list."""
+    if type(value) is not list:
+        raise DecodeError(f"a list was expected, not {type(value).__name__}")
+    return value
+
+
+def _sequence_out(value: Any, pack: Pack) -> bytes:
+    return pack(list(value))
+
+
+def pairs_out(value: dict[Any, Any], pack: Pack) -> bytes:
+    """A dict of any keys as one list: key, value, key, value, …"""
+    return pack([part for pair in value.items() for part in pair])
+
+
+def _pairs_in(data: bytes, unpack: Unpack) -> dict[Any, Any]:
+    parts = as_list(unpack(data))
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _big_int_out(value: int, pack: Pack) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+
+
+def _delta_out(value: datetime.timedelta, pack: Pack) -> bytes:
+    return _DELTA.pack(value.days, value.seconds, value.microseconds)
+
+
+def _is_offset(zone: Any) -> bool:
+    """Whether ISO 8601 says all of *zone*: none at all, or a fixed offset without a name of its own."""
+    return zone is None or (type(zone) is datetime.timezone and len(zone.__getinitargs__()) == 1)  # type: ignore[attr-defined]
+
+
+def _zone_out(zone: Any) -> Any:
+    if type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
+        return zone.key
+    if type(zone) is datetime.timezone:
+        offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+        return [offset.days, offset.seconds, offset.microseconds, *name]
+    if zone is None:
+        return None
+    cls = type(zone)
+    raise EncodeError(
+        "", f"its tzinfo is a {cls.__module__}.{cls.__qualname__}; use zoneinfo.ZoneInfo(key) or datetime.timezone"
+    )
+
+
+def _zone_in(plain: Any) -> Any:
+    if plain is None:
+        return None
+    if isinstance(plain, str):
+        if not _ZONE_KEY.fullmatch(plain):
+            raise DecodeError(f"{plain[:80]!r} is no time zone")
+        return zoneinfo.ZoneInfo(plain)
+    days, seconds, microseconds, *name = as_list(plain)
+    return datetime.timezone(datetime.timedelta(days, seconds, microseconds), *name)
+
+
+def _moment_out(value: Any, pack: Pack) -> bytes:
+    """A datetime or time: its ISO text where that says all (a digit first), else [text, fold, zone]."""
+    if value.fold == 0 and _is_offset(value.tzinfo):
+        iso: str = value.isoformat()
+        return iso.encode()
+    return pack([value.replace(tzinfo=None, fold=0).isoformat(), value.fold, _zone_out(value.tzinfo)])
+
+
+def _moment_in(cls: Any) -> Callable[[bytes, Unpack], Any]:
+    def decode(data: bytes, unpack: Unpack) -> Any:
+        if data[:1].isdigit():
+            return cls.fromisoformat(data.decode())
+        text, fold, zone = as_list(unpack(data))
+        return cls.fromisoformat(text).replace(fold=fold, tzinfo=_zone_in(zone))
+
+    return decode
+
+
+def _path_out(kind: int) -> Callable[[Any, Pack], bytes]:
+    return lambda value, pack: bytes((kind,)) + str(value).encode("utf-8", "surrogatepass")
+
+
+# type → (code, payload). Exact types only: a subclass would come back as its base.
+ENCODERS: dict[type, tuple[int, Callable[[Any, Pack], bytes]]] = {
+    tuple: (tags.TUPLE, _sequence_out),
+    set: (tags.SET, _sequence_out),
+    frozenset: (tags.FROZENSET, _sequence_out),
+    int: (tags.BIG_INT, _big_int_out),
+    datetime.datetime: (tags.DATETIME, _moment_out),
+    datetime.date: (tags.DATE, lambda value, pack: value.isoformat().encode()),
+    datetime.time: (tags.TIME, _moment_out),
+    datetime.timedelta: (tags.TIMEDELTA, _delta_out),
+    decimal.Decimal: (tags.DECIMAL, lambda value, pack: str(value).encode()),
+    uuid.UUID: (tags.UUID, lambda value, pack: value.bytes),
+    pathlib.PurePosixPath: (tags.PATH, _path_out(0)),
+    pathlib.PosixPath: (tags.PATH, _path_out(1)),
+}
+
+DECODERS: dict[int, Callable[[bytes, Unpack], Any]] = {
+    tags.TUPLE: lambda data, unpack: tuple(as_list(unpack(data))),
+    tags.SET: lambda data, unpack: set(as_list(unpack(data))),
+    tags.FROZENSET: lambda data, unpack: frozenset(as_list(unpack(data))),
+    tags.PAIRS: _pairs_in,
+    tags.BIG_INT: lambda data, unpack: int.from_bytes(data, "little", signed=True),
+    tags.TEXT: lambda data, unpack: data.decode("utf-8", "surrogatepass"),
+    tags.BYTEARRAY: lambda data, unpack: bytearray(data),
+    tags.DATETIME: _moment_in(datetime.datetime),
+    tags.DATE: lambda data, unpack: datetime.date.fromisoformat(data.decode()),
+    tags.TIME: _moment_in(datetime.time),
+    tags.TIMEDELTA: lambda data, unpack: datetime.timedelta(*_DELTA.unpack(data)),
+    tags.DECIMAL: lambda data, unpack: decimal.Decimal(data.decode()),
+    tags.UUID: lambda data, unpack: uuid.UUID(bytes=data),
+    tags.PATH: lambda data, unpack: _PATHS[data[0]](data[1:].decode("utf-8", "surrogatepass")),
+}

@@ -1,0 +1,166 @@
+"""Values ↔ packed bytes, without an envelope: one ormsgpack call for plain data, flowq's extensions for the rest.
+
+An extension's payload is packed by the same functions one level further in. Levels are counted, since a level costs
+stack, and stack is what hostile bytes would exhaust.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ormsgpack
+from ormsgpack import Ext, packb, unpackb
+
+from flowq.codec import arrays, classes, exceptions, extensions, nesting, tags
+from flowq.codec.nesting import FREE_DEPTH, MAX_DEPTH
+from flowq.codec.refusals import TOO_DEEP
+from flowq.codec.spell import holds_buffer, spell_out
+from flowq.errors import DecodeError, EncodeError
+
+# Everything that ormsgpack would flatten comes to us instead.
+_OPTIONS = (
+    ormsgpack.OPT_PASSTHROUGH_BIG_INT
+    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_DATETIME
+    | ormsgpack.OPT_PASSTHROUGH_ENUM
+    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+    | ormsgpack.OPT_PASSTHROUGH_TUPLE
+    | ormsgpack.OPT_PASSTHROUGH_UUID
+)
+
+_DECODERS: dict[int, Callable[[bytes, tags.Unpack], Any]] = {
+    **extensions.DECODERS,
+    **classes.DECODERS,
+    **arrays.DECODERS,
+    tags.EXCEPTION: exceptions.decode_exception,
+}
+
+
+class _Hooks(threading.local):
+    """What a hook raised: ormsgpack forgets it, even a KeyboardInterrupt. Taken out again by the call that failed."""
+
+    error: BaseException | None = None
+
+    def take(self) -> BaseException | None:
+        error, self.error = self.error, None
+        return error
+
+
+_raised = _Hooks()
+
+
+def pack(value: Any, depth: int = 0) -> bytes:
+    """*value* as msgpack; *depth* is the number of extensions around it.
+
+    Raises:
+        EncodeError: with the reason, and no path: ``explain`` finds that.
+    """
+    if depth > MAX_DEPTH:
+        raise EncodeError("", TOO_DEEP)
+    try:
+        data = packb(value, _DEFAULTS[depth], _OPTIONS)
+    except TypeError:
+        data = _pack_spelled(value, depth)
+    else:
+        # bytearrays became bytes, silently. No byte of msgpack's bytes types anywhere: there was none.
+        if (0xC4 in data or 0xC5 in data or 0xC6 in data) and holds_buffer(value):
+            data = _pack_spelled(value, depth)
+    if depth == FREE_DEPTH and nesting.too_deep(data):
+        raise EncodeError("", TOO_DEEP)
+    return data
+
+
+def unpack(data: bytes | memoryview, max_depth: int = MAX_DEPTH) -> Any:
+    """The value packed in *data*.
+
+    Raises:
+        DecodeError: not what ``pack`` makes, or deeper than *max_depth* extensions. Hostile bytes may raise others of
+            Python's exceptions out of the types they name; ``loads`` catches them.
+    """
+    return _unpack(data, _FULL_HOOKS if max_depth >= MAX_DEPTH else _hooks(max_depth), 0)
+
+
+def _pack_spelled(value: Any, depth: int) -> bytes:
+    """The slow way: what failed, or would be changed, once more with its awkward parts spelled out."""
+    error = _raised.take()
+    if error is not None:
+        raise error
+    spelled = spell_out(value, _PACKERS[depth])
+    try:
+        return packb(spelled, _DEFAULTS[depth], _OPTIONS)
+    except TypeError as refused:
+        reason = TOO_DEEP if "Recursion" in str(refused) else str(refused)
+        raise (_raised.take() or EncodeError("", reason)) from None
+
+
+def _encode(value: Any, pack_parts: tags.Pack) -> Ext:
+    known = extensions.ENCODERS.get(type(value))
+    if known is not None:
+        tag, to_bytes = known
+        return Ext(tag, to_bytes(value, pack_parts))
+    if isinstance(value, BaseException):
+        return Ext(tags.EXCEPTION, exceptions.encode_exception(value, pack_parts))
+    if arrays.is_numpy(value):
+        return Ext(*arrays.encode_numpy(value, pack_parts))
+    return Ext(*classes.encode_instance(value, pack_parts))
+
+
+def _default(pack_parts: tags.Pack) -> Callable[[Any], Ext]:
+    def default(value: Any) -> Ext:
+        try:
+            return _encode(value, pack_parts)
+        except BaseException as error:
+            _raised.error = error
+            raise
+
+    return default
+
+
+def _unpack(data: bytes | memoryview, hooks: tuple[Callable[[int, bytes], Any], ...], depth: int) -> Any:
+    if depth >= len(hooks):
+        raise DecodeError(f"more than {len(hooks) - 1} extensions inside each other")
+    if depth == FREE_DEPTH and nesting.too_deep(bytes(data)):
+        raise DecodeError(f"nested deeper than {nesting.MAX_NESTING} levels")
+    try:
+        return unpackb(data, ext_hook=hooks[depth])
+    except ValueError as refused:
+        raise (_raised.take() or DecodeError(f"not valid msgpack: {refused}")) from None
+
+
+def _hook(unpack_parts: tags.Unpack) -> Callable[[int, bytes], Any]:
+    def hook(tag: int, data: bytes) -> Any:
+        try:
+            decode = _DECODERS.get(tag)
+            if decode is None:
+                raise DecodeError(f"the message holds extension {tag}, which this release of flowq does not know")
+            return decode(data, unpack_parts)
+        except BaseException as error:
+            _raised.error = error
+            raise
+
+    return hook
+
+
+@functools.cache
+def _hooks(max_depth: int) -> tuple[Callable[[int, bytes], Any], ...]:
+    """The hooks of each depth. They know their depth by place, since ormsgpack passes a hook no state."""
+    hooks: list[Callable[[int, bytes], Any]] = []
+
+    def parts_at(depth: int) -> tags.Unpack:
+        return lambda data: _unpack(data, made, depth)
+
+    hooks.extend(_hook(parts_at(depth + 1)) for depth in range(max_depth + 1))
+    made = tuple(hooks)
+    return made
+
+
+def _packer(depth: int) -> tags.Pack:
+    return lambda value: pack(value, depth)
+
+
+_FULL_HOOKS = _hooks(MAX_DEPTH)
+_PACKERS: tuple[tags.Pack, ...] = tuple(_packer(depth + 1) for depth in range(MAX_DEPTH + 1))
+_DEFAULTS: tuple[Callable[[Any], Ext], ...] = tuple(_default(pack_parts) for pack_parts in _PACKERS)

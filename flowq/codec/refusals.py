@@ -1,0 +1,83 @@
+"""Why a value cannot travel, in words that say what to do. Decides nothing."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import enum
+import inspect
+import io
+import types
+from typing import Any
+
+import pydantic
+
+from flowq import registry
+
+_BUILTINS = (bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset)
+TOO_DEEP = "it is nested too deeply (or contains itself); send it as a flat list with references by index"
+
+
+def refusal(value: Any) -> str:
+    """What *value* is and what to do instead; for a value that no extension takes."""
+    cls = type(value)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if registry.is_registered(cls):
+        return (
+            f"{name} is registered, but it is neither a dataclass, an Enum, a NamedTuple, a pydantic model nor an "
+            "exception, so flowq does not know what it consists of; make it a dataclass"
+        )
+    if _could_be_registered(value):
+        return _unregistered(cls)
+    for builtin in _BUILTINS:
+        if isinstance(value, builtin):
+            return f"{name} is a subclass of {builtin.__name__} and would lose its type; send {builtin.__name__}(value)"
+    return _known_kind(value) or (
+        f"flowq does not carry {name} objects; send plain data, or a dataclass with @flowq.register above it"
+    )
+
+
+def _could_be_registered(value: Any) -> bool:
+    named_tuple = isinstance(value, tuple) and hasattr(value, "_fields")
+    kinds = (enum.Enum, pydantic.BaseModel, BaseException)
+    return isinstance(value, kinds) or named_tuple or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+
+
+def _unregistered(cls: type) -> str:
+    name = registry.class_name(cls)
+    try:
+        registry.registered(name)
+    except KeyError:
+        return f"the class {name} is not registered; put @flowq.register above it (above @dataclass too)"
+    return (
+        f"another class is registered as {name}; put @flowq.register above @dataclass, which may make a new class, "
+        "and give two classes two names"
+    )
+
+
+def _known_kind(value: Any) -> str | None:
+    cls = type(value)
+    match value:
+        case types.FunctionType(__name__="<lambda>"):
+            return "a lambda cannot travel; write it as a method of the node, or send the data it would use"
+        case types.FunctionType() | types.BuiltinFunctionType() | types.MethodType():
+            return f"the function {value.__qualname__} cannot travel; call it inside exec, and send its arguments"
+        case type():
+            return f"the class {registry.class_name(value)} cannot travel as a value; send its name"
+        case types.ModuleType():
+            return f"the module {value.__name__} cannot travel; import it inside exec"
+        case types.CoroutineType():
+            return f"the coroutine {value.__qualname__} cannot travel; await it first"
+        case types.GeneratorType() | types.AsyncGeneratorType():
+            return f"the generator {value.__qualname__} cannot travel; make it a list first"
+        case io.IOBase():
+            return "an open file cannot travel; send its path and open the file inside exec"
+        case memoryview():
+            return "a memoryview would lose its type; send bytes(view)"
+        case complex():
+            return "a complex number is not carried; send (value.real, value.imag)"
+    if cls.__module__ in ("_thread", "threading", "socket", "sqlite3", "asyncio.locks"):
+        return f"a {cls.__module__}.{cls.__qualname__} belongs to this process; make it inside exec"
+    if inspect.isgenerator(value) or isinstance(value, collections.abc.Iterable):
+        return f"{cls.__module__}.{cls.__qualname__} is not carried; send list(value), or dict(value) of a mapping"
+    return None

@@ -1,0 +1,71 @@
+"""Plain values that ormsgpack would refuse or silently change, spelled as extensions: dicts with keys other than str,
+bytearrays, text with lone surrogates. Only values that hold one are walked; most never come here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ormsgpack import Ext
+
+from flowq.codec import tags
+from flowq.codec.extensions import pairs_out
+from flowq.codec.refusals import TOO_DEEP, refusal
+from flowq.codec.tags import Pack
+from flowq.errors import EncodeError
+
+MAX_LEVELS = 255  # of lists and dicts inside each other, without an extension between them: what ormsgpack packs
+
+_HARMLESS = frozenset((type(None), bool, int, float, str, bytes))
+_BUFFERS = frozenset((bytearray, memoryview))
+
+
+def holds_buffer(value: Any) -> bool:
+    """Whether a bytearray or memoryview lies in *value*'s lists and dicts: ormsgpack would make it bytes."""
+    if type(value) in _BUFFERS:
+        return True
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        parts = one.values() if type(one) is dict else one if type(one) is list else ()
+        kinds = set(map(type, parts))
+        if kinds <= _HARMLESS:
+            continue
+        if kinds & _BUFFERS:
+            return True
+        todo.extend(part for part in parts if type(part) is dict or type(part) is list)
+    return False
+
+
+def spell_out(value: Any, pack: Pack, level: int = 0) -> Any:
+    """*value* as ormsgpack carries it exactly. *pack* packs the parts of an extension.
+
+    Raises:
+        EncodeError: a memoryview, or more than MAX_LEVELS lists and dicts inside each other.
+    """
+    cls = type(value)
+    if level > MAX_LEVELS:
+        raise EncodeError("", TOO_DEEP)
+    if cls is list:
+        return [spell_out(part, pack, level + 1) for part in value]
+    if cls is dict:
+        if all(type(key) is str and _is_utf8(key) for key in value):
+            return {key: spell_out(part, pack, level + 1) for key, part in value.items()}
+        return Ext(tags.PAIRS, pairs_out(value, pack))
+    if cls is str and not _is_utf8(value):
+        return Ext(tags.TEXT, value.encode("utf-8", "surrogatepass"))
+    if cls is bytearray:
+        return Ext(tags.BYTEARRAY, bytes(value))
+    if cls is memoryview:
+        raise EncodeError("", refusal(value))
+    return value
+
+
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

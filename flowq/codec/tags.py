@@ -1,0 +1,35 @@
+"""The codes of flowq's msgpack extensions, and nothing else. A code never changes its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+# What an extension packs its own parts with, one level further in; and the way back.
+Pack = Callable[[Any], bytes]
+Unpack = Callable[[bytes], Any]
+
+TUPLE = 1
+SET = 2
+FROZENSET = 3
+PAIRS = 4  # a dict whose keys are not all str
+BIG_INT = 5  # past 64 bits
+TEXT = 6  # a str with lone surrogates
+BYTEARRAY = 7
+DATETIME = 8
+DATE = 9
+TIME = 10
+TIMEDELTA = 11
+DECIMAL = 12
+UUID = 13
+PATH = 14
+ENUM = 20
+DATACLASS = 21
+MODEL = 22
+NAMED_TUPLE = 23
+EXCEPTION = 24
+ARRAY = 30
+SCALAR = 31
+
+# Those whose payload is never msgpack. Every other one may nest, so a reader of depths must look inside.
+OPAQUE = frozenset({BIG_INT, TEXT, BYTEARRAY, DATE, TIMEDELTA, DECIMAL, UUID, PATH})

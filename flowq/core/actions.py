@@ -1,0 +1,44 @@
+"""Actions: the strings that name a node's edges, and the half-wired edge that ``a - "retry"`` is.
+
+Never the walk along the edges: that is flow.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from flowq.core.node import Node
+
+DEFAULT = "default"
+
+AnyNode = TypeVar("AnyNode", bound="Node")
+
+
+class Transition:
+    """What ``node - "action"`` gives: waits for ``>> target``."""
+
+    __slots__ = ("action", "source")
+
+    def __init__(self, source: Node, action: str) -> None:
+        if not isinstance(action, str):
+            raise TypeError("Action must be a string")
+        self.source = source
+        self.action = action
+
+    def __rshift__(self, target: AnyNode) -> AnyNode:
+        return self.source.next(target, self.action)
+
+
+def checked_action(action: Any, node_name: str) -> str | None:
+    """What a node's ``post`` returned, if it can be an action.
+
+    Raises:
+        TypeError: it is neither a string nor None; names the node.
+    """
+    if action is None or isinstance(action, str):
+        return action
+    raise TypeError(
+        f"{node_name}.post returned {type(action).__name__}, not an action. "
+        "Return the name of an edge (a string), or None for the default one; results belong in the shared store."
+    )

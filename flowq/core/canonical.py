@@ -1,0 +1,145 @@
+"""Plain values as bytes that are equal exactly when the values are, in every process. For hashing; never decoded."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import math
+import struct
+import sys
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from pathlib import PurePath
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from flowq.core.callables import label_of
+from flowq.errors import CannotTravel
+from flowq.registry import class_name
+
+
+def canonical(value: Any, where: str = "the value") -> bytes:
+    """*value* as bytes: equal for equal values of equal type, whatever the order of a dict or a set.
+
+    Takes what travels to the workers: None, bool, numbers, str, bytes, list, tuple, dict, set, frozenset, dates and
+    times, Decimal, UUID, paths, Enum, dataclass, pydantic model, exception, class, numpy array and scalar.
+
+    Args:
+        where: what *value* is, for the error: ``argument 'prompt' of node Parse``.
+
+    Raises:
+        CannotTravel: a function, an open file, an object of any other class; names the place inside the value.
+    """
+    try:
+        return _encode(value, where)
+    except RecursionError:
+        raise CannotTravel(where, "it contains itself, or is nested too deeply") from None
+
+
+def _encode(value: Any, where: str) -> bytes:
+    exact = _EXACT.get(type(value))
+    if exact is not None:
+        return exact(value, where)
+    return _encode_object(value, where)
+
+
+def _framed(tag: str, payload: bytes) -> bytes:
+    # The length in front keeps neighbours apart: ("ab", "c") must not read like ("a", "bc").
+    return f"{tag}{len(payload)}:".encode() + payload
+
+
+def _sequence(tag: str, parts: Iterable[bytes]) -> bytes:
+    return _framed(tag, b"".join(parts))
+
+
+def _float(value: float, where: str) -> bytes:
+    return _framed("f", b"nan" if math.isnan(value) else struct.pack(">d", value))
+
+
+def _list(value: Iterable[Any], where: str) -> bytes:
+    return _sequence("l", (_encode(one, f"{where}[{index}]") for index, one in enumerate(value)))
+
+
+def _tuple(value: Iterable[Any], where: str) -> bytes:
+    return _sequence("t", (_encode(one, f"{where}[{index}]") for index, one in enumerate(value)))
+
+
+def _dict(value: dict[Any, Any], where: str) -> bytes:
+    pairs = ((_encode(key, f"a key of {where}"), _encode(one, f"{where}[{key!r}]")) for key, one in value.items())
+    return _sequence("d", (part for pair in sorted(pairs) for part in pair))
+
+
+def _set(value: Iterable[Any], where: str) -> bytes:
+    return _sequence("S", sorted(_encode(one, f"an element of {where}") for one in value))
+
+
+def _text(tag: str, spell: Callable[[Any], str]) -> Callable[[Any, str], bytes]:
+    return lambda value, where: _framed(tag, spell(value).encode("utf-8", "surrogatepass"))
+
+
+def _zoned(value: Any) -> str:
+    # Two zones may share an offset today and part next year; `fold` is not in the ISO form.
+    return f"{value.isoformat()}|{value.fold}|{value.tzinfo}"
+
+
+_EXACT: dict[type, Callable[[Any, str], bytes]] = {
+    type(None): lambda value, where: b"N",
+    bool: lambda value, where: b"T" if value else b"F",
+    int: _text("i", str),
+    float: _float,
+    str: _text("s", str),
+    bytes: lambda value, where: _framed("b", value),
+    bytearray: lambda value, where: _framed("B", bytes(value)),
+    list: _list,
+    tuple: _tuple,
+    dict: _dict,
+    set: _set,
+    frozenset: lambda value, where: _framed("Z", _set(value, where)),
+    dt.datetime: _text("dt", _zoned),
+    dt.time: _text("tm", _zoned),
+    dt.date: _text("da", dt.date.isoformat),
+    dt.timedelta: _text("td", lambda value: f"{value.days},{value.seconds},{value.microseconds}"),
+    Decimal: _text("D", str),
+    UUID: _text("U", str),
+}
+
+
+def _encode_object(value: Any, where: str) -> bytes:
+    cls = type(value)
+    name = class_name(cls)
+    if isinstance(value, type):
+        return _framed("c", class_name(value).encode())
+    if isinstance(value, enum.Enum):
+        return _framed("e", f"{name}.{value.name}".encode())
+    if isinstance(value, PurePath):
+        return _framed("p", f"{cls.__name__}:{value}".encode("utf-8", "surrogatepass"))
+    if dataclasses.is_dataclass(value):
+        return _fields(name, {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, where)
+    if isinstance(value, BaseModel):
+        return _fields(name, {**vars(value), **(value.model_extra or {})}, where)
+    if isinstance(value, BaseException):
+        return _fields(name, {"args": value.args, **vars(value)}, where)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic) and not value.dtype.hasobject:
+        return _framed("n", f"{cls.__name__}|{value.dtype.str}|{value.shape}|".encode() + value.tobytes())
+    raise CannotTravel(where, _refusal(value, name))
+
+
+def _fields(name: str, fields: dict[str, Any], where: str) -> bytes:
+    encoded = (_encode(key, where) + _encode(one, f"{where}.{key}") for key, one in sorted(fields.items()))
+    return _sequence("o", (_framed("c", name.encode()), *encoded))
+
+
+def _refusal(value: Any, name: str) -> str:
+    if isinstance(value, FunctionType | BuiltinFunctionType | MethodType):
+        return (
+            f"{label_of(value)} is a function. Make it a method of the node, or give the node the data it decides by."
+        )
+    return (
+        f"{name} is not data. Give the node what the object is made from (a URL, a path, plain values) and make the "
+        "object in exec or setup; or make its class a dataclass or pydantic model and decorate it with @flowq.register."
+    )

@@ -1,0 +1,83 @@
+"""The context of one call: which try, which item, of which run. Never decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from flowq.core.callables import wants_ctx
+
+__all__ = ["NO_CONFIG", "ItemContext", "current_context", "enter_context", "wants_ctx"]
+
+NO_CONFIG: Mapping[str, Any] = MappingProxyType({})
+
+
+def _never() -> bool:
+    return False
+
+
+# Not frozen only because a frozen dataclass takes three times as long to make, and one is made per try.
+@dataclass(slots=True, eq=False)
+class ItemContext:
+    """What a method that declares ``*, ctx`` is given. Read it; do not write to it.
+
+    Attributes:
+        attempt: number of this try, 0 for the first.
+        item_index: the item's place in its batch; None outside of one.
+        item_key: the item's key, when the batch has a key function.
+        config: the node's ``config``.
+        run_id: the durable run this call belongs to; None when there is none.
+        node: the node's name.
+        idempotency_key: the same for every try of one item, on whatever worker; for side effects. None outside a batch.
+    """
+
+    attempt: int = 0
+    item_index: int | None = None
+    item_key: Any = None
+    config: Mapping[str, Any] = field(default_factory=lambda: NO_CONFIG)
+    run_id: str | None = None
+    node: str = ""
+    idempotency_key: str | None = None
+    is_cancelled: Callable[[], bool] = field(default=_never, repr=False)
+    on_progress: Callable[[ItemContext, float, float | None], None] | None = field(default=None, repr=False)
+    on_heartbeat: Callable[[ItemContext], None] | None = field(default=None, repr=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the outcome of this call any more. A long body asks now and then, and returns."""
+        return self.is_cancelled()
+
+    def progress(self, done: float, total: float | None = None) -> None:
+        """Report how far this call is: *done* of *total*, in a unit of your own. Goes nowhere outside of a batch."""
+        if self.on_progress is not None:
+            self.on_progress(self, done, total)
+
+    def heartbeat(self) -> None:
+        """Say that this call is alive although it is slow. Does nothing outside of a batch."""
+        if self.on_heartbeat is not None:
+            self.on_heartbeat(self)
+
+    def derive(self, node: str, config: Mapping[str, Any], attempt: int) -> ItemContext:
+        """The context of a node's call within this one: same item and run, its own node and attempt."""
+        return ItemContext(
+            attempt,
+            self.item_index,
+            self.item_key,
+            config,
+            self.run_id,
+            node,
+            self.idempotency_key,
+            self.is_cancelled,
+            self.on_progress,
+            self.on_heartbeat,
+        )
+
+
+_context: ContextVar[ItemContext | None] = ContextVar("flowq_context", default=None)
+
+# Both are on the path of every node: bound methods of the variable, not functions around them.
+current_context: Callable[[], ItemContext | None] = _context.get
+enter_context: Callable[[ItemContext | None], object] = _context.set

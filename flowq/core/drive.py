@@ -1,0 +1,157 @@
+"""The two drivers of a life cycle, sync and async. Never what a life cycle does.
+
+A life cycle is written once, as a generator that yields calls: ``value = yield fn, (arg, ...)``. The sync driver makes
+the call; the async driver awaits it, runs it in a thread, or makes it in the loop, whichever the function needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias, TypeVar
+
+from flowq.core.callables import async_twin, facts, in_loop, is_async, label_of, owner_of
+from flowq.errors import FlowError, ItemTimeout, LoopRunning
+
+__all__ = ["Call", "Steps", "async_twin", "bounded", "call_async", "drive", "drive_async", "finish", "in_loop"]
+__all__ += ["is_async", "pause"]
+
+T = TypeVar("T")
+
+Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
+Steps: TypeAlias = Generator[Call, Any, T]
+
+
+async def drive_async(steps: Steps[T]) -> T:
+    """Run *steps* to their end in the running event loop.
+
+    A coroutine function is awaited, a function with an async twin is replaced by it, one marked ``@in_loop`` is called
+    in the loop; every other function is a user's blocking body and runs in a thread, context variables kept.
+    """
+    try:
+        fn, args = steps.send(None)
+        while True:
+            try:
+                value = await call_async(fn, args)
+            except BaseException as exc:
+                fn, args = steps.throw(exc)
+            else:
+                fn, args = steps.send(value)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+@async_twin(drive_async)
+def drive(steps: Steps[T]) -> T:
+    """Run *steps* to their end, calling every function where it stands.
+
+    Raises:
+        FlowError: a call returned an awaitable, which nothing here can await.
+    """
+    send = steps.send
+    try:
+        fn, args = send(None)
+        while True:
+            try:
+                value = fn(*args)
+            except BaseException as exc:
+                fn, args = steps.throw(exc)
+                continue
+            if value is not None and hasattr(type(value), "__await__"):
+                # Raised past the generator, not into it: no retry and no fallback mends this.
+                steps.close()
+                raise _unawaited(fn, value)
+            fn, args = send(value)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+def finish(steps: Steps[T], *, needs_loop: bool, what: str) -> T:
+    """Drive *steps* from blocking code; with *needs_loop*, in an event loop of its own.
+
+    Args:
+        needs_loop: whether any function of the steps is async.
+        what: the node's name, for the error.
+
+    Raises:
+        LoopRunning: *needs_loop*, and this thread runs an event loop already.
+    """
+    if not needs_loop:
+        return drive(steps)
+    if loop_runs():
+        raise LoopRunning(what)
+    with asyncio.Runner() as runner:
+        return runner.run(drive_async(steps))
+
+
+def loop_runs() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+@async_twin(asyncio.sleep)
+def pause(seconds: float) -> None:
+    """Sleep, in whichever way the driver needs. The only sleep of a life cycle."""
+    time.sleep(seconds)
+
+
+async def call_async(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Make one call from the event loop, where it belongs."""
+    known = facts(fn)
+    if known.twin is not None:
+        owner = owner_of(fn)
+        return await (known.twin(*args) if owner is None else known.twin(owner, *args))
+    if known.is_async:
+        return await fn(*args)
+    if known.in_loop or not getattr(owner_of(fn), "sync_in_thread", True):
+        value = fn(*args)
+    else:
+        value = await asyncio.to_thread(_without_stop_iteration, fn, args)
+    return await value if hasattr(type(value), "__await__") else value
+
+
+async def _bounded_async(timeout_s: float, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    try:
+        async with asyncio.timeout(timeout_s) as limit:
+            return await call_async(fn, args)
+    except TimeoutError:
+        if limit.expired():
+            raise ItemTimeout(timeout_s) from None
+        raise
+
+
+@async_twin(_bounded_async)
+def bounded(timeout_s: float, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Call ``fn(*args)``; in an async run, for at most *timeout_s*.
+
+    Blocking code cannot be interrupted from outside: a sync run waits for it, an async run leaves its thread behind.
+
+    Raises:
+        ItemTimeout: the time was over.
+    """
+    return fn(*args)
+
+
+def _without_stop_iteration(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    # A future refuses StopIteration, and Python 3.11 then waits on it for ever. A generator turns it into this, too.
+    try:
+        return fn(*args)
+    except StopIteration as exc:
+        raise RuntimeError(f"{label_of(fn)} raised StopIteration") from exc
+
+
+def _unawaited(fn: Callable[..., Any], value: Any) -> FlowError:
+    close = getattr(value, "close", None)
+    if close is not None:
+        close()  # a coroutine that is never awaited would warn
+    return FlowError(
+        f"{label_of(fn)} returned an awaitable ({type(value).__name__}) in a synchronous run. "
+        "Declare it `async def`, or use `await run_async(shared)`."
+    )

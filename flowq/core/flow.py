@@ -1,0 +1,207 @@
+"""Flow: a node that walks from node to node along the actions they return. Never how a node itself runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from flowq.core import graph
+from flowq.core.actions import DEFAULT, AnyNode
+from flowq.core.check import problems
+from flowq.core.context import ItemContext
+from flowq.core.drive import Call, Steps, bounded, drive, drive_async, in_loop, loop_runs
+from flowq.core.mermaid import draw
+from flowq.core.node import Node
+from flowq.core.retry import Retry
+from flowq.core.spec import FlowSpec, spec_of
+from flowq.errors import FlowError, LoopRunning, UnknownAction
+
+
+class Step(NamedTuple):
+    """One step of :meth:`Flow.iter`: the node as it was visited, and the action it returned."""
+
+    node: Node[Any, Any]
+    action: str | None
+
+
+class Flow(Node[Any, Any]):
+    """Runs *start*, then the successor of the action it returned, and so on until an action has no successor.
+
+    Each visit runs a ``copy.copy`` of the node, whose params the flow replaces by its own. An action that is not among
+    a node's edges ends the flow with a warning; a node without edges ends it silently. A flow is a node: it nests, its
+    own ``prep`` runs before the walk, and ``post(shared, prep_res, last_action)`` returns the last action by default.
+
+    Args:
+        start: the node to begin with; ``flow.start(node)`` sets it as well.
+        name: shown in errors, logs and drawings; the class name if None.
+        strict: raise ``UnknownAction`` where the flow would end with a warning.
+        max_steps: nodes one walk may visit at most, so that a loop which never ends becomes an error. None: no limit.
+        max_retries, wait, retry, timeout: as a node's, for the walk as a whole, which starts again at *start*; what the
+            failed walk wrote stays in the store. Mostly they belong to the nodes.
+        config: settings, read as ``self.config``.
+
+    Raises:
+        ValueError: max_steps < 1.
+    """
+
+    def __init__(
+        self,
+        start: Node[Any, Any] | None = None,
+        *,
+        name: str | None = None,
+        strict: bool = False,
+        max_steps: int | None = None,
+        max_retries: int = 1,
+        wait: float = 0,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(max_retries, wait, retry=retry, timeout=timeout, name=name, config=config)
+        if max_steps is not None and max_steps < 1:
+            raise ValueError(f"max_steps must be at least 1, not {max_steps}; None means no limit")
+        self.start_node = start
+        self.strict = strict
+        self.max_steps = max_steps
+        self._connected: list[Node[Any, Any]] = []
+
+    @in_loop
+    def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """The action of the flow as a node: that of the last node, unless overridden."""
+        return exec_res
+
+    # -- wiring ----------------------------------------------------------------------------------------------------
+
+    def start(self, node: AnyNode) -> AnyNode:
+        """Set the node to begin with; returns it."""
+        self.start_node = node
+        return node
+
+    def connect(self, source: Node[Any, Any], action: str, target: Node[Any, Any]) -> Flow:
+        """Let *action* of *source* lead to *target*; returns this flow, so that connections can be chained."""
+        source.next(target, action)
+        self._connected.append(source)
+        return self
+
+    # -- looking at it ---------------------------------------------------------------------------------------------
+
+    def nodes(self) -> list[Node[Any, Any]]:
+        """Every node that can be reached from the start, in order, the insides of nested flows included."""
+        return graph.reachable(self.start_node)
+
+    def has_async(self) -> bool:
+        """Whether running this needs an event loop: any reachable node, or the flow itself, has an async method."""
+        # A flow asks its nested flows' own methods only: their nodes are among those reachable, and may hold itself.
+        own = super().has_async()
+        return own or any(Node.has_async(n) if isinstance(n, Flow) else n.has_async() for n in self.nodes())
+
+    def mermaid(self) -> str:
+        """The flow as a Mermaid flowchart, nested flows as subgraphs."""
+        return draw(self)
+
+    def spec(self) -> FlowSpec:
+        """The flow as data; see :mod:`flowq.core.spec`."""
+        return spec_of(self)
+
+    def check(self) -> list[str]:
+        """What looks wrong with the graph, one sentence each; empty when nothing does. Cycles are fine."""
+        return problems(self, [node for node in self._connected if node is not self])
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def iter(self, shared: Any) -> Iterator[Step]:
+        """Run the flow step by step: yields after each node, before the next one is chosen.
+
+        The store may be read and changed between steps. Nested flows are one step. Dropping the iterator ends the run:
+        the flow's ``post`` then does not run.
+
+        Raises:
+            LoopRunning: a node is async, and this thread runs an event loop already.
+        """
+        with contextlib.ExitStack() as stack:
+            run = _stepper(self, stack)
+            prep_res = run(_one_call(self._given_ctx(self.prep), shared))
+            params = dict(self.params)
+            action: str | None = None
+            visits = 0
+            node = self._enter(self.start_node, params, visits)
+            while node is not None:
+                action = run(node.visit(shared))
+                yield Step(node, action)
+                visits += 1
+                node = self._enter(self.next_node(node, action, shared), params, visits)
+            run(_one_call(self._given_ctx(self.post), shared, prep_res, action))
+
+    def walk(self, shared: Any, params: Mapping[str, Any] | None = None) -> Steps[str | None]:
+        """One walk from start to end; returns the last action.
+
+        Args:
+            params: what the visited nodes are given as ``params``; the flow's own if empty or None.
+        """
+        pushed = params or dict(self.params)
+        action: str | None = None
+        visits = 0
+        node = self._enter(self.start_node, pushed, visits)
+        while node is not None:
+            action = yield from node.visit(shared)
+            visits += 1
+            node = self._enter(self.next_node(node, action, shared), pushed, visits)
+        return action
+
+    def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
+        """The call that one try consists of: a whole walk."""
+        walk = self.walk(shared)
+        return (drive, (walk,)) if self.timeout is None else (bounded, (self.timeout, drive, (walk,)))
+
+    def next_node(self, node: Node[Any, Any], action: str | None, shared: Any) -> Node[Any, Any] | None:
+        """The node that *action* of *node* leads to; None: the flow ends.
+
+        Raises:
+            UnknownAction: the action is not among the edges of a node that has some, under ``strict=True``.
+        """
+        wanted = action or DEFAULT
+        if node.predicates and wanted == DEFAULT:
+            for predicate, target in node.predicates:
+                if predicate(shared):
+                    return target
+        successor = node.successors.get(wanted)
+        if successor is None and (node.successors or node.predicates):
+            known = [label for label, _ in graph.edges(node)]
+            if self.strict:
+                raise UnknownAction(node.name, wanted, known)
+            warnings.warn(f"Flow ends: '{action}' not found in {known}", stacklevel=2)
+        return successor
+
+    def _enter(self, node: Node[Any, Any] | None, params: Any, visits: int) -> Node[Any, Any] | None:
+        """The copy of *node* that a visit runs."""
+        if node is None:
+            return None
+        if self.max_steps is not None and visits >= self.max_steps:
+            raise FlowError(
+                f"{self.name} has visited {visits} nodes, its max_steps, and would go on to {node.name}. "
+                "Look for a loop that never ends, or raise max_steps."
+            )
+        visited = node.__copy__()
+        visited.set_params(params)
+        return visited
+
+    def _note_failure(self, error: Exception, attempt: int) -> None:
+        # The node that failed has left its note; the flows around it add nothing to find it by.
+        pass
+
+
+def _stepper(flow: Flow, stack: contextlib.ExitStack) -> Callable[[Steps[Any]], Any]:
+    """What drives the steps of one iteration: for async nodes, one event loop for all of them."""
+    if not flow.has_async():
+        return drive
+    if loop_runs():
+        raise LoopRunning(flow.name)
+    runner = stack.enter_context(asyncio.Runner())
+    return lambda steps: runner.run(drive_async(steps))
+
+
+def _one_call(fn: Callable[..., Any], *args: Any) -> Steps[Any]:
+    return (yield fn, args)

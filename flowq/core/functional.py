@@ -1,0 +1,126 @@
+"""Nodes made of functions: ``@flowq.node``. Makes classes; what they do is node.py's."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeVar, overload
+
+from flowq.core.node import Node
+
+T = TypeVar("T")
+R = TypeVar("R")
+AnyNode = TypeVar("AnyNode", bound=Node[Any, Any])
+
+_ROLES = ("exec", "prep", "post", "exec_fallback")
+
+
+class NodeMaker(Protocol):
+    """What ``@node(max_retries=3)`` is: waits for the function."""
+
+    # In this order: an async function returns its result later, and one that takes ctx has no plain signature.
+    @overload
+    def __call__(self, exec: Callable[[T], Coroutine[Any, Any, R]], /) -> Node[T, R]: ...
+    @overload
+    def __call__(self, exec: Callable[[T], R], /) -> Node[T, R]: ...
+    @overload
+    def __call__(self, exec: Callable[..., Coroutine[Any, Any, R]], /) -> Node[Any, R]: ...
+    @overload
+    def __call__(self, exec: Callable[..., R], /) -> Node[Any, R]: ...
+
+
+@overload
+def node(exec: Callable[[T], Coroutine[Any, Any, R]], /) -> Node[T, R]: ...
+@overload
+def node(exec: Callable[[T], R], /) -> Node[T, R]: ...
+@overload
+def node(exec: Callable[..., Coroutine[Any, Any, R]], /) -> Node[Any, R]: ...
+@overload
+def node(exec: Callable[..., R], /) -> Node[Any, R]: ...
+@overload
+def node(
+    *,
+    exec: Callable[..., Any],
+    prep: Callable[..., Any] | None = None,
+    post: Callable[..., Any] | None = None,
+    exec_fallback: Callable[..., Any] | None = None,
+    **options: Any,
+) -> Node[Any, Any]: ...
+@overload
+def node(
+    *,
+    prep: Callable[..., Any] | None = None,
+    post: Callable[..., Any] | None = None,
+    exec_fallback: Callable[..., Any] | None = None,
+    **options: Any,
+) -> NodeMaker: ...
+def node(exec: Callable[..., Any] | None = None, /, **given: Any) -> Any:
+    """A node whose ``exec`` is the decorated function; ``exec=`` makes one without decorating.
+
+    The functions take what the methods take, without ``self``; any may be ``async def`` and may declare ``*, ctx``.
+    Calling the node calls the function. Its class is registered under the function's module and name, by which workers
+    find it: define it at the top of a module.
+
+    Args:
+        exec: ``exec(prep_res)``.
+        prep, post, exec_fallback: the other methods; no-ops if left out.
+        **options: of the node: max_retries, wait, retry, timeout, name, config.
+    """
+    return functional(Node, exec, given)
+
+
+def functional(kind: type[AnyNode], exec: Callable[..., Any] | None, given: Mapping[str, Any]) -> Any:
+    """What a decorator that makes nodes of class *kind* returns: a node, or a decorator if ``exec`` is still to come.
+
+    Args:
+        kind: the class to derive from.
+        exec: the function, if the decorator was used bare.
+        given: keyword arguments of the decorator: functions by method name, and options of the node.
+    """
+    functions = {role: given[role] for role in _ROLES if given.get(role) is not None}
+    options = {name: value for name, value in given.items() if name not in _ROLES}
+    if exec is not None:
+        return make_node(kind, {"exec": exec, **functions}, options)
+    if "exec" in functions:
+        return make_node(kind, functions, options, name=_name_of(functions))
+    return lambda fn: make_node(kind, {"exec": fn, **functions}, options)
+
+
+def make_node(
+    kind: type[AnyNode],
+    functions: Mapping[str, Callable[..., Any]],
+    options: Mapping[str, Any],
+    name: str | None = None,
+) -> AnyNode:
+    """A node of a new class, derived from *kind*, whose methods are *functions*.
+
+    Args:
+        functions: method name → function; ``exec`` among them.
+        options: the constructor's arguments.
+        name: qualified name of the class; None: that of ``exec``.
+
+    Raises:
+        TypeError: one of them is not callable.
+    """
+    for role, fn in functions.items():
+        if not callable(fn):
+            raise TypeError(f"{role} must be a function, not {type(fn).__name__}")
+    exec = functions["exec"]
+    qualname = name or _qualname(exec)
+    namespace: dict[str, Any] = {role: staticmethod(fn) for role, fn in functions.items()}
+    namespace |= {"__call__": staticmethod(exec), "__module__": exec.__module__, "__qualname__": qualname}
+    namespace |= {"__doc__": exec.__doc__, "__wrapped__": staticmethod(exec)}
+    cls: type[AnyNode] = types.new_class(
+        qualname.rpartition(".")[2], (kind,), exec_body=lambda body: body.update(namespace)
+    )
+    return cls(**options)
+
+
+def _name_of(functions: Mapping[str, Callable[..., Any]]) -> str:
+    """The class name of nodes that no function of their own names: one exec may serve several, with other preps."""
+    others = ",".join(f"{role}={_qualname(fn)}" for role, fn in functions.items() if role != "exec")
+    return _qualname(functions["exec"]) + (f"[{others}]" if others else "")
+
+
+def _qualname(fn: Callable[..., Any]) -> str:
+    return str(getattr(fn, "__qualname__", type(fn).__qualname__))

@@ -1,0 +1,174 @@
+"""Deltas: what an item changed in the store, and how the changes of many items become one. Pure; knows no store class.
+
+A delta is ``{key: op}``. An op is a plain tuple, so that any codec carries it: what kind of change, the change, and the
+index of the item that made it:
+
+    ("set", value, index)      the key has this value now
+    ("extend", tail, index)    the key's list was appended to (a key that is not there counts as an empty list)
+    ("merge", {k: op}, index)  the key's dict was changed at these keys (one that is not there counts as an empty dict)
+    ("reduce", change, index)  what the key's reducer made of the change
+    ("del", None, index)       the key was deleted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, TypeAlias
+
+from flowq.core.compare import same
+from flowq.core.reducers import (
+    MISSING,
+    REDUCERS,
+    Add,
+    Append,
+    First,
+    Last,
+    Max,
+    Min,
+    Reducer,
+    Union,
+    as_reducer,
+)
+from flowq.errors import MergeConflict
+
+__all__ = ["MISSING", "REDUCERS", "Add", "Append", "First", "Last", "Max", "Min", "Reducer", "Union", "as_reducer"]
+__all__ += ["Delta", "Op", "Reducers", "apply_delta", "diff_value", "merge_deltas"]
+
+Op: TypeAlias = tuple[str, Any, int]
+Delta: TypeAlias = dict[str, Op]
+Reducers: TypeAlias = Mapping[str, Reducer | Callable[[Any, Any], Any]]
+
+
+def diff_value(
+    base: Any, new: Any, index: int, reducer: Reducer | Callable[[Any, Any], Any] | None = None
+) -> Op | None:
+    """What turned *base* (or MISSING) into *new*; None if nothing did.
+
+    Raises:
+        ValueError: the change is not one that *reducer* can express.
+    """
+    if base is not MISSING and same(base, new):
+        return None
+    if reducer is not None:
+        return ("reduce", as_reducer(reducer).diff(base, new), index)
+    if type(new) is list and (base is MISSING or (type(base) is list and same(new[: len(base)], base))):
+        return ("extend", new if base is MISSING else new[len(base) :], index)
+    if type(new) is dict and (base is MISSING or type(base) is dict):
+        return ("merge", _diff_dict({} if base is MISSING else base, new, index), index)
+    return ("set", new, index)
+
+
+def _diff_dict(base: dict[Any, Any], new: dict[Any, Any], index: int) -> dict[Any, Op]:
+    ops: dict[Any, Op] = {key: ("del", None, index) for key in base if key not in new}
+    for key, value in new.items():
+        op = diff_value(base.get(key, MISSING), value, index)
+        if op is not None:
+            ops[key] = op
+    return ops
+
+
+def merge_deltas(first: Delta, second: Delta, reducers: Reducers, last: bool = False) -> Delta:
+    """The changes of two runs of items as one, *first* being of the earlier items. Associative.
+
+    Appended tails follow each other, dicts merge key by key, reducers combine. Neither argument is changed.
+
+    Args:
+        last: where two items disagree, the later one stands, instead of a conflict.
+
+    Raises:
+        MergeConflict: both set a key to different values, or changed it in ways that do not go together; names both.
+    """
+    return _merged_dict(first, second, (), reducers, last)
+
+
+def apply_delta(store: MutableMapping[str, Any], delta: Delta, reducers: Reducers) -> None:
+    """Make the changes of *delta* in *store*. Lists are extended and dicts changed in place, for whoever holds them."""
+    for key, op in delta.items():
+        _apply_op(store, key, op, reducers.get(key))
+
+
+def _apply_op(store: MutableMapping[Any, Any], key: Any, op: Op, reducer: Any) -> None:
+    kind, change, _ = op
+    current = store.get(key, MISSING)
+    if kind == "extend" and type(current) is list:
+        current.extend(change)
+        store[key] = current  # the same object to a dict; a store with a schema looks at it
+    elif kind == "merge" and type(current) is dict:
+        for inner, inner_op in change.items():
+            _apply_op(current, inner, inner_op, None)
+        store[key] = current
+    else:
+        value = _value_after(current, op, reducer)
+        if value is MISSING:
+            store.pop(key, None)
+        else:
+            store[key] = value
+
+
+def _value_after(value: Any, op: Op, reducer: Any) -> Any:
+    """*value* (or MISSING) with *op* done to it. *value* itself is not changed."""
+    kind, change, _ = op
+    if kind == "set":
+        return change
+    if kind == "del":
+        return MISSING
+    if kind == "reduce":
+        return as_reducer(reducer)(value, change)
+    if kind == "extend":
+        return [*value, *change] if type(value) is list else list(change)
+    result = dict(value) if type(value) is dict else {}
+    for key, inner in change.items():
+        after = _value_after(result.get(key, MISSING), inner, None)
+        if after is MISSING:
+            result.pop(key, None)
+        else:
+            result[key] = after
+    return result
+
+
+def _merged(first: Op, second: Op, path: tuple[Any, ...], reducers: Reducers, last: bool) -> Op:
+    kind, change, index = second
+    # Which item an op is attributed to must not depend on how the items were grouped: the first, or under `last` the
+    # last, of those that made it.
+    index = index if last else first[2]
+    if first[0] == kind:
+        if kind == "extend":
+            return (kind, [*first[1], *change], index)
+        if kind == "merge":
+            return (kind, _merged_dict(first[1], change, path, reducers, last), index)
+        if kind == "reduce":
+            return (kind, as_reducer(reducers[path[0]]).combine(first[1], change), index)
+        if last:
+            return second
+        if kind == "del" or same(first[1], change):
+            return first
+    if not last:
+        raise MergeConflict(_spelled(path), first[2], second[2])
+    return _overruled(first, second, reducers.get(path[0]) if len(path) == 1 else None)
+
+
+def _overruled(first: Op, second: Op, reducer: Any) -> Op:
+    """*first* and then *second*, of different kinds: whatever was there before *first* no longer matters."""
+    kind, _, index = second
+    if kind in ("set", "del"):
+        return second
+    return ("set", _value_after(_left_by(first), second, reducer), index)
+
+
+def _left_by(op: Op) -> Any:
+    # Only what "set" left can be built on; a list has no keys, a dict no end, and a deleted key nothing.
+    return op[1] if op[0] == "set" else MISSING
+
+
+def _merged_dict(
+    first: Mapping[Any, Op], second: Mapping[Any, Op], path: tuple[Any, ...], reducers: Reducers, last: bool
+) -> dict[Any, Op]:
+    merged = dict(first)
+    for key, op in second.items():
+        earlier = merged.get(key)
+        merged[key] = op if earlier is None else _merged(earlier, op, (*path, key), reducers, last)
+    return merged
+
+
+def _spelled(path: tuple[Any, ...]) -> str:
+    return ".".join(str(key) for key in path)

@@ -1,0 +1,60 @@
+"""A flow as a Mermaid flowchart. Draws only; the graph is read through graph.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowq.core import graph
+from flowq.core.actions import DEFAULT
+
+if TYPE_CHECKING:
+    from flowq.core.node import Node
+
+_INDENT = "    "
+
+
+def draw(flow: Node[Any, Any]) -> str:
+    """The flowchart of *flow*: a box a node, a subgraph a nested flow, actions on the arrows."""
+    nodes = graph.reachable(flow.start_node)
+    ids = {id(node): f"n{number}" for number, node in enumerate(nodes)}
+    lines = ["flowchart TD"]
+    lines += _boxes(flow.start_node, ids, set(), _INDENT)
+    for node in nodes:
+        lines += [f"{_INDENT}{ids[id(node)]} {_arrow(label)} {ids[id(to)]}" for label, to in graph.edges(node)]
+    return "\n".join(lines) + "\n"
+
+
+def _boxes(start: Node[Any, Any] | None, ids: dict[int, str], drawn: set[int], indent: str) -> list[str]:
+    lines: list[str] = []
+    for node in _level(start):
+        if id(node) in drawn:
+            continue
+        drawn.add(id(node))
+        own, label = ids[id(node)], _quoted(node.name)
+        if node.start_node is None:
+            lines.append(f"{indent}{own}[{label}]")
+        else:
+            inside = _boxes(node.start_node, ids, drawn, indent + _INDENT)
+            lines += [f"{indent}subgraph {own}[{label}]", *inside, f"{indent}end"]
+    return lines
+
+
+def _level(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
+    """The nodes of one flow, without the insides of those it nests."""
+    found: dict[int, Node[Any, Any]] = {}
+    todo = [] if start is None else [start]
+    while todo:
+        node = todo.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            todo.extend(target for _, target in reversed(graph.edges(node)))
+    return list(found.values())
+
+
+def _arrow(label: str) -> str:
+    return "-->" if label == DEFAULT else f"-- {_quoted(label)} -->"
+
+
+def _quoted(text: str) -> str:
+    # Mermaid ends a quoted text at the first quotation mark, and takes its own entities for anything else.
+    return '"' + text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;") + '"'

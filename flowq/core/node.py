@@ -1,0 +1,322 @@
+"""Node: ``prep → exec → post``, its retries and its fallback. Never a walk over several nodes, never many items."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import logging
+import types
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Generic, Self
+
+from typing_extensions import TypeVar
+
+from flowq.core.actions import DEFAULT, AnyNode, Transition, checked_action
+from flowq.core.callables import in_loop, is_async, wants_ctx
+from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
+from flowq.core.drive import Call, Steps, bounded, drive_async, finish, pause
+from flowq.core.notes import add_failure_note
+from flowq.core.retry import Retry
+from flowq.registry import register
+
+Item = TypeVar("Item", default=Any)
+Result = TypeVar("Result", default=Any)
+
+Predicate = Callable[[Any], Any]
+
+_METHODS = ("prep", "exec", "exec_fallback", "post")
+_ONCE = Retry()
+_log = logging.getLogger("flowq.node")
+
+
+class Node(Generic[Item, Result]):
+    """One step of a flow: ``prep(shared)`` reads the store, ``exec(prep_res)`` works, ``post(...)`` writes and routes.
+
+    Any of the four methods may be ``async def``, and may declare a keyword-only ``ctx`` to be given the
+    :class:`~flowq.core.context.ItemContext` of its call; whether it does is read once per class. In an async run, sync
+    bodies run in a thread unless the class says ``sync_in_thread = False``.
+
+    ``Node[Item, Result]`` says what ``exec`` takes and returns; both may be left out.
+
+    Args:
+        max_retries: tries in all, the first included.
+        wait: seconds between tries.
+        retry: a :class:`Retry`, instead of the two above.
+        timeout: seconds one try of ``exec`` may take in an async run; past it the try has failed with ``ItemTimeout``,
+            which is retried like any error. A sync ``exec`` cannot be interrupted: a sync run ignores the timeout, an
+            async run stops waiting and leaves the thread to end by itself.
+        name: shown in errors, logs and drawings; the class name if None.
+        config: settings of this node, read as ``self.config`` or ``ctx.config``.
+
+    Raises:
+        ValueError: *retry* together with *max_retries* or *wait*; a count below 1.
+    """
+
+    sync_in_thread: ClassVar[bool] = True
+
+    # Defaults of the class, so that a dataclass or an __init__ that forgets super() still makes a whole node.
+    retry: Retry = _ONCE
+    timeout: float | None = None
+    config: Mapping[str, Any] = NO_CONFIG
+    # Only a flow has one; declared here so that whoever walks a graph need not know flows.
+    start_node: Node[Any, Any] | None = None
+
+    _name: str | None = None
+    _asks_ctx: ClassVar[bool] = False
+    _slots: ClassVar[tuple[str, ...]] = ()
+
+    params: dict[str, Any]
+    successors: dict[str, Node[Any, Any]]
+    predicates: list[tuple[Predicate, Node[Any, Any]]]
+    _arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        node = super().__new__(cls)
+        # What a spec rebuilds the node from: the arguments of the outermost constructor.
+        node._arguments = (args, kwargs)
+        node.params = {}
+        node.successors = {}
+        node.predicates = []
+        return node
+
+    def __init__(
+        self,
+        max_retries: int = 1,
+        wait: float = 0,
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        name: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        if retry is not None and (max_retries, wait) != (1, 0):
+            raise ValueError("give either retry=Retry(...) or max_retries and wait, not both")
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout is in seconds and above 0, not {timeout!r}; None means no timeout")
+        self.retry = Retry(attempts=max_retries, wait=wait) if retry is None else retry
+        self.timeout = timeout
+        self._name = name
+        if config is not None:
+            self.config = config
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in _METHODS)
+        members = [name_and_member for base in cls.__mro__ for name_and_member in vars(base).items()]
+        cls._slots = tuple(name for name, member in members if isinstance(member, types.MemberDescriptorType))
+        register(cls)
+
+    def __copy__(self) -> Self:
+        """A copy for one visit: own attributes, the same objects in them, the same constructor arguments."""
+        # Not through __reduce_ex__, as copy.copy would: that takes three times as long, and a __getstate__ written for
+        # pickling would take a visit's client away.
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        for slot in self._slots:
+            if hasattr(self, slot):
+                setattr(twin, slot, getattr(self, slot))
+        return twin
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>" if self._name is None else f"<{type(self).__name__} {self._name!r}>"
+
+    # -- what a user writes: no-ops until overridden ---------------------------------------------------------------
+
+    # A subclass names its parameters as it likes and adds `*, ctx` at will: hence the open signatures.
+    @in_loop
+    def prep(self, shared: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Read what ``exec`` needs from the shared store."""
+
+    @in_loop
+    def exec(self, prep_res: Item, /, *args: Any, **kwargs: Any) -> Result | Awaitable[Result]:
+        """Do the work. It must not touch the shared store, and may run again: make it idempotent."""
+        return None  # type: ignore[return-value]
+
+    @in_loop
+    def exec_fallback(self, prep_res: Item, exc: Exception, /, *args: Any, **kwargs: Any) -> Any:
+        """The result to use after the last try failed with *exc*. Raises it unless overridden."""
+        raise exc
+
+    @in_loop
+    def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Write to the shared store and return the action to follow; None is ``"default"``."""
+
+    def retry_delay(self, exc: Exception, attempt: int) -> float | None:
+        """Seconds until the next try, or None to give up. Asked on every failure; override it to decide by the error.
+
+        Args:
+            exc: what the try raised.
+            attempt: number of the try that failed, from 0.
+        """
+        return self.retry.delay_s(exc, attempt)
+
+    # -- wiring ----------------------------------------------------------------------------------------------------
+
+    def next(self, node: AnyNode, action: str = DEFAULT) -> AnyNode:
+        """Let *action* lead to *node*; returns *node*. ``a >> b`` and ``a - "action" >> b`` are the same."""
+        _check_target(node)
+        action = action or DEFAULT
+        if action in self.successors:
+            warnings.warn(f"Overwriting successor for action '{action}'", stacklevel=2)
+        self.successors[action] = node
+        return node
+
+    def when(self, predicate: Predicate, node: AnyNode) -> AnyNode:
+        """Go to *node* if ``predicate(shared)`` holds when this node ends with the default action; returns *node*.
+
+        Predicates are asked in the order they were added, before the default edge. They are plain, quick functions, and
+        stay in the process that runs the flow.
+        """
+        _check_target(node)
+        if not callable(predicate) or is_async(predicate):
+            raise TypeError("a predicate is a plain function of the shared store")
+        self.predicates.append((predicate, node))
+        return node
+
+    def __rshift__(self, node: AnyNode) -> AnyNode:
+        return self.next(node)
+
+    def __sub__(self, action: str) -> Transition:
+        return Transition(self, action)
+
+    # -- attributes ------------------------------------------------------------------------------------------------
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Replace ``self.params``. A flow does it to each node it visits."""
+        self.params = params
+
+    @property
+    def name(self) -> str:
+        """The name given, or that of the class."""
+        return type(self).__name__ if self._name is None else self._name
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
+
+    @property
+    def max_retries(self) -> int:
+        """Tries in all, the first included."""
+        return self.retry.attempts
+
+    @max_retries.setter
+    def max_retries(self, attempts: int) -> None:
+        self.retry = dataclasses.replace(self.retry, attempts=attempts)
+
+    @property
+    def wait(self) -> float:
+        """Seconds before the second try."""
+        return self.retry.wait
+
+    @wait.setter
+    def wait(self, wait_s: float) -> None:
+        self.retry = dataclasses.replace(self.retry, wait=wait_s)
+
+    @property
+    def cur_retry(self) -> int:
+        """Number of the current try, from 0; of this very call, however many run at once."""
+        ctx = current_context()
+        return 0 if ctx is None else ctx.attempt
+
+    def log(self, msg: str, *, level: int = logging.INFO, **fields: Any) -> None:
+        """Log *msg* to ``flowq.node``, with node, run, item and attempt as fields of the record, and your *fields*."""
+        ctx = current_context() or ItemContext()
+        extra = {"node": self.name, "run_id": ctx.run_id, "item_index": ctx.item_index, "attempt": ctx.attempt}
+        _log.log(level, msg, extra={**extra, "fields": fields}, stacklevel=2)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def run(self, shared: Any) -> Any:
+        """Run this node alone and return its action. Async methods are driven in an event loop made for the call.
+
+        Raises:
+            LoopRunning: the node has async methods, and this thread runs an event loop already.
+        """
+        self._warn_of_successors()
+        return finish(self.visit(shared), needs_loop=self.has_async(), what=self.name)
+
+    async def run_async(self, shared: Any) -> Any:
+        """Run this node alone in the running event loop and return its action."""
+        self._warn_of_successors()
+        return await drive_async(self.visit(shared))
+
+    def visit(self, shared: Any) -> Steps[str | None]:
+        """The life cycle, as calls: ``prep``, :meth:`perform`, ``post``. Returns the action."""
+        asks = self._asks_ctx
+        prep_res = yield self._given_ctx(self.prep) if asks else self.prep, (shared,)
+        exec_res = yield from self.perform(shared, prep_res)
+        action = yield self._given_ctx(self.post) if asks else self.post, (shared, prep_res, exec_res)
+        return action if action is None or action.__class__ is str else checked_action(action, self.name)
+
+    def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
+        """The middle of the life cycle: tries, waits between them, and the fallback. Returns what ``post`` is given."""
+        outer = current_context()
+        attempt = 0
+        while True:
+            ctx: ItemContext | None = None
+            # A first try of a node that does not ask has nothing to say, unless it runs inside the call of another.
+            if attempt or self._asks_ctx or outer is not None:
+                ctx = self._context(outer, attempt)
+                enter_context(ctx)
+            try:
+                return (yield self.one_try(shared, prep_res, ctx))
+            except Exception as exc:
+                delay_s = self.retry_delay(exc, attempt)
+                if delay_s is None:
+                    return (yield from self._fall_back(prep_res, exc, ctx, attempt))
+            finally:
+                # Compared first: a generator that is thrown away is closed in whatever context that happens in.
+                if ctx is not None and current_context() is ctx:
+                    enter_context(outer)
+            if delay_s > 0:
+                yield pause, (delay_s,)
+            attempt += 1
+
+    def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
+        """The call that one try consists of."""
+        body = self.exec if ctx is None else _given(self.exec, ctx)
+        return (body, (prep_res,)) if self.timeout is None else (bounded, (self.timeout, body, (prep_res,)))
+
+    def has_async(self) -> bool:
+        """Whether running this needs an event loop: any of the four methods is ``async def``."""
+        return any(is_async(getattr(self, method)) for method in _METHODS)
+
+    def _fall_back(self, prep_res: Any, exc: Exception, ctx: ItemContext | None, attempt: int) -> Steps[Any]:
+        fallback = self.exec_fallback if ctx is None else _given(self.exec_fallback, ctx)
+        try:
+            return (yield fallback, (prep_res, exc))
+        except Exception as error:
+            self._note_failure(error, attempt)
+            raise
+
+    def _note_failure(self, error: Exception, attempt: int) -> None:
+        ctx = current_context()
+        item_index = None if ctx is None else ctx.item_index
+        add_failure_note(error, node=self.name, attempts=attempt + 1, item_index=item_index)
+
+    def _given_ctx(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """*fn*, one of ``prep`` and ``post``, with the context it asks for."""
+        return _given(fn, self._context(current_context(), attempt=0))
+
+    def _context(self, outer: ItemContext | None, attempt: int) -> ItemContext:
+        if outer is not None:
+            return outer.derive(self.name, self.config, attempt)
+        return ItemContext(attempt=attempt, config=self.config, node=self.name)
+
+    def _warn_of_successors(self) -> None:
+        if self.successors:
+            warnings.warn("Node won't run successors. Use Flow.", stacklevel=3)
+
+
+def _given(fn: Callable[..., Any], ctx: ItemContext) -> Callable[..., Any]:
+    return functools.partial(fn, ctx=ctx) if wants_ctx(fn) else fn
+
+
+def _check_target(node: Any) -> None:
+    if isinstance(node, Node):
+        return
+    if inspect.isclass(node) and issubclass(node, Node):
+        raise TypeError(f"{node.__name__} is a class: wire an instance of it, {node.__name__}(...)")
+    raise TypeError(f"an edge leads to a node, not to {type(node).__name__}")

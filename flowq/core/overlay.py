@@ -1,0 +1,130 @@
+"""An overlay: a store on top of another one, which it reads and never changes. Never how a delta is put together."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from flowq.core.compare import same
+from flowq.core.merge import MISSING, Delta, Op, Reducers, diff_value
+from flowq.core.store import Store
+from flowq.errors import CannotTravel
+
+
+class Base(Protocol):
+    """What an overlay lies on."""
+
+    def keys(self) -> Collection[str]:
+        """The keys there are; the same ones as long as an overlay lies on it."""
+
+    def load(self, key: str) -> Any:
+        """A value of *key* that nobody else holds. Raises KeyError if there is none."""
+
+    def changed(self, key: str, value: Any) -> bool:
+        """Whether *value* is no longer what :meth:`load` gives for *key*. May say yes too often."""
+
+
+class MappingBase:
+    """A mapping as a base: values are deep copies, and compared."""
+
+    def __init__(self, mapping: Mapping[str, Any]) -> None:
+        self._mapping = mapping
+
+    def keys(self) -> Collection[str]:
+        return self._mapping.keys()
+
+    def load(self, key: str) -> Any:
+        value = self._mapping[key]
+        try:
+            return copy.deepcopy(value)
+        except Exception as exc:  # a lock, a socket, a client that holds one
+            raise CannotTravel(
+                f"shared[{key!r}]",
+                f"each item works on its own copy, and {type(value).__name__} cannot be copied ({exc}). "
+                "Make it in exec or setup instead of keeping it in the store.",
+            ) from exc
+
+    def changed(self, key: str, value: Any) -> bool:
+        return not same(self._mapping[key], value)
+
+
+class Overlay(Store):
+    """A store that reads from *base* and keeps what is written, so that one item sees its own changes and no other's.
+
+    A key is loaded when it is first read, and is then this overlay's own: changed in place or set anew, :meth:`delta`
+    finds it. What is never read is never loaded.
+
+    Args:
+        base: what lies below.
+        schema: the parent store's schema, if it has one.
+    """
+
+    def __init__(self, base: Base, schema: type[BaseModel] | None = None) -> None:
+        super().__init__(schema)
+        self._base = base
+        self._below = base.keys()
+        self._own: dict[str, Any] = {}
+        self._deleted: set[str] = set()
+
+    def delta(self, index: int, reducers: Reducers) -> Delta:
+        """What item *index* changed.
+
+        Raises:
+            ValueError: a change that the key's reducer cannot express.
+        """
+        with self.lock:
+            ops = {key: self._op(key, value, index, reducers) for key, value in self._own.items()}
+            changes: Delta = {key: op for key, op in ops.items() if op is not None}
+            changes.update((key, ("del", None, index)) for key in self._deleted)
+            return changes
+
+    def _op(self, key: str, value: Any, index: int, reducers: Reducers) -> Op | None:
+        if key not in self._below:
+            base: Any = MISSING
+        elif self._base.changed(key, value):
+            base = self._base.load(key)
+        else:
+            return None
+        try:
+            return diff_value(base, value, index, reducers.get(key))
+        except Exception as exc:
+            exc.add_note(f"in shared[{key!r}] as item {index} left it")
+            raise
+
+    def __getitem__(self, key: str) -> Any:
+        with self.lock:
+            if key in self._own:
+                return self._own[key]
+            if key in self._deleted:
+                raise KeyError(key)
+            value = self._own[key] = self._base.load(key)
+            return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        value = self.checked(key, value)
+        with self.lock:
+            self._own[key] = value
+            self._deleted.discard(key)
+
+    def __delitem__(self, key: str) -> None:
+        with self.lock:
+            if key not in self:
+                raise KeyError(key)
+            self._own.pop(key, None)
+            if key in self._below:
+                self._deleted.add(key)
+
+    def __iter__(self) -> Iterator[str]:
+        with self.lock:
+            below = [key for key in self._below if key not in self._deleted]
+            return iter(below + [key for key in self._own if key not in self._below])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, key: object) -> bool:
+        with self.lock:
+            return key in self._own or (key in self._below and key not in self._deleted)

@@ -1,0 +1,103 @@
+"""Reducers: how the changes that many items made to one key of the store become one. Never which key has which."""
+
+from __future__ import annotations
+
+import enum
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flowq.core.callables import label_of
+from flowq.core.compare import same
+
+
+class _Missing(enum.Enum):
+    MISSING = "MISSING"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing.MISSING
+"""Stands for the value of a key that is not there; None is a value."""
+
+
+@dataclass(frozen=True, repr=False)
+class Reducer:
+    """How a key's changes are taken and put together. Give one in the schema: ``hits: Annotated[int, flowq.Add]``.
+
+    Attributes:
+        name: shown in messages; the built-in ones are found by it in ``REDUCERS``.
+        diff: ``diff(base, new)`` is what an item contributed, having found *base* (or MISSING) and left *new*.
+        combine: ``combine(acc, delta)`` adds a contribution to a value, or to an earlier contribution. It must be
+            associative: contributions are combined in item order, but in groups that run beside each other.
+    """
+
+    name: str
+    diff: Callable[[Any, Any], Any]
+    combine: Callable[[Any, Any], Any]
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __call__(self, acc: Any, delta: Any) -> Any:
+        """:attr:`combine`, where *acc* may be MISSING."""
+        return delta if acc is MISSING else self.combine(acc, delta)
+
+
+def as_reducer(reducer: Reducer | Callable[[Any, Any], Any]) -> Reducer:
+    """*reducer* itself, or a plain callable ``(a, b) -> c`` as a reducer.
+
+    A callable is given the values the items left, not differences: ``f(f(base, item 0's), item 1's)``.
+    """
+    if isinstance(reducer, Reducer):
+        return reducer
+    if not callable(reducer):
+        raise TypeError(f"a reducer is a flowq reducer or a function of two values, not {type(reducer).__name__}")
+    return Reducer(label_of(reducer), _whole, reducer)
+
+
+def _whole(base: Any, new: Any) -> Any:
+    return new
+
+
+def _tail(base: Any, new: Any) -> Any:
+    head = [] if base is MISSING else list(base)
+    if not same(list(new[: len(head)]), head):
+        raise ValueError("Append: the list no longer begins with what was in the store; only append to it")
+    return list(new[len(head) :])
+
+
+def _joined(acc: Any, delta: Any) -> list[Any]:
+    return [*acc, *delta]
+
+
+def _difference(base: Any, new: Any) -> Any:
+    return new if base is MISSING else new - base
+
+
+def _first(acc: Any, delta: Any) -> Any:
+    return acc
+
+
+def _last(acc: Any, delta: Any) -> Any:
+    return delta
+
+
+Append: Final = Reducer("Append", _tail, _joined)
+"""Lists: what the items appended, in item order."""
+Add: Final = Reducer("Add", _difference, operator.add)
+"""Numbers: the sum of what the items added."""
+Union: Final = Reducer("Union", _difference, operator.or_)
+"""Sets: everything the items put in; what they took out stays."""
+First: Final = Reducer("First", _whole, _first)
+"""The value that was there first: the store's, else the first item's."""
+Last: Final = Reducer("Last", _whole, _last)
+"""The value of the last item, in item order, that changed it."""
+Max: Final = Reducer("Max", _whole, max)
+"""The largest of the store's value and the items'."""
+Min: Final = Reducer("Min", _whole, min)
+"""The smallest of the store's value and the items'."""
+
+REDUCERS: Final = {one.name: one for one in (Append, Add, Union, First, Last, Max, Min)}

@@ -1,0 +1,114 @@
+"""Whether a failed try is made again, and when. A pure value: it never sleeps and never counts."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from flowq.errors import FlowqError
+from flowq.registry import register
+
+ErrorFilter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[Exception], bool]
+
+# Growth without max_wait ends here, where a float or a sleep would overflow.
+LONGEST_WAIT_S = 30 * 86400.0
+
+
+@register
+class RetryAfter(FlowqError):
+    """Raise it from ``exec`` to be tried again after *seconds*, whatever ``wait`` and ``retry_on`` say.
+
+    The number of attempts still holds. Any exception with a numeric ``retry_after`` sets the wait in the same way.
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(seconds, reason)
+        self.retry_after = seconds
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"retry after {self.retry_after:g} s{': ' + self.reason if self.reason else ''}"
+
+
+@register
+@dataclass(frozen=True)
+class Retry:
+    """How often an ``exec`` is tried, and how long the waits between are.
+
+    The wait before try n + 1 is ``min(wait * backoff ** n, max_wait)`` plus up to *jitter*.
+
+    Attributes:
+        attempts: tries in all, the first included; at least 1.
+        wait: seconds before the second try.
+        backoff: factor from one wait to the next; 1.0 keeps it constant.
+        max_wait: seconds a wait grows to at most; None: no such limit.
+        jitter: seconds; a random part of them is added to each wait, after the limit.
+        retry_on: what is worth another try: an exception class, a tuple of them, or a predicate of the exception.
+        give_up_on: what is not, although *retry_on* has it; the same three forms.
+
+    Raises:
+        ValueError: attempts < 1, or a negative number of seconds.
+    """
+
+    attempts: int = 1
+    wait: float = 0.0
+    backoff: float = 1.0
+    max_wait: float | None = None
+    jitter: float = 0.0
+    retry_on: ErrorFilter = Exception
+    give_up_on: ErrorFilter = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
+            raise ValueError(f"attempts (max_retries) counts all tries and is a whole number >= 1, not {self.attempts}")
+        for name in ("wait", "backoff", "jitter", "max_wait"):
+            value = getattr(self, name)
+            if value is None and name == "max_wait":
+                continue
+            # Written so that a NaN is refused as well.
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be finite and >= 0, not {value!r}")
+
+    def delay_s(self, exc: BaseException, attempt: int, rng: Callable[[], float] = random.random) -> float | None:
+        """Seconds to wait before the next try, or None to give up.
+
+        Args:
+            exc: what the try raised. Only an ``Exception`` is ever retried.
+            attempt: number of the try that failed, from 0.
+            rng: a number in [0, 1) for the jitter.
+        """
+        if not isinstance(exc, Exception) or attempt + 1 >= self.attempts or _matches(self.give_up_on, exc):
+            return None
+        if not isinstance(exc, RetryAfter) and not _matches(self.retry_on, exc):
+            return None
+        asked_s = _asked_wait_s(exc)
+        if asked_s is not None:
+            return asked_s
+        limit_s = LONGEST_WAIT_S if self.max_wait is None else self.max_wait
+        return min(self._grown_s(attempt), limit_s) + self.jitter * rng()
+
+    def _grown_s(self, attempt: int) -> float:
+        try:
+            return float(self.wait * float(self.backoff) ** attempt)
+        except OverflowError:
+            return LONGEST_WAIT_S if self.wait else 0.0
+
+
+def _matches(wanted: ErrorFilter, exc: Exception) -> bool:
+    if isinstance(wanted, type | tuple):
+        return isinstance(exc, wanted)
+    return bool(wanted(exc))
+
+
+def _asked_wait_s(exc: Exception) -> float | None:
+    """The wait an exception itself asks for, when it is a sensible number."""
+    asked: Any = getattr(exc, "retry_after", None)
+    if isinstance(asked, timedelta):
+        asked = asked.total_seconds()
+    if isinstance(asked, int | float) and not isinstance(asked, bool) and 0 <= asked < math.inf:
+        return float(asked)
+    return None

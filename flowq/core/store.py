@@ -1,0 +1,99 @@
+"""The shared store of a run, when it is more than a dict: typed reads, a lock, a schema. Never where it is kept."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from flowq.core.reducers import Reducer
+from flowq.core.schema import schema_of
+from flowq.core.typed_reads import TypedReads
+
+
+class Store(TypedReads, MutableMapping[str, Any]):
+    """What every store of flowq has in common: :class:`SharedStore` and the overlays that batch items work on.
+
+    Args:
+        schema: a pydantic model; see :class:`SharedStore`.
+    """
+
+    def __init__(self, schema: type[BaseModel] | None = None) -> None:
+        self.schema = schema
+        self.lock = threading.RLock()
+
+    # Stated again: the getters' own declaration comes first among the bases.
+    @abstractmethod
+    def __getitem__(self, key: str) -> Any: ...
+
+    def reducers(self) -> dict[str, Reducer]:
+        """How the changes of many items to one key are put together, by key; from the schema's ``Annotated[...]``."""
+        return {} if self.schema is None else dict(schema_of(self.schema).reducers)
+
+    def merge(self, mapping: Mapping[str, Any]) -> None:
+        """Set every key of *mapping*, under one hold of the lock."""
+        with self.lock:
+            self.update(mapping)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The keys and values of this moment as a dict; the values are the store's own, not copies."""
+        with self.lock:
+            return {key: self[key] for key in self}
+
+    def checked(self, key: str, value: Any) -> Any:
+        """*value* as the schema has it."""
+        return value if self.schema is None else schema_of(self.schema).checked(key, value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.snapshot()!r})"
+
+
+class SharedStore(Store):
+    """A dict that several threads may use, with typed reads and, on demand, a schema. A plain dict does as well.
+
+    Single operations are atomic. For several together, hold ``store.lock``:
+    ``with store.lock: store["n"] += 1``.
+
+    Args:
+        data: what the store holds at first; copied, its values are not.
+        schema: a pydantic model whose fields are the keys. A value is validated as it is set, which may convert it and
+            copies lists and dicts; fields with a default are there from the start. Keys that are no field are free,
+            unless the model forbids extras. ``Annotated[list[int], flowq.Append]`` gives a key its reducer.
+
+    Raises:
+        pydantic.ValidationError: a value does not fit the schema.
+        KeyError: a key that the schema forbids.
+    """
+
+    def __init__(self, data: Mapping[str, Any] | None = None, schema: type[BaseModel] | None = None) -> None:
+        super().__init__(schema)
+        self._data: dict[str, Any] = {}
+        if schema is not None:
+            self._data.update(schema_of(schema).defaults())
+        self.merge({} if data is None else data)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        value = self.checked(key, value)
+        with self.lock:
+            self._data[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        with self.lock:
+            del self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        # Over a copy: another thread may set keys meanwhile.
+        with self.lock:
+            return iter(list(self._data))
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data

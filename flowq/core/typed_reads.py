@@ -1,0 +1,157 @@
+"""Reading a store by type: ``get_int("n")``, ``bind("user", User)``. Never writes, never knows where values are."""
+
+from __future__ import annotations
+
+import functools
+import numbers
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Never, cast
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypeVar
+
+from flowq.core.reducers import MISSING
+
+T = TypeVar("T")
+# Without a default, `int | U` is int.
+U = TypeVar("U", default=Never)
+
+_NO_DEFAULT: Any = MISSING
+
+
+class TypedReads:
+    """Adds typed getters to whatever has ``__getitem__``.
+
+    Every getter returns the default, if one is given, for a key that is missing or holds something else. Without one:
+
+    Raises:
+        KeyError: the key is missing; names it.
+        TypeError: the key holds something else; names the key and the type found.
+    """
+
+    @abstractmethod
+    def __getitem__(self, key: str) -> Any: ...
+
+    def get_as(self, key: str, type: type[T], default: U = _NO_DEFAULT) -> T | U:
+        """The value of *key*, which must be a *type* already (``list[int]`` and other generics too). Not converted."""
+        return self._read(key, lambda value: _strictly(type, value), default, getattr(type, "__name__", str(type)))
+
+    def get_int(self, key: str, default: U = _NO_DEFAULT) -> int | U:
+        """A number as an int: 3.7 is 3. No strings, no bools."""
+        return self._read(key, lambda value: int(_number(value)), default, "an int")
+
+    def get_float(self, key: str, default: U = _NO_DEFAULT) -> float | U:
+        """A number as a float. No strings, no bools."""
+        return self._read(key, lambda value: float(_number(value)), default, "a float")
+
+    def get_str(self, key: str, default: U = _NO_DEFAULT) -> str | U:
+        """A str; nothing is converted to one."""
+        return self._read(key, lambda value: _instance(str, value), default, "a str")
+
+    def get_bool(self, key: str, default: U = _NO_DEFAULT) -> bool | U:
+        """True or False; no number counts as one."""
+        return self._read(key, lambda value: _instance(bool, value), default, "a bool")
+
+    def get_list(self, key: str, default: U = _NO_DEFAULT) -> list[Any] | U:
+        """A list, the one in the store; a tuple as a new list."""
+        return self._read(key, _list, default, "a list")
+
+    def get_dict(self, key: str, default: U = _NO_DEFAULT) -> dict[Any, Any] | U:
+        """A dict, the one in the store; any other mapping as a new dict."""
+        return self._read(key, _dict, default, "a dict")
+
+    def bind(self, key: str, model: type[T]) -> T:
+        """The value of *key* as a *model*: a pydantic model, a dataclass, a TypedDict, or any type pydantic knows.
+
+        A value that is one already is returned as it is; anything else is validated and converted.
+
+        Raises:
+            KeyError: the key is missing.
+            pydantic.ValidationError: the value does not fit.
+        """
+        value = self[key]
+        if isinstance(model, type) and not hasattr(model, "__total__") and isinstance(value, model):
+            return value
+        return cast(T, _adapter(model).validate_python(value, from_attributes=True))
+
+    def require(self, *keys: str) -> tuple[Any, ...]:
+        """The values of *keys*, in this order.
+
+        Raises:
+            KeyError: keys are missing; names all of them.
+        """
+        values = tuple(self._get(key) for key in keys)
+        missing = [key for key, value in zip(keys, values, strict=True) if value is MISSING]
+        if missing:
+            raise KeyError(f"the shared store has no {', '.join(repr(key) for key in missing)}")
+        return values
+
+    def _get(self, key: str) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return MISSING
+
+    def _read(self, key: str, convert: Callable[[Any], T], default: U, wanted: str) -> T | U:
+        value = self._get(key)
+        if value is MISSING:
+            if default is MISSING:
+                raise KeyError(f"the shared store has no {key!r}")
+            return default
+        try:
+            return convert(value)
+        except (TypeError, ValueError, OverflowError):  # a NaN or an infinity is no int
+            if default is not MISSING:
+                return default
+        raise TypeError(f"shared[{key!r}] is {type(value).__name__}, not {wanted}")
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | Decimal):
+        raise TypeError
+    return value
+
+
+def _instance(cls: type[T], value: Any) -> T:
+    if not isinstance(value, cls):
+        raise TypeError
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, tuple) else _instance(list, value)
+
+
+def _dict(value: Any) -> dict[Any, Any]:
+    if isinstance(value, Mapping) and not isinstance(value, dict):
+        return dict(value)
+    return _instance(dict, value)
+
+
+def _strictly(wanted: Any, value: Any) -> Any:
+    if isinstance(wanted, type) and not hasattr(wanted, "__total__"):
+        if isinstance(value, bool) and wanted in (int, float):
+            raise TypeError
+        return _instance(wanted, value)
+    try:
+        _adapter(wanted).validate_python(value, strict=True)
+    except ValidationError as exc:
+        raise TypeError from exc
+    return value
+
+
+def _adapter(wanted: Any) -> TypeAdapter[Any]:
+    try:
+        return _cached_adapter(wanted)
+    except TypeError:  # an Annotated[...] with unhashable parts
+        return TypeAdapter(wanted)
+
+
+@functools.lru_cache(maxsize=256)
+def _cached_adapter(wanted: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(wanted)
+    except Exception:  # pydantic has several errors for a class without a schema; isinstance will do
+        return TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True))

@@ -1,0 +1,144 @@
+"""The aggregator: chord(fold over segments)(finish). Folds merge what the items brought; finish confirms the generation.
+
+Redelivery: a fold writes the same field again, finish merges the same folds again; the confirmation is taken once.
+A chord that Celery loses is simply due again in the ledger's ``wake``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celery import chord
+from kombu.exceptions import OperationalError
+
+from flowq.batch.deltas import fold_deltas
+from flowq.codec import dumps, loads
+from flowq.core.merge import Reducers
+from flowq.engine.app import FINISH, FOLD
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.ledger import REDIS_ERRORS
+from flowq.engine.results import out_fields
+from flowq.errors import BatchLost, MergeConflict
+
+log = logging.getLogger("flowq.aggregate")
+
+FOLD_ITEMS = 20_000
+MAX_FOLDS = 64
+AGGREGATE = "agg"
+
+Segment = tuple[int, int]
+
+
+def publish_aggregate(connections: Connections, header: Header, folds: int = 1) -> None:
+    """Publish the chord of a closed batch. A failure is logged: the aggregation stays due."""
+    try:
+        gen, n = (int(value) for value in connections.redis.hmget(connections.keys.meta(header.id), ["gen", "avail"]))
+        app = connections.app
+        segments = cut(n, max(1, min(folds, n // FOLD_ITEMS, MAX_FOLDS))) if header.reduces else [(0, n)]
+        parts = [
+            app.signature(FOLD, args=(header.id, gen, *segment), app=app).set(
+                queue=header.queue,
+                serializer="flowq",
+                argsrepr=f"{header.label} · fold {segment[0]}–{segment[1]}",  # noqa: RUF001
+                kwargsrepr=header.id,
+            )
+            for segment in segments
+        ]
+        finish = app.signature(FINISH, args=(header.id, gen, segments), immutable=True, app=app)
+        finish.set(queue=header.queue, serializer="flowq", argsrepr=f"{header.label} · finish", kwargsrepr=header.id)
+        with connections.producer() as producer:
+            chord(parts, app=app).apply_async(body=finish, producer=producer)
+    except (*REDIS_ERRORS, OperationalError) as exc:
+        log.warning("an aggregation was not published; it stays due", extra={"batch": header.id, "error": repr(exc)})
+
+
+def cut(n: int, parts: int) -> list[Segment]:
+    """``0 … n`` in *parts* segments of about the same length."""
+    return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
+
+
+def fold(connections: Connections, header: Header, gen: int, segment: Segment, rules: MergeRules) -> str:
+    """Merge what the items of one segment brought, in item order; answers a reference."""
+    name = f"{gen}:{segment[0]}-{segment[1]}"
+    if header.reduces:
+        outcome: dict[str, Any]
+        try:
+            outcome = {"delta": rules(_deltas(connections, header.id, segment))}
+        except MergeConflict as error:
+            outcome = {"error": error}
+        connections.redis.hset(connections.keys.fold(header.id), name, dumps(outcome))
+    return name
+
+
+def finish(connections: Connections, header: Header, gen: int, segments: Sequence[Segment], rules: MergeRules) -> str:
+    """Merge the folds, keep the result, confirm the generation, tell who waits for it."""
+    redis, keys = connections.redis, connections.keys
+    if header.reduces:
+        blobs = redis.hmget(keys.fold(header.id), [f"{gen}:{start}-{stop}" for start, stop in segments])
+        if any(blob is None for blob in blobs):
+            raise BatchLost(header.id)
+        folds = [loads(blob) for blob in blobs]
+        errors = [one for one in folds if "error" in one]
+        result: dict[str, Any]
+        try:
+            result = errors[0] if errors else {"delta": rules([one["delta"] for one in folds])}
+        except MergeConflict as error:
+            result = {"error": error}
+        redis.hset(keys.fold(header.id), f"{gen}:result", dumps(result))
+        redis.expire(keys.fold(header.id), 86_400)
+    done, state, _ = connections.ledger.control(header.id, "confirm", gen)
+    redis.publish(keys.finished_channel(header.id), f"{state} {gen}")
+    redis.zrem(keys.batches, header.id)
+    return f"{state}, {done}"
+
+
+def reduced(connections: Connections, batch_id: str, gen: int) -> Any:
+    """What the aggregator made of a finished batch.
+
+    Raises:
+        MergeConflict: two items contradict each other.
+    """
+    blob = connections.redis.hget(connections.keys.fold(batch_id), f"{gen}:result")
+    if blob is None:
+        raise BatchLost(batch_id)
+    outcome = loads(blob)
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["delta"]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRules:
+    """How a batch's deltas become one."""
+
+    reducers: Reducers
+    last: bool
+
+    def __call__(self, deltas: Sequence[Any]) -> Any:
+        return fold_deltas(list(deltas), self.reducers, self.last)
+
+
+def _deltas(connections: Connections, batch_id: str, segment: Segment) -> list[Any]:
+    """The deltas of a segment by item; where an item was run in several generations the newest stands."""
+    start, stop = segment
+    by_index: dict[int, Any] = {}
+    fields = [field for field in out_fields(connections, batch_id, "part") if _overlaps(field, start, stop)]
+    for at in range(0, len(fields), 64):
+        for blob in connections.redis.hmget(connections.keys.of(batch_id, "part"), fields[at : at + 64]):
+            if blob is None:
+                raise BatchLost(batch_id)
+            first, deltas = loads(blob)
+            for index, delta in enumerate(deltas, first):
+                if start <= index < stop and delta is not None:
+                    by_index[index] = delta
+    return [by_index[index] for index in sorted(by_index)]
+
+
+def _overlaps(field: str, start: int, stop: int) -> bool:
+    span = field.partition(":")[2].partition("~")[0]
+    first, _, upto = span.partition("-")
+    return int(first) < stop and start < int(upto)

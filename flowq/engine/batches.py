@@ -1,0 +1,108 @@
+"""The header of a batch: what every process must know of it, written once at its birth, in the ledger's meta hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from flowq.codec import dumps, loads
+from flowq.engine.keys import Keys
+from flowq.engine.ledger import SCHEMA_VERSION
+from flowq.errors import BatchLost, DecodeError
+
+CACHED_BATCHES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a batch is.
+
+    Attributes:
+        id: unique, readable: it begins with the label.
+        label: what people call the batch.
+        node: display name of the node; static, so that Flower's metrics may use it.
+        queue: where its chunks go; priority: 0–9 or None.
+        spec: the node (or BatchFlow) as data, see core.spec.
+        reduces: whether waiters want what the aggregator makes (BatchFlow).
+        manifest: snapshot of the shared store for BatchFlow items: {key: content hash}; scope: where its blobs lie.
+        schema: class name of the store's schema, "" for none.
+        run_id: the run this batch belongs to ("" for a batch of its own).
+    """
+
+    id: str
+    label: str
+    node: str
+    queue: str
+    priority: int | None
+    spec: Any
+    reduces: bool = False
+    manifest: dict[str, str] | None = None
+    scope: str = ""
+    schema: str = ""
+    run_id: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """The header as fields of the meta hash."""
+        body = (self.spec, self.reduces, self.manifest, self.scope, self.schema, self.run_id)
+        return {
+            "v": SCHEMA_VERSION,
+            "label": self.label,
+            "node": self.node,
+            "queue": self.queue,
+            "priority": "" if self.priority is None else self.priority,
+            "header": dumps(body),
+        }
+
+
+def new_batch_id(label: str, key: str | None = None) -> str:
+    """A readable, unique id; the same for the same label and key."""
+    slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40] or "batch"
+    if key is None:
+        return f"{slug}-{uuid.uuid4().hex[:10]}"
+    return f"{slug}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}"
+
+
+def read_header(redis: Redis, keys: Keys, batch_id: str) -> Header:
+    """The header of a batch.
+
+    Raises:
+        BatchLost: Redis does not hold it.
+        DecodeError: it was written by a flowq of another schema version.
+    """
+    names = ["v", "label", "node", "queue", "priority", "header"]
+    version, *texts, body = redis.hmget(keys.meta(batch_id), names)
+    if version is None or body is None:
+        raise BatchLost(batch_id)
+    if int(version) != SCHEMA_VERSION:
+        raise DecodeError(
+            f"batch {batch_id} has ledger schema {int(version)}, this flowq reads {SCHEMA_VERSION}: "
+            "run workers and producers of one flowq version"
+        )
+    label, node, queue, priority = (text.decode() for text in texts)
+    spec, reduces, manifest, scope, schema, run_id = loads(body)
+    return Header(
+        batch_id, label, node, queue, int(priority) if priority else None, spec, reduces, manifest, scope, schema, run_id
+    )
+
+
+class Headers:
+    """Headers that this process has read; the least recently used are forgotten."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis, self._keys = redis, keys
+        self._known: OrderedDict[str, Header] = OrderedDict()
+
+    def get(self, batch_id: str) -> Header:
+        header = self._known.get(batch_id)
+        if header is None:
+            header = self._known[batch_id] = read_header(self._redis, self._keys, batch_id)
+            if len(self._known) > CACHED_BATCHES:
+                self._known.popitem(last=False)
+        self._known.move_to_end(batch_id)
+        return header

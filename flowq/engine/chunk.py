@@ -1,0 +1,136 @@
+"""A claimed chunk, item after item in this process: read → run → commit → publish."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from flowq.batch.chunk import Done
+from flowq.batch.outcome import Outcome
+from flowq.batch.sizing import floor_size, next_size, overstay
+from flowq.codec import dumps, explain
+from flowq.engine.aggregate import publish_aggregate
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ledger import Claimed, Committed, Give, Stale, Tally
+from flowq.engine.slot import Slot, Work
+from flowq.errors import CodecError, EncodeError, ItemError, WorkerCrashed, WorkerLost
+
+PARK_OVER_S = 1.0
+MAX_CRASHES = 2
+MAX_LOSSES = 5
+
+
+class ChunkRun:
+    """A claimed range, item after item in this process."""
+
+    def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
+        self._slot, self._work, self._claim = slot, work, claim
+        self._at = claim.start
+        self._attempts = claim.attempts
+        self._began = time.perf_counter()
+        self._done_items = 0
+
+    def run(self) -> str:
+        claim = self._claim
+        killed = doomed(self._slot, claim)
+        while self._at < claim.stop:
+            done = killed or self._run_items()
+            killed = None
+            give: Give = "back" if done.upto < claim.stop and overstay(time.perf_counter() - self._began) else ""
+            reply = self._commit(done, give)
+            if isinstance(reply, Committed):
+                self._done_items += len(done.values)
+                self._at, self._attempts = done.upto, 0
+                follow(self._slot, self._work, reply)
+                if give or reply.ended:
+                    break
+            elif isinstance(reply, Stale):
+                self._at, self._attempts = reply.start, 0
+            else:
+                return reply
+        return f"{self._done_items} items"
+
+    def _run_items(self) -> Done:
+        claim, batch_id = self._claim, self._work.header.id
+        # After a crash each item has a commit of its own, so that the next death names its item.
+        stop = self._at + 1 if claim.solo else claim.stop
+        items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
+        return self._work.runner.run(
+            items,
+            self._at,
+            tries=self._attempts,
+            stop=lambda _n, _elapsed_s: overstay(time.perf_counter() - self._began),
+            watch=self._slot.holds.running if claim.solo else None,
+            park_over_s=PARK_OVER_S,
+        )
+
+    def _commit(self, done: Done, give: Give) -> Any:
+        elapsed_s = time.perf_counter() - self._began
+        n = self._done_items + len(done.values)
+        length = self._claim.stop - self._claim.start
+        return store(
+            self._slot, self._work, self._claim.id, done, give, next_size(length, n, elapsed_s), floor_size(n, elapsed_s)
+        )
+
+
+def doomed(slot: Slot, claim: Claimed) -> Done | None:
+    """The outcome of an item that has killed its process or its workers too often to be tried again."""
+    error: ItemError
+    if claim.crashes >= MAX_CRASHES:
+        error = WorkerCrashed(f"the process that ran item {claim.start} died {claim.crashes} times")
+    elif claim.losses >= MAX_LOSSES:
+        error = WorkerLost(f"{claim.losses} workers were lost while they held item {claim.start}")
+    else:
+        return None
+    outcome = Outcome(claim.start, "failed", error=error, attempts=max(claim.crashes, claim.losses))
+    return Done(claim.start, [None], {claim.start: outcome}, worker=slot.worker, started_at=time.time())
+
+
+def store(slot: Slot, work: Work, chunk_id: str, done: Done, give: Give, size: int, floor: int) -> Any:
+    """Store *done* in the ledger."""
+    blob, part = encode(done, work)
+    counts = done.counts()
+    tally = Tally(
+        counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
+        [outcome.index for outcome in done.notable.values() if outcome.status == "failed"],
+        [(park.index, park.tries, int(park.due_in_s * 1000), "retry") for park in done.parked],
+    )  # fmt: skip
+    return slot.connections.ledger.commit(
+        work.header.id, chunk_id, done.start, done.upto, slot.holder, blob, tally,
+        part=part, give=give, size=size, floor=floor,
+    )  # fmt: skip
+
+
+def follow(slot: Slot, work: Work, reply: Committed) -> None:
+    """Publish what a commit led to."""
+    publish_chunks(slot.connections, work.header, reply.ids)
+    if reply.ended and work.header.reduces:
+        publish_aggregate(slot.connections, work.header)
+
+
+def encode(done: Done, work: Work) -> tuple[bytes, bytes]:
+    """The blobs of a commit: outcomes, and what a fold merges. Values that cannot travel become failed outcomes."""
+    deltas, done.deltas = done.deltas, None
+    try:
+        blob = dumps(done.to_plain())
+    except CodecError:
+        for index, value in enumerate(done.values, done.start):
+            error = explain(value, index)
+            if error is not None:
+                _fail(done, index, error)
+        blob = dumps(done.to_plain())
+    if not work.header.reduces:
+        return blob, b""
+    return blob, dumps((done.start, _portable_deltas(done, deltas)))
+
+
+def _portable_deltas(done: Done, deltas: list[Any] | None) -> list[Any]:
+    return deltas or [None] * len(done.values)
+
+
+def _fail(done: Done, index: int, error: EncodeError) -> None:
+    done.values[index - done.start] = None
+    known = done.notable.get(index)
+    failed = Outcome(index, "failed", error=error, attempts=known.attempts if known else 1)
+    done.notable[index] = replace(known, status="failed", error=error) if known else failed

@@ -1,0 +1,117 @@
+"""Connections of one process to Redis: a client for the ledger, a Celery app and a producer for messages.
+
+Fork-safe: what belongs to another pid is left behind, never used and never closed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import Celery
+from kombu import Producer
+from redis import Redis
+from redis.exceptions import RedisError
+
+from flowq.engine.app import build_app
+from flowq.engine.keys import Keys
+from flowq.engine.ledger import Ledger, Times
+from flowq.errors import NoRedis
+from flowq.settings import Settings, redacted
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+def redis_url(url: str) -> str:
+    """A Celery broker URL as redis-py spells it (redis+socket:///path?virtual_host=1 → unix:///path?db=1)."""
+    for scheme in ("redis+socket://", "socket://"):
+        if url.startswith(scheme):
+            return "unix://" + url[len(scheme) :].replace("virtual_host=", "db=")
+    return url
+
+
+class Connections:
+    """What one process needs to talk to a fleet.
+
+    Args:
+        settings: where Redis is and how keys begin.
+        app: the Celery app to send with; built from the settings if None.
+    """
+
+    def __init__(self, settings: Settings, app: Celery | None = None) -> None:
+        self.settings = settings
+        self.app = app or build_app(settings)
+        self.keys = Keys(settings.prefix)
+        lease_ms = int(settings.lease_s * 1000)
+        self.times = Times(lease_ms=lease_ms, wait_ms=lease_ms, feed_ms=max(lease_ms, 10_000))
+        self._pid = -1
+        self._lock = threading.RLock()
+        self._redis: Redis | None = None
+        self._ledger: Ledger | None = None
+        self._kombu: Any = None
+        self._producer: Producer | None = None
+
+    def _check_pid(self) -> None:
+        if self._pid != os.getpid():
+            self._lock = threading.RLock()
+            self._pid = os.getpid()
+            self._redis = self._ledger = self._kombu = self._producer = None
+
+    @property
+    def redis(self) -> Redis:
+        self._check_pid()
+        if self._redis is None:
+            url = redis_url(self.settings.url)
+            options: dict[str, Any] = {} if url.startswith("unix://") else {"socket_keepalive": True}
+            self._redis = Redis.from_url(
+                url, socket_connect_timeout=CONNECT_TIMEOUT_S, health_check_interval=25, **options
+            )
+        return self._redis
+
+    @property
+    def ledger(self) -> Ledger:
+        self._check_pid()
+        if self._ledger is None:
+            self._ledger = Ledger(self.redis, self.keys, self.times)
+        return self._ledger
+
+    @contextmanager
+    def producer(self) -> Iterator[Producer]:
+        """The process's one kombu producer, for one thread at a time."""
+        self._check_pid()
+        with self._lock:
+            if self._producer is None:
+                self._kombu = self.app.connection_for_write()
+                self._producer = Producer(self._kombu, auto_declare=False)
+            try:
+                yield self._producer
+            except Exception:
+                # A broken channel is not used again; the next caller opens a new one.
+                self.drop_producer()
+                raise
+
+    def drop_producer(self) -> None:
+        """Close the producer's connection; the next use opens another."""
+        connection, self._kombu, self._producer = self._kombu, None, None
+        if connection is not None:
+            connection.release()
+
+    def check(self) -> None:
+        """Raise NoRedis if nothing answers."""
+        try:
+            self.redis.ping()
+        except (RedisError, OSError) as exc:
+            raise NoRedis(redacted(self.settings.url), str(exc) or type(exc).__name__) from exc
+
+    def close(self) -> None:
+        """Close what this process opened."""
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            self.drop_producer()
+            if self._redis is not None:
+                self._redis.close()
+            self._redis = self._ledger = None

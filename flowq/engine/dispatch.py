@@ -1,0 +1,57 @@
+"""Publishing chunks and aggregations as Celery tasks. A message carries ids; losing one costs seconds, not work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from kombu.exceptions import OperationalError
+from kombu.utils.uuid import uuid
+
+from flowq.engine.app import CHUNK
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.ledger import REDIS_ERRORS
+
+log = logging.getLogger("flowq.dispatch")
+
+
+def items_repr(header: Header, chunk_id: str) -> str:
+    """How a chunk reads in Flower: ``stdlib-audit · items 400–499``."""
+    span = chunk_id.partition(":")[2].partition("~")[0]
+    first, _, stop = span.partition("-")
+    last = int(stop) - 1
+    what = f"item {first}" if int(first) == last else f"items {first}–{last}"  # noqa: RUF001
+    return f"{header.label} · {what}"
+
+
+def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence[str]) -> None:
+    """Publish chunks of a batch in one round trip.
+
+    A failure is logged, not raised: every id stands in the ledger's ``wake`` and is published again by a caretaker.
+    """
+    if not chunk_ids:
+        return
+    try:
+        with connections.producer() as producer, producer.batch():
+            for chunk_id in chunk_ids:
+                _send(connections, producer, header, chunk_id)
+    except (*REDIS_ERRORS, OperationalError) as exc:
+        log.warning("chunks were not published; a caretaker will", extra={"batch": header.id, "error": repr(exc)})
+
+
+def _send(connections: Connections, producer: object, header: Header, chunk_id: str) -> None:
+    amqp = connections.app.amqp
+    message = amqp.create_task_message(
+        uuid(),
+        CHUNK,
+        args=(header.id, chunk_id),
+        argsrepr=items_repr(header, chunk_id),
+        kwargsrepr=header.id,
+        shadow=header.node,
+        ignore_result=True,
+    )
+    options = {} if header.priority is None else {"priority": header.priority}
+    amqp.send_task_message(producer, CHUNK, message, queue=header.queue, serializer="flowq", retry=False, **options)
+
+

@@ -1,0 +1,151 @@
+"""Feeding a batch: pages go to the ledger, the first window is published. Ends when the last item is written."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from flowq.batch.policy import BatchPolicy
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ledger import REDIS_ERRORS, Appended, Elsewhere
+from flowq.engine.pages import Pager
+from flowq.errors import BatchLost
+
+log = logging.getLogger("flowq.feed")
+
+UNREAD_BYTES = 48 * 1024 * 1024
+RETRY_FOR_S = 30.0
+KEPT_PAGES = 16
+
+
+def birth_fields(connections: Connections, header: Header, policy: BatchPolicy, in_flight: int) -> dict[str, Any]:
+    """The ledger's own fields of a new batch, beside the header's."""
+    count, share = policy.failure_budget()
+    fixed = policy.chunk_size != "auto"
+    return {
+        **header.fields(),
+        "budget": -1 if count is None else count,
+        "share": -1 if share is None else share,
+        "concurrency": policy.concurrency or 0,
+        "in_flight": in_flight,
+        "size": policy.chunk_size if fixed else in_flight,
+        "floor": 1,
+        "fixed": int(fixed),
+        "reduces": int(header.reduces),
+        "channel": connections.keys.closed_channel(header.id),
+        "retention_ms": int(policy.retention_s * 1000),
+    }
+
+
+class Feeder:
+    """Writes one batch's items.
+
+    Redelivery: every append is compared with the place the ledger stands at, so a repeated one doubles nothing.
+    """
+
+    def __init__(self, connections: Connections, header: Header, birth: dict[str, Any], window: int) -> None:
+        self._connections = connections
+        self._header = header
+        self._birth = birth
+        self._window = window
+        self._recent: deque[tuple[int, int, bytes, bool]] = deque(maxlen=KEPT_PAGES)
+        self._unread: deque[tuple[int, int]] = deque()
+
+    def begin(self, at: int) -> None:
+        """Create the batch without items, for a producer whose items are still to come."""
+        if at == 0:
+            self._append(0, 0, b"", False)
+
+    def feed(self, items: Iterable[Any], at: int = 0) -> int:
+        """Write *items* (from place *at* on; those before it are skipped) and answer their number.
+
+        Raises:
+            EncodeError: an item cannot travel; the batch is cancelled.
+            BatchLost: Redis lost more of the batch than can be written again.
+        """
+        ledger, batch_id = self._connections.ledger, self._header.id
+        stop = threading.Event()
+        beating: threading.Thread | None = None
+        try:
+            for n, page, last in Pager(items, at):
+                if not last and beating is None:
+                    beating = threading.Thread(target=self._beat, args=(stop,), name="flowq-feed", daemon=True)
+                    beating.start()
+                if not self._write(at, n, page, last):
+                    return at + n  # closed meanwhile: cancelled, or failed past its budget
+                at += n
+                self._wait_for_readers(at, len(page))
+            return at
+        except BaseException:
+            # Half a batch must not run on: whoever asked for it has an error instead of a handle.
+            try:
+                ledger.control(batch_id, "cancel")
+            except REDIS_ERRORS:
+                log.warning("a batch could not be cancelled", extra={"batch": batch_id})
+            raise
+        finally:
+            stop.set()
+            if beating is not None:
+                beating.join()
+
+    def _write(self, at: int, n: int, page: bytes, last: bool) -> bool:
+        """Append one page, and again whatever Redis has forgotten; False if the batch is closed."""
+        self._recent.append((at, n, page, last))
+        todo = [(at, n, page, last)]
+        while todo:
+            reply = self._append(*todo[0])
+            if reply is None:
+                raise BatchLost(self._header.id)
+            if isinstance(reply, Appended):
+                publish_chunks(self._connections, self._header, reply.ids)
+                todo.pop(0)
+            elif reply.closed:
+                return False
+            else:
+                todo = [kept for kept in self._recent if kept[0] >= reply.avail and not reply.sealed]
+                if reply.avail < at + n and (not todo or todo[0][0] != reply.avail):
+                    raise BatchLost(self._header.id)
+                if last and not reply.sealed and not todo:
+                    todo = [(reply.avail, 0, b"", True)]
+        return True
+
+    def _append(self, at: int, n: int, page: bytes, last: bool) -> Appended | Elsewhere | None:
+        create = self._birth if at == 0 else None
+        until = time.monotonic() + RETRY_FOR_S
+        while True:
+            try:
+                return self._connections.ledger.append(
+                    self._header.id, at, n, page, sealed=last, window=self._window, create=create
+                )
+            except REDIS_ERRORS as exc:
+                if time.monotonic() > until:
+                    raise
+                log.warning("Redis did not take a page; trying again", extra={"error": repr(exc)})
+                time.sleep(0.25)
+
+    def _wait_for_readers(self, at: int, size: int) -> None:
+        """Stop reading while too much lies in Redis unread."""
+        self._unread.append((at, size))
+        while sum(size for _, size in self._unread) > UNREAD_BYTES:
+            state, cur = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "cur"])
+            if cur is None or state not in (b"running", b"paused"):
+                return
+            while self._unread and self._unread[0][0] <= int(cur):
+                self._unread.popleft()
+            if sum(size for _, size in self._unread) > UNREAD_BYTES:
+                time.sleep(0.02)
+
+    def _beat(self, stop: threading.Event) -> None:
+        """Say that the producer lives, until it has written its last item."""
+        every_s = self._connections.times.feed_ms / 4000
+        while not stop.wait(every_s):
+            try:
+                self._connections.ledger.beat(self._header.id, [("feed", "-")], self._connections.times.feed_ms)
+            except REDIS_ERRORS as exc:
+                log.warning("the producer's beat failed", extra={"error": repr(exc)})

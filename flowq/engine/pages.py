@@ -1,0 +1,136 @@
+"""Pages: a batch's items, encoded a few hundred KiB at a time; written by the producer, read by the chunks."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from redis import Redis
+
+from flowq.codec import dumps, explain, loads
+from flowq.engine.keys import Keys
+from flowq.errors import BatchLost, EncodeError
+
+PAGE_BYTES = 256 * 1024
+PAGE_ITEMS = 65_536
+PROBE_ITEMS = 64
+FLUSH_S = 0.1  # a slow generator's items do not wait longer than this for their page to fill
+CACHED_PAGES = 8
+
+
+def encode_page(items: Sequence[Any], first: int) -> bytes:
+    """One page. Raises EncodeError with the index of the item that cannot travel."""
+    try:
+        return dumps(list(items))
+    except EncodeError as error:
+        for offset, item in enumerate(items):
+            found = explain(item, first + offset)
+            if found is not None:
+                raise found from None
+        raise error
+
+
+class Pager:
+    """Cuts an iterable into encoded pages: ``for n, blob, last in Pager(items)``.
+
+    ``last`` tells that nothing follows, so that the page can seal the batch in the same step. Always yields at
+    least one page; the last one may be empty.
+    """
+
+    def __init__(self, items: Iterable[Any], at: int = 0) -> None:
+        self._items = items
+        self._at = at
+        self._fits = PROBE_ITEMS
+
+    def __iter__(self) -> Iterator[tuple[int, bytes, bool]]:
+        if isinstance(self._items, Sequence):
+            yield from self._of_sequence(self._items)
+        else:
+            yield from self._of_iterator(iter(self._items))
+
+    def _of_sequence(self, items: Sequence[Any]) -> Iterator[tuple[int, bytes, bool]]:
+        at, total = self._at, len(items)
+        if at >= total:
+            yield 0, b"", True
+        while at < total:
+            n, blob = self._fill(items[at : at + self._fits], at)
+            at += n
+            yield n, blob, at >= total
+
+    def _of_iterator(self, items: Iterator[Any]) -> Iterator[tuple[int, bytes, bool]]:
+        at = self._at
+        for _ in islice(items, at):
+            pass  # a producer that resumes its batch: these are written already
+        held: list[Any] = []
+        ended = sealed = False
+        while not ended:
+            ended = self._take(items, held)
+            while held:
+                n, blob = self._fill(held[: self._fits], at)
+                at += n
+                del held[:n]
+                sealed = ended and not held
+                yield n, blob, sealed
+        if not sealed:
+            yield 0, b"", True
+
+    def _take(self, items: Iterator[Any], held: list[Any]) -> bool:
+        """Add items to *held* until a page is full or a moment has passed; whether the iterator ended."""
+        until = time.monotonic() + FLUSH_S
+        for item in items:
+            held.append(item)
+            if len(held) >= self._fits or time.monotonic() > until:
+                return False
+        return True
+
+    def _fill(self, items: Sequence[Any], at: int) -> tuple[int, bytes]:
+        """Encode as many of *items* as one page holds, and learn from it."""
+        while True:
+            blob = encode_page(items, at)
+            n = len(items)
+            if len(blob) <= PAGE_BYTES or n == 1:
+                self._fits = max(1, min(PAGE_ITEMS, 8 * n, PAGE_BYTES * n * 9 // (len(blob) * 10)))
+                return n, blob
+            items = items[: max(1, min(n - 1, PAGE_BYTES * n * 9 // (len(blob) * 10)))]
+
+
+class PageReader:
+    """Items of batches by index; the pages used last stay decoded."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis, self._keys = redis, keys
+        self._cache: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
+
+    def read(self, batch_id: str, start: int, stop: int, firsts: Sequence[int]) -> list[Any]:
+        """Items ``start … stop``, which lie in the pages that begin at *firsts* (ascending)."""
+        pages = self._pages(batch_id, firsts)
+        if len(firsts) == 1:
+            first = firsts[0]
+            return pages[first][start - first : stop - first]
+        items: list[Any] = []
+        for first in firsts:
+            items += pages[first][max(0, start - first) : stop - first]
+        return items
+
+    def _pages(self, batch_id: str, firsts: Sequence[int]) -> dict[int, list[Any]]:
+        found: dict[int, list[Any]] = {}
+        missing: list[int] = []
+        for first in firsts:
+            page = self._cache.get((batch_id, first))
+            if page is None:
+                missing.append(first)
+            else:
+                self._cache.move_to_end((batch_id, first))
+                found[first] = page
+        if missing:
+            blobs = self._redis.hmget(self._keys.of(batch_id, "pages"), [str(first) for first in missing])
+            for first, blob in zip(missing, blobs, strict=True):
+                if blob is None:
+                    raise BatchLost(batch_id)
+                found[first] = self._cache[batch_id, first] = loads(blob)
+            while len(self._cache) > max(CACHED_PAGES, len(firsts)):
+                self._cache.popitem(last=False)
+        return found

@@ -1,0 +1,77 @@
+"""Which workers are there: each writes a record with every beat; what has not beaten for a while is not there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from redis import Redis
+
+from flowq.codec import dumps, loads
+from flowq.engine.keys import Keys
+
+GONE_AFTER_S = 5.0
+CACHE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """What a worker says of itself: its slots, the queues it consumes and the node classes it knows."""
+
+    name: str
+    host: str
+    pid: int
+    slots: int
+    queues: tuple[str, ...]
+    nodes: tuple[str, ...]
+    version: str
+    started_at: float
+
+
+def announce(redis: Redis, keys: Keys, record: WorkerRecord, ttl_s: float = GONE_AFTER_S) -> None:
+    """Write a worker's record; called with every beat."""
+    with redis.pipeline(transaction=False) as pipe:
+        pipe.zadd(keys.workers, {record.name: time.time()})
+        pipe.set(keys.worker(record.name), dumps(asdict(record)), px=int(ttl_s * 1000))
+        pipe.zremrangebyscore(keys.workers, "-inf", time.time() - 60)
+        pipe.execute()
+
+
+def withdraw(redis: Redis, keys: Keys, name: str) -> None:
+    """A worker that ends says so."""
+    redis.zrem(keys.workers, name)
+    redis.delete(keys.worker(name))
+
+
+def workers(redis: Redis, keys: Keys) -> list[WorkerRecord]:
+    """The workers that are there now."""
+    names = [name.decode() for name in redis.zrange(keys.workers, 0, -1)]
+    if not names:
+        return []
+    blobs = redis.mget([keys.worker(name) for name in names])
+    return [WorkerRecord(**loads(blob)) for blob in blobs if blob is not None]
+
+
+class Fleet:
+    """The workers as this process saw them at most a second ago."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis, self._keys = redis, keys
+        self._seen: list[WorkerRecord] = []
+        self._seen_at = float("-inf")
+
+    def workers(self, queue: str, *, fresh: bool = False) -> Sequence[WorkerRecord]:
+        """Workers that consume *queue*."""
+        if fresh or time.monotonic() - self._seen_at > CACHE_S:
+            self._seen = workers(self._redis, self._keys)
+            self._seen_at = time.monotonic()
+        return [worker for worker in self._seen if queue in worker.queues]
+
+    def slots(self, queue: str) -> int:
+        """Slots that consume *queue*."""
+        return sum(worker.slots for worker in self.workers(queue))
+
+    def window(self, queue: str) -> int:
+        """Open chunks a batch on *queue* may have: two a slot, so that no slot waits for a message."""
+        return 2 * max(1, self.slots(queue))

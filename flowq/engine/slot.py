@@ -1,0 +1,127 @@
+"""A slot: what one worker process keeps between chunks — connections, nodes it has built, pages and blobs it has read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from flowq.batch.fanout import Fanout
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.runner import Runner
+from flowq.core.schema import schema_of
+from flowq.core.spec import FlowSpec, build
+from flowq.engine.batches import Header, Headers
+from flowq.engine.connection import Connections
+from flowq.engine.pages import PageReader
+from flowq.engine.snapshots import SnapshotBase, Snapshots
+from flowq.errors import CannotTravel
+from flowq.registry import registered
+
+CACHED_NODES = 16
+
+T = TypeVar("T")
+
+
+class Holds(Protocol):
+    """Where a slot notes what it holds, for the main process to beat for."""
+
+    def hold(self, batch_id: str, chunk_id: str, holder: str) -> None: ...
+    def release(self, batch_id: str, chunk_id: str) -> None: ...
+    def running(self, index: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A batch as this process runs it."""
+
+    header: Header
+    node: Fanout[Any, Any]
+    policy: BatchPolicy
+    runner: Runner
+    in_flight: int
+
+
+class Slot:
+    """One worker process's side of the engine.
+
+    Args:
+        connections: the process's own.
+        worker: the worker's name.
+        holds: the page this process shares with its main process.
+    """
+
+    def __init__(self, connections: Connections, worker: str, holds: Holds) -> None:
+        self.connections = connections
+        self.worker = worker
+        self.holds = holds
+        self.holder = f"{worker}/{os.getpid()}"
+        redis, keys = connections.redis, connections.keys
+        self.headers = Headers(redis, keys)
+        self.pages = PageReader(redis, keys)
+        self.snapshots = Snapshots(redis, keys)
+        self._works: OrderedDict[str, Work] = OrderedDict()
+        self._loop: asyncio.Runner | None = None
+
+    def work(self, batch_id: str) -> Work:
+        """The batch's node, built once a process.
+
+        Raises:
+            BatchLost, DecodeError, CannotTravel: this process cannot run the batch.
+        """
+        work = self._works.get(batch_id)
+        if work is None:
+            work = self._works[batch_id] = self._build(self.headers.get(batch_id))
+            if len(self._works) > CACHED_NODES:
+                self._works.popitem(last=False)
+        self._works.move_to_end(batch_id)
+        return work
+
+    @contextmanager
+    def holding(self, batch_id: str, chunk_id: str) -> Iterator[None]:
+        """Have the main process beat for a chunk (or ``agg``) while the block runs."""
+        self.holds.hold(batch_id, chunk_id, self.holder)
+        try:
+            yield
+        finally:
+            self.holds.release(batch_id, chunk_id)
+
+    def run_async(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run *coroutine* in the one event loop that this process keeps for its life."""
+        if self._loop is None:
+            self._loop = asyncio.Runner()
+        return self._loop.run(coroutine)
+
+    def _build(self, header: Header) -> Work:
+        node: Any = build(FlowSpec.from_plain(header.spec))
+        if header.manifest is not None:
+            node.base = SnapshotBase(self.snapshots, header.scope, header.manifest)
+            if header.schema:
+                node.schema = model_of(header.schema)
+                node.reducers = {**schema_of(node.schema).reducers, **node.reducers}
+        policy = node.policy()
+        runner = Runner(node, policy, batch_id=header.id, run_id=header.run_id or None, worker=self.worker)
+        return Work(header, node, policy, runner, in_flight(node, runner.is_async))
+
+
+def in_flight(node: Fanout[Any, Any], is_async: bool) -> int:
+    """Items of a batch that one process runs at once: coroutines by default, threads where the node asks for them."""
+    policy = node.policy()
+    return policy.in_flight if is_async or "in_flight" in policy.model_fields_set else 1
+
+
+def model_of(name: str) -> type[BaseModel]:
+    """The registered store schema of this name; raises CannotTravel if this process does not know it."""
+    try:
+        schema = registered(name)
+    except KeyError:
+        raise CannotTravel(f"the store's schema {name}", "this worker has not imported and registered it") from None
+    if not issubclass(schema, BaseModel):
+        raise CannotTravel(f"the store's schema {name}", "the class of that name is no pydantic model")
+    return schema

@@ -1,0 +1,89 @@
+"""Snapshots: a store as {key: hash} over content-addressed blobs. Only what Redis lacks is sent; only what is read is fetched."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from redis import Redis
+
+from flowq.codec import content_hash, dumps, loads
+from flowq.engine.keys import Keys
+from flowq.errors import BatchLost, DecodeError, EncodeError
+
+CACHE_BYTES = 256 * 1024 * 1024
+
+
+class Snapshots:
+    """Saves and loads snapshots; keeps the blobs used last, encoded, up to 256 MiB a process."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis, self._keys = redis, keys
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
+        self._cached_bytes = 0
+
+    def save(self, scope: str, store: Mapping[str, Any], retention_s: float) -> dict[str, str]:
+        """Upload what Redis lacks of *store* and answer its manifest.
+
+        Raises:
+            EncodeError: a value cannot travel; the path begins with the key.
+        """
+        manifest: dict[str, str] = {}
+        blobs: dict[str, bytes] = {}
+        for key, value in store.items():
+            try:
+                blob = dumps(value)
+            except EncodeError as error:
+                raise EncodeError(f"shared[{key!r}]{error.path}", error.reason) from None
+            manifest[key] = content_hash(blob)
+            blobs[manifest[key]] = blob
+        lifetime_ms = int(retention_s * 1000)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in blobs:
+                pipe.pexpire(self._keys.blob(scope, name), lifetime_ms)
+            there = pipe.execute() if blobs else []
+        for (name, blob), known in zip(blobs.items(), there, strict=True):
+            if not known:
+                self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
+        return manifest
+
+    def load(self, scope: str, name: str) -> bytes:
+        """The encoded value with this hash.
+
+        Raises:
+            BatchLost: Redis does not hold it.
+            DecodeError: what Redis holds under this hash is something else.
+        """
+        blob = self._cache.get(name)
+        if blob is not None:
+            self._cache.move_to_end(name)
+            return blob
+        blob = self._redis.get(self._keys.blob(scope, name))
+        if blob is None:
+            raise BatchLost(scope)
+        if content_hash(blob) != name:
+            raise DecodeError(f"the blob {name} of snapshot {scope} has another hash: it was altered")
+        self._cache[name] = blob
+        self._cached_bytes += len(blob)
+        while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
+            _, dropped = self._cache.popitem(last=False)
+            self._cached_bytes -= len(dropped)
+        return blob
+
+
+class SnapshotBase:
+    """A snapshot under the overlays of a batch's items: every load decodes anew, so that nobody shares a value."""
+
+    def __init__(self, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
+        self._snapshots, self._scope, self._manifest = snapshots, scope, manifest
+
+    def keys(self) -> Iterable[str]:
+        return self._manifest.keys()
+
+    def load(self, key: str) -> Any:
+        return loads(self._snapshots.load(self._scope, self._manifest[key]))
+
+    def changed(self, key: str, value: Any) -> bool:
+        """Whether *value* is other than what was saved, by its encoding."""
+        return content_hash(dumps(value)) != self._manifest[key]

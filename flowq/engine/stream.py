@@ -1,0 +1,162 @@
+"""Chunks of items that are in flight together: one event loop keeps taking ranges as places fall free, and commits them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from flowq.batch.chunk import Done, ItemDone, Park
+from flowq.batch.sizing import floor_size, next_size
+from flowq.engine.chunk import PARK_OVER_S, doomed, follow, store
+from flowq.engine.ledger import Claimed, Committed, Give, Stale
+from flowq.engine.slot import Slot, Work
+
+COMMIT_S = 0.2
+TAKE_FOR_S = 2.0
+SPLIT_AFTER_S = 1.0
+MAX_SPLIT = 100
+
+
+class Range:
+    """One open record this process holds: ``at … stop`` is to be committed, ``given`` says how far items were started."""
+
+    def __init__(self, claim: Claimed) -> None:
+        self.claim = claim
+        self.id = claim.id
+        self.at = claim.start
+        self.stop = claim.stop
+        self.given = claim.start
+        self.finished: dict[int, ItemDone] = {}
+        self.attempts = claim.attempts
+
+    def ready(self) -> int:
+        """How far the items from ``at`` on are finished without a hole."""
+        upto = self.at
+        while upto in self.finished:
+            upto += 1
+        return upto
+
+
+class StreamRun:
+    """What one Celery task does with an async batch: it begins with the claimed chunk and goes on for two seconds.
+
+    Every range is an open record in the ledger, beaten for and committed like any other, so its death is covered.
+    """
+
+    def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
+        self._slot, self._work = slot, work
+        self._first = claim
+        self._ranges: dict[str, Range] = {}
+        self._of_index: dict[int, Range] = {}
+        self._began = time.perf_counter()
+        self._done_items = 0
+        self._closed = False
+        self._in_flight = work.in_flight
+        self._last_size = claim.stop - claim.start
+        self._errors: deque[BaseException] = deque()
+
+    async def run(self) -> str:
+        """Run until the time is over or nothing is left, commit everything, and say how it went."""
+        running = asyncio.ensure_future(
+            self._work.runner.run_async(self._items(), self._in_flight, self._finish, park_over_s=PARK_OVER_S)
+        )
+        try:
+            while not running.done():
+                await asyncio.wait([running], timeout=COMMIT_S)
+                await self._commit_finished(final=False)
+                if self._closed:
+                    break
+        finally:
+            if not running.done():
+                running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        if not running.cancelled():
+            running.result()
+        await self._commit_finished(final=True)
+        for held in list(self._ranges.values()):
+            self._drop(held)
+        return f"{self._done_items} items"
+
+    # -- taking --------------------------------------------------------------------------------------------------
+
+    async def _items(self) -> AsyncIterator[tuple[int, Any, int]]:
+        claim: Claimed | None = self._first
+        while claim is not None:
+            held = self._hold(claim)
+            killed = doomed(self._slot, claim)
+            if killed is not None:
+                held.finished[claim.start] = ItemDone(outcome=killed.notable[claim.start])
+                held.given += 1
+            items = await self._read(held.given, claim)
+            for index, item in enumerate(items, held.given):
+                if self._closed:
+                    return
+                held.given = index + 1
+                self._of_index[index] = held
+                tries, held.attempts = held.attempts, 0
+                yield index, item, tries
+            claim = await self._take()
+
+    async def _take(self) -> Claimed | None:
+        """The next free range, if there is one and this task's time is not over."""
+        if time.perf_counter() - self._began > TAKE_FOR_S or self._closed:
+            return None
+        most = max(self._in_flight, self._size()[0])
+        claim = await asyncio.to_thread(
+            self._slot.connections.ledger.claim, self._work.header.id, "", self._slot.holder, most=most
+        )
+        return claim if isinstance(claim, Claimed) else None
+
+    async def _read(self, start: int, claim: Claimed) -> list[Any]:
+        return await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
+
+    def _hold(self, claim: Claimed) -> Range:
+        held = self._ranges[claim.id] = Range(claim)
+        self._slot.holds.hold(self._work.header.id, claim.id, self._slot.holder)
+        return held
+
+    def _drop(self, held: Range) -> None:
+        self._ranges.pop(held.id, None)
+        self._slot.holds.release(self._work.header.id, held.id)
+
+    def _finish(self, index: int, done: ItemDone) -> None:
+        held = self._of_index.pop(index)
+        held.finished[index] = done
+
+    def _size(self) -> tuple[int, int]:
+        elapsed_s = time.perf_counter() - self._began
+        size = max(self._in_flight, next_size(self._last_size, self._done_items, elapsed_s))
+        return size, floor_size(self._done_items, elapsed_s)
+
+    # -- committing ----------------------------------------------------------------------------------------------
+
+    async def _commit_finished(self, *, final: bool) -> None:
+        for held in list(self._ranges.values()):
+            upto = held.ready()
+            if upto > held.at or (final and held.at < held.stop):
+                give: Give = "back" if final and upto < held.stop else ""
+                await self._commit(held, upto, give)
+
+    async def _commit(self, held: Range, upto: int, give: Give) -> None:
+        items = [held.finished[index] for index in range(held.at, upto)]
+        done = Done.gather(held.at, items, worker=self._slot.worker, started_at=time.time())
+        reply = await asyncio.to_thread(
+            store, self._slot, self._work, held.id, done, "hand" if give and not items else give, *self._size()
+        )
+        if isinstance(reply, Committed):
+            self._done_items += len(items)
+            for index in range(held.at, upto):
+                del held.finished[index]
+            held.at = upto
+            await asyncio.to_thread(follow, self._slot, self._work, reply)
+            self._closed = self._closed or bool(reply.ended)
+            if give or held.at >= held.stop:
+                self._drop(held)
+        elif isinstance(reply, Stale):
+            held.at = reply.start
+        else:
+            self._drop(held)
+            self._closed = self._closed or reply == "gone"

@@ -1,0 +1,72 @@
+"""Settings: the only reader of the environment. One frozen value, made where a process is composed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
+
+
+class Settings(BaseSettings):
+    """What differs between a laptop and a fleet. Read from ``FLOWQ_…`` environment variables.
+
+    Attributes:
+        broker_url: Redis, for broker, results and ledger ("redis://", "rediss://", "redis+socket://"); None: not
+            configured, batches run inline.
+        prefix: every Redis key starts with it; producers and workers must agree.
+        queue: the default queue.
+        imports: modules a worker imports, so that their node classes are known ("app.nodes,app.flows").
+        main_path: a script whose node classes a local worker loads as ``__main__``.
+        lease_s: seconds after which a worker that stopped beating has lost its chunks.
+        pulse_s: seconds between beats and caretaker rounds.
+        slots: processes of a worker (None: the machine's cores).
+        soft_shutdown_s: seconds that running items get when a worker is told to stop.
+        max_memory_per_child_mib: a worker process above this is replaced after its task (None: no limit).
+        redis_server: the redis-server binary that LocalCluster starts (None: it looks for one).
+        ready_file: a worker creates this file once it consumes.
+        log_level: of a worker's log.
+        worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FLOWQ_", frozen=True, extra="ignore")
+
+    broker_url: str | None = None
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")] = "flowq"
+    queue: Annotated[str, Field(min_length=1)] = "flowq"
+    imports: Annotated[tuple[str, ...], NoDecode] = ()
+    main_path: Path | None = None
+    lease_s: Annotated[float, Field(ge=1)] = 10.0
+    pulse_s: Annotated[float, Field(gt=0, le=10)] = 1.0
+    slots: Annotated[int, Field(ge=1)] | None = None
+    soft_shutdown_s: Annotated[float, Field(ge=0)] = 10.0
+    max_memory_per_child_mib: Annotated[int, Field(ge=32)] | None = None
+    redis_server: Path | None = None
+    ready_file: Path | None = None
+    log_level: str = "INFO"
+    worker_name: str | None = None
+
+    @field_validator("imports", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def url(self) -> str:
+        """The broker's URL, or Redis' default address."""
+        return self.broker_url or DEFAULT_BROKER_URL
+
+
+def redacted(url: str) -> str:
+    """*url* without its password, for messages and logs."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))

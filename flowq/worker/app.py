@@ -1,0 +1,19 @@
+"""The Celery app of flowq's own workers: the producers' app with flowq installed and the user's modules imported."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from flowq.engine.app import build_app
+from flowq.settings import Settings
+from flowq.worker.install import install, load_modules
+
+
+def build_worker_app(settings: Settings) -> Celery:
+    """An app whose worker runs flowq's batches; its modules are those the settings name."""
+    app = build_app(settings)
+    if settings.slots is not None:
+        app.conf.worker_concurrency = settings.slots
+    install(app, settings)
+    load_modules(settings)
+    return app

@@ -1,0 +1,129 @@
+"""``flowq.install(app)``: flowq's tasks, serializer and bootsteps on a Celery app, flowq's own or a team's."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import threading
+from typing import Any
+
+from billiard.process import current_process
+from celery import Celery, signals
+
+from flowq.codec import register_kombu
+from flowq.engine.connection import Connections
+from flowq.engine.slot import Slot
+from flowq.errors import ConfigError
+from flowq.settings import Settings
+from flowq.worker.main_module import load_main
+from flowq.worker.pages import SharedPages
+from flowq.worker.parent_death import die_with_parent
+from flowq.worker.pulse import Pulse
+from flowq.worker.tasks import add_tasks
+
+log = logging.getLogger("flowq.worker")
+
+
+class Room:
+    """What flowq keeps on a Celery app: the pages its processes share, and the slot of this process."""
+
+    def __init__(self, app: Celery, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.pages = SharedPages()
+        self.hostname = ""
+        self.stopping = False
+        self.ready = threading.Event()
+        self._slot: Slot | None = None
+        self._pid = -1
+
+    def announced(self) -> None:
+        """The fleet knows this worker, and it consumes: whoever started it may go on."""
+        if self.settings.ready_file is not None and not self.settings.ready_file.exists():
+            self.settings.ready_file.touch()
+
+    def slot(self) -> Slot:
+        """The slot of the process that asks, made at the first task."""
+        if self._slot is None or self._pid != os.getpid():
+            connections = Connections(self.settings, self.app)
+            index = getattr(current_process(), "index", 0)
+            self._slot = Slot(connections, self.hostname or self.app.main, self.pages.own(index))
+            self._pid = os.getpid()
+        return self._slot
+
+
+def install(app: Celery, settings: Settings | None = None) -> Celery:
+    """Put flowq on *app*: its workers then run flowq's batches beside their other tasks.
+
+    The app's own tasks and settings stay as they are, but for flowq's content type in ``accept_content``.
+
+    Args:
+        app: an app with Redis as broker and result backend.
+        settings: read from ``FLOWQ_…`` if None; its broker is the app's own.
+
+    Raises:
+        ConfigError: the app's broker or result backend is not Redis. (A pool other than prefork is refused when
+            the worker starts.)
+    """
+    if getattr(app, "flowq", None) is not None:
+        return app
+    register_kombu()
+    settings = settings or Settings()
+    settings = settings.model_copy(update={"broker_url": broker_of(app)})
+    backend = str(app.conf.result_backend or "")
+    if not backend.startswith(("redis", "rediss", "socket", "sentinel")):
+        raise ConfigError(
+            f"flowq needs a Redis result backend, this app has {backend or 'none'}: set result_backend='redis://…'"
+        )
+    accepted = list(app.conf.accept_content or ["json"])
+    app.conf.accept_content = [*accepted, "flowq"] if "flowq" not in accepted else accepted
+    results = app.conf.result_accept_content
+    if results is not None and "flowq" not in results:
+        app.conf.result_accept_content = [*results, "flowq"]
+    room = Room(app, settings)
+    app.flowq = room
+    add_tasks(app, room)
+    app.steps["worker"].add(Pulse)
+    _connect_signals(room)
+    return app
+
+
+def broker_of(app: Celery) -> str:
+    """The app's broker URL; refused unless it is one Redis."""
+    url = str(app.conf.broker_url or "")
+    if not url.startswith(("redis://", "rediss://", "redis+socket://")):
+        raise ConfigError(f"flowq needs Redis as broker, this app has {url.partition('://')[0] or 'none'}")
+    return url
+
+
+def load_modules(settings: Settings) -> None:
+    """Import what the worker was told to: modules by name, and a local program's own script."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in settings.imports:
+        importlib.import_module(name)
+    if settings.main_path is not None:
+        load_main(settings.main_path)
+
+
+def _connect_signals(room: Room) -> None:
+    def child_started(**_: Any) -> None:
+        die_with_parent()
+        room.slot()
+
+    def worker_named(sender: Any = None, instance: Any = None, **_: Any) -> None:
+        room.hostname = str(sender)
+
+    def worker_ready(**_: Any) -> None:
+        room.ready.set()
+        log.info("ready", extra={"worker": room.hostname})
+
+    def worker_stopping(**_: Any) -> None:
+        room.stopping = True
+
+    signals.worker_process_init.connect(child_started, weak=False)
+    signals.celeryd_init.connect(worker_named, weak=False)
+    signals.worker_ready.connect(worker_ready, weak=False)
+    signals.worker_shutting_down.connect(worker_stopping, weak=False)

@@ -1,0 +1,26 @@
+"""A local program's own script, loaded in its workers so that node classes defined in it are known there."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import types
+from pathlib import Path
+
+from flowq.registry import rename_module
+
+LOADED_AS = "__mp_main__"
+
+
+def load_main(path: Path) -> None:
+    """Run the script at *path* under another name than ``__main__``, as multiprocessing's spawn does.
+
+    What stands under ``if __name__ == "__main__":`` does not run; the classes it registers answer to ``__main__:…``.
+    """
+    if LOADED_AS in sys.modules:
+        return
+    module = types.ModuleType(LOADED_AS)
+    sys.modules[LOADED_AS] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    module.__dict__.update(runpy.run_path(str(path), run_name=LOADED_AS))
+    rename_module(LOADED_AS, "__main__")

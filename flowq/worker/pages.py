@@ -1,0 +1,113 @@
+"""Memory that a worker's processes share with their main process: who holds which chunk, and which item runs.
+
+A child writes its own page and nobody else's; the main process reads all of them, to beat leases while a child is
+busy, even in C code that holds the GIL, and to know what a dead child held.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+from dataclasses import dataclass
+
+from flowq.codec import dumps, loads
+from flowq.errors import CodecError
+
+PAGE_BYTES = 16 * 1024
+CHILDREN = 256
+# A child that replaces a dead one takes another page of its index, so that what the dead one held stays readable.
+PAGES_A_CHILD = 4
+_HEAD = struct.Struct("<IIqdI")  # sequence (odd: being written), pid, item index, item started (epoch s), payload bytes
+_ITEM = struct.Struct("<qd")
+_ITEM_AT = 8
+_READ_TRIES = 20
+_NO_ITEM = -1
+
+Held = tuple[str, str, str]  # batch id, chunk id, holder
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """What one page says."""
+
+    number: int
+    pid: int
+    item: int
+    item_started: float
+    held: list[Held]
+
+
+class SharedPages:
+    """All pages of a worker. Made before the pool forks."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, PAGE_BYTES * CHILDREN * PAGES_A_CHILD)
+
+    def own(self, child_index: int) -> OwnPage:
+        """The page of this process, the pool's child number *child_index*."""
+        first = (child_index % CHILDREN) * PAGES_A_CHILD
+        numbers = range(first, first + PAGES_A_CHILD)
+        free = next((number for number in numbers if self._pid(number) == 0), first)
+        return OwnPage(self._memory, free * PAGE_BYTES)
+
+    def used(self) -> list[PageView]:
+        """Every page that belongs to a process, living or dead."""
+        views = (self._read(number) for number in range(CHILDREN * PAGES_A_CHILD) if self._pid(number))
+        return [view for view in views if view is not None]
+
+    def clear(self, number: int) -> None:
+        """Free a dead process's page."""
+        _HEAD.pack_into(self._memory, number * PAGE_BYTES, 0, 0, _NO_ITEM, 0.0, 0)
+
+    def _pid(self, number: int) -> int:
+        return int(_HEAD.unpack_from(self._memory, number * PAGE_BYTES)[1])
+
+    def _read(self, number: int) -> PageView | None:
+        """One page, read again while its owner is writing; None if it never holds still (its owner died writing)."""
+        at = number * PAGE_BYTES
+        for _ in range(_READ_TRIES):
+            sequence, pid, item, started, size = _HEAD.unpack_from(self._memory, at)
+            body = bytes(self._memory[at + _HEAD.size : at + _HEAD.size + size])
+            if sequence % 2 == 0 and _HEAD.unpack_from(self._memory, at)[0] == sequence:
+                try:
+                    return PageView(number, pid, item, started, [tuple(one) for one in loads(body)] if body else [])
+                except CodecError:
+                    continue
+            time.sleep(0)
+        return PageView(number, pid, _NO_ITEM, 0.0, [])
+
+
+class OwnPage:
+    """The page of this process."""
+
+    def __init__(self, memory: mmap.mmap, at: int) -> None:
+        self._memory, self._at = memory, at
+        self._sequence = 0
+        self._held: dict[tuple[str, str], Held] = {}
+        self._write()
+
+    def hold(self, batch_id: str, chunk_id: str, holder: str) -> None:
+        """Beat for this chunk from now on."""
+        self._held[batch_id, chunk_id] = (batch_id, chunk_id, holder)
+        self._write()
+
+    def release(self, batch_id: str, chunk_id: str) -> None:
+        """Do not beat for it any more."""
+        self._held.pop((batch_id, chunk_id), None)
+        self._write()
+
+    def running(self, index: int) -> None:
+        """The item with this index begins."""
+        _ITEM.pack_into(self._memory, self._at + _ITEM_AT, index, time.time())
+
+    def _write(self) -> None:
+        body = dumps(list(self._held.values())) if self._held else b""
+        if len(body) > PAGE_BYTES - _HEAD.size:
+            raise ValueError(f"one process holds {len(self._held)} chunks: more than its page has room for")
+        self._sequence += 1
+        _HEAD.pack_into(self._memory, self._at, self._sequence, os.getpid(), _NO_ITEM, 0.0, len(body))
+        self._memory[self._at + _HEAD.size : self._at + _HEAD.size + len(body)] = body
+        self._sequence += 1
+        _HEAD.pack_into(self._memory, self._at, self._sequence, os.getpid(), _NO_ITEM, 0.0, len(body))

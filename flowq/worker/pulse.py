@@ -1,0 +1,102 @@
+"""The pulse of a worker: a bootstep whose thread beats leases and presence and makes the caretaker's rounds."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from importlib.metadata import version
+from typing import Any
+
+from celery import bootsteps
+
+from flowq.core.node import Node
+from flowq.engine.batches import Headers
+from flowq.engine.connection import Connections
+from flowq.engine.ledger import REDIS_ERRORS
+from flowq.engine.presence import WorkerRecord, announce, withdraw
+from flowq.errors import ConfigError
+from flowq.registry import registered_names
+from flowq.worker.caretaker import Caretaker
+from flowq.worker.leases import Leases
+from flowq.worker.pages import SharedPages
+
+log = logging.getLogger("flowq.pulse")
+
+READY_POLL_S = 0.1
+
+
+class Pulse(bootsteps.StartStopStep):
+    """Starts with the worker, before its pool forks; ends after the pool has ended."""
+
+    label = "flowq pulse"
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._leases: Leases | None = None
+
+    def include_if(self, parent: Any) -> bool:
+        pool = getattr(parent.pool_cls, "__module__", "")
+        if not pool.startswith("celery.concurrency.prefork"):
+            raise ConfigError(
+                f"flowq runs on celery's prefork pool, this worker uses {pool}: start it with --pool prefork. "
+                "(A node with async methods or in_flight > 1 keeps hundreds of calls going in each process.)"
+            )
+        return True
+
+    def start(self, parent: Any) -> None:
+        room = parent.app.flowq
+        self._thread = threading.Thread(target=self._run, args=(parent, room), name="flowq-pulse", daemon=True)
+        self._thread.start()
+
+    def stop(self, parent: Any) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    terminate = stop
+
+    def _run(self, parent: Any, room: Any) -> None:
+        connections = Connections(room.settings, parent.app)
+        headers = Headers(connections.redis, connections.keys)
+        name = parent.hostname
+        leases = self._leases = Leases(connections, headers, room.pages)
+        caretaker = Caretaker(connections, headers, name)
+        pulse_s = room.settings.pulse_s
+        started_at = time.time()
+        while not room.ready.wait(READY_POLL_S):
+            if self._stop.is_set():
+                return
+        while not self._stop.is_set():
+            leases.stopping = room.stopping
+            for part in (leases.tick, lambda: self._announce(connections, parent, started_at), caretaker.tick):
+                try:
+                    part()
+                except REDIS_ERRORS as exc:
+                    log.warning("Redis did not answer a beat", extra={"error": repr(exc)})
+                except Exception:
+                    log.exception("a beat failed")
+            room.announced()
+            self._stop.wait(pulse_s)
+        try:
+            leases.tick()
+            withdraw(connections.redis, connections.keys, name)
+        except REDIS_ERRORS:
+            pass
+        connections.close()
+
+    def _announce(self, connections: Connections, parent: Any, started_at: float) -> None:
+        announce(connections.redis, connections.keys, record(parent, started_at))
+
+
+def record(worker: Any, started_at: float) -> WorkerRecord:
+    """What this worker says of itself."""
+    nodes = tuple(registered_names(Node))
+    queues = tuple(worker.app.amqp.queues.consume_from)
+    pid = worker.pid if hasattr(worker, "pid") else 0
+    return WorkerRecord(
+        worker.hostname, socket.gethostname(), pid, worker.concurrency, queues, nodes, version("flowq"), started_at
+    )

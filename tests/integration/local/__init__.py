@@ -1,0 +1,1 @@
+"""Tests of flowq/local/ with real processes."""

@@ -1,0 +1,161 @@
+"""A LocalCluster's processes, from their start to the end of the program that started them. Its batches: elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flowq.errors import ConfigError
+from flowq.local import EmbeddedRedis, LocalCluster
+
+from .conftest import Program, runs
+
+Start = Callable[[str], Program]
+AllEnd = Callable[[list[int]], bool]
+ProcessesOf = Callable[[int], list[int]]
+
+HOLDS_A_CLUSTER = """
+    import signal
+    from flowq.local import LocalCluster
+    if __name__ == "__main__":
+        with LocalCluster(slots=2, workers=2) as cluster:
+            print(cluster.redis.folder, flush=True)
+            signal.pause()
+"""
+
+
+def test_its_workers_consume_when_the_block_is_entered_and_are_gone_when_it_is_left(
+    all_end: AllEnd, processes_of: ProcessesOf
+) -> None:
+    with LocalCluster(slots=2, workers=2) as cluster:
+        assert [worker.name for worker in cluster.workers] == ["local-1", "local-2"]
+        assert all(worker.ready for worker in cluster.workers)
+        everything = [pid for worker in cluster.workers for pid in (worker.pid, *processes_of(worker.pid))]
+        assert len(everything) >= 2 * (1 + 2)
+        redis, folders = cluster.redis.pid, [cluster.redis.folder, cluster.workers[0].log_path.parent]
+    assert all_end([*everything, redis])
+    assert not any(folder.exists() for folder in folders)
+    assert cluster.workers == ()
+
+
+def test_a_killed_program_takes_every_process_with_it(
+    program: Start, all_end: AllEnd, processes_of: ProcessesOf
+) -> None:
+    one = program(HOLDS_A_CLUSTER)
+    one.line()
+    everything = processes_of(one.pid)
+    assert len(everything) >= 1 + 2 * (1 + 2)
+    one.signal(signal.SIGKILL)
+    one.end()
+    assert all_end(everything)
+
+
+def test_ctrl_c_ends_every_process_and_leaves_no_folder(
+    program: Start, all_end: AllEnd, processes_of: ProcessesOf
+) -> None:
+    one = program(HOLDS_A_CLUSTER)
+    folder = Path(one.line())
+    everything = processes_of(one.pid)
+    one.signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in one.end()[1]
+    assert all_end(everything)
+    assert not folder.exists()
+
+
+def test_a_program_that_forgets_to_stop_it_ends_cleanly(program: Start) -> None:
+    one = program("""
+        from flowq.local import LocalCluster
+        if __name__ == "__main__":
+            cluster = LocalCluster(slots=1).start()
+            print(cluster.redis.folder, flush=True)
+    """)
+    folder = Path(one.line())
+    assert one.end() == (0, "")
+    assert not folder.exists()
+
+
+def test_a_killed_worker_dies_with_its_children_and_another_can_take_its_place(
+    all_end: AllEnd, processes_of: ProcessesOf
+) -> None:
+    with LocalCluster(slots=1, workers=2) as cluster:
+        first, second = cluster.workers
+        group = [first.pid, *processes_of(first.pid)]
+        cluster.kill_worker(0)
+        assert not first.ready
+        assert all_end(group)
+        assert second.ready
+        third = cluster.add_worker()
+        assert third.ready
+        assert [worker.name for worker in cluster.workers] == ["local-1", "local-2", "local-3"]
+
+
+def test_a_stopped_worker_is_killed_once_the_grace_is_over(all_end: AllEnd) -> None:
+    with LocalCluster(slots=1, grace_s=0.2) as cluster:
+        cluster.kill_worker(0, signal.SIGSTOP)
+        pid = cluster.workers[0].pid
+        assert runs(pid)
+    assert all_end([pid])
+
+
+def test_a_worker_that_cannot_start_is_an_error_that_shows_its_log(all_end: AllEnd) -> None:
+    cluster = LocalCluster(slots=1, imports=["no_such_module"])
+    with pytest.raises(ConfigError, match=r"(?s)worker local-1 ended with status .*no_such_module"):
+        cluster.start()
+    assert cluster.workers == ()
+
+
+def test_a_program_that_starts_a_cluster_as_it_is_imported_is_told_so(program: Start) -> None:
+    one = program("""
+        from flowq.local import LocalCluster
+        LocalCluster(slots=1).start()
+    """)
+    status, stderr = one.end()
+    assert status == 1
+    assert "Put that part under `if __name__ == '__main__':`" in stderr
+
+
+def test_on_anothers_redis_it_starts_workers_alone_and_leaves_that_redis_running() -> None:
+    with EmbeddedRedis() as server:
+        with LocalCluster(slots=1, broker_url=server.url) as cluster:
+            assert cluster.broker_url == server.url
+            assert cluster.workers[0].name.startswith("local-")
+            with pytest.raises(RuntimeError, match="no embedded Redis"):
+                _ = cluster.redis
+        assert runs(server.pid)
+
+
+def test_it_outlives_the_thread_that_started_it_and_ends_from_another() -> None:
+    cluster = LocalCluster(slots=1)
+    for step in (cluster.start, cluster.add_worker):
+        thread = threading.Thread(target=step)
+        thread.start()
+        thread.join()
+    assert [worker.ready for worker in cluster.workers] == [True, True]
+    pids = [worker.pid for worker in cluster.workers]
+    cluster.stop()
+    assert not any(map(runs, pids))
+
+
+def test_one_can_follow_the_other() -> None:
+    cluster = LocalCluster(slots=1)
+    for _ in range(2):
+        with cluster:
+            assert cluster.workers[0].ready
+
+
+def test_the_machines_cores_are_shared_out_among_the_workers() -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert LocalCluster().slots == cores
+    assert LocalCluster(workers=2).slots == max(1, cores // 2)
+    assert LocalCluster(workers=100 * cores).slots == 1
+
+
+@pytest.mark.parametrize(("slots", "workers"), [(0, 1), (-1, 1), (1, -1)])
+def test_a_cluster_of_fewer_than_no_workers_or_slots_is_refused(slots: int, workers: int) -> None:
+    with pytest.raises(ValueError, match="0 or more workers of 1 or more slots"):
+        LocalCluster(slots, workers)

@@ -1,0 +1,182 @@
+"""Nodes that the tests' workers import. The oracle of every chaos test is a file: one line an execution."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flowq
+
+
+@flowq.register
+@dataclass(frozen=True)
+class Point:
+    x: int
+    y: int
+
+
+@flowq.register
+class Refused(Exception):
+    """An exception that the workers' side and the producer's side both know."""
+
+
+class Unknown(Exception):
+    """An exception that nobody registered."""
+
+
+class Square(flowq.ParallelBatchNode[int, int]):
+    def exec(self, item: int) -> int:
+        return item * item
+
+
+class AsyncSquare(flowq.ParallelBatchNode[int, int]):
+    async def exec(self, item: int) -> int:
+        await asyncio.sleep(0)
+        return item * item
+
+
+class Echo(flowq.ParallelBatchNode[Any, Any]):
+    def exec(self, item: Any) -> Any:
+        return item
+
+
+class Scaled(flowq.ParallelBatchNode[int, int]):
+    def __init__(self, factor: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.factor = factor
+
+    def exec(self, item: int) -> int:
+        return item * self.factor
+
+
+class FailsTwice(flowq.ParallelBatchNode[int, int]):
+    """Fails on the first two tries of each item."""
+
+    def exec(self, item: int, *, ctx: flowq.ItemContext) -> int:
+        if ctx.attempt < 2:
+            raise Refused(f"item {item}, try {ctx.attempt}")
+        return item
+
+
+class AsyncFailsTwice(flowq.ParallelBatchNode[int, int]):
+    async def exec(self, item: int, *, ctx: flowq.ItemContext) -> int:
+        await asyncio.sleep(0.001)
+        if self.cur_retry < 2:
+            raise Refused(f"item {item}, try {ctx.attempt}")
+        return item
+
+
+class Picky(flowq.ParallelBatchNode[int, int]):
+    """Refuses every 7th item, falls back on every 5th, raises an unregistered class for every 11th."""
+
+    def exec(self, item: int) -> int:
+        if item % 11 == 3:
+            raise Unknown("nobody knows me")
+        if item % 7 == 0 or item % 5 == 0:
+            raise Refused("no", item)
+        return item + 1
+
+    def exec_fallback(self, prep_res: int, exc: Exception) -> int:
+        if prep_res % 5 == 0:
+            return -1
+        raise exc
+
+
+class AsyncPicky(Picky):
+    async def exec(self, item: int) -> int:  # type: ignore[override]
+        await asyncio.sleep(0)
+        return Picky.exec(self, item)
+
+
+class Unencodable(flowq.ParallelBatchNode[int, Any]):
+    """Every third result cannot travel back."""
+
+    def exec(self, item: int) -> Any:
+        return (lambda: item) if item % 3 == 0 else item
+
+
+class Logged(flowq.ParallelBatchNode[int, int]):
+    """Writes a line for each execution to the oracle: index, pid, start and end, in seconds since the epoch."""
+
+    def __init__(self, path: str, seconds: float = 0.005, slow: dict[int, float] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.path, self.seconds, self.slow = path, seconds, slow or {}
+
+    def exec(self, item: int) -> int:
+        began = time.time()
+        time.sleep(self.slow.get(item, self.seconds))
+        record(self.path, f"{item} {os.getpid()} {began:.6f} {time.time():.6f}")
+        return item * 3
+
+
+class AsyncLogged(flowq.ParallelBatchNode[int, int]):
+    def __init__(self, path: str, seconds: float = 0.005, **options: Any) -> None:
+        super().__init__(**options)
+        self.path, self.seconds = path, seconds
+
+    async def exec(self, item: int) -> int:
+        began = time.time()
+        await asyncio.sleep(self.seconds)
+        record(self.path, f"{item} {os.getpid()} {began:.6f} {time.time():.6f}")
+        return item * 3
+
+
+def record(path: str, line: str) -> None:
+    """Append one line; a single write, so that lines of several processes do not mix."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(fd, f"{line}\n".encode())
+    finally:
+        os.close(fd)
+
+
+def executions(path: str | Path) -> list[tuple[int, int, float, float]]:
+    """The oracle's lines: (index, pid, start, end)."""
+    if not Path(path).exists():
+        return []
+    rows = [line.split() for line in Path(path).read_text().splitlines()]
+    return [(int(index), int(pid), float(began), float(ended)) for index, pid, began, ended in rows]
+
+
+class Count(flowq.Node):
+    """One step of a BatchFlow's item: reads the shared base, adds to what the item brings."""
+
+    def prep(self, shared: Any) -> tuple[int, int]:
+        return shared["base"], self.params["n"]
+
+    def exec(self, prep_res: tuple[int, int]) -> int:
+        base, n = prep_res
+        return base + n
+
+    def post(self, shared: Any, prep_res: Any, exec_res: int) -> str:
+        shared["found"] = [*shared.get("found", []), exec_res]
+        shared.setdefault("by_n", {})[f"n{self.params['n']}"] = exec_res
+        return "even" if exec_res % 2 == 0 else "odd"
+
+
+class Last(flowq.Node):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["log"].append(self.params["n"])
+
+
+class CountAll(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": n} for n in range(shared["count"])]
+
+
+class Quarrel(flowq.Node):
+    """Two items set one key to different values."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["winner"] = self.params["n"]
+
+
+def count_all(**options: Any) -> CountAll:
+    """A BatchFlow of two nodes, wired by action."""
+    first, last = Count(), Last()
+    first - "even" >> last
+    return CountAll(start=first, **options)

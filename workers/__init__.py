@@ -1,0 +1,1 @@
+"""The worker application that a container or a checkout runs."""
