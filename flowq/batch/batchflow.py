@@ -95,11 +95,13 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
             raise ValueError(f'merge is "last" or reducers by key, not {merge!r}')
         self.collect = collect
         self.last = merge == "last"
-        self.reducers = {} if merge is None or isinstance(merge, str) else by_reducer(merge)
-        arguments = self._arguments[1]
-        if merge is not None and not isinstance(merge, str) and arguments.get("merge") is merge:
-            # A reducer is functions, which do not travel; the name of a built-in one does.
-            arguments["merge"] = by_name(merge)
+        self.reducers = {}
+        if merge is not None and not isinstance(merge, str):
+            self.reducers = by_reducer(merge)
+            arguments, named = self._arguments[1], by_name(merge)
+            if "merge" in arguments:
+                # A reducer is functions, which do not travel; the name of a built-in one does.
+                arguments["merge"] = named
 
     @in_loop
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -8,4 +8,13 @@ from flowq.codec.kombu_registration import CONTENT_TYPE, register_kombu
 from flowq.codec.message import content_hash, dumps, loads
 from flowq.registry import RemoteTraceback
 
-__all__ = ["CONTENT_TYPE", "MAX_BYTES", "RemoteTraceback", "content_hash", "dumps", "explain", "loads", "register_kombu"]
+__all__ = [
+    "CONTENT_TYPE",
+    "MAX_BYTES",
+    "RemoteTraceback",
+    "content_hash",
+    "dumps",
+    "explain",
+    "loads",
+    "register_kombu",
+]

@@ -35,7 +35,7 @@ async def drive_async(steps: Steps[T]) -> T:
             try:
                 value = await call_async(fn, args)
             except BaseException as exc:
-                fn, args = steps.throw(exc)
+                fn, args = steps.throw(_without_driver_frames(exc))
             else:
                 fn, args = steps.send(value)
     except StopIteration as done:
@@ -57,7 +57,7 @@ def drive(steps: Steps[T]) -> T:
             try:
                 value = fn(*args)
             except BaseException as exc:
-                fn, args = steps.throw(exc)
+                fn, args = steps.throw(_without_driver_frames(exc))
                 continue
             if value is not None and hasattr(type(value), "__await__"):
                 # Raised past the generator, not into it: no retry and no fallback mends this.
@@ -137,6 +137,14 @@ def bounded(timeout_s: float, fn: Callable[..., Any], args: tuple[Any, ...]) -> 
         ItemTimeout: the time was over.
     """
     return fn(*args)
+
+
+def _without_driver_frames(exc: BaseException) -> BaseException:
+    # Every level of nesting would add its drivers to the traceback, in which the user looks for a line of their own.
+    traceback = exc.__traceback__
+    while traceback is not None and traceback.tb_frame.f_globals is globals():
+        traceback = traceback.tb_next
+    return exc.with_traceback(traceback)
 
 
 def _without_stop_iteration(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:

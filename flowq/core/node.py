@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Self
 from typing_extensions import TypeVar
 
 from flowq.core.actions import DEFAULT, AnyNode, Transition, checked_action
-from flowq.core.callables import in_loop, is_async, wants_ctx
+from flowq.core.callables import function_of, in_loop, is_async, wants_ctx
 from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
 from flowq.core.drive import Call, Steps, bounded, drive_async, finish, pause
 from flowq.core.notes import add_failure_note
@@ -265,6 +265,9 @@ class Node(Generic[Item, Result]):
             except Exception as exc:
                 delay_s = self.retry_delay(exc, attempt)
                 if delay_s is None:
+                    if function_of(self.exec_fallback) is Node.exec_fallback:  # it would raise the same, with more ado
+                        self._note_failure(exc, attempt)
+                        raise
                     return (yield from self._fall_back(prep_res, exc, ctx, attempt))
             finally:
                 # Compared first: a generator that is thrown away is closed in whatever context that happens in.

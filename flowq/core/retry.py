@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from flowq.errors import FlowqError
-from flowq.registry import register
+from flowq.registry import class_name, register
 
-ErrorFilter: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[Exception], bool]
+ErrorFilter: TypeAlias = type[BaseException] | str | tuple[type[BaseException] | str, ...] | Callable[[Exception], bool]
 
 # Growth without max_wait ends here, where a float or a sleep would overflow.
 LONGEST_WAIT_S = 30 * 86400.0
@@ -48,10 +48,13 @@ class Retry:
         max_wait: seconds a wait grows to at most; None: no such limit.
         jitter: seconds; a random part of them is added to each wait, after the limit.
         retry_on: what is worth another try: an exception class, a tuple of them, or a predicate of the exception.
+            Classes are kept by name (``module:QualName``), so that they reach the workers, whatever is imported there;
+            an exception matches when its class or a base of it has the name. A predicate stays in this process.
         give_up_on: what is not, although *retry_on* has it; the same three forms.
 
     Raises:
         ValueError: attempts < 1, or a negative number of seconds.
+        TypeError: a filter that is none.
     """
 
     attempts: int = 1
@@ -72,6 +75,8 @@ class Retry:
             # Written so that a NaN is refused as well.
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be finite and >= 0, not {value!r}")
+        for name in ("retry_on", "give_up_on"):
+            object.__setattr__(self, name, _by_name(name, getattr(self, name)))
 
     def delay_s(self, exc: BaseException, attempt: int, rng: Callable[[], float] = random.random) -> float | None:
         """Seconds to wait before the next try, or None to give up.
@@ -98,9 +103,23 @@ class Retry:
             return LONGEST_WAIT_S if self.wait else 0.0
 
 
-def _matches(wanted: ErrorFilter, exc: Exception) -> bool:
-    if isinstance(wanted, type | tuple):
-        return isinstance(exc, wanted)
+def _by_name(field: str, wanted: Any) -> Any:
+    """*wanted* with classes replaced by their names; a predicate as it is."""
+    if not isinstance(wanted, type) and callable(wanted):
+        return wanted
+    names = tuple(
+        class_name(one) if isinstance(one, type) and issubclass(one, BaseException) else one
+        for one in (wanted if isinstance(wanted, tuple) else (wanted,))
+    )
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{field} takes exception classes or a function of the exception, not {name!r}")
+    return names
+
+
+def _matches(wanted: Any, exc: Exception) -> bool:
+    if isinstance(wanted, tuple):
+        return any(class_name(cls) in wanted for cls in type(exc).__mro__)
     return bool(wanted(exc))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -43,11 +42,9 @@ class Schema:
             raise KeyError(f"{self.model.__name__}, the schema of the shared store, has no field {key!r}")
         return value
 
-    def defaults(self) -> Iterator[tuple[str, Any]]:
-        """The fields that have a value from the start, with a value nobody else holds."""
-        for name, field in self.fields.items():
-            if not field.is_required():
-                yield name, field.get_default(call_default_factory=True, validated_data={})
+    def defaults(self) -> dict[str, Any]:
+        """The fields that have a value from the start, with values nobody else holds."""
+        return dict(vars(self.model.model_construct()))
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Never, cast
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
 from flowq.core.reducers import MISSING
@@ -153,5 +153,5 @@ def _adapter(wanted: Any) -> TypeAdapter[Any]:
 def _cached_adapter(wanted: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(wanted)
-    except Exception:  # pydantic has several errors for a class without a schema; isinstance will do
+    except PydanticSchemaGenerationError:  # a class pydantic knows nothing of: isinstance will do
         return TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True))

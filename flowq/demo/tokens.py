@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from tokenize import TokenInfo
 
-# Python 3.12 gives an f-string as START, MIDDLE, END with the tokens of its expressions between; here it is one string.
+# Python 3.12 cuts an f-string into START, MIDDLE and END, its expressions' tokens between: START is the string's word.
 _STRINGS = frozenset({token.STRING, getattr(token, "FSTRING_START", token.STRING)})
 _SILENT = frozenset(
     {token.INDENT, token.DEDENT, token.ENDMARKER, token.NL, token.COMMENT}

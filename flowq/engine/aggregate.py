@@ -51,7 +51,7 @@ def publish_aggregate(connections: Connections, header: Header, folds: int = 1) 
         finish = app.signature(FINISH, args=(header.id, gen, segments), immutable=True, app=app)
         finish.set(queue=header.queue, serializer="flowq", argsrepr=f"{header.label} · finish", kwargsrepr=header.id)
         with connections.producer() as producer:
-            chord(parts, app=app).apply_async(body=finish, producer=producer)
+            chord(parts, finish, app=app).apply_async(producer=producer)
     except (*REDIS_ERRORS, OperationalError) as exc:
         log.warning("an aggregation was not published; it stays due", extra={"batch": header.id, "error": repr(exc)})
 

@@ -173,7 +173,9 @@ class LocalCluster:
 
     def _activate(self) -> None:
         """Make this cluster the executor of the program's batches."""
-        settings = Settings(broker_url=self.broker_url, **({} if self._lease_s is None else {"lease_s": self._lease_s}))
+        settings = Settings(broker_url=self.broker_url)
+        if self._lease_s is not None:
+            settings = Settings(broker_url=self.broker_url, lease_s=self._lease_s)
         self._executor = connect(settings)
         activate(self._executor)
 

@@ -82,7 +82,7 @@ def test_a_program_that_forgets_to_stop_it_ends_cleanly(program: Start) -> None:
 def test_a_killed_worker_dies_with_its_children_and_another_can_take_its_place(
     all_end: AllEnd, processes_of: ProcessesOf
 ) -> None:
-    with LocalCluster(slots=1, workers=2) as cluster:
+    with LocalCluster(slots=1, grace_s=0, workers=2) as cluster:
         first, second = cluster.workers
         group = [first.pid, *processes_of(first.pid)]
         cluster.kill_worker(0)
@@ -121,7 +121,7 @@ def test_a_program_that_starts_a_cluster_as_it_is_imported_is_told_so(program: S
 
 def test_on_anothers_redis_it_starts_workers_alone_and_leaves_that_redis_running() -> None:
     with EmbeddedRedis() as server:
-        with LocalCluster(slots=1, broker_url=server.url) as cluster:
+        with LocalCluster(slots=1, grace_s=0, broker_url=server.url) as cluster:
             assert cluster.broker_url == server.url
             assert cluster.workers[0].name.startswith("local-")
             with pytest.raises(RuntimeError, match="no embedded Redis"):
@@ -130,7 +130,7 @@ def test_on_anothers_redis_it_starts_workers_alone_and_leaves_that_redis_running
 
 
 def test_it_outlives_the_thread_that_started_it_and_ends_from_another() -> None:
-    cluster = LocalCluster(slots=1)
+    cluster = LocalCluster(slots=1, grace_s=0)
     for step in (cluster.start, cluster.add_worker):
         thread = threading.Thread(target=step)
         thread.start()
@@ -142,7 +142,7 @@ def test_it_outlives_the_thread_that_started_it_and_ends_from_another() -> None:
 
 
 def test_one_can_follow_the_other() -> None:
-    cluster = LocalCluster(slots=1)
+    cluster = LocalCluster(slots=1, grace_s=0)
     for _ in range(2):
         with cluster:
             assert cluster.workers[0].ready

@@ -27,7 +27,7 @@ both_drivers = pytest.mark.parametrize("driver", [drive, drive_in_a_loop])
 
 @both_drivers
 def test_a_generator_gets_what_its_calls_return_and_its_own_return_is_the_result(driver: Driver) -> None:
-    def steps() -> Steps[int]:
+    def steps() -> Steps[Any]:
         first = yield int, ("20",)
         second = yield max, (first, 22)
         yield pause, (0,)
@@ -146,10 +146,10 @@ def test_a_generator_left_by_an_error_is_finished() -> None:
 
 
 async def test_finish_needs_a_thread_without_a_loop_only_for_async_steps() -> None:
-    def steps() -> Steps[int]:
+    def steps() -> Steps[Any]:
         return (yield int, ("3",))
 
     assert finish(steps(), needs_loop=False, what="x") == 3
-    with pytest.raises(LoopRunning, match="^x has async"):
+    with pytest.raises(LoopRunning, match=r"^x has async"):
         finish(steps(), needs_loop=True, what="x")
     assert await asyncio.to_thread(lambda: finish(steps(), needs_loop=True, what="x")) == 3

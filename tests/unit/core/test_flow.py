@@ -18,13 +18,13 @@ class Add(Node):
         self.n = n
         self.action = action
 
-    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str | None:
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
         shared["n"] += self.n
         return self.action
 
 
 class AsyncAdd(Add):
-    async def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str | None:
+    async def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
         await asyncio.sleep(0)
         return super().post(shared, prep_res, exec_res)
 
@@ -32,7 +32,7 @@ class AsyncAdd(Add):
 class UpTo(Add):
     """Adds 1 and returns "again" until the limit is reached."""
 
-    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str | None:
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
         shared["n"] += 1
         return "again" if shared["n"] < shared["limit"] else None
 
@@ -382,7 +382,7 @@ def test_dropping_an_iteration_ends_it() -> None:
 
 
 class AsyncUpTo(UpTo):
-    async def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str | None:
+    async def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
         return super().post(shared, prep_res, exec_res)
 
 

@@ -177,7 +177,7 @@ def drive_without_waiting(steps: Steps[Any]) -> list[float]:
     fn, args = next(steps)
     while True:
         try:
-            value = pauses.append(args[0]) if fn is pause else fn(*args)
+            value = (pauses.append if fn is pause else fn)(*args)
         except Exception as exc:
             try:
                 fn, args = steps.throw(exc)
@@ -219,7 +219,7 @@ def test_the_wrong_kind_of_action_is_a_type_error_that_names_the_node() -> None:
         def post(self, shared: Any, prep_res: Any, exec_res: Any) -> dict[str, int]:
             return {"score": 1}
 
-    with pytest.raises(TypeError, match="the chatty one.post returned dict"):
+    with pytest.raises(TypeError, match=r"the chatty one\.post returned dict"):
         Chatty(name="the chatty one").run({})
 
 
@@ -498,15 +498,15 @@ def test_overwriting_an_edge_warns_in_pocketflows_words() -> None:
 
 
 def test_an_action_that_is_no_string_is_refused() -> None:
-    with pytest.raises(TypeError, match="^Action must be a string$"):
+    with pytest.raises(TypeError, match=r"^Action must be a string$"):
         Node() - 3  # type: ignore[operator]
 
 
 def test_wiring_a_class_or_something_else_says_what_is_wrong() -> None:
     with pytest.raises(TypeError, match=r"Double is a class: wire an instance of it, Double\(...\)"):
-        Node() >> Double  # type: ignore[operator]
+        Node() >> Double  # type: ignore[type-var]
     with pytest.raises(TypeError, match="not to NoneType"):
-        Node() >> None  # type: ignore[operator]
+        Node() >> None  # type: ignore[type-var]
 
 
 def test_running_a_node_that_has_successors_warns_in_pocketflows_words() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flowq.core import Retry, RetryAfter
 from flowq.core.retry import LONGEST_WAIT_S
+from flowq.registry import class_name
 
 
 class Busy(Exception):
@@ -44,6 +45,22 @@ def test_the_last_attempt_is_not_followed_by_another() -> None:
 def test_retry_on_is_a_class_a_tuple_or_a_predicate(retry_on: Any, retried: bool) -> None:
     delay_s = Retry(attempts=2, retry_on=retry_on).delay_s(ConnectionError("net"), 0)
     assert (delay_s is not None) is retried
+
+
+def test_classes_are_kept_by_name_so_that_they_travel_and_still_match_subclasses() -> None:
+    class Throttled(ConnectionError):
+        pass
+
+    retry = Retry(attempts=2, retry_on=(Throttled, "builtins:KeyError"))
+    assert retry.retry_on == (class_name(Throttled), "builtins:KeyError")
+    assert dataclasses.replace(retry, wait=1).retry_on == retry.retry_on
+    assert [retry.delay_s(exc, 0) for exc in (Throttled(), KeyError(), ConnectionError())] == [0, 0, None]
+
+
+@pytest.mark.parametrize("wrong", [3, (3,), int, (ValueError, int), None])
+def test_a_filter_that_is_none_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="retry_on takes exception classes"):
+        Retry(retry_on=wrong)
 
 
 @pytest.mark.parametrize("give_up_on", [OSError, (KeyError, OSError), lambda exc: True])
@@ -97,7 +114,9 @@ def test_nonsense_is_refused(wrong: dict[str, Any]) -> None:
     backoff=st.floats(0, 1e6),
     attempt=st.integers(0, 2000),
 )
-def test_a_delay_is_a_finite_number_of_seconds_or_none(attempts: int, wait: float, backoff: float, attempt: int) -> None:
+def test_a_delay_is_a_finite_number_of_seconds_or_none(
+    attempts: int, wait: float, backoff: float, attempt: int
+) -> None:
     delay_s = Retry(attempts=attempts, wait=wait, backoff=backoff).delay_s(ValueError(), attempt)
     assert (delay_s is None) is (attempt + 1 >= attempts)
     assert delay_s is None or 0 <= delay_s <= LONGEST_WAIT_S

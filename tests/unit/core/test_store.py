@@ -7,10 +7,11 @@ import operator
 import threading
 from collections import OrderedDict
 from decimal import Decimal
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing_extensions import TypedDict
 
 from flowq.core import Add, Append, SharedStore
 

@@ -1,0 +1,83 @@
+"""A graph read off its nodes, as data. Never changes them, and never looks into what their arguments are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowq.core.graph import predicate_label
+from flowq.core.node import Node
+from flowq.core.spec_models import FlowSpec, NodeRef, NodeSpec
+from flowq.errors import CannotTravel
+from flowq.registry import class_name
+
+
+def spec_of(root: Node[Any, Any]) -> FlowSpec:
+    """The graph of *root* as data: a flow with everything inside it; a single node alone, without its successors.
+
+    The arguments are kept as they are: whether they can travel shows when they are encoded or hashed.
+
+    Raises:
+        CannotTravel: an edge has a predicate, or a class was made from a lambda.
+    """
+    return _Describer(root).describe()
+
+
+class _Describer:
+    """One walk over a graph. Nodes are numbered as they are met, from the root."""
+
+    def __init__(self, root: Node[Any, Any]) -> None:
+        self.root = root
+        self.nodes = [root]
+        self.numbers = {id(root): 0}
+        self.root_is_inside = False
+
+    def describe(self) -> FlowSpec:
+        specs: list[NodeSpec] = []
+        for node in self.nodes:  # grows while it is walked
+            specs.append(self.node_spec(node))
+        if self.root_is_inside:  # a flow within its own loop: its edges are part of the graph after all
+            specs[0] = specs[0].model_copy(update={"edges": self.edges(self.root)})
+            specs.extend(self.node_spec(node) for node in self.nodes[len(specs) :])
+        return FlowSpec(nodes=tuple(specs))
+
+    def node_spec(self, node: Node[Any, Any]) -> NodeSpec:
+        name = class_name(type(node))
+        if "<lambda>" in name:
+            raise CannotTravel(f"node {node.name}", "a lambda has no name to find it by; define a function for it")
+        args, kwargs = node._arguments
+        return NodeSpec(
+            node=name,
+            args=tuple(self.described(value) for value in args),
+            kwargs={key: self.described(value) for key, value in kwargs.items()},
+            params=dict(node.params),
+            start=None if node.start_node is None else self.number(node.start_node),
+            edges={} if node is self.root else self.edges(node),
+        )
+
+    def edges(self, node: Node[Any, Any]) -> dict[str, int]:
+        for predicate, _ in node.predicates:
+            raise CannotTravel(
+                f"the edge {predicate_label(predicate)!r} of node {node.name}",
+                "a predicate stays in the process it was written in. Return an action from post, and wire that.",
+            )
+        # Numbered in a sorted order: the same graph wired in another order must be numbered, and so hashed, alike.
+        for action in sorted(node.successors):
+            self.number(node.successors[action])
+        return {action: self.number(target) for action, target in node.successors.items()}
+
+    def described(self, value: Any) -> Any:
+        """*value* with the nodes in it replaced by references."""
+        if isinstance(value, Node):
+            return NodeRef(self.number(value))
+        if type(value) in (list, tuple):
+            return type(value)(self.described(one) for one in value)
+        if type(value) is dict:
+            return {key: self.described(one) for key, one in value.items()}
+        return value
+
+    def number(self, node: Node[Any, Any]) -> int:
+        self.root_is_inside = self.root_is_inside or node is self.root
+        if id(node) not in self.numbers:
+            self.numbers[id(node)] = len(self.nodes)
+            self.nodes.append(node)
+        return self.numbers[id(node)]

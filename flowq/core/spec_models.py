@@ -1,0 +1,106 @@
+"""What a graph is as data: pydantic models. Never how it is read off a graph (describe.py) or made one (build.py)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from flowq.core.canonical import canonical
+from flowq.errors import CannotTravel
+from flowq.registry import register
+
+_FORMAT = 1
+
+
+@register
+@dataclass(frozen=True)
+class NodeRef:
+    """Stands in a constructor's arguments where the n-th node of the spec was."""
+
+    index: int
+
+
+class NodeSpec(BaseModel):
+    """One node of a graph.
+
+    Attributes:
+        node: the class, ``module:QualName``.
+        args: positional arguments of its constructor; nodes among them are ``NodeRef``.
+        kwargs: keyword arguments, the same way.
+        params: the node's own ``params``.
+        edges: action → index of the successor in ``FlowSpec.nodes``.
+        start: index of the node a flow begins with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    params: dict[str, Any] = {}
+    edges: dict[str, int] = {}
+    start: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The class without its module, for messages."""
+        return self.node.partition(":")[2]
+
+
+class FlowSpec(BaseModel):
+    """A graph; the first node is the one it describes, a flow or a single node."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = _FORMAT
+    nodes: tuple[NodeSpec, ...]
+
+    @model_validator(mode="after")
+    def _check_references(self) -> Self:
+        if self.format != _FORMAT:
+            raise ValueError(f"the graph is in format {self.format}; this flowq reads format {_FORMAT}")
+        if not self.nodes:
+            raise ValueError("a graph has at least one node")
+        for spec in self.nodes:
+            targets = list(spec.edges.values()) + ([] if spec.start is None else [spec.start])
+            if not all(0 <= target < len(self.nodes) for target in targets):
+                raise ValueError(f"an edge of {spec.label} leads out of the graph")
+        return self
+
+    def content_hash(self) -> str:
+        """32 hex digits that are equal for equal graphs, in every process.
+
+        Raises:
+            CannotTravel: an argument is not data; names the node and the argument.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        for spec in self.nodes:
+            digest.update(canonical([spec.node, spec.edges, spec.start]))
+            for place, value in enumerate(spec.args):
+                digest.update(canonical([place], "") + canonical(value, f"argument {place + 1} of node {spec.label}"))
+            for name, value in sorted(spec.kwargs.items()):
+                digest.update(canonical(name) + canonical(value, f"argument {name!r} of node {spec.label}"))
+            digest.update(canonical(spec.params, f"params of node {spec.label}"))
+        return digest.hexdigest()
+
+    def to_plain(self) -> dict[str, Any]:
+        """The graph as dicts and lists, with the arguments as they are, for the codec."""
+        return {"format": self.format, "nodes": [{name: getattr(one, name) for name in _FIELDS} for one in self.nodes]}
+
+    @classmethod
+    def from_plain(cls, data: Any) -> FlowSpec:
+        """The graph that :meth:`to_plain` described.
+
+        Raises:
+            CannotTravel: *data* describes no graph.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as exc:
+            raise CannotTravel("the description of a flow", str(exc)) from exc
+
+
+_FIELDS = tuple(NodeSpec.model_fields)

@@ -1,0 +1,54 @@
+"""How many items the next chunk holds."""
+
+from __future__ import annotations
+
+from flowq.batch.sizing import chunk_size, floor_size, next_size, overstay, tail_size
+
+
+def test_a_chunk_holds_what_fits_the_budget() -> None:
+    assert next_size(100, 100, 1.0, budget_s=0.2) == 20
+
+
+def test_a_chunk_grows_by_a_bounded_factor() -> None:
+    assert next_size(1, 1, 0.000001, growth=32) == 32
+    assert next_size(32, 32, 0.000032, growth=32) == 1024
+
+
+def test_an_item_slower_than_the_budget_rides_alone() -> None:
+    assert next_size(8, 8, 80.0) == 1
+
+
+def test_a_run_that_finished_nothing_teaches_nothing() -> None:
+    assert next_size(7, 0, 3.0) == 7
+
+
+def test_items_that_take_no_measurable_time_are_no_division_by_zero() -> None:
+    assert next_size(10, 10, 0.0) == 320
+    assert floor_size(10, 0.0) >= 1
+
+
+def test_the_tail_is_cut_so_that_all_slots_end_together() -> None:
+    assert tail_size(100, 2) == 25
+    assert tail_size(3, 2) == 1
+    assert tail_size(3, 0) == 1
+
+
+def test_a_chunk_at_the_tail_is_worth_its_carriage() -> None:
+    floor = floor_size(1000, 0.001, overhead_s=0.001)
+    assert floor == 1000
+    assert chunk_size(5000, floor, left=2000, slots=2) == 1000
+    assert chunk_size(5000, floor, left=300, slots=2) == 300
+
+
+def test_tail_chunks_shrink_to_the_end_and_lose_nothing() -> None:
+    left, sizes = 1000, []
+    while left:
+        sizes.append(chunk_size(400, 1, left, 2))
+        left -= sizes[-1]
+    assert sum(sizes) == 1000
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_chunk_overstays_after_four_budgets() -> None:
+    assert not overstay(0.8, budget_s=0.2)
+    assert overstay(0.81, budget_s=0.2)

@@ -1,0 +1,139 @@
+"""What goes in comes out: the same value of the same types."""
+
+from __future__ import annotations
+
+import datetime as dt
+import string
+import zoneinfo
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowq.codec import content_hash, dumps, loads
+from tests.unit.codec.shapes import Colour, Level, Pair, Point, Right, identical
+
+ZONE = zoneinfo.ZoneInfo("Europe/Berlin")
+OFFSET = dt.timezone(dt.timedelta(hours=-3, seconds=7))
+NAMED = dt.timezone(dt.timedelta(0), "Zulu")
+ZONES = st.sampled_from([None, dt.UTC, OFFSET, NAMED, ZONE])
+
+MOMENTS = st.builds(
+    lambda moment, zone, fold: moment.replace(tzinfo=zone, fold=fold), st.datetimes(), ZONES, st.integers(0, 1)
+)
+TIMES = st.builds(lambda time, zone, fold: time.replace(tzinfo=zone, fold=fold), st.times(), ZONES, st.integers(0, 1))
+TEXT = st.text(alphabet=st.characters(codec=None, exclude_categories=()))
+HASHABLE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=-(2**200), max_value=2**200),
+    st.floats(),
+    TEXT,
+    st.binary(),
+    MOMENTS,
+    TIMES,
+    st.dates(),
+    st.timedeltas(),
+    st.decimals(allow_nan=False),  # a signalling NaN has no hash
+    st.uuids(),
+    st.sampled_from([Path("/a/b"), PurePosixPath("a/../é"), Path("\udcff"), *Colour, *Level, Right.READ | Right.RUN]),
+)
+KEYS = st.recursive(
+    HASHABLE, lambda keys: st.tuples(keys, keys) | st.frozensets(keys, max_size=3) | st.builds(Point, keys, keys)
+)
+
+
+def _containers(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(
+        st.lists(values, max_size=4),
+        st.lists(values, max_size=4).map(tuple),
+        st.dictionaries(st.text(alphabet=string.ascii_letters), values, max_size=4),
+        st.dictionaries(KEYS, values, max_size=3),
+        st.sets(KEYS, max_size=3),
+        st.builds(Point, values, values),
+        st.builds(Pair, values, values),
+    )
+
+
+VALUES = st.recursive(KEYS | st.binary().map(bytearray), _containers, max_leaves=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(VALUES)
+def test_every_value_comes_back_with_its_types(value: Any) -> None:
+    assert identical(loads(dumps(value)), value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        2**63,
+        2**64 - 1,
+        2**64,
+        -(2**63),
+        -(2**63) - 1,
+        10**400,
+        -(10**400),
+        float("nan"),
+        float("-inf"),
+        -0.0,
+        {1: "a", "1": "b", (1, 2): "c", None: "d", 1.5: "e", b"1": "f", 2**70: "g"},
+        {True: 1, False: 2},
+        {"b": 1, "a": 2},
+        {"\udcff": "\ud800"},
+        {"a": [bytearray(b"x"), b"x", "ā"]},
+        [[], (), {}, set(), frozenset(), "", b"", bytearray()],
+        ((1, [2, (3, {4: (5,)})]),),
+        {frozenset({(1, frozenset({2}))}),},
+        Decimal("sNaN"),
+        Decimal("-0.00"),
+        Decimal("1E-999999"),
+        UUID(int=7),
+        dt.timedelta.min,
+        dt.timedelta.max,
+        dt.datetime.max,
+        dt.date.min,
+        dt.datetime(2026, 10, 25, 2, 30, tzinfo=ZONE, fold=1),
+        dt.time(1, 2, 3, 4, tzinfo=NAMED),
+        Path(),
+        PurePosixPath("//a"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_awkward_values_come_back_exactly(value: Any) -> None:
+    assert identical(loads(dumps(value)), value)
+
+
+def test_a_tuple_in_a_dict_key_stays_a_tuple_and_the_order_of_keys_stays() -> None:
+    value = {(2, "b"): 1, (1, "a"): 2}
+    assert list(loads(dumps(value)).items()) == list(value.items())
+
+
+def test_a_large_message_is_compressed_and_a_small_one_is_not() -> None:
+    assert len(dumps(["same"] * 10_000)) < 1_000
+    assert dumps("x" * 1_000)[3] == 0
+    assert loads(dumps(["same"] * 10_000)) == ["same"] * 10_000
+
+
+def test_what_compression_would_enlarge_is_sent_as_it_is() -> None:
+    noise = b"".join(content_hash(bytes((i, j))).encode() for i in range(16) for j in range(16))
+    packed = bytes.fromhex(noise.decode())
+    data = dumps(packed * 2 + packed[::-1])
+    assert loads(data) == packed * 2 + packed[::-1]
+    incompressible = dumps(packed + bytes(reversed(packed)))
+    assert incompressible[3] == 0
+
+
+def test_loads_takes_any_buffer() -> None:
+    data = dumps({"a": ["b"] * 5_000})
+    assert loads(bytearray(data)) == loads(memoryview(data)) == loads(data)
+
+
+def test_the_hash_of_content_is_stable() -> None:
+    assert content_hash(b"flowq") == content_hash(b"flowq") != content_hash(b"flow")
+    assert len(content_hash(b"")) == 32

@@ -1,0 +1,153 @@
+"""The classes a message may name, and which exceptions travel as they are."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any
+
+import pytest
+
+from flowq import errors
+from flowq.registry import (
+    RemoteTraceback,
+    class_name,
+    format_traceback,
+    is_registered,
+    portable,
+    register,
+    registered,
+)
+
+
+@register
+class Known(Exception):
+    pass
+
+
+class Unknown(Exception):
+    pass
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def test_a_registered_class_is_found_by_module_and_qualified_name() -> None:
+    class Inner:
+        pass
+
+    assert register(Inner) is Inner
+    name = f"{__name__}:{test_a_registered_class_is_found_by_module_and_qualified_name.__name__}.<locals>.Inner"
+    assert class_name(Inner) == name
+    assert registered(name) is Inner
+
+
+def test_an_unknown_name_is_a_key_error_and_imports_nothing() -> None:
+    before = set(sys.modules)
+    for name in ("antigravity:fly", "os:system", "", "x"):
+        with pytest.raises(KeyError):
+            registered(name)
+    assert set(sys.modules) == before
+
+
+def test_only_the_class_itself_counts_as_registered() -> None:
+    def define() -> type:
+        class Twice:
+            pass
+
+        return Twice
+
+    first, second = define(), define()
+    register(first)
+    assert is_registered(first)
+    assert not is_registered(second)
+    register(second)
+    assert not is_registered(first)
+    assert is_registered(second)
+
+
+def test_only_classes_are_registered() -> None:
+    thing: Any = len
+    with pytest.raises(TypeError, match="takes a class, not builtin_function_or_method"):
+        register(thing)
+
+
+@pytest.mark.parametrize(
+    "exc", [ValueError(1, ("a", [2])), Known("k"), errors.ItemTimeout(1.0), ExceptionGroup("g", [Known()])], ids=repr
+)
+def test_what_every_process_knows_stays_as_it_is(exc: Exception) -> None:
+    assert portable(exc) is exc
+
+
+@pytest.mark.parametrize("exc", [Unknown("u"), ValueError(object()), Known(lambda: 1), KeyboardInterrupt()], ids=repr)
+def test_everything_else_becomes_a_remote_error_once(exc: BaseException) -> None:
+    raised(exc).add_note("item 3")
+    remote = portable(exc)
+    assert isinstance(remote, errors.RemoteError)
+    assert remote.type_name == f"{type(exc).__module__}.{type(exc).__name__}"
+    assert remote.message == str(exc)
+    assert "in raised" in remote.traceback
+    assert remote.__cause__ is exc
+    assert remote.__notes__ == ["item 3"]
+    assert portable(remote) is remote
+
+
+def test_a_field_that_cannot_travel_counts_like_an_arg() -> None:
+    exc: Any = ValueError("a")
+    exc.response = object()
+    assert isinstance(portable(exc), errors.RemoteError)
+
+
+def test_an_exception_that_cannot_be_printed_is_still_portable() -> None:
+    remote = portable(Mute())
+    assert isinstance(remote, errors.RemoteError)
+    assert remote.message == "(its __str__ raised RuntimeError)"
+
+
+def test_a_group_keeps_its_shape_notes_and_traceback() -> None:
+    group = raised(ExceptionGroup("g", [ValueError(1), Unknown("u")]))
+    group.add_note("n")
+    copy = portable(group)
+    assert isinstance(copy, ExceptionGroup)
+    assert [type(one) for one in copy.exceptions] == [ValueError, errors.RemoteError]
+    assert (copy.__notes__, copy.__traceback__) == (["n"], group.__traceback__)
+    assert portable(copy) is copy
+
+
+def test_a_batch_error_leaves_its_results_behind() -> None:
+    copy = portable(errors.BatchError("m", {3: Unknown("u")}, results=[1]))
+    assert isinstance(copy, errors.BatchError)
+    assert (list(copy.errors), copy.results) == ([3], None)
+    assert portable(copy) is copy
+    assert portable(ExceptionGroup("g", [errors.BatchError("m", {0: ValueError()}, [1])])).exceptions[0].results is None  # type: ignore[attr-defined]
+
+
+def test_an_exception_that_holds_itself_ends() -> None:
+    args: list[Any] = []
+    args.append(args)
+    assert portable(ValueError(args))
+
+
+def test_the_traceback_is_the_usual_text_or_what_came_along() -> None:
+    exc = raised(ValueError("v"))
+    assert format_traceback(exc) == "".join(traceback.format_exception(exc))
+    exc.__cause__ = RemoteTraceback("there")
+    assert format_traceback(exc) == "there"
+    assert format_traceback(errors.RemoteError("a.B", "m", "far away")) == "far away"
+
+
+def test_a_long_traceback_keeps_its_end_within_the_limit() -> None:
+    text = format_traceback(raised(ValueError("é" * 50_000 + "\udcff the end")))
+    assert len(text.encode()) <= 16384
+    assert text.startswith("…\n")
+    assert text.endswith("\\udcff the end\n")
+    assert len(format_traceback(raised(ValueError("x" * 500)), limit_bytes=100).encode()) == 100
