@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from flowq.local.redis_server import EmbeddedRedis
+from flowq.local import EmbeddedRedis, LocalCluster
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +22,16 @@ def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
     yield client
     client.flushall()
     client.close()
+
+
+@pytest.fixture(scope="session")
+def session_cluster() -> Iterator[LocalCluster]:
+    """One worker with two slots, shared by every test that only needs workers to be there."""
+    with LocalCluster(slots=2, workers=1, imports=["tests.nodes"], lease_s=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(session_cluster: LocalCluster) -> LocalCluster:
+    assert all(worker.ready for worker in session_cluster.workers), "a worker of the shared cluster has died"
+    return session_cluster

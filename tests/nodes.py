@@ -180,3 +180,41 @@ def count_all(**options: Any) -> CountAll:
     first, last = Count(), Last()
     first - "even" >> last
     return CountAll(start=first, **options)
+
+
+class FailsFirst(flowq.ParallelBatchNode[int, int]):
+    """The first *bad* items fail."""
+
+    def __init__(self, bad: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.bad = bad
+
+    def exec(self, item: int) -> int:
+        if item < self.bad:
+            raise Refused(item)
+        return item
+
+
+class FromStore(flowq.ParallelBatchNode[Any, Any]):
+    """Its items come from the store, its result goes there."""
+
+    def prep(self, shared: Any) -> Any:
+        return shared["items"]
+
+    def exec(self, item: Any) -> Any:
+        return item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["result"] = list(exec_res)
+
+
+class Nested(flowq.ParallelBatchNode[int, list[int]]):
+    """Runs a batch of its own inside an item."""
+
+    def exec(self, item: int) -> list[int]:
+        return list(Square().map(range(item)))
+
+
+@flowq.parallel_batch_node
+def triple(item: int) -> int:
+    return item * 3

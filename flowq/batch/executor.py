@@ -121,7 +121,7 @@ class Executor(Protocol):
         ...
 
 
-class _Active:
+class ActiveExecutor:
     """The executors that were activated and not deactivated yet, and what stands under them."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class _Active:
             self._factory, self._default = factory, None
 
 
-_active = _Active()
+_active = ActiveExecutor()
 
 
 def active() -> Executor:

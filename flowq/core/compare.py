@@ -24,7 +24,9 @@ def _same(first: Any, second: Any, above: set[tuple[int, int]]) -> bool:
         if equal is True:
             return True
         if not isinstance(equal, bool):
-            return _all_of(equal) and getattr(first, "shape", None) == getattr(second, "shape", None)
+            return _form(first) == _form(second) and (
+                _all_of(equal) or _all_of(equal | ((first != first) & (second != second)))  # NaN
+            )
     except Exception:  # a list of arrays raises when it is compared; look inside instead
         pass
     pair = (id(first), id(second))
@@ -47,6 +49,10 @@ def _same_inside(first: Any, second: Any, above: set[tuple[int, int]]) -> bool:
 
 def _defines_equality(cls: type) -> bool:
     return any("__eq__" in vars(base) for base in cls.__mro__[:-1])  # all but object
+
+
+def _form(array: Any) -> tuple[Any, Any]:
+    return getattr(array, "shape", None), getattr(array, "dtype", None)
 
 
 def _all_of(equal: Any) -> bool:

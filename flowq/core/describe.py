@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowq.core.functional import NAMELESS
 from flowq.core.graph import predicate_label
 from flowq.core.node import Node
 from flowq.core.spec_models import FlowSpec, NodeRef, NodeSpec
@@ -42,8 +43,8 @@ class _Describer:
 
     def node_spec(self, node: Node[Any, Any]) -> NodeSpec:
         name = class_name(type(node))
-        if "<lambda>" in name:
-            raise CannotTravel(f"node {node.name}", "a lambda has no name to find it by; define a function for it")
+        if any(part in name for part in NAMELESS):
+            raise CannotTravel(f"node {node.name}", "nothing names the function it is made of; define one with `def`")
         args, kwargs = node._arguments
         return NodeSpec(
             node=name,

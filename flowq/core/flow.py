@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from flowq.core import graph
 from flowq.core.actions import DEFAULT, AnyNode
@@ -80,7 +80,7 @@ class Flow(Node[Any, Any]):
         self.start_node = node
         return node
 
-    def connect(self, source: Node[Any, Any], action: str, target: Node[Any, Any]) -> Flow:
+    def connect(self, source: Node[Any, Any], action: str, target: Node[Any, Any]) -> Self:
         """Let *action* of *source* lead to *target*; returns this flow, so that connections can be chained."""
         source.next(target, action)
         self._connected.append(source)

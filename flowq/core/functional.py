@@ -12,6 +12,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 AnyNode = TypeVar("AnyNode", bound=Node[Any, Any])
 
+# In the names of classes that were made of a lambda, or of a partial or another object: several share such a name.
+NAMELESS = ("<lambda>", "<callable>")
+
 _ROLES = ("exec", "prep", "post", "exec_fallback")
 
 
@@ -123,4 +126,4 @@ def _name_of(functions: Mapping[str, Callable[..., Any]]) -> str:
 
 
 def _qualname(fn: Callable[..., Any]) -> str:
-    return str(getattr(fn, "__qualname__", type(fn).__qualname__))
+    return str(getattr(fn, "__qualname__", NAMELESS[1]))

@@ -31,6 +31,7 @@ _ONCE = Retry()
 _log = logging.getLogger("flowq.node")
 
 
+@register
 class Node(Generic[Item, Result]):
     """One step of a flow: ``prep(shared)`` reads the store, ``exec(prep_res)`` works, ``post(...)`` writes and routes.
 

@@ -1,4 +1,4 @@
-"""What a graph is as data: pydantic models. Never how it is read off a graph (describe.py) or made one (build.py)."""
+"""What a graph is as data: pydantic models. Never how it is read off a graph (describe.py) or made one (rebuild.py)."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from typing import Any
 from billiard.process import current_process
 from celery import Celery, signals
 
+from flowq.batch.executor import activate
+from flowq.batch.inline import InlineExecutor
 from flowq.codec import register_kombu
 from flowq.engine.connection import Connections
 from flowq.engine.slot import Slot
@@ -111,6 +113,8 @@ def load_modules(settings: Settings) -> None:
 def _connect_signals(room: Room) -> None:
     def child_started(**_: Any) -> None:
         die_with_parent()
+        # A batch inside an item runs inside that item: nothing waits for others in a worker.
+        activate(InlineExecutor())
         room.slot()
 
     def worker_named(sender: Any = None, instance: Any = None, **_: Any) -> None:

@@ -17,7 +17,8 @@ def load_main(path: Path) -> None:
 
     What stands under ``if __name__ == "__main__":`` does not run; the classes it registers answer to ``__main__:…``.
     """
-    if LOADED_AS in sys.modules:
+    # multiprocessing, when imported, enters the running program itself under this name.
+    if sys.modules.get(LOADED_AS) not in (None, sys.modules["__main__"]):
         return
     module = types.ModuleType(LOADED_AS)
     sys.modules[LOADED_AS] = module

@@ -165,7 +165,8 @@ def test_an_older_or_newer_dataclass_is_refused_with_the_fields_by_name() -> Non
 
 def test_a_member_that_an_older_enum_lacks_is_refused() -> None:
     def shade(*members: str) -> Any:
-        return registry.register(enum.Enum("Shade", members, module=__name__))  # type: ignore[misc]
+        made: Any = enum.Enum("Shade", members, module=__name__)  # type: ignore[misc]
+        return registry.register(made)
 
     data = dumps(shade("DARK", "LIGHT").LIGHT)
     shade("DARK")

@@ -26,7 +26,7 @@ from flowq.codec import dumps, loads, tags
 from flowq.codec.envelope import seal
 from flowq.codec.nesting import too_deep
 from flowq.codec.pack import pack
-from flowq.errors import DecodeError
+from flowq.errors import DecodeError, EncodeError
 from tests.unit.codec.shapes import Colour, Document, Pair, Point, Right, User
 
 RICH: Any = [
@@ -178,6 +178,16 @@ def nested(levels: int, inside: bytes) -> bytes:
     return seal(payload)
 
 
+def test_the_deepest_lists_between_extensions_end_neither_side() -> None:
+    value: Any = None
+    for _ in range(64):
+        for _ in range(250):
+            value = {"a": value}
+        value = (value,)
+    with pytest.raises(EncodeError, match="nested too deeply"):
+        dumps(value)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -236,9 +246,6 @@ def test_the_deepest_value_that_is_taken_comes_back_and_a_lower_limit_holds() ->
 def test_the_measure_of_depth_reads_what_is_packed(value: Any) -> None:
     padding = bytes(2_000)
     assert not too_deep(pack([value, padding, value]))
-    deep: Any = [value, padding]
-    for _ in range(130):
-        deep = [value, [[[deep]]], value]
     packed = b"\x93" + pack(value) + b"\x91" * 100 + pack([value, padding]) + b"\xc0"
     assert not too_deep(packed)
     packed = b"\x93" + pack(value) + b"\x91" * 520 + pack([value, padding]) + b"\xc0"
@@ -294,7 +301,8 @@ def test_a_name_that_is_not_registered_is_refused_and_never_imported(tag: int, n
 )
 def test_a_registered_class_of_another_kind_is_refused(tag: int, cls: type) -> None:
     name = registry.class_name(cls)
-    for parts in ([name, {}], [name, {}, None, None, None], [name, [], {}, [], ""]):
+    shapes: list[list[Any]] = [[name, {}], [name, {}, None, None, None], [name, [], {}, [], ""]]
+    for parts in shapes:
         with pytest.raises(DecodeError):
             loads(extension(tag, pack(parts)))
 
@@ -349,8 +357,8 @@ def test_payloads_that_describe_no_value_are_refused(tag: int, payload: bytes) -
 
 def test_a_keyboard_interrupt_inside_a_value_is_not_swallowed() -> None:
     class Interrupting:
-        @property
-        def __class__(self) -> Any:
+        @property  # type: ignore[misc]
+        def __class__(self) -> Any:  # what isinstance asks
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

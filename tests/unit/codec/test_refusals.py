@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import datetime as dt
 import threading
 import time
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -35,7 +35,7 @@ class Words(list[str]):
         (Stranger(), "flowq does not carry tests.unit.codec.shapes.Stranger"),
         (threading, "the module threading cannot travel"),
         (threading.Lock(), "belongs to this process; make it inside exec"),
-        ((item for item in ()), "make it a list first"),
+        ((item for item in [1]), "make it a list first"),
         (memoryview(b"x"), r"send bytes\(view\)"),
         ([memoryview(b"x")], r"send bytes\(view\)"),
         (1j, "value.real, value.imag"),
@@ -68,16 +68,11 @@ def test_a_coroutine_is_awaited_first() -> None:
 
 
 def test_a_foreign_time_zone_is_named() -> None:
-    import datetime as dt
+    class Moon(dt.tzinfo):
+        pass
 
-    from dateutil import tz
-
-    with pytest.raises(EncodeError, match=r"its tzinfo is a dateutil.*use zoneinfo"):
-        dumps(dt.datetime(2026, 1, 1, tzinfo=tz.gettz("Europe/Berlin")))
-    with Path("/usr/share/zoneinfo/UTC").open("rb") as file:
-        nameless = ZoneInfo.from_file(file)
-    with pytest.raises(EncodeError, match="its tzinfo"):
-        dumps(dt.datetime(2026, 1, 1, tzinfo=nameless))
+    with pytest.raises(EncodeError, match=r"its tzinfo is a .*Moon; use zoneinfo"):
+        dumps([dt.datetime(2026, 1, 1, tzinfo=Moon())])
 
 
 BAD = Stranger()
@@ -155,7 +150,7 @@ def test_what_is_larger_than_the_limit_is_refused_before_it_is_compressed() -> N
 
 def test_an_error_in_the_users_own_property_is_a_refusal_with_its_text() -> None:
     class Angry:
-        @property
+        @property  # type: ignore[misc]
         def __class__(self) -> Any:  # what isinstance asks
             raise RuntimeError("do not ask")
 

@@ -83,3 +83,14 @@ def test_values_that_contain_themselves_can_be_compared() -> None:
 
     assert same(knot(1), knot(1))
     assert not same(knot(1), knot(2))
+
+
+def test_arrays_are_the_same_with_their_nans_shape_and_type() -> None:
+    numpy = pytest.importorskip("numpy")
+    array = numpy.array([[1.0, numpy.nan], [2.0, 3.0]])
+    assert same(array, array.copy())
+    assert same({"a": [array]}, {"a": [array.copy()]})
+    assert not same(array, array.ravel())
+    assert not same(array, array + 1)
+    assert not same(numpy.arange(3), numpy.arange(3.0))
+    assert same(numpy.float64("nan"), numpy.float64("nan"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
@@ -103,9 +104,10 @@ def test_functional_nodes_travel_by_their_class() -> None:
     assert (rebuilt.name, rebuilt.max_retries) == ("the attempt", 3)
 
 
-def test_a_lambda_has_no_name_to_travel_by() -> None:
-    with pytest.raises(CannotTravel, match="lambda"):
-        spec_of(other_prep)
+def test_a_lambda_or_a_partial_has_no_name_to_travel_by() -> None:
+    for nameless in (other_prep, node(exec=functools.partial(pow, 2))):
+        with pytest.raises(CannotTravel, match="nothing names the function"):
+            spec_of(nameless)
 
 
 def test_what_is_no_function_is_refused() -> None:

@@ -7,12 +7,13 @@ import copy
 import dataclasses
 import logging
 import threading
+import traceback
 import warnings
 from typing import Any
 
 import pytest
 
-from flowq.core import ItemContext, Node, Retry, RetryAfter, Steps, current_context
+from flowq.core import Flow, ItemContext, Node, Retry, RetryAfter, Steps, current_context
 from flowq.core.drive import pause
 from flowq.errors import FlowError, ItemTimeout, LoopRunning
 from flowq.registry import class_name, registered
@@ -84,6 +85,15 @@ def test_the_last_error_is_raised_raw_and_says_node_and_attempt_once(cls: type[F
     with pytest.raises(ValueError, match="try 2") as caught:
         node.run({})
     assert caught.value.__notes__ == ["in node parse, attempt 2"]
+
+
+@pytest.mark.parametrize("cls", [Failing, AsyncFailing])
+def test_a_traceback_ends_in_the_users_line_and_shows_flowqs_drivers_once(cls: type[Failing]) -> None:
+    with pytest.raises(ValueError, match="try 2") as caught:
+        Flow(Flow(cls(9, 2))).run({})
+    frames = [frame.name for frame in traceback.extract_tb(caught.tb)]
+    assert frames[-1] == "exec"
+    assert sum(name.startswith("drive") for name in frames) == 1
 
 
 def test_an_exception_object_that_is_raised_again_gets_the_same_note_once() -> None:

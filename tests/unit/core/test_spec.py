@@ -168,6 +168,13 @@ def test_a_flow_within_its_own_loop_keeps_the_edges_it_has_there() -> None:
     assert spec_of(rebuilt).content_hash() == spec.content_hash()
 
 
+def test_bare_nodes_and_flows_are_known_everywhere() -> None:
+    start = Node(2)
+    start >> Node(name="end")
+    rebuilt = build(Flow(start).spec())
+    assert [type(node) for node in (rebuilt, rebuilt.start_node)] == [Flow, Node]
+
+
 def test_params_travel() -> None:
     node = Step("a")
     node.set_params({"file": "x"})

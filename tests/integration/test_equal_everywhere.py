@@ -1,0 +1,187 @@
+"""P8: the same code runs inline and on workers, with equal results. One suite, two executors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import flowq
+from flowq.batch.executor import activate, deactivate
+from flowq.batch.inline import InlineExecutor
+from flowq.core.node import Node
+from tests import nodes
+
+
+@pytest.fixture(params=["inline", "workers"])
+def executor(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "workers":
+        request.getfixturevalue("cluster")
+        yield "workers"
+        return
+    inline = InlineExecutor()
+    activate(inline)
+    try:
+        yield "inline"
+    finally:
+        deactivate(inline)
+
+
+def shape(result: flowq.BatchResult[Any]) -> list[tuple[Any, ...]]:
+    """Everything of a result that must not depend on where it ran."""
+    return [
+        (o.index, o.status, o.output, o.attempts, type(o.error), str(o.error), getattr(o.error, "__notes__", None))
+        for o in result.items
+    ]
+
+
+@pytest.mark.parametrize("node", [nodes.Square, nodes.AsyncSquare])
+@pytest.mark.parametrize("n", [0, 1, 2, 257, 5000])
+def test_values_come_in_item_order(executor: str, node: Callable[[], Any], n: int) -> None:
+    assert node().map(range(n)) == [i * i for i in range(n)]
+
+
+def test_values_of_every_kind_come_back_as_they_were(executor: str) -> None:
+    items = [None, True, 2**70, -0.5, "ü", b"\x00", (1, (2,)), [1, [2]], {"a": {1: 2}}, {3, 4}, nodes.Point(1, 2)]
+    result = nodes.Echo().map(items)
+    assert result == items
+    assert [type(value) for value in result] == [type(value) for value in items]
+
+
+@pytest.mark.parametrize("node", [nodes.Picky, nodes.AsyncPicky])
+def test_each_item_has_its_own_outcome(executor: str, node: type[nodes.Picky]) -> None:
+    result = node(on_error="collect").map(range(200))
+    expected = []
+    for item in range(200):
+        if item % 5 == 0:
+            status = "fallback" if item % 11 == 3 or item % 7 == 0 or item % 5 == 0 else "ok"
+        elif item % 11 == 3 or item % 7 == 0:
+            status = "failed"
+        else:
+            status = "ok"
+        expected.append(status)
+    assert [outcome.status for outcome in result.items] == expected
+    assert {type(error) for error in result.errors.values()} == {flowq.RemoteError, nodes.Refused}
+    assert all(value is None for value, status in zip(result, expected, strict=True) if status == "failed")
+
+
+def test_outcomes_are_equal_to_the_letter(cluster: flowq.LocalCluster) -> None:
+    on_workers = shape(nodes.Picky(on_error="collect").map(range(100)))
+    inline = InlineExecutor()
+    activate(inline)
+    try:
+        assert shape(nodes.Picky(on_error="collect").map(range(100))) == on_workers
+    finally:
+        deactivate(inline)
+
+
+def test_raise_is_a_group_that_keeps_indices_and_finished_work(executor: str) -> None:
+    with pytest.raises(flowq.BatchError) as raised:
+        nodes.Picky().map([1, 2, 7, 4])
+    assert list(raised.value.errors) == [2]
+    assert isinstance(raised.value.errors[2], nodes.Refused)
+    assert raised.value.results.items[2].status == "failed"
+    assert {outcome.status for outcome in raised.value.results.items} <= {"ok", "failed", "cancelled"}
+
+
+def test_skip_leaves_failed_items_out(executor: str) -> None:
+    result = nodes.Picky(on_error="skip").map([1, 7, 2, 14, 4])
+    assert result == [2, 3, 5]
+    assert [outcome.status for outcome in result.items] == ["ok", "failed", "ok", "failed", "ok"]
+
+
+@pytest.mark.parametrize("node", [nodes.FailsTwice, nodes.AsyncFailsTwice])
+def test_attempts_are_exact_under_concurrency(executor: str, node: Callable[..., Any]) -> None:
+    result = node(max_retries=3).map(range(1000))
+    assert result == list(range(1000))
+    assert {outcome.attempts for outcome in result.items} == {3}
+    failed = node(max_retries=2, on_error="collect").map(range(1000))
+    assert {(outcome.status, outcome.attempts) for outcome in failed.items} == {("failed", 2)}
+
+
+@pytest.mark.parametrize(("bad", "ends_well"), [(49, True), (50, True), (51, False)])
+def test_a_share_of_failures_is_put_up_with(executor: str, bad: int, ends_well: bool) -> None:
+    node = Fails(bad, on_error="collect", max_failures=0.05)
+    result = node.map(range(1000))
+    statuses = [outcome.status for outcome in result.items]
+    assert statuses.count("ok") + statuses.count("failed") + statuses.count("cancelled") == 1000
+    assert (statuses.count("cancelled") == 0) is ends_well
+    if ends_well:
+        assert statuses.count("failed") == bad
+
+
+Fails = nodes.FailsFirst
+
+
+def test_what_cannot_travel_back_fails_alone(cluster: flowq.LocalCluster) -> None:
+    result = nodes.Unencodable(on_error="collect").map(range(9))
+    assert [outcome.status for outcome in result.items] == ["failed", "ok", "ok"] * 3
+    assert isinstance(result.errors[3], flowq.EncodeError)
+
+
+@pytest.mark.parametrize("given", [None, [], iter(()), (i for i in range(0))])
+def test_no_items_still_run_post(executor: str, given: Any) -> None:
+    shared: dict[str, Any] = {"items": given}
+    nodes.FromStore().run(shared)
+    assert shared["result"] == []
+
+
+def test_a_generator_is_read_lazily_and_works(executor: str) -> None:
+    shared: dict[str, Any] = {"items": (i for i in range(3000))}
+    nodes.FromStore().run(shared)
+    assert shared["result"] == list(range(3000))
+
+
+@pytest.mark.parametrize("given", [7, "text", {"a": 1}])
+def test_what_is_no_batch_is_refused(executor: str, given: Any) -> None:
+    with pytest.raises(flowq.BatchInputError, match="FromStore"):
+        nodes.FromStore().run({"items": given})
+
+
+def test_limit_tries_the_first_items(executor: str) -> None:
+    assert nodes.Square().map(range(1000), limit=10) == [i * i for i in range(10)]
+
+
+def test_too_many_items_are_refused(executor: str) -> None:
+    with pytest.raises(flowq.BatchInputError, match="max_items=5"):
+        nodes.Square(max_items=5).map(range(6))
+
+
+async def test_an_async_run_takes_the_same_path(executor: str) -> None:
+    assert await nodes.Square().map_async(range(100)) == [i * i for i in range(100)]
+    shared: dict[str, Any] = {"items": range(5)}
+    await nodes.FromStore().run_async(shared)
+    assert shared["result"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.filterwarnings("ignore:Flow ends")
+def test_batch_flow_items_are_isolated_and_merge_in_item_order(executor: str) -> None:
+    shared: dict[str, Any] = {"base": 10, "count": 40, "log": ["before"]}
+    nodes.count_all().run(shared)
+    assert shared["found"] == [10 + n for n in range(40)]
+    assert shared["log"] == ["before", *range(0, 40, 2)]
+    assert shared["by_n"] == {f"n{n}": 10 + n for n in range(40)}
+
+
+def test_two_items_that_contradict_each_other_are_named(executor: str) -> None:
+    flow = nodes.CountAll(start=nodes.Quarrel())
+    with pytest.raises(flowq.MergeConflict, match="winner") as raised:
+        flow.run({"count": 5})
+    assert (raised.value.first, raised.value.second) == (0, 1)
+    shared: dict[str, Any] = {"count": 5}
+    nodes.CountAll(start=nodes.Quarrel(), merge="last").run(shared)
+    assert shared["winner"] == 4
+
+
+def test_an_argument_travels_with_its_node(executor: str) -> None:
+    assert nodes.Scaled(7).map([1, 2]) == [7, 14]
+
+
+def test_a_nested_batch_runs_inside_its_item(executor: str) -> None:
+    assert nodes.Nested().map([2, 3]) == [[0, 1], [0, 1, 4]]
+
+
+def test_functional_nodes_travel(executor: str) -> None:
+    assert isinstance(nodes.triple, Node)
+    assert nodes.triple.map([1, 2]) == [3, 6]

@@ -1,0 +1,182 @@
+"""The batch nodes' keywords, and nodes made of functions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, assert_type
+
+import pytest
+from pydantic import ValidationError
+
+from flowq.batch import (
+    BatchNode,
+    BatchPolicy,
+    BatchResult,
+    InlineExecutor,
+    ParallelBatchNode,
+    activate,
+    deactivate,
+    parallel_batch_node,
+)
+from flowq.core import Flow, ItemContext, Node, Retry, build, spec_of
+
+
+@pytest.fixture(autouse=True)
+def inline() -> Iterator[None]:
+    executor = InlineExecutor()
+    activate(executor)
+    yield
+    deactivate(executor)
+
+
+class Length(ParallelBatchNode[str, int]):
+    def exec(self, text: str) -> int:
+        return len(text)
+
+
+@parallel_batch_node
+def score(x: int) -> float:
+    """Halves."""
+    return x / 2
+
+
+@parallel_batch_node(max_retries=3, on_error="collect", label="rows")
+async def row(x: int, *, ctx: ItemContext) -> int:
+    await asyncio.sleep(0)
+    if ctx.attempt < x:
+        raise ValueError
+    return x
+
+
+def test_the_keywords_become_the_policy() -> None:
+    node = Length(
+        3,
+        0.5,
+        timeout=9,
+        on_error="skip",
+        max_failures=0.1,
+        concurrency=4,
+        in_flight=7,
+        rate="5/s",
+        deadline=60,
+        chunk_size=10,
+        priority=3,
+        queue="slow",
+        retention_s=5,
+        max_items=99,
+    )
+    assert node.policy() == BatchPolicy(
+        retry=Retry(3, 0.5),
+        timeout=9,
+        on_error="skip",
+        max_failures=0.1,
+        concurrency=4,
+        in_flight=7,
+        rate="5/s",
+        deadline=60,
+        chunk_size=10,
+        priority=3,
+        queue="slow",
+        retention_s=5,
+        max_items=99,
+    )
+    assert node.policy() is node.policy()
+
+
+def test_a_policy_may_be_given_whole_and_not_in_halves() -> None:
+    policy = BatchPolicy(retry=Retry(4), timeout=2, on_error="collect")
+    node = Length(policy=policy)
+    assert node.policy() is policy
+    assert (node.max_retries, node.timeout) == (4, 2)
+    for half in ({"on_error": "skip"}, {"timeout": 3}, {"max_retries": 2}):
+        with pytest.raises(ValueError, match="not both"):
+            Length(policy=policy, **half)  # type: ignore[arg-type]
+
+
+def test_an_unknown_keyword_is_a_type_error_and_a_wrong_value_a_value_error() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'concurency'"):
+        Length(concurency=3)  # type: ignore[call-arg]
+    with pytest.raises(ValidationError):
+        Length(concurrency=0)
+    with pytest.raises(ValueError, match="attempts"):
+        Length(0)
+
+
+def test_an_init_that_forgets_super_makes_a_whole_node() -> None:
+    class Forgets(ParallelBatchNode[int, int]):
+        def __init__(self, factor: int) -> None:
+            self.factor = factor
+
+        def exec(self, x: int) -> int:
+            return x * self.factor
+
+    assert Forgets(3).map([1, 2]) == [3, 6]
+
+
+def test_the_result_is_typed_as_the_nodes() -> None:
+    assert_type(Length().map(["a"]), BatchResult[int])
+    assert_type(score.map([1]), BatchResult[float])
+    assert Length().map(["a", "bb"]) == [1, 2]
+
+
+async def test_a_function_is_a_node() -> None:
+    assert score.map([1, 2, 3]) == [0.5, 1.0, 1.5]
+    assert score(4) == 2.0
+    assert (score.name, score.__doc__) == ("score", "Halves.")
+    assert isinstance(score, ParallelBatchNode)
+    assert await score.map_async([2]) == [1.0]
+
+
+def test_a_function_takes_the_nodes_options() -> None:
+    result = row.map([0, 1, 2, 3])
+    assert result == [0, 1, 2, None]
+    assert result.label == "rows"
+    assert [outcome.attempts for outcome in result.items] == [1, 2, 3, 3]
+
+
+def test_labels_name_the_batch() -> None:
+    assert Length().map([]).label == "Length"
+    assert Length(name="n").map([]).label == "n"
+    assert Length(name="n", label="l").map([]).label == "l"
+    assert Length(label="l").map([], label="m").label == "m"
+
+
+def test_an_items_key_may_be_a_function_or_a_method() -> None:
+    class Keyed(Length):
+        def key_of(self, text: str) -> str:
+            return text.upper()
+
+    assert Length(key=str.title).map(["ab"]).items[0].key == "Ab"
+    assert Keyed().map(["ab"]).items[0].key == "AB"
+    assert Length().map(["ab"]).items[0].key is None
+
+
+def test_a_batch_node_is_data_like_any_node() -> None:
+    node = Length(3, on_error="collect", concurrency=2)
+    twin = build(spec_of(node))
+    assert isinstance(twin, Length)
+    assert twin.policy() == node.policy()
+
+
+def test_a_local_batch_node_lives_in_a_flow() -> None:
+    class Numbers(BatchNode[int, int]):
+        def prep(self, shared: Any) -> Any:
+            return shared["numbers"]
+
+        def exec(self, x: int) -> int:
+            return x + 1
+
+        def post(self, shared: Any, prep_res: Any, exec_res: BatchResult[int]) -> str:
+            shared["out"] = list(exec_res)
+            return "next"
+
+    class End(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+            shared["end"] = True
+
+    start = Numbers()
+    start - "next" >> End()
+    shared: dict[str, Any] = {"numbers": [1, 2]}
+    Flow(start).run(shared)
+    assert shared == {"numbers": [1, 2], "out": [2, 3], "end": True}
