@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from flowq.cli.demo import demo
 from flowq.cli.worker import worker
 
 
@@ -13,4 +14,5 @@ def main() -> None:
     """Distributed batch processing on Celery and Redis."""
 
 
+main.add_command(demo)
 main.add_command(worker)

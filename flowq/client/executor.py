@@ -52,6 +52,7 @@ class CeleryExecutor:
         self._progress = sys.stderr.isatty() if progress is None else progress
         self._closings = Closings(self.connections)
         self._fleet: Fleet | None = None
+        self._latest: BatchHandle[Any] | None = None
         self._scope = new_batch_id("store")
         self._snapshots = Snapshots(self.connections.redis, self.connections.keys)
 
@@ -100,7 +101,9 @@ class CeleryExecutor:
             redis, keys = self.connections.redis, self.connections.keys
             now = time.time()
             redis.zadd(keys.batches, {header.id: now})
-            birth = birth_fields(self.connections, header, job.policy, in_flight(job.node, Runner(job.node, job.policy).is_async))
+            birth = birth_fields(
+                self.connections, header, job.policy, in_flight(job.node, Runner(job.node, job.policy).is_async)
+            )
             feeder = Feeder(self.connections, header, birth, self.fleet.window(header.queue))
             feed = functools.partial(feeder.feed, source(items), at)
             if items.at_hand() is None:
@@ -108,10 +111,20 @@ class CeleryExecutor:
                 feeding = Feeding(feed)
             else:
                 feed()
-        return BatchHandle(
+        self._latest = BatchHandle(
             self.connections, self._closings, header, job.policy,
             inputs=items.at_hand(), key_of=job.node.key_of, feeding=feeding,
         )  # fmt: skip
+        return self._latest
+
+    def latest(self) -> BatchHandle[Any] | None:
+        """The batch that was submitted last through this executor: what a blocking ``run`` is busy with."""
+        return self._latest
+
+    @property
+    def url(self) -> str:
+        """The broker's URL without its password."""
+        return redacted(self.settings.url)
 
     @property
     def fleet(self) -> Fleet:

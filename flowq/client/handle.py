@@ -15,7 +15,7 @@ from flowq.codec import loads
 from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
-from flowq.engine.results import Closings, State, out_fields, read_dones, read_state
+from flowq.engine.results import Closings, State, out_fields, read_dones, read_holders, read_state
 
 R = TypeVar("R")
 
@@ -121,6 +121,10 @@ class BatchHandle(Generic[R]):
                 blob = self._connections.redis.hget(self._connections.keys.of(self.id, "out"), field)
                 if blob is not None:
                     yield from outcomes_of(Done.from_plain(loads(blob)))
+
+    def held(self) -> dict[str, str]:
+        """The chunks that somebody holds right now, by the holder's name (``worker@host/pid``)."""
+        return read_holders(self._connections, self.id)
 
     def cancel(self) -> None:
         """End the batch: what has no outcome yet reads as cancelled. Idempotent."""

@@ -69,6 +69,13 @@ def read_state(connections: Connections, batch_id: str) -> State:
     )  # fmt: skip
 
 
+def read_holders(connections: Connections, batch_id: str) -> dict[str, str]:
+    """Who holds which open chunk: chunk id → holder."""
+    records = connections.redis.hgetall(connections.keys.of(batch_id, "open"))
+    holders = {chunk_id.decode(): record.split()[1].decode() for chunk_id, record in records.items()}
+    return {chunk_id: holder for chunk_id, holder in holders.items() if holder != "-"}
+
+
 def out_fields(connections: Connections, batch_id: str, part: str = "out") -> list[str]:
     """The fields of ``out`` (or ``part``) in the order they stand over one another: generation, then place."""
     names = [name.decode() for name in connections.redis.hkeys(connections.keys.of(batch_id, part))]

@@ -99,6 +99,13 @@ class LocalCluster:
         return self._redis
 
     @property
+    def executor(self) -> CeleryExecutor:
+        """What sends batches to this cluster, and what to watch them with. RuntimeError if the cluster does not run."""
+        if self._executor is None:
+            raise RuntimeError("this cluster is not started: use it in a with statement, or call start()")
+        return self._executor
+
+    @property
     def workers(self) -> tuple[LocalWorker, ...]:
         """All workers that were started, in their order, the dead ones too."""
         return tuple(self._workers)

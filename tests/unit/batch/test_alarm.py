@@ -13,6 +13,9 @@ from flowq.batch import BatchNode
 from flowq.batch.alarm import call_within
 from flowq.errors import ItemTimeout
 
+# pytest-timeout's own way of watching a test uses the very signal.
+pytestmark = pytest.mark.timeout(60, method="thread")
+
 
 def hang() -> None:
     """Never ends by itself, and swallows every Exception."""

@@ -380,16 +380,19 @@ class Lengths(ParallelBatchNode[str, int]):
 
 
 @DRIVERS
-@pytest.mark.parametrize("pages", [["a", "bb"], None, [], (p for p in ("a", "bb"))])
-def test_in_a_flow_post_is_given_the_result_whatever_prep_returned(driven_async: bool, pages: Any) -> None:
-    start = Pages(pages)
+@pytest.mark.parametrize(("pages", "lengths"), [(["a", "bb"], [1, 2]), (None, []), ([], [])])
+@pytest.mark.parametrize("lazily", [False, True])
+def test_in_a_flow_post_is_given_the_result_whatever_prep_returned(
+    driven_async: bool, pages: Any, lengths: list[int], lazily: bool
+) -> None:
+    start = Pages((page for page in pages or ()) if lazily else pages)
     start >> Lengths()
     flow = Flow(start)
     shared: dict[str, Any] = {}
     action = asyncio.run(flow.run_async(shared)) if driven_async else flow.run(shared)
     assert action == "done"
     assert isinstance(shared["lengths"], BatchResult)
-    assert shared["lengths"] == ([] if not pages else [1, 2])
+    assert shared["lengths"] == lengths
 
 
 def test_in_a_flow_an_int_from_prep_is_refused_with_the_nodes_name() -> None:

@@ -72,7 +72,7 @@ def test_a_foreign_time_zone_is_named() -> None:
         pass
 
     with pytest.raises(EncodeError, match=r"its tzinfo is a .*Moon; use zoneinfo"):
-        dumps([dt.datetime(2026, 1, 1, tzinfo=Moon())])
+        dumps([dt.datetime(2026, 1, 1, tzinfo=Moon())])  # type: ignore[abstract]
 
 
 BAD = Stranger()
