@@ -1,1 +1,1 @@
-"""flowq beside plain Celery and a process pool, interleaved in one run: ratios, never absolute times. ``make bench``."""
+"""flowq beside plain Celery and a process pool, interleaved in one run: ratios, not absolute times. ``make bench``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from benchmarks import nodes, work
 from benchmarks.machine import Machine, machine
@@ -40,7 +41,9 @@ def latency(m: Machine) -> list[Row]:
     from benchmarks import celery_app
 
     one = interleaved({"flowq": lambda: nodes.Noop().map([1]), "one task": celery_app.run_single}, 40)
-    ten = interleaved({"flowq": lambda: nodes.Noop().map(range(10)), "chord of 10": lambda: celery_app.run_chord(10)}, 20)
+    ten = interleaved(
+        {"flowq": lambda: nodes.Noop().map(range(10)), "chord of 10": lambda: celery_app.run_chord(10)}, 20
+    )
     return [
         Row("batch of 1", one["flowq"], one["one task"], False, 1.5),
         Row("batch of 10", ten["flowq"], ten["chord of 10"], False, 1.0),
@@ -60,7 +63,7 @@ def ideal(m: Machine) -> list[Row]:
         ("2,000 items, every 50th 400 x slower", nodes.Burn, work.burn, skewed, 1.08),
     ):
         cells = interleaved(
-            {"flowq": lambda: node().map(items), "Pool(2)": lambda: m.pool.map(fn, items, chunksize=1)}, ROUNDS
+            {"flowq": partial(node().map, items), "Pool(2)": partial(m.pool.map, fn, items, chunksize=1)}, ROUNDS
         )
         rows.append(Row(what, cells["flowq"], cells["Pool(2)"], False, bar))
     return rows

@@ -1,4 +1,4 @@
-"""What every benchmark runs on: one Redis, two flowq slots, two plain Celery slots, a pool of two. Ended with the block."""
+"""What every benchmark runs on: one Redis, two flowq slots, two plain Celery slots, a pool of two."""
 
 from __future__ import annotations
 

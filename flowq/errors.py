@@ -80,7 +80,7 @@ class LoopRunning(FlowError):
         self.what = what
 
     def __str__(self) -> str:
-        return f"{self.what} has async methods and an event loop is already running here: use `await run_async(shared)`."
+        return f"{self.what} has async methods and an event loop already runs here: use `await run_async(shared)`."
 
 
 class MergeConflict(FlowError):

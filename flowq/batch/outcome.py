@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from flowq.registry import register
+
 Status = Literal["ok", "fallback", "failed", "cancelled"]
 
 
+@register
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one item of a batch.

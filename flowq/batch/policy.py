@@ -29,7 +29,8 @@ class BatchPolicy(BaseModel):
 
     Attributes:
         retry: when and how often a failed item is tried again.
-        timeout: seconds that one try of one item may take (None: no limit).
+        timeout: seconds that one try of one item may take (None: no limit). A blocking try is interrupted in the main
+            thread of a process; in any other thread it runs to its end and is judged then.
         deadline: seconds that the whole batch may take; items without an outcome by then are cancelled.
         on_error: "raise": the first failure stops the batch, which raises BatchError; "collect": every outcome is
             kept and nothing is raised; "skip": failed items are left out of the result.

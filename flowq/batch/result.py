@@ -95,10 +95,6 @@ class BatchResult(list[R]):
         twin.__dict__.update(self.__dict__)
         return twin
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A pickled result can be read anywhere, but run again only where its executor is.
-        return {name: value for name, value in self.__dict__.items() if name not in ("_again", "_key_of")}
-
     _runs: list[Done]
     _owners: array[int]
     _inputs: Mapping[int, Any] | Sequence[Any] | None = None

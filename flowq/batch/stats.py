@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flowq.batch.chunk import Done
+from flowq.registry import register
 
 
+@register
 @dataclass(frozen=True, slots=True)
 class Stats:
     """The figures of a batch.

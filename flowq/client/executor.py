@@ -21,8 +21,8 @@ from flowq.core.spec import FlowSpec, spec_of
 from flowq.engine.batches import Header, new_batch_id
 from flowq.engine.connection import Connections
 from flowq.engine.feed import Feeder, birth_fields
-from flowq.engine.ledger import REDIS_ERRORS
 from flowq.engine.presence import Fleet
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import Closings, read_state
 from flowq.engine.slot import in_flight
 from flowq.engine.snapshots import Snapshots

@@ -19,7 +19,7 @@ def register_kombu() -> None:
     """
     from kombu.serialization import register  # a flow that runs inline never needs kombu
 
-    register(NAME, _dumps, loads, content_type=CONTENT_TYPE, content_encoding=CONTENT_ENCODING)  # type: ignore[no-untyped-call]
+    register(NAME, _dumps, loads, content_type=CONTENT_TYPE, content_encoding=CONTENT_ENCODING)
 
 
 def _dumps(body: Any) -> bytes:

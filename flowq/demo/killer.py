@@ -1,4 +1,4 @@
-"""Half-way through the demo, SIGKILL for the process group of a worker that holds a claimed chunk. Never anything else."""
+"""Half-way through the demo, SIGKILL for the process group of a worker that holds a chunk. Never anything else."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Killer:
             self._cluster.kill_worker(index)
             done = handle.progress().done
             self._say(
-                f"SIGKILL to the process group of worker {worker.name}, which held chunk {held} ({done:,} items done)"
+                f"\n[bold red]SIGKILL[/bold red] to the process group of worker {worker.name}, which held chunk {held} ({done:,} items done)"
             )
             return True
         return False

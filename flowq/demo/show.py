@@ -1,4 +1,4 @@
-"""Running the demo: a cluster (or somebody else's fleet), the flow with its progress bar, the report and the figures."""
+"""Running the demo: a cluster (or somebody else's fleet), the flow with its progress bar, the report, the figures."""
 
 from __future__ import annotations
 

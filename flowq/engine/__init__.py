@@ -1,1 +1,1 @@
-"""The engine: ledger, pages, snapshots, chunks, aggregation. Redis and Celery live here; no command line, no process."""
+"""The engine: ledger, pages, snapshots, chunks, aggregation. Redis and Celery live here."""

@@ -1,4 +1,4 @@
-"""The aggregator: chord(fold over segments)(finish). Folds merge what the items brought; finish confirms the generation.
+"""The aggregator: chord(fold over segments)(finish). Folds merge what items brought, finish confirms.
 
 Redelivery: a fold writes the same field again, finish merges the same folds again; the confirmation is taken once.
 A chord that Celery loses is simply due again in the ledger's ``wake``.
@@ -20,7 +20,7 @@ from flowq.core.merge import Reducers
 from flowq.engine.app import FINISH, FOLD
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
-from flowq.engine.ledger import REDIS_ERRORS
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import out_fields
 from flowq.errors import BatchLost, MergeConflict
 
@@ -43,7 +43,7 @@ def publish_aggregate(connections: Connections, header: Header, folds: int = 1) 
             app.signature(FOLD, args=(header.id, gen, *segment), app=app).set(
                 queue=header.queue,
                 serializer="flowq",
-                argsrepr=f"{header.label} · fold {segment[0]}–{segment[1]}",  # noqa: RUF001
+                argsrepr=f"{header.label} · fold {segment[0]}–{segment[1]}",
                 kwargsrepr=header.id,
             )
             for segment in segments

@@ -9,11 +9,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from redis import Redis
-
 from flowq.codec import dumps, loads
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import SCHEMA_VERSION
+from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError
 
 CACHED_BATCHES = 64
@@ -68,7 +67,7 @@ def new_batch_id(label: str, key: str | None = None) -> str:
     return f"{slug}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}"
 
 
-def read_header(redis: Redis, keys: Keys, batch_id: str) -> Header:
+def read_header(redis: RedisClient, keys: Keys, batch_id: str) -> Header:
     """The header of a batch.
 
     Raises:
@@ -86,15 +85,14 @@ def read_header(redis: Redis, keys: Keys, batch_id: str) -> Header:
         )
     label, node, queue, priority = (text.decode() for text in texts)
     spec, reduces, manifest, scope, schema, run_id = loads(body)
-    return Header(
-        batch_id, label, node, queue, int(priority) if priority else None, spec, reduces, manifest, scope, schema, run_id
-    )
+    rank = int(priority) if priority else None
+    return Header(batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id)
 
 
 class Headers:
     """Headers that this process has read; the least recently used are forgotten."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
         self._known: OrderedDict[str, Header] = OrderedDict()
 

@@ -12,7 +12,7 @@ from flowq.batch.sizing import floor_size, next_size, overstay
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.ledger import Claimed, Committed, Give, Stale, Tally
+from flowq.engine.ledger import Claimed, Committed, Give, Refusal, Stale, Tally
 from flowq.engine.slot import Slot, Work
 from flowq.errors import CodecError, EncodeError, ItemError, WorkerCrashed, WorkerLost
 
@@ -65,13 +65,11 @@ class ChunkRun:
             park_over_s=PARK_OVER_S,
         )
 
-    def _commit(self, done: Done, give: Give) -> Any:
+    def _commit(self, done: Done, give: Give) -> Committed | Stale | Refusal:
         elapsed_s = time.perf_counter() - self._began
         n = self._done_items + len(done.values)
-        length = self._claim.stop - self._claim.start
-        return store(
-            self._slot, self._work, self._claim.id, done, give, next_size(length, n, elapsed_s), floor_size(n, elapsed_s)
-        )
+        size = next_size(self._claim.stop - self._claim.start, n, elapsed_s)
+        return store(self._slot, self._work, self._claim.id, done, give, size, floor_size(n, elapsed_s))
 
 
 def doomed(slot: Slot, claim: Claimed) -> Done | None:
@@ -87,7 +85,9 @@ def doomed(slot: Slot, claim: Claimed) -> Done | None:
     return Done(claim.start, [None], {claim.start: outcome}, worker=slot.worker, started_at=time.time())
 
 
-def store(slot: Slot, work: Work, chunk_id: str, done: Done, give: Give, size: int, floor: int) -> Any:
+def store(
+    slot: Slot, work: Work, chunk_id: str, done: Done, give: Give, size: int, floor: int
+) -> Committed | Stale | Refusal:
     """Store *done* in the ledger."""
     blob, part = encode(done, work)
     counts = done.counts()

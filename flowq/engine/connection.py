@@ -12,25 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
-from kombu import Producer
-from redis import Redis
-from redis.exceptions import RedisError
+from kombu.messaging import Producer
 
 from flowq.engine.app import build_app
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Ledger, Times
+from flowq.engine.redis_client import REDIS_ERRORS, RedisClient, make_client
 from flowq.errors import NoRedis
 from flowq.settings import Settings, redacted
-
-CONNECT_TIMEOUT_S = 5.0
-
-
-def redis_url(url: str) -> str:
-    """A Celery broker URL as redis-py spells it (redis+socket:///path?virtual_host=1 → unix:///path?db=1)."""
-    for scheme in ("redis+socket://", "socket://"):
-        if url.startswith(scheme):
-            return "unix://" + url[len(scheme) :].replace("virtual_host=", "db=")
-    return url
 
 
 class Connections:
@@ -49,7 +38,7 @@ class Connections:
         self.times = Times(lease_ms=lease_ms, wait_ms=lease_ms, feed_ms=max(lease_ms, 10_000))
         self._pid = -1
         self._lock = threading.RLock()
-        self._redis: Redis | None = None
+        self._redis: RedisClient | None = None
         self._ledger: Ledger | None = None
         self._kombu: Any = None
         self._producer: Producer | None = None
@@ -61,14 +50,10 @@ class Connections:
             self._redis = self._ledger = self._kombu = self._producer = None
 
     @property
-    def redis(self) -> Redis:
+    def redis(self) -> RedisClient:
         self._check_pid()
         if self._redis is None:
-            url = redis_url(self.settings.url)
-            options: dict[str, Any] = {} if url.startswith("unix://") else {"socket_keepalive": True}
-            self._redis = Redis.from_url(
-                url, socket_connect_timeout=CONNECT_TIMEOUT_S, health_check_interval=25, **options
-            )
+            self._redis = make_client(self.settings.url)
         return self._redis
 
     @property
@@ -103,7 +88,7 @@ class Connections:
         """Raise NoRedis if nothing answers."""
         try:
             self.redis.ping()
-        except (RedisError, OSError) as exc:
+        except REDIS_ERRORS as exc:
             raise NoRedis(redacted(self.settings.url), str(exc) or type(exc).__name__) from exc
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from kombu.utils.uuid import uuid
 from flowq.engine.app import CHUNK
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
-from flowq.engine.ledger import REDIS_ERRORS
+from flowq.engine.redis_client import REDIS_ERRORS
 
 log = logging.getLogger("flowq.dispatch")
 
@@ -21,7 +21,7 @@ def items_repr(header: Header, chunk_id: str) -> str:
     span = chunk_id.partition(":")[2].partition("~")[0]
     first, _, stop = span.partition("-")
     last = int(stop) - 1
-    what = f"item {first}" if int(first) == last else f"items {first}–{last}"  # noqa: RUF001
+    what = f"item {first}" if int(first) == last else f"items {first}–{last}"
     return f"{header.label} · {what}"
 
 

@@ -13,8 +13,9 @@ from flowq.batch.policy import BatchPolicy
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.ledger import REDIS_ERRORS, Appended, Elsewhere
+from flowq.engine.ledger import Appended, Elsewhere
 from flowq.engine.pages import Pager
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import BatchLost
 
 log = logging.getLogger("flowq.feed")

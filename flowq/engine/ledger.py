@@ -12,13 +12,12 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from redis import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from flowq.engine.keys import Keys
+from flowq.engine.redis_client import RedisClient
 
 SCHEMA_VERSION = 1
-REDIS_ERRORS = (RedisError, OSError)
 ACTS = ("append", "claim", "beat", "commit", "wake", "control")
 
 Give = Literal["", "back", "crash", "hand"]
@@ -125,7 +124,7 @@ class Ledger:
         clock_ms: None for Redis' clock; the model test passes its own.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, times: Times | None = None, clock_ms: Any = None) -> None:
+    def __init__(self, redis: RedisClient, keys: Keys, times: Times | None = None, clock_ms: Any = None) -> None:
         self.redis = redis
         self.keys = keys
         self.times = times or Times()
@@ -216,9 +215,10 @@ class Ledger:
         t = self.times
         parked = [part for record in tally.parked for part in record]
         reply = self._call(
-            "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms, window, size, floor,
-            blob, part, tally.ok, tally.fallback, tally.failed, tally.retried, give,
-            len(tally.failed_indices), *tally.failed_indices, len(tally.parked), *parked, len(tally.split), *tally.split,
+            "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms, window,
+            size, floor, blob, part, tally.ok, tally.fallback, tally.failed, tally.retried, give,
+            len(tally.failed_indices), *tally.failed_indices, len(tally.parked), *parked,
+            len(tally.split), *tally.split,
         )  # fmt: skip
         kind = _text(reply[0])
         if kind == "ok":

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from redis import Redis
-
 from flowq.codec import dumps, explain, loads
 from flowq.engine.keys import Keys
+from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, EncodeError
 
 PAGE_BYTES = 256 * 1024
@@ -100,7 +99,7 @@ class Pager:
 class PageReader:
     """Items of batches by index; the pages used last stay decoded."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
         self._cache: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
 

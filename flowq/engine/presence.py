@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from redis import Redis
-
 from flowq.codec import dumps, loads
 from flowq.engine.keys import Keys
+from flowq.engine.redis_client import RedisClient
 
 GONE_AFTER_S = 5.0
 CACHE_S = 1.0
@@ -29,7 +28,7 @@ class WorkerRecord:
     started_at: float
 
 
-def announce(redis: Redis, keys: Keys, record: WorkerRecord, ttl_s: float = GONE_AFTER_S) -> None:
+def announce(redis: RedisClient, keys: Keys, record: WorkerRecord, ttl_s: float = GONE_AFTER_S) -> None:
     """Write a worker's record; called with every beat."""
     with redis.pipeline(transaction=False) as pipe:
         pipe.zadd(keys.workers, {record.name: time.time()})
@@ -38,13 +37,13 @@ def announce(redis: Redis, keys: Keys, record: WorkerRecord, ttl_s: float = GONE
         pipe.execute()
 
 
-def withdraw(redis: Redis, keys: Keys, name: str) -> None:
+def withdraw(redis: RedisClient, keys: Keys, name: str) -> None:
     """A worker that ends says so."""
     redis.zrem(keys.workers, name)
     redis.delete(keys.worker(name))
 
 
-def workers(redis: Redis, keys: Keys) -> list[WorkerRecord]:
+def workers(redis: RedisClient, keys: Keys) -> list[WorkerRecord]:
     """The workers that are there now."""
     names = [name.decode() for name in redis.zrange(keys.workers, 0, -1)]
     if not names:
@@ -56,7 +55,7 @@ def workers(redis: Redis, keys: Keys) -> list[WorkerRecord]:
 class Fleet:
     """The workers as this process saw them at most a second ago."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
         self._seen: list[WorkerRecord] = []
         self._seen_at = float("-inf")

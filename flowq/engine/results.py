@@ -11,7 +11,7 @@ from typing import Any
 from flowq.batch.chunk import Done
 from flowq.codec import loads
 from flowq.engine.connection import Connections
-from flowq.engine.ledger import REDIS_ERRORS
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import BatchLost
 
 READ_BLOBS = 64
@@ -61,7 +61,8 @@ def read_state(connections: Connections, batch_id: str) -> State:
     if values[0] is None:
         raise BatchLost(batch_id)
     v = dict(zip(COUNTERS, values, strict=True))
-    ended_s = int(v["closed_ms"]) / 1000 if v["closed_ms"] and v["state"] not in (b"running", b"paused") else time.time()
+    closed = v["state"] not in (b"running", b"paused")
+    ended_s = int(v["closed_ms"]) / 1000 if closed and v["closed_ms"] else time.time()
     return State(
         v["state"].decode(), int(v["gen"]), int(v["avail"]), v["sealed"] == b"1", int(v["ok"]), int(v["fallback"]),
         int(v["failed"]), int(v["retried"]), int(v["crashes"]), int(v["losses"]), open_chunks, parked,

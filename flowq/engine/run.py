@@ -1,4 +1,4 @@
-"""What flowq's Celery tasks do, with no Celery in it: claim a chunk, run it the way its node asks for, leave it tidy."""
+"""What flowq's Celery tasks do, with no Celery in it: claim a chunk, run it the way its node asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slot: what one worker process keeps between chunks — connections, nodes it has built, pages and blobs it has read."""
+"""A slot: what one worker process keeps between chunks — connections, nodes it built, pages and blobs it read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Snapshots: a store as {key: hash} over content-addressed blobs. Only what Redis lacks is sent; only what is read is fetched."""
+"""Snapshots: a store as {key: hash} over content-addressed blobs.
+
+Only what Redis lacks is sent, only what is read is fetched.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from redis import Redis
-
 from flowq.codec import content_hash, dumps, loads
 from flowq.engine.keys import Keys
+from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError, EncodeError
 
 CACHE_BYTES = 256 * 1024 * 1024
@@ -18,7 +20,7 @@ CACHE_BYTES = 256 * 1024 * 1024
 class Snapshots:
     """Saves and loads snapshots; keeps the blobs used last, encoded, up to 256 MiB a process."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._cached_bytes = 0
@@ -55,11 +57,11 @@ class Snapshots:
             BatchLost: Redis does not hold it.
             DecodeError: what Redis holds under this hash is something else.
         """
-        blob = self._cache.get(name)
-        if blob is not None:
+        known = self._cache.get(name)
+        if known is not None:
             self._cache.move_to_end(name)
-            return blob
-        blob = self._redis.get(self._keys.blob(scope, name))
+            return known
+        blob: bytes | None = self._redis.get(self._keys.blob(scope, name))
         if blob is None:
             raise BatchLost(scope)
         if content_hash(blob) != name:

@@ -1,4 +1,4 @@
-"""Chunks of items that are in flight together: one event loop keeps taking ranges as places fall free, and commits them."""
+"""Chunks of items that are in flight together: one event loop takes ranges as places fall free, and commits them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from flowq.batch.chunk import Done, ItemDone, Park
+from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.sizing import floor_size, next_size
 from flowq.engine.chunk import PARK_OVER_S, doomed, follow, store
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
@@ -21,7 +21,7 @@ MAX_SPLIT = 100
 
 
 class Range:
-    """One open record this process holds: ``at … stop`` is to be committed, ``given`` says how far items were started."""
+    """One open record this process holds: ``at … stop`` is to be committed, items before ``given`` have begun."""
 
     def __init__(self, claim: Claimed) -> None:
         self.claim = claim

@@ -57,7 +57,8 @@ class Leases:
             if chunk_id == "agg":
                 continue  # due again by itself
             log.warning(
-                "a worker process died", extra={"pid": page.pid, "batch": batch_id, "chunk": chunk_id, "item": page.item}
+                "a worker process died",
+                extra={"pid": page.pid, "batch": batch_id, "chunk": chunk_id, "item": page.item},
             )
             self._give_back(batch_id, chunk_id, holder, cause)
 

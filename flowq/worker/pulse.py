@@ -14,13 +14,12 @@ from celery import bootsteps
 from flowq.core.node import Node
 from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
-from flowq.engine.ledger import REDIS_ERRORS
 from flowq.engine.presence import WorkerRecord, announce, withdraw
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import ConfigError
 from flowq.registry import registered_names
 from flowq.worker.caretaker import Caretaker
 from flowq.worker.leases import Leases
-from flowq.worker.pages import SharedPages
 
 log = logging.getLogger("flowq.pulse")
 

@@ -11,11 +11,11 @@ from celery.worker.request import Request
 from flowq.codec import CONTENT_TYPE
 from flowq.engine.aggregate import AGGREGATE, finish, fold
 from flowq.engine.app import CHUNK, FINISH, FOLD
-from flowq.engine.run import run_chunk, rules_of
+from flowq.engine.run import rules_of, run_chunk
 from flowq.engine.slot import Slot
 
 
-class FlowqRequest(Request):  # type: ignore[misc]
+class FlowqRequest(Request):
     """A request whose body is flowq's own encoding."""
 
     def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:

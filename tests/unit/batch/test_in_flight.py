@@ -132,9 +132,10 @@ async def test_retries_fallbacks_and_failures_are_those_of_the_sync_path(blockin
         (item.value, item.outcome and (item.outcome.status, item.outcome.attempts)) for _, item in sorted(ended.items())
     ]
     assert seen == [(0, None), (1, ("ok", 2)), (2, ("ok", 3)), (-3, ("fallback", 3)), (None, ("failed", 3))]
-    error = ended[4].outcome and ended[4].outcome.error
-    assert error is not None
-    assert "item 4, attempt 3" in error.__notes__[0]
+    outcome = ended[4].outcome
+    assert outcome is not None
+    assert outcome.error is not None
+    assert "item 4, attempt 3" in outcome.error.__notes__[0]
 
 
 @pytest.mark.parametrize("blocking", [True, False])

@@ -168,24 +168,22 @@ def test_failed_items_can_be_run_again_under_their_own_indices(cls: Any, options
     fixed: list[int] = []
     keys: list[Any] = []
 
-    class Again(cls):  # type: ignore[misc]
-        if cls is Async:
+    def body(x: int, ctx: ItemContext) -> int:
+        if x % 3 == 0:
+            keys.append((ctx.item_index, ctx.idempotency_key))
+            if not fixed:
+                raise ValueError
+        return x
 
-            async def exec(self, x: int, *, ctx: ItemContext) -> Any:
-                return self.body(x, ctx)
-        else:
+    class BlockingAgain(ParallelBatchNode[int, int]):
+        def exec(self, x: int, *, ctx: ItemContext) -> int:
+            return body(x, ctx)
 
-            def exec(self, x: int, *, ctx: ItemContext) -> Any:
-                return self.body(x, ctx)
+    class AsyncAgain(ParallelBatchNode[int, int]):
+        async def exec(self, x: int, *, ctx: ItemContext) -> int:
+            return body(x, ctx)
 
-        def body(self, x: int, ctx: ItemContext) -> Any:
-            if x % 3 == 0:
-                keys.append((ctx.item_index, ctx.idempotency_key))
-                if not fixed:
-                    raise ValueError
-            return x
-
-    node = Again(on_error="collect", **options)
+    node = (AsyncAgain if cls is Async else BlockingAgain)(on_error="collect", **options)
     first = mapped(node, iter(range(10)), driven_async)
     assert sorted(first.errors) == [0, 3, 6, 9]
     fixed.append(1)

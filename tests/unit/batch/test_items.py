@@ -67,9 +67,9 @@ def test_a_generator_is_read_no_further_than_asked() -> None:
 def test_the_length_of_a_generator_is_known_at_its_end() -> None:
     items = Items("Parse", iter([1, 2, 3]))
     items.take(3)
-    assert items.total is None
+    assert not items.ended
     assert items.take(1) == []
-    assert (items.total, items.ended) == (3, True)
+    assert [items.total, items.ended] == [3, True]
 
 
 def test_a_limit_reads_the_first_items_only() -> None:

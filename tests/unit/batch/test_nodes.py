@@ -91,7 +91,7 @@ def test_a_policy_may_be_given_whole_and_not_in_halves() -> None:
     assert (node.max_retries, node.timeout) == (4, 2)
     for half in ({"on_error": "skip"}, {"timeout": 3}, {"max_retries": 2}):
         with pytest.raises(ValueError, match="not both"):
-            Length(policy=policy, **half)  # type: ignore[arg-type]
+            Length(policy=policy, **half)
 
 
 def test_an_unknown_keyword_is_a_type_error_and_a_wrong_value_a_value_error() -> None:
@@ -122,7 +122,7 @@ def test_the_result_is_typed_as_the_nodes() -> None:
 
 async def test_a_function_is_a_node() -> None:
     assert score.map([1, 2, 3]) == [0.5, 1.0, 1.5]
-    assert score(4) == 2.0
+    assert score(4) == 2.0  # type: ignore[operator]
     assert (score.name, score.__doc__) == ("score", "Halves.")
     assert isinstance(score, ParallelBatchNode)
     assert await score.map_async([2]) == [1.0]
