@@ -116,18 +116,19 @@ class AsyncDeadly(Deadly):
 
 
 class TriesAgain(Traced):
-    """The items in *failing* fail on their first *failures* tries; they say how often they were tried."""
+    """The items in *failing* fail on their first *failures* tries; the next one takes *last_s*. Says how often."""
 
-    def __init__(self, path: str, failing: Sequence[int], failures: int = 1, **options: Any) -> None:
-        self.seconds_of_last = options.pop("seconds_of_last", 0.005)
+    def __init__(
+        self, path: str, failing: Sequence[int], failures: int = 1, last_s: float = 0.0, **options: Any
+    ) -> None:
         super().__init__(path, **options)
-        self.failing, self.failures = failing, failures
+        self.failing, self.failures, self.last_s = failing, failures, last_s
 
     def exec(self, item: int, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
         ends = begins(self.path, item, ctx.attempt)
         if item in self.failing and ctx.attempt < self.failures:
             ends()
             raise Refused(f"item {item}, try {ctx.attempt}")
-        time.sleep(self.seconds_of_last if item in self.failing else self.seconds)
+        time.sleep(self.last_s if item in self.failing else self.seconds)
         ends()
         return ctx.attempt

@@ -56,7 +56,8 @@ class Killer:
             self._cluster.kill_worker(index)
             done = handle.progress().done
             self._say(
-                f"\n[bold red]SIGKILL[/bold red] to the process group of worker {worker.name}, which held chunk {held} ({done:,} items done)"
+                f"\n[bold red]SIGKILL[/bold red] to the process group of worker {worker.name}, "
+                f"which held chunk {held} ({done:,} items done)"
             )
             return True
         return False
