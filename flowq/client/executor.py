@@ -12,7 +12,6 @@ from typing import Any
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.result import BatchResult
-from flowq.batch.runner import Runner
 from flowq.client.handle import BatchHandle, Feeding
 from flowq.client.progress import ProgressBar
 from flowq.codec import dumps, explain
@@ -24,7 +23,6 @@ from flowq.engine.feed import Feeder, birth_fields
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import Closings, read_state
-from flowq.engine.slot import in_flight
 from flowq.engine.snapshots import Snapshots
 from flowq.errors import BatchLost, CannotTravel, EncodeError, NoRedis, UnknownNode
 from flowq.registry import class_name, is_registered

@@ -7,16 +7,13 @@ A chord that Celery loses is simply due again in the ledger's ``wake``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import chord
 from kombu.exceptions import OperationalError
 
-from flowq.batch.deltas import fold_deltas
 from flowq.codec import dumps, loads
-from flowq.core.merge import Reducers
 from flowq.engine.app import FINISH, FOLD
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
@@ -31,6 +28,7 @@ MAX_FOLDS = 64
 AGGREGATE = "agg"
 
 Segment = tuple[int, int]
+Merge = Callable[[Sequence[Any]], Any]  # deltas in item order → one delta
 
 
 def publish_aggregate(connections: Connections, header: Header, folds: int = 1) -> None:
@@ -61,20 +59,20 @@ def cut(n: int, parts: int) -> list[Segment]:
     return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
 
 
-def fold(connections: Connections, header: Header, gen: int, segment: Segment, rules: MergeRules) -> str:
+def fold(connections: Connections, header: Header, gen: int, segment: Segment, merge: Merge) -> str:
     """Merge what the items of one segment brought, in item order; answers a reference."""
     name = f"{gen}:{segment[0]}-{segment[1]}"
     if header.reduces:
         outcome: dict[str, Any]
         try:
-            outcome = {"delta": rules(_deltas(connections, header.id, segment))}
+            outcome = {"delta": merge(_deltas(connections, header.id, segment))}
         except MergeConflict as error:
             outcome = {"error": error}
         connections.redis.hset(connections.keys.fold(header.id), name, dumps(outcome))
     return name
 
 
-def finish(connections: Connections, header: Header, gen: int, segments: Sequence[Segment], rules: MergeRules) -> str:
+def finish(connections: Connections, header: Header, gen: int, segments: Sequence[Segment], merge: Merge) -> str:
     """Merge the folds, keep the result, confirm the generation, tell who waits for it."""
     redis, keys = connections.redis, connections.keys
     if header.reduces:
@@ -85,7 +83,7 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
         errors = [one for one in folds if "error" in one]
         result: dict[str, Any]
         try:
-            result = errors[0] if errors else {"delta": rules([one["delta"] for one in folds])}
+            result = errors[0] if errors else {"delta": merge([one["delta"] for one in folds])}
         except MergeConflict as error:
             result = {"error": error}
         redis.hset(keys.fold(header.id), f"{gen}:result", dumps(result))
@@ -109,17 +107,6 @@ def reduced(connections: Connections, batch_id: str, gen: int) -> Any:
     if "error" in outcome:
         raise outcome["error"]
     return outcome["delta"]
-
-
-@dataclass(frozen=True, slots=True)
-class MergeRules:
-    """How a batch's deltas become one."""
-
-    reducers: Reducers
-    last: bool
-
-    def __call__(self, deltas: Sequence[Any]) -> Any:
-        return fold_deltas(list(deltas), self.reducers, self.last)
 
 
 def _deltas(connections: Connections, batch_id: str, segment: Segment) -> list[Any]:

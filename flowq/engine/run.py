@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flowq.engine.aggregate import MergeRules
+from flowq.engine.aggregate import Merge
 from flowq.engine.chunk import ChunkRun
 from flowq.engine.ledger import Claimed
 from flowq.engine.slot import Slot
@@ -37,7 +37,7 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
         return ChunkRun(slot, work, claim).run()
 
 
-def rules_of(slot: Slot, batch_id: str) -> MergeRules:
+def rules_of(slot: Slot, batch_id: str) -> Merge:
     """How the batch's folds merge."""
     node: Any = slot.work(batch_id).node
-    return MergeRules(getattr(node, "reducers", {}), getattr(node, "last", False))
+    return node.fold if hasattr(node, "fold") else list

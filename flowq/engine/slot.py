@@ -107,13 +107,7 @@ class Slot:
                 node.reducers = {**schema_of(node.schema).reducers, **node.reducers}
         policy = node.policy()
         runner = Runner(node, policy, batch_id=header.id, run_id=header.run_id or None, worker=self.worker)
-        return Work(header, node, policy, runner, in_flight(node, runner.is_async))
-
-
-def in_flight(node: Fanout[Any, Any], is_async: bool) -> int:
-    """Items of a batch that one process runs at once: coroutines by default, threads where the node asks for them."""
-    policy = node.policy()
-    return policy.in_flight if is_async or "in_flight" in policy.model_fields_set else 1
+        return Work(header, node, policy, runner, node.in_flight())
 
 
 def model_of(name: str) -> type[BaseModel]:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flowq.batch.result import BatchResult
 from flowq.codec import content_hash, dumps, loads
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
@@ -35,7 +36,8 @@ class Snapshots:
         blobs: dict[str, bytes] = {}
         for key, value in store.items():
             try:
-                blob = dumps(value)
+                # What a batch brought is kept as its values; outcomes stay with the batch.
+                blob = dumps(list(value) if isinstance(value, BatchResult) else value)
             except EncodeError as error:
                 raise EncodeError(f"shared[{key!r}]{error.path}", error.reason) from None
             manifest[key] = content_hash(blob)
