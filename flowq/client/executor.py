@@ -99,9 +99,7 @@ class CeleryExecutor:
             redis, keys = self.connections.redis, self.connections.keys
             now = time.time()
             redis.zadd(keys.batches, {header.id: now})
-            birth = birth_fields(
-                self.connections, header, job.policy, in_flight(job.node, Runner(job.node, job.policy).is_async)
-            )
+            birth = birth_fields(self.connections, header, job.policy, job.node.in_flight())
             feeder = Feeder(self.connections, header, birth, self.fleet.window(header.queue))
             feed = functools.partial(feeder.feed, source(items), at)
             if items.at_hand() is None:

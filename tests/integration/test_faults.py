@@ -139,3 +139,44 @@ def test_a_queue_deleted_in_the_middle_costs_a_lease(pair: flowq.LocalCluster, o
     assert handle.result(timeout=30) == [i * 3 for i in range(100)]
     assert committed(pair, handle.id) == once_each(100)
     connections.close()
+
+
+class Doubling:
+    """A thread that publishes every open chunk of a batch again and again, and its aggregation too, until the block ends."""
+
+    def __init__(self, cluster: flowq.LocalCluster, batch_id: str) -> None:
+        self._connections = fleet(cluster)
+        self._batch_id = batch_id
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.doubled = 0
+
+    def __enter__(self) -> Doubling:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        self._connections.close()
+
+    def _run(self) -> None:
+        redis, keys = self._connections.redis, self._connections.keys
+        header = read_header(redis, keys, self._batch_id)
+        while not self._stop.wait(0.005):
+            ids = [name.decode() for name in redis.hkeys(keys.of(self._batch_id, "open"))]
+            publish_chunks(self._connections, header, ids)
+            self.doubled += len(ids)
+
+
+def test_messages_that_arrive_twice_change_nothing(pair: flowq.LocalCluster) -> None:
+    items = range(400)
+    alone = nodes.Picky(on_error="collect").submit(items)
+    expected = alone.result(timeout=30)
+    handle = nodes.Picky(on_error="collect").submit(items)
+    with Doubling(pair, handle.id):
+        result = handle.result(timeout=30)
+    assert result == expected
+    assert [one.status for one in result.items] == [one.status for one in expected.items]
+    assert counters(handle.state()) == counters(alone.state())
+    assert committed(pair, handle.id) == once_each(400)
