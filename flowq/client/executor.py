@@ -18,11 +18,12 @@ from flowq.codec import dumps, explain
 from flowq.core.drive import Steps
 from flowq.core.spec import FlowSpec, spec_of
 from flowq.engine.batches import Header, new_batch_id
+from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.feed import Feeder, birth_fields
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import Closings, read_state
+from flowq.engine.results import read_state
 from flowq.engine.snapshots import Snapshots
 from flowq.errors import BatchLost, CannotTravel, EncodeError, NoRedis, UnknownNode
 from flowq.registry import class_name, is_registered
@@ -96,9 +97,6 @@ class CeleryExecutor:
         if at is not None:
             if at == 0:
                 self._check_workers(job.node, header)
-            redis, keys = self.connections.redis, self.connections.keys
-            now = time.time()
-            redis.zadd(keys.batches, {header.id: now})
             birth = birth_fields(self.connections, header, job.policy, job.node.in_flight())
             feeder = Feeder(self.connections, header, birth, self.fleet.window(header.queue))
             feed = functools.partial(feeder.feed, source(items), at)

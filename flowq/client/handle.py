@@ -14,8 +14,9 @@ from flowq.batch.result import BatchResult
 from flowq.codec import loads
 from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
+from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
-from flowq.engine.results import Closings, State, out_fields, read_dones, read_holders, read_state
+from flowq.engine.results import State, out_fields, read_dones, read_holders, read_state
 
 R = TypeVar("R")
 

@@ -90,7 +90,6 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
         redis.expire(keys.fold(header.id), 86_400)
     done, state, _ = connections.ledger.control(header.id, "confirm", gen)
     redis.publish(keys.finished_channel(header.id), f"{state} {gen}")
-    redis.zrem(keys.batches, header.id)
     return f"{state}, {done}"
 
 

@@ -46,7 +46,6 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "result_expires": 3600,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        "task_track_started": True,
         "worker_prefetch_multiplier": 1,
         "worker_send_task_events": True,
         "worker_enable_remote_control": True,

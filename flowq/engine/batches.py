@@ -50,6 +50,7 @@ class Header:
         """The header as fields of the meta hash."""
         body = (self.spec, self.reduces, self.manifest, self.scope, self.schema, self.run_id)
         return {
+            "id": self.id,
             "v": SCHEMA_VERSION,
             "label": self.label,
             "node": self.node,

@@ -7,8 +7,7 @@
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
 | {p}:{scope}:blob:{hash}     | string | retention, renewed at a save | snapshots.py                      |
-| {p}:batches                 | zset   | until confirmed              | dispatch.py, caretaker            |
-| {p}:recent                  | zset   | retention                    | dispatch.py                       |
+| {p}:batches                 | zset   | an id until it is confirmed  | append, redrive, confirm          |
 | {p}:workers                 | zset   | 3 × the beat                 | presence.py                       |
 | {p}:worker:{name}           | hash   | 3 × the beat                 | presence.py                       |
 | {p}:caretaker               | string | one wake interval            | caretaker                         |
@@ -25,13 +24,12 @@ class Keys:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.batches = f"{prefix}:batches"
-        self.recent = f"{prefix}:recent"
         self.workers = f"{prefix}:workers"
         self.caretaker = f"{prefix}:caretaker"
 
     def ledger(self, batch_id: str) -> list[str]:
-        """The ten keys of a batch's ledger, in the order that every act expects."""
-        return [f"{self.prefix}:{{{batch_id}}}:{part}" for part in LEDGER]
+        """The keys that every act is given, in the order it expects: the batch's ten, and the list of batches."""
+        return [*(f"{self.prefix}:{{{batch_id}}}:{part}" for part in LEDGER), self.batches]
 
     def meta(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:meta"

@@ -5,18 +5,23 @@ Real workers, real signals. The oracle is the trace of executions (tests/faulty.
 
 from __future__ import annotations
 
+import ast
+import json
 import os
+import re
 import signal
+import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import flowq
 from flowq.engine.connection import Connections
-from flowq.engine.results import read_dones
+from flowq.engine.results import State, read_dones, read_state
 from flowq.local.local_worker import LocalWorker
 from tests import faulty, nodes
 from tests.faulty import Execution, trace
@@ -132,51 +137,104 @@ def pair() -> Iterator[flowq.LocalCluster]:
 
 def test_a_queue_deleted_in_the_middle_costs_a_lease(pair: flowq.LocalCluster, oracle: str) -> None:
     connections = fleet(pair)
-    queue = f"{connections.settings.prefix}:{connections.settings.queue}"
     handle = faulty.Traced(oracle, seconds=0.02).submit(range(100))
     until(lambda: handle.progress().done > 10, 5, "some are done")
-    assert until(lambda: connections.redis.delete(queue), 5, "a message lies in the queue") == 1
+    assert until(lambda: connections.redis.delete(queue_of(connections)), 5, "a message lies in the queue") == 1
     assert handle.result(timeout=30) == [i * 3 for i in range(100)]
     assert committed(pair, handle.id) == once_each(100)
     connections.close()
 
 
-class Doubling:
-    """A thread that publishes every open chunk of a batch again and again, and its aggregation too, until the block ends."""
+class Doubled:
+    """Within the block every message that goes to the queue of *cluster* goes there a second time, the very same.
 
-    def __init__(self, cluster: flowq.LocalCluster, batch_id: str) -> None:
+    Attributes:
+        tasks: how many there were of each batch's, by task.
+    """
+
+    def __init__(self, cluster: flowq.LocalCluster) -> None:
         self._connections = fleet(cluster)
-        self._batch_id = batch_id
+        self._queue = queue_of(self._connections)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.doubled = 0
+        self._seen: set[str] = set()
+        self.tasks: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def __enter__(self) -> Doubling:
+    def __enter__(self) -> Doubled:
+        self._monitor = self._connections.redis.connection_pool.get_connection()
+        self._monitor.send_command("MONITOR")
+        assert self._monitor.read_response() == b"OK"
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(10)
+        self._monitor.disconnect()
         self._connections.close()
 
     def _run(self) -> None:
-        redis, keys = self._connections.redis, self._connections.keys
-        header = read_header(redis, keys, self._batch_id)
-        while not self._stop.wait(0.005):
-            ids = [name.decode() for name in redis.hkeys(keys.of(self._batch_id, "open"))]
-            publish_chunks(self._connections, header, ids)
-            self.doubled += len(ids)
+        while not self._stop.is_set():
+            if not self._monitor.can_read(timeout=0.05):
+                continue
+            quoted = re.findall(rb'"(?:[^"\\]|\\.)*"', self._monitor.read_response())
+            command, *values = [ast.literal_eval(f"b{text.decode()}") for text in quoted]
+            if command == b"LPUSH" and values[0] == self._queue.encode():
+                self._double(values[1])
+
+    def _double(self, message: bytes) -> None:
+        told = json.loads(message)
+        tag = told["properties"]["delivery_tag"]
+        if tag in self._seen:
+            return  # our own
+        self._seen.add(tag)
+        self.tasks[told["headers"]["kwargsrepr"]][told["headers"]["task"]] += 1
+        self._connections.redis.lpush(self._queue, message)
+
+
+def queue_of(connections: Connections) -> str:
+    """The Redis list that the workers consume."""
+    return f"{connections.settings.prefix}:{connections.settings.queue}"
+
+
+def nothing_is_under_way(connections: Connections) -> bool:
+    """Whether every message was delivered and acknowledged."""
+    unacked = f"{connections.settings.prefix}:unacked"
+    return not connections.redis.exists(queue_of(connections), unacked)
+
+
+def counters(state: State) -> dict[str, int | str]:
+    """What must be the same however often messages arrive."""
+    names = ("state", "gen", "avail", "ok", "fallback", "failed", "retried", "crashes", "losses", "open_chunks", "parked")
+    return {name: getattr(state, name) for name in names}
 
 
 def test_messages_that_arrive_twice_change_nothing(pair: flowq.LocalCluster) -> None:
-    items = range(400)
-    alone = nodes.Picky(on_error="collect").submit(items)
+    def batch() -> flowq.BatchHandle[int]:
+        return nodes.Picky(on_error="collect", chunk_size=1).submit(range(400))
+
+    alone = batch()
     expected = alone.result(timeout=30)
-    handle = nodes.Picky(on_error="collect").submit(items)
-    with Doubling(pair, handle.id):
+    with Doubled(pair) as doubled:
+        handle = batch()
         result = handle.result(timeout=30)
+    assert doubled.tasks[handle.id]["flowq.chunk"] == 400
     assert result == expected
     assert [one.status for one in result.items] == [one.status for one in expected.items]
     assert counters(handle.state()) == counters(alone.state())
     assert committed(pair, handle.id) == once_each(400)
+
+
+def test_an_aggregation_whose_messages_arrive_twice_has_its_effect_once(pair: flowq.LocalCluster) -> None:
+    connections = fleet(pair)
+    shared: dict[str, Any] = {"base": 10, "count": 200, "log": ["before"]}
+    with Doubled(pair) as doubled:
+        nodes.count_all(chunk_size=1).run(shared)
+        until(lambda: nothing_is_under_way(connections), 10, "the doubled messages were taken too")
+    (batch_id,) = [one for one in doubled.tasks if one.startswith("countall")]
+    assert doubled.tasks[batch_id] == {"flowq.chunk": 200, "flowq.fold": 1, "flowq.finish": 1}
+    assert shared["found"] == [10 + n for n in range(200)]
+    assert shared["log"] == ["before", *range(0, 200, 2)]
+    state = read_state(connections, batch_id)
+    assert (state.ok, state.gen, state.confirmed) == (200, 0, 0)
+    connections.close()

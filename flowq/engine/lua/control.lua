@@ -37,6 +37,7 @@ if act == 'confirm' then
   if tonumber(ARGV[5]) ~= gen or confirmed >= gen then return {'unchanged', state} end
   set('confirmed', int(gen))
   redis.call('ZREM', WAKE, 'agg')
+  redis.call('ZREM', BATCHES, redis.call('HGET', META, 'id'))
   return {'ok', state}
 end
 
@@ -47,7 +48,8 @@ if #failed == 0 then return {'unchanged', state} end
 for i, v in ipairs(failed) do failed[i] = tonumber(v) end
 table.sort(failed)
 redis.call('DEL', FAILED, WAKE)
-for _, key in ipairs(KEYS) do redis.call('PERSIST', key) end
+for i = 1, OWN_KEYS do redis.call('PERSIST', KEYS[i]) end
+redis.call('ZADD', BATCHES, int(now), redis.call('HGET', META, 'id'))
 set('state', 'running', 'gen', int(gen + 1), 'failed', 0, 'size', 1)
 local first, last = failed[1], failed[1]
 for i = 2, #failed + 1 do

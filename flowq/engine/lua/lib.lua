@@ -11,12 +11,14 @@
 --   8 failed  set   failed indices of the newest generation
 --   9 redo    list  "from-stop" ranges to allocate before new ones: given back, or reopened by a redrive
 --  10 part    hash  as out -> what a fold merges (BatchFlow deltas)
+--  11 batches zset  ids of all batches that a caretaker has to look after
 --
 -- A chunk id is "gen:start-stop", or "gen:start-stop~k" for the k-th record of one parked or split item.
 -- ARGV[1] is the time in ms for the model test, or "" for Redis' own clock.
 
 local META, OPEN, WAKE, PAGES, INDEX = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PARKED, OUT, FAILED, REDO, PART = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local BATCHES, OWN_KEYS = KEYS[11], 10
 local MAX_WAIT_MS = 60000
 local SOLO_AFTER_LOSSES = 2
 
@@ -161,7 +163,7 @@ local function close(state, agg_wait)
   set('state', state, 'closed_ms', int(now), 'weight', '0', 'sealed', '1', 'cur', int(avail))
   redis.call('DEL', OPEN, WAKE, PARKED, REDO)
   due_at('agg', now + agg_wait)
-  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, int(retention)) end
+  for i = 1, OWN_KEYS do redis.call('PEXPIRE', KEYS[i], int(retention)) end
   redis.call('PUBLISH', channel, state .. ' ' .. int(gen))
 end
 

@@ -94,6 +94,7 @@ class World:
         create = {
             "budget": self.budget, "share": -1, "concurrency": self.concurrency, "in_flight": self.in_flight, "size": 1,
             "floor": 1, "fixed": 0, "channel": "model", "retention_ms": 10_000_000,
+            "id": BATCH,
         }  # fmt: skip
         for _ in range(2 if self.rng.random() < self.chaos else 1):
             reply = self.ledger.append(
