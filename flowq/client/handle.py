@@ -47,6 +47,7 @@ class BatchHandle(Generic[R]):
         self._policy = policy
         self._inputs, self._key_of, self._again = inputs, key_of, again
         self._feeding = feeding
+        self._ended = False
 
     @property
     def id(self) -> str:
@@ -66,10 +67,10 @@ class BatchHandle(Generic[R]):
             BatchLost: Redis no longer holds it.
             Exception: what the generator of its items raised.
         """
-        ended = self._closings.wait(self.id, timeout)
+        self._ended = self._ended or self._closings.wait(self.id, timeout)
         if self._feeding is not None:
-            self._feeding.check(wait=ended)
-        return ended
+            self._feeding.check(wait=self._ended)
+        return self._ended
 
     def state(self) -> State:
         """The ledger's counters, crashes and losses included."""

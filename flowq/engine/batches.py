@@ -6,6 +6,7 @@ import hashlib
 import re
 import uuid
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError
 
 CACHED_BATCHES = 64
+HEADER_FIELDS = ("v", "label", "node", "queue", "priority", "header")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,18 @@ def new_batch_id(label: str, key: str | None = None) -> str:
 
 
 def read_header(redis: RedisClient, keys: Keys, batch_id: str) -> Header:
-    """The header of a batch.
+    """The header of a batch, from Redis; raises what ``parse_header`` raises."""
+    return parse_header(batch_id, redis.hmget(keys.meta(batch_id), HEADER_FIELDS))
+
+
+def parse_header(batch_id: str, fields: Sequence[bytes | None]) -> Header:
+    """The header that the ``HEADER_FIELDS`` of a batch's meta hash hold.
 
     Raises:
-        BatchLost: Redis does not hold it.
+        BatchLost: there is none.
         DecodeError: it was written by a flowq of another schema version.
     """
-    names = ["v", "label", "node", "queue", "priority", "header"]
-    version, *texts, body = redis.hmget(keys.meta(batch_id), names)
+    version, *texts, body = fields
     if version is None or body is None:
         raise BatchLost(batch_id)
     if int(version) != SCHEMA_VERSION:
@@ -84,7 +90,7 @@ def read_header(redis: RedisClient, keys: Keys, batch_id: str) -> Header:
             f"batch {batch_id} has ledger schema {int(version)}, this flowq reads {SCHEMA_VERSION}: "
             "run workers and producers of one flowq version"
         )
-    label, node, queue, priority = (text.decode() for text in texts)
+    label, node, queue, priority = ((text or b"").decode() for text in texts)
     spec, reduces, manifest, scope, schema, run_id = loads(body)
     rank = int(priority) if priority else None
     return Header(batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id)
@@ -100,8 +106,21 @@ class Headers:
     def get(self, batch_id: str) -> Header:
         header = self._known.get(batch_id)
         if header is None:
-            header = self._known[batch_id] = read_header(self._redis, self._keys, batch_id)
-            if len(self._known) > CACHED_BATCHES:
-                self._known.popitem(last=False)
+            header = self._keep(read_header(self._redis, self._keys, batch_id))
         self._known.move_to_end(batch_id)
+        return header
+
+    def wanted(self, batch_id: str) -> Sequence[str]:
+        """The fields of ``meta`` to ask for beside a claim: none for a batch that is known."""
+        return () if batch_id in self._known else HEADER_FIELDS
+
+    def learn(self, batch_id: str, fields: Sequence[bytes | None]) -> None:
+        """Take what a claim answered beside itself; raises what ``parse_header`` raises."""
+        if fields:
+            self._keep(parse_header(batch_id, fields))
+
+    def _keep(self, header: Header) -> Header:
+        self._known[header.id] = header
+        if len(self._known) > CACHED_BATCHES:
+            self._known.popitem(last=False)
         return header

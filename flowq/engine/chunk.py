@@ -19,6 +19,7 @@ from flowq.errors import CodecError, EncodeError, ItemError, WorkerCrashed, Work
 PARK_OVER_S = 1.0
 MAX_CRASHES = 2
 MAX_LOSSES = 5
+JUDGED = ("failed", "sealed", "avail")  # what a claim answers beside itself, to know when the batch has failed
 
 
 class ChunkRun:
@@ -30,6 +31,9 @@ class ChunkRun:
         self._attempts = claim.attempts
         self._began = time.perf_counter()
         self._done_items = 0
+        failed, sealed, avail = (int(field or 0) for field in claim.fields[: len(JUDGED)])
+        # The failure past the budget ends the run: nobody goes on in a batch that has failed.
+        self._failures_left = work.policy.failures_allowed(avail if sealed else None) - failed
 
     def run(self) -> str:
         claim = self._claim
@@ -42,6 +46,7 @@ class ChunkRun:
             if isinstance(reply, Committed):
                 self._done_items += len(done.values)
                 self._at, self._attempts = done.upto, 0
+                self._failures_left -= done.counts()["failed"]
                 follow(self._slot, self._work, reply)
                 if give or reply.ended:
                     break
@@ -63,6 +68,7 @@ class ChunkRun:
             stop=lambda _n, _elapsed_s: overstay(time.perf_counter() - self._began),
             watch=self._slot.holds.running if claim.solo else None,
             park_over_s=PARK_OVER_S,
+            max_failed=self._failures_left,
         )
 
     def _commit(self, done: Done, give: Give) -> Committed | Stale | Refusal:

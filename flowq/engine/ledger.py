@@ -53,7 +53,10 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An open chunk, held: items ``start … stop`` are still to do; ``pages`` are the pages they lie in."""
+    """An open chunk, held: items ``start … stop`` are still to do; ``pages`` are the pages they lie in.
+
+    ``fields`` are the fields of ``meta`` that the claim asked for.
+    """
 
     id: str
     start: int
@@ -63,6 +66,7 @@ class Claimed:
     losses: int
     solo: bool
     pages: list[int]
+    fields: list[bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +177,20 @@ class Ledger:
             case _:
                 return None
 
-    def claim(self, batch_id: str, chunk_id: str, holder: str, *, most: int = 0) -> Claimed | Refusal:
+    def claim(
+        self, batch_id: str, chunk_id: str, holder: str, *, most: int = 0, fields: Sequence[str] = ()
+    ) -> Claimed | Refusal:
         """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items.
 
         Redelivery: "busy" while the lease lives, "gone" once the range is committed.
         """
-        reply = self._call("claim", batch_id, chunk_id, holder, self.times.lease_ms, most)
+        reply = self._call("claim", batch_id, chunk_id, holder, self.times.lease_ms, most, *fields)
         kind = _text(reply[0])
         if kind != "ok":
             return kind  # type: ignore[return-value]
         start, stop, attempts, crashes, losses, solo = (int(value) for value in reply[2:8])
-        pages = [int(value) for value in reply[8:]]
-        return Claimed(_text(reply[1]), start, stop, attempts, crashes, losses, bool(solo), pages)
+        pages = [int(value) for value in reply[9:]]
+        return Claimed(_text(reply[1]), start, stop, attempts, crashes, losses, bool(solo), pages, reply[8])
 
     def beat(self, batch_id: str, held: Iterable[tuple[str, str]], lease_ms: int | None = None) -> list[str]:
         """Keep the leases of (chunk id, holder) pairs; answers the ids that are gone. Idempotent."""

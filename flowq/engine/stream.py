@@ -10,7 +10,7 @@ from typing import Any
 
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.sizing import floor_size, next_size
-from flowq.engine.chunk import PARK_OVER_S, doomed, follow, store
+from flowq.engine.chunk import PARK_OVER_S, follow, store
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.slot import Slot, Work
 
@@ -86,10 +86,6 @@ class StreamRun:
         claim: Claimed | None = self._first
         while claim is not None:
             held = self._hold(claim)
-            killed = doomed(self._slot, claim)
-            if killed is not None:
-                held.finished[claim.start] = ItemDone(outcome=killed.notable[claim.start])
-                held.given += 1
             items = await self._read(held.given, claim)
             for index, item in enumerate(items, held.given):
                 if self._closed:
