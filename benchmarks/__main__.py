@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Callable
 from functools import partial
 
 from benchmarks import nodes, work
 from benchmarks.machine import Machine, machine
-from benchmarks.table import Row, interleaved, show
+from benchmarks.table import Cell, Row, interleaved, show
 
 ROUNDS = 5
 STORE_BYTES = 1 << 20
@@ -69,7 +70,39 @@ def ideal(m: Machine) -> list[Row]:
     return rows
 
 
-BENCHES: dict[str, Callable[[Machine], list[Row]]] = {"noops": noops, "latency": latency, "ideal": ideal}
+def awaits(m: Machine) -> list[Row]:
+    """2,000 async items of 50 ms, 100 in flight in each of 2 processes, beside asyncio.gather in each of 2."""
+    cells = interleaved(
+        {
+            "flowq": partial(nodes.AsyncNap(in_flight=100).map, [0.05] * 2000),
+            "asyncio.gather x 2": partial(m.pool.map, work.gather, [(1000, 0.05, 100)] * 2, chunksize=1),
+        },
+        ROUNDS,
+    )
+    return [Row("2,000 awaits of 50 ms", cells["flowq"], cells["asyncio.gather x 2"], False, 2.0)]
+
+
+def shared_store(m: Machine) -> list[Row]:
+    """Bytes through Redis: 2,000 BatchFlow items with a store of 1 MiB, beside a chord that carries it in every task."""
+    from benchmarks import celery_app
+
+    context = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=STORE_BYTES))
+    items, chord_items = 2000, 100
+    flow = nodes.StoreFlow(start=nodes.UseStore())
+    ours, chord = [], []
+    for _ in range(3):
+        ours.append(m.bytes_of(partial(flow.run, {"context": context, "count": items})) / 1e6)
+        # 2,000 MiB of messages would be all of a small machine's memory: measured at 100 tasks and scaled.
+        chord.append(m.bytes_of(partial(celery_app.run_weigh, context, chord_items)) / 1e6 * items / chord_items)
+    return [
+        Row("MB through Redis: 2,000 items, 1 MiB store", Cell("flowq", ours, "MB"),
+            Cell("chord with the store (at 100, scaled)", chord, "MB"), True, 500)
+    ]  # fmt: skip
+
+
+BENCHES: dict[str, Callable[[Machine], list[Row]]] = {
+    "noops": noops, "latency": latency, "ideal": ideal, "awaits": awaits, "store": shared_store,
+}  # fmt: skip
 
 
 def main(names: list[str]) -> None:

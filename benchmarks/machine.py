@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.pool import Pool
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 
@@ -27,6 +28,16 @@ class Machine:
     redis: Redis
     pool: Pool
     celery_pid: int
+
+    def bytes_of(self, run: Callable[[], object]) -> int:
+        """Bytes that went through Redis, in and out, while *run* ran."""
+        before = self._bytes()
+        run()
+        return self._bytes() - before
+
+    def _bytes(self) -> int:
+        info: Any = self.redis.info("stats")
+        return int(info["total_net_input_bytes"]) + int(info["total_net_output_bytes"])
 
 
 @contextmanager

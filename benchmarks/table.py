@@ -14,18 +14,24 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Cell:
-    """Seconds of several runs of one system."""
+    """What several runs of one system took: seconds, or another unit."""
 
     name: str
-    seconds: list[float]
+    values: list[float]
+    unit: str = "s"
 
     @property
     def median(self) -> float:
-        return statistics.median(self.seconds)
+        return statistics.median(self.values)
 
     def __str__(self) -> str:
-        low, high = min(self.seconds), max(self.seconds)
-        return f"{_time(self.median)} ({_time(low)} to {_time(high)})"
+        low, high = min(self.values), max(self.values)
+        return f"{self._text(self.median)} ({self._text(low)} to {self._text(high)})"
+
+    def _text(self, value: float) -> str:
+        if self.unit != "s":
+            return f"{value:,.3g} {self.unit}"
+        return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,3 @@ def show(rows: list[Row], notes: list[str]) -> None:
     console.print(table)
     for note in notes:
         console.print(note)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

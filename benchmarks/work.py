@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 CALIBRATION_S = 0.2
@@ -18,6 +19,23 @@ def burn(loops: int) -> int:
     for turn in range(loops):
         total += turn & 7
     return total
+
+
+def gather(item: tuple[int, float, int]) -> int:
+    """What one process can do with asyncio alone: *n* sleeps of *seconds*, *at_once* at a time."""
+    n, seconds, at_once = item
+
+    async def all_of_them() -> None:
+        places = asyncio.Semaphore(at_once)
+
+        async def one() -> None:
+            async with places:
+                await asyncio.sleep(seconds)
+
+        await asyncio.gather(*(one() for _ in range(n)))
+
+    asyncio.run(all_of_them())
+    return n
 
 
 def loops_per_s() -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from flowq.batch.chunk import Done
+from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.outcome import Outcome
 from flowq.batch.sizing import floor_size, next_size, overstay
 from flowq.codec import dumps, explain
@@ -23,7 +24,7 @@ JUDGED = ("failed", "sealed", "avail")  # what a claim answers beside itself, to
 
 
 class ChunkRun:
-    """A claimed range, item after item in this process."""
+    """A claimed range, item after item in this process; an async batch's only after a crash, one commit an item."""
 
     def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
         self._slot, self._work, self._claim = slot, work, claim
@@ -61,6 +62,8 @@ class ChunkRun:
         # After a crash each item has a commit of its own, so that the next death names its item.
         stop = self._at + 1 if claim.solo else claim.stop
         items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
+        if self._work.runner.is_async:
+            return self._slot.run_async(self._run_alone(items[0]))
         return self._work.runner.run(
             items,
             self._at,
@@ -70,6 +73,16 @@ class ChunkRun:
             park_over_s=PARK_OVER_S,
             max_failed=self._failures_left,
         )
+
+    async def _run_alone(self, item: Any) -> Done:
+        """The next item of an async batch with none beside it."""
+        started_at, ended = time.time(), list[ItemDone]()
+
+        async def only() -> AsyncIterator[tuple[int, Any, int]]:
+            yield self._at, item, self._attempts
+
+        await self._work.runner.run_async(only(), 1, lambda _, done: ended.append(done), park_over_s=PARK_OVER_S)
+        return Done.gather(self._at, ended, worker=self._slot.worker, started_at=started_at)
 
     def _commit(self, done: Done, give: Give) -> Committed | Stale | Refusal:
         elapsed_s = time.perf_counter() - self._began
