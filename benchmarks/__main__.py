@@ -83,7 +83,7 @@ def awaits(m: Machine) -> list[Row]:
 
 
 def shared_store(m: Machine) -> list[Row]:
-    """Bytes through Redis: 2,000 BatchFlow items with a store of 1 MiB, beside a chord that carries it in every task."""
+    """Bytes through Redis: 2,000 BatchFlow items with a 1 MiB store, beside a chord that carries it in every task."""
     from benchmarks import celery_app
 
     context = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=STORE_BYTES))

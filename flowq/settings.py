@@ -27,6 +27,8 @@ class Settings(BaseSettings):
         slots: processes of a worker (None: the machine's cores).
         soft_shutdown_s: seconds that running items get when a worker is told to stop.
         max_memory_per_child_mib: a worker process above this is replaced after its task (None: no limit).
+        memory_limit_mib: a worker process above this is killed at once; the item that runs counts as crashed (None:
+            no limit).
         redis_server: the redis-server binary that LocalCluster starts (None: it looks for one).
         ready_file: a worker creates this file once it consumes.
         log_level: of a worker's log.
@@ -45,6 +47,7 @@ class Settings(BaseSettings):
     slots: Annotated[int, Field(ge=1)] | None = None
     soft_shutdown_s: Annotated[float, Field(ge=0)] = 10.0
     max_memory_per_child_mib: Annotated[int, Field(ge=32)] | None = None
+    memory_limit_mib: Annotated[int, Field(ge=32)] | None = None
     redis_server: Path | None = None
     ready_file: Path | None = None
     log_level: str = "INFO"

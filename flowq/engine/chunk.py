@@ -5,19 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.outcome import Outcome
+from flowq.batch.policy import BatchPolicy
 from flowq.batch.sizing import floor_size, next_size, overstay
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Claimed, Committed, Give, Refusal, Stale, Tally
 from flowq.engine.slot import Slot, Work
-from flowq.errors import CodecError, EncodeError, ItemError, WorkerCrashed, WorkerLost
+from flowq.errors import CodecError, EncodeError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
 
 PARK_OVER_S = 1.0
+GRACE_S = 1.0
 MAX_CRASHES = 2
 MAX_LOSSES = 5
 JUDGED = ("failed", "sealed", "avail")  # what a claim answers beside itself, to know when the batch has failed
@@ -38,7 +41,7 @@ class ChunkRun:
 
     def run(self) -> str:
         claim = self._claim
-        killed = doomed(self._slot, claim)
+        killed = doomed(self._slot, self._work, claim)
         while self._at < claim.stop:
             done = killed or self._run_items()
             killed = None
@@ -64,15 +67,20 @@ class ChunkRun:
         items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
         if self._work.runner.is_async:
             return self._slot.run_async(self._run_alone(items[0]))
-        return self._work.runner.run(
-            items,
-            self._at,
-            tries=self._attempts,
-            stop=lambda _n, _elapsed_s: overstay(time.perf_counter() - self._began),
-            watch=self._slot.holds.running if claim.solo else None,
-            park_over_s=PARK_OVER_S,
-            max_failed=self._failures_left,
-        )
+        limit_s = item_limit_s(self._work.policy)
+        holds = self._slot.holds
+        try:
+            return self._work.runner.run(
+                items,
+                self._at,
+                tries=self._attempts,
+                stop=lambda _n, _elapsed_s: overstay(time.perf_counter() - self._began),
+                watch=partial(holds.running, limit_s=limit_s) if claim.solo or limit_s else None,
+                park_over_s=PARK_OVER_S,
+                max_failed=self._failures_left,
+            )
+        finally:
+            holds.idle()
 
     async def _run_alone(self, item: Any) -> Done:
         """The next item of an async batch with none beside it."""
@@ -91,10 +99,19 @@ class ChunkRun:
         return store(self._slot, self._work, self._claim.id, done, give, size, floor_size(n, elapsed_s))
 
 
-def doomed(slot: Slot, claim: Claimed) -> Done | None:
+def item_limit_s(policy: BatchPolicy) -> float:
+    """Seconds after which an item that cannot be interrupted is killed with its process; 0: never."""
+    if policy.timeout is None:
+        return 0.0
+    return (policy.timeout + PARK_OVER_S) * policy.retry.attempts + GRACE_S
+
+
+def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
     """The outcome of an item that has killed its process or its workers too often to be tried again."""
     error: ItemError
-    if claim.crashes >= MAX_CRASHES:
+    if claim.overtime:
+        error = ItemTimeout(work.policy.timeout or 0.0)
+    elif claim.crashes >= MAX_CRASHES:
         error = WorkerCrashed(f"the process that ran item {claim.start} died {claim.crashes} times")
     elif claim.losses >= MAX_LOSSES:
         error = WorkerLost(f"{claim.losses} workers were lost while they held item {claim.start}")

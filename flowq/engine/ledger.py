@@ -20,7 +20,7 @@ from flowq.engine.redis_client import RedisClient
 SCHEMA_VERSION = 1
 ACTS = ("append", "claim", "beat", "commit", "wake", "control")
 
-Give = Literal["", "back", "crash", "hand"]
+Give = Literal["", "back", "crash", "overtime", "hand"]
 Refusal = Literal["gone", "busy", "paused"]
 Control = Literal["cancel", "pause", "resume", "redrive", "confirm"]
 
@@ -55,7 +55,8 @@ class Elsewhere:
 class Claimed:
     """An open chunk, held: items ``start … stop`` are still to do; ``pages`` are the pages they lie in.
 
-    ``fields`` are the fields of ``meta`` that the claim asked for.
+    ``overtime`` says that its first item was killed for running past its timeout. ``fields`` are the fields of
+    ``meta`` that the claim asked for.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Claimed:
     crashes: int
     losses: int
     solo: bool
+    overtime: bool
     pages: list[int]
     fields: list[bytes | None]
 
@@ -188,9 +190,10 @@ class Ledger:
         kind = _text(reply[0])
         if kind != "ok":
             return kind  # type: ignore[return-value]
-        start, stop, attempts, crashes, losses, solo = (int(value) for value in reply[2:8])
-        pages = [int(value) for value in reply[9:]]
-        return Claimed(_text(reply[1]), start, stop, attempts, crashes, losses, bool(solo), pages, reply[8])
+        start, stop, attempts, crashes, losses, solo, overtime = (int(value) for value in reply[2:9])
+        pages = [int(value) for value in reply[10:]]
+        kinds = bool(solo), bool(overtime)
+        return Claimed(_text(reply[1]), start, stop, attempts, crashes, losses, *kinds, pages, reply[9])
 
     def beat(self, batch_id: str, held: Iterable[tuple[str, str]], lease_ms: int | None = None) -> list[str]:
         """Keep the leases of (chunk id, holder) pairs; answers the ids that are gone. Idempotent."""

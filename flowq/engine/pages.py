@@ -104,7 +104,7 @@ class PageReader:
         self._cache: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
 
     def read(self, batch_id: str, start: int, stop: int, firsts: Sequence[int]) -> list[Any]:
-        """Items ``start … stop``, which lie in the pages that begin at *firsts* (ascending; more than needed may be given)."""
+        """Items ``start … stop``, in the pages that begin at *firsts* (ascending; more than needed may be given)."""
         firsts = [first for first in firsts if first < stop]
         pages = self._pages(batch_id, firsts)
         if len(firsts) == 1:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
+import time
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
@@ -25,12 +29,23 @@ def is_dead(pid: int) -> bool:
         return True
 
 
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process; 0 where it cannot be told."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 class Leases:
     """Beats and frees for one worker."""
 
     def __init__(self, connections: Connections, headers: Headers, pages: SharedPages) -> None:
         self._connections, self._headers, self._pages = connections, headers, pages
+        self._memory_limit_mib = connections.settings.memory_limit_mib
         self.stopping = False
+        self._killed: dict[int, Give] = {}
 
     def tick(self) -> None:
         """One round; called every second from the main process."""
@@ -41,7 +56,23 @@ class Leases:
                 self._pages.clear(page.number)
             else:
                 living.append(page)
+                self._watch(page)
         self._beat(held for page in living for held in page.held)
+
+    def _watch(self, page: PageView) -> None:
+        """Kill a process whose item ran past its time, or that grew past its memory: nothing else would end them."""
+        if page.pid in self._killed:
+            return
+        if page.kill_at and time.time() > page.kill_at:
+            self._kill(page, "overtime", "an item ran past its timeout")
+        elif self._memory_limit_mib is not None and page.held and resident_mib(page.pid) > self._memory_limit_mib:
+            self._kill(page, "crash", "a process grew past memory_limit_mib")
+
+    def _kill(self, page: PageView, cause: Give, why: str) -> None:
+        log.warning(f"{why}; its process is killed", extra={"pid": page.pid, "item": page.item})
+        self._killed[page.pid] = cause
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(page.pid, signal.SIGKILL)
 
     def _beat(self, held: Iterable[Held]) -> None:
         by_batch: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -52,7 +83,7 @@ class Leases:
 
     def _free(self, page: PageView) -> None:
         """A process of ours died under these chunks: the ledger learns it now, not when the lease lapses."""
-        cause: Give = "hand" if self.stopping else "crash"
+        cause = self._killed.pop(page.pid, "hand" if self.stopping else "crash")
         for batch_id, chunk_id, holder in page.held:
             if chunk_id == "agg":
                 continue  # due again by itself

@@ -19,7 +19,9 @@ PAGE_BYTES = 16 * 1024
 CHILDREN = 256
 # A child that replaces a dead one takes another page of its index, so that what the dead one held stays readable.
 PAGES_A_CHILD = 4
-_HEAD = struct.Struct("<IIqdI")  # sequence (odd: being written), pid, item index, item started (epoch s), payload bytes
+# Sequence (odd: being written), pid, index of the item that runs, when it is to be killed (epoch s, 0: never), payload
+# bytes.
+_HEAD = struct.Struct("<IIqdI")
 _ITEM = struct.Struct("<qd")
 _ITEM_AT = 8
 _READ_TRIES = 20
@@ -35,7 +37,7 @@ class PageView:
     number: int
     pid: int
     item: int
-    item_started: float
+    kill_at: float
     held: list[Held]
 
 
@@ -68,11 +70,11 @@ class SharedPages:
         """One page, read again while its owner is writing; None if it never holds still (its owner died writing)."""
         at = number * PAGE_BYTES
         for _ in range(_READ_TRIES):
-            sequence, pid, item, started, size = _HEAD.unpack_from(self._memory, at)
+            sequence, pid, item, kill_at, size = _HEAD.unpack_from(self._memory, at)
             body = bytes(self._memory[at + _HEAD.size : at + _HEAD.size + size])
             if sequence % 2 == 0 and _HEAD.unpack_from(self._memory, at)[0] == sequence:
                 try:
-                    return PageView(number, pid, item, started, [tuple(one) for one in loads(body)] if body else [])
+                    return PageView(number, pid, item, kill_at, [tuple(one) for one in loads(body)] if body else [])
                 except CodecError:
                     continue
             time.sleep(0)
@@ -98,9 +100,13 @@ class OwnPage:
         self._held.pop((batch_id, chunk_id), None)
         self._write()
 
-    def running(self, index: int) -> None:
-        """The item with this index begins."""
-        _ITEM.pack_into(self._memory, self._at + _ITEM_AT, index, time.time())
+    def running(self, index: int, limit_s: float) -> None:
+        """The item with this index begins; after *limit_s* seconds (0: never) this process is to be killed."""
+        _ITEM.pack_into(self._memory, self._at + _ITEM_AT, index, time.time() + limit_s if limit_s else 0.0)
+
+    def idle(self) -> None:
+        """No item runs."""
+        _ITEM.pack_into(self._memory, self._at + _ITEM_AT, _NO_ITEM, 0.0)
 
     def _write(self) -> None:
         body = dumps(list(self._held.values())) if self._held else b""

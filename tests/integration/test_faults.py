@@ -327,3 +327,36 @@ def test_after_a_crash_items_of_a_chunk_over_two_pages_are_still_themselves(
     assert list(result.errors) == [deadly]
     assert [value for index, value in enumerate(result) if index != deadly] == [i * 3 for i in range(n) if i != deadly]
     assert committed(pair, handle.id) == once_each(n)
+
+
+def test_an_item_that_waits_for_its_next_try_holds_no_slot(oracle: str) -> None:
+    with new_cluster(workers=1, slots=1) as cluster:
+        node = faulty.TriesAgain(oracle, failing=[0], seconds=0.05, max_retries=2, wait=2)
+        handle = node.submit(range(21))
+        result = handle.result(timeout=30)
+        assert committed(cluster, handle.id) == once_each(21)
+    assert result == [1] + [0] * 20
+    assert [outcome.attempts for outcome in result.items] == [2] + [1] * 20
+    first, second = [one for one in trace(oracle) if one.index == 0]
+    assert first.ended is not None
+    assert second.began - first.ended >= 2
+    others = [one for one in trace(oracle) if one.index > 0]
+    assert len(others) == 20
+    assert all(first.ended <= one.began and one.ended is not None and one.ended <= second.began for one in others)
+
+
+def test_tries_outlive_the_workers_that_made_them(oracle: str) -> None:
+    with new_cluster(workers=1, slots=1) as cluster:
+        node = faulty.TriesAgain(oracle, failing=[1], failures=2, last_s=0.5, max_retries=3, wait=1.1)
+        handle = node.submit(range(3))
+        until(lambda: handle.state().parked == 1 and handle.state().ok == 2, 10, "the failed item waits, the others are done")
+        cluster.kill_worker(0)
+        cluster.add_worker()
+        until(lambda: in_hand(oracle, cluster.workers[1]) and runs_of(oracle)[1] == 3, 20, "its last try has begun")
+        cluster.kill_worker(1)
+        cluster.add_worker()
+        result = handle.result(timeout=30)
+        assert committed(cluster, handle.id) == once_each(3)
+    assert result == [0, 2, 0]
+    assert result.items[1].attempts == 3
+    assert [one.attempt for one in trace(oracle) if one.index == 1] == [0, 1, 2, 2]

@@ -1,6 +1,6 @@
 -- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease.
 -- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take when id = ''  6… fields of meta to answer as well
--- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, {fields}, first index of each page of the range…}
+-- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, overtime, {fields}, first index of each page of the range…}
 --       · {'gone'} · {'busy'} · {'paused'}: acknowledge the message and do nothing.
 -- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'.
 local id, holder, lease, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -34,7 +34,7 @@ due_at(id, now + lease)
 
 local _, _, stop = range_of(id)
 local fields = #ARGV > 5 and redis.call('HMGET', META, unpack(ARGV, 6)) or {}
-local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, fields}
+local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, r.overtime, fields}
 local first = redis.call('ZREVRANGEBYSCORE', INDEX, int(r.from), '-inf', 'LIMIT', 0, 1)[1]
 answer[#answer + 1] = tonumber(first)
 for _, page in ipairs(redis.call('ZRANGEBYSCORE', INDEX, '(' .. int(r.from), '(' .. int(stop))) do

@@ -1,7 +1,7 @@
 -- commit: outcomes of from … upto, the place after them, the successors and the close, in one step.
 -- ARGV  2 id  3 from  4 upto  5 holder  6 lease_ms  7 wait_ms  8 agg_wait_ms  9 window (0: leave)
 --       10 size (0: leave)  11 floor  12 blob  13 part ('' none)  14 ok  15 fallback  16 failed  17 retried
---       18 give ('' | 'back' | 'crash' | 'hand'): the rest of the range, from upto, is free again
+--       18 give ('' | 'back' | 'crash' | 'overtime' | 'hand'): the rest of the range, from upto, is free again
 --       19 number of failed indices f, then f indices
 --       then number of parked p, then p × (index, attempts, due_ms from now, reason)
 --       then number of split s, then s indices that run on, each as a record of its own under the same holder
@@ -62,7 +62,7 @@ if upto > from then
     due_at(split, now + lease)
     cursor = cursor + 1
   end
-  r.from, r.crashes, r.losses, r.attempts = upto, 0, 0, 0
+  r.from, r.crashes, r.losses, r.attempts, r.overtime = upto, 0, 0, 0, 0
 end
 
 local answer = {'ok', ''}
@@ -73,8 +73,13 @@ elseif give == '' then
   if r.holder == holder then due_at(id, now + lease) end
 elseif upto == from or r.solo == 1 then
   -- The same record, its holder cleared: crashes and losses belong to the item at `from` and stay with it.
-  if give == 'crash' then
-    r.crashes, r.solo = r.crashes + 1, 1
+  if give == 'crash' or give == 'overtime' then
+    -- Which of several items it was is not known: they are run one by one from now on, and the next death names it.
+    if r.solo == 1 or stop - r.from == 1 then
+      r.crashes = r.crashes + 1
+      if give == 'overtime' then r.overtime = 1 end
+    end
+    r.solo = 1
     add('crashes', 1)
   end
   r.holder, r.wait = '-', wait

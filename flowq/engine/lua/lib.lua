@@ -2,7 +2,7 @@
 --
 -- KEYS, in the same order for every act (engine/keys.py spells them):
 --   1 meta    hash  state, gen, cur, avail, sealed, counters, sizing
---   2 open    hash  chunk id -> "from holder claims crashes losses wait_ms attempts solo"
+--   2 open    hash  chunk id -> "from holder claims crashes losses wait_ms attempts solo overtime"
 --   3 wake    zset  chunk id | agg | feed -> ms at which somebody must act on it
 --   4 pages   hash  first index -> encoded items
 --   5 index   zset  first index -> itself, so that the page of an index is found in O(log n)
@@ -60,15 +60,16 @@ end
 local function read(id)
   local packed = redis.call('HGET', OPEN, id)
   if not packed then return nil end
-  local from, holder, claims, crashes, losses, wait, attempts, solo = string.match(packed,
-    '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)$')
+  local from, holder, claims, crashes, losses, wait, attempts, solo, overtime = string.match(packed,
+    '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d)$')
   return {from = tonumber(from), holder = holder, claims = tonumber(claims), crashes = tonumber(crashes),
-    losses = tonumber(losses), wait = tonumber(wait), attempts = tonumber(attempts), solo = tonumber(solo)}
+    losses = tonumber(losses), wait = tonumber(wait), attempts = tonumber(attempts), solo = tonumber(solo),
+    overtime = tonumber(overtime)}
 end
 
 local function write(id, r)
   redis.call('HSET', OPEN, id, table.concat({int(r.from), r.holder, int(r.claims), int(r.crashes), int(r.losses),
-    int(r.wait), int(r.attempts), int(r.solo)}, ' '))
+    int(r.wait), int(r.attempts), int(r.solo), int(r.overtime)}, ' '))
 end
 
 local function due_at(id, at) redis.call('ZADD', WAKE, int(at), id) end
@@ -93,7 +94,8 @@ local function shut(id)
 end
 
 local function fresh(from, wait, attempts)
-  return {from = from, holder = '-', claims = 0, crashes = 0, losses = 0, wait = wait, attempts = attempts, solo = 0}
+  return {from = from, holder = '-', claims = 0, crashes = 0, losses = 0, wait = wait, attempts = attempts, solo = 0,
+    overtime = 0}
 end
 
 -- Room for one more open chunk, in chunks and in items at once.

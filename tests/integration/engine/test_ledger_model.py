@@ -131,7 +131,7 @@ class World:
     def commit(self, held: Holding) -> None:
         rng = self.rng
         upto = held.stop if rng.random() < 0.6 else rng.randint(held.start, held.stop)
-        give = rng.choice(["", "back", "hand", "crash"]) if upto < held.stop else ""
+        give = rng.choice(["", "back", "hand", "crash", "overtime"]) if upto < held.stop else ""
         if upto == held.start and give == "":
             return
         tally, outcomes = Tally(), {}

@@ -1,0 +1,29 @@
+"""What a batch's and a chunk's id look like. Checked before an id out of a message becomes part of a Redis key or reaches
+an act of the ledger; how ids are made is batches.py's and lua/lib.lua's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# As new_batch_id makes them. Nothing in it can end the hash tag or the part of a key.
+_BATCH = re.compile(r"[a-z0-9-]{1,80}")
+# As id_of in lua/lib.lua spells them: gen:start-stop, and ~k for the k-th record of a parked or split item.
+_CHUNK = re.compile(r"[0-9]{1,9}:([0-9]{1,15})-([0-9]{1,15})(?:~[0-9]{1,9})?")
+
+
+def is_batch_id(value: Any) -> bool:
+    """Whether *value* can be the id of a batch."""
+    return type(value) is str and _BATCH.fullmatch(value) is not None
+
+
+def is_chunk_id(value: Any) -> bool:
+    """Whether *value* can be the id of a chunk: ``gen:start-stop`` or ``gen:start-stop~k`` with start < stop."""
+    found = _CHUNK.fullmatch(value) if type(value) is str else None
+    return found is not None and int(found[1]) < int(found[2])
+
+
+def is_segment(start: Any, stop: Any) -> bool:
+    """Whether ``start … stop`` can be a run of a batch's items; an empty batch has an empty one."""
+    return type(start) is int and type(stop) is int and 0 <= start <= stop
