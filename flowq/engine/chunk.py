@@ -45,7 +45,7 @@ class ChunkRun:
         while self._at < claim.stop:
             done = killed or self._run_items()
             killed = None
-            give: Give = "back" if done.upto < claim.stop and overstay(time.perf_counter() - self._began) else ""
+            give: Give = "back" if done.upto < claim.stop and self._is_over() else ""
             reply = self._commit(done, give)
             if isinstance(reply, Committed):
                 self._done_items += len(done.values)
@@ -59,6 +59,10 @@ class ChunkRun:
             else:
                 return reply
         return f"{self._done_items} items"
+
+    def _is_over(self) -> bool:
+        """Whether the rest of the range is better given back."""
+        return overstay(time.perf_counter() - self._began) or self._slot.holds.stopping()
 
     def _run_items(self) -> Done:
         claim, batch_id = self._claim, self._work.header.id
@@ -74,7 +78,7 @@ class ChunkRun:
                 items,
                 self._at,
                 tries=self._attempts,
-                stop=lambda _n, _elapsed_s: overstay(time.perf_counter() - self._began),
+                stop=lambda _n, _elapsed_s: self._is_over(),
                 watch=partial(holds.running, limit_s=limit_s) if claim.solo or limit_s else None,
                 park_over_s=PARK_OVER_S,
                 max_failed=self._failures_left,

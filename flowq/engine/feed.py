@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from flowq.batch.policy import BatchPolicy
 from flowq.engine.batches import Header
@@ -16,6 +16,7 @@ from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Appended, Elsewhere
 from flowq.engine.pages import Pager
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.results import read_state
 from flowq.errors import BatchLost
 
 log = logging.getLogger("flowq.feed")
@@ -23,6 +24,9 @@ log = logging.getLogger("flowq.feed")
 UNREAD_BYTES = 48 * 1024 * 1024
 RETRY_FOR_S = 30.0
 KEPT_PAGES = 16
+LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
+
+Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its items; or another producer feeds it
 
 
 def birth_fields(connections: Connections, header: Header, policy: BatchPolicy, in_flight: int) -> dict[str, Any]:
@@ -44,6 +48,18 @@ def birth_fields(connections: Connections, header: Header, policy: BatchPolicy, 
     }
 
 
+def place_of(connections: Connections, batch_id: str) -> Place:
+    """Where a producer has to feed a batch from, if it has to."""
+    try:
+        state = read_state(connections, batch_id)
+    except BatchLost:
+        return 0
+    if state.closed or state.sealed:
+        return "whole"
+    beaten = connections.redis.zscore(connections.keys.of(batch_id, "wake"), "feed") is not None
+    return "fed" if beaten else state.avail
+
+
 class Feeder:
     """Writes one batch's items.
 
@@ -63,8 +79,21 @@ class Feeder:
         if at == 0:
             self._append(0, 0, b"", False)
 
+    def relieve(self, items: Iterable[Any]) -> None:
+        """Feed *items* from where another producer stops, should it stop before its last one.
+
+        Raises:
+            EncodeError, BatchLost: as ``feed``.
+        """
+        while (place := place_of(self._connections, self._header.id)) == "fed":
+            time.sleep(LOOK_EVERY_S)
+        if isinstance(place, int):
+            self.feed(items, place)
+
     def feed(self, items: Iterable[Any], at: int = 0) -> int:
         """Write *items* (from place *at* on; those before it are skipped) and answer their number.
+
+        Of several producers that feed one batch at once, one goes on and the others leave it to that one.
 
         Raises:
             EncodeError: an item cannot travel; the batch is cancelled.
@@ -79,7 +108,7 @@ class Feeder:
                     beating = threading.Thread(target=self._beat, args=(stop,), name="flowq-feed", daemon=True)
                     beating.start()
                 if not self._write(at, n, page, last):
-                    return at + n  # closed meanwhile: cancelled, or failed past its budget
+                    return at + n  # cancelled meanwhile, failed past its budget, or fed by another
                 at += n
                 self._wait_for_readers(at, len(page))
             return at
@@ -96,24 +125,31 @@ class Feeder:
                 beating.join()
 
     def _write(self, at: int, n: int, page: bytes, last: bool) -> bool:
-        """Append one page, and again whatever Redis has forgotten; False if the batch is closed."""
+        """Append one page, and again whatever Redis has forgotten; False if this producer's pages are not wanted."""
         self._recent.append((at, n, page, last))
-        todo = [(at, n, page, last)]
+        todo = deque([(at, n, page, last)])
         while todo:
+            first, count, _, seals = todo[0]
             reply = self._append(*todo[0])
             if reply is None:
                 raise BatchLost(self._header.id)
             if isinstance(reply, Appended):
                 publish_chunks(self._connections, self._header, reply.ids)
-                todo.pop(0)
+                todo.popleft()
             elif reply.closed:
                 return False
+            elif reply.avail < first:
+                todo = deque(kept for kept in self._recent if kept[0] >= reply.avail)
+                if todo[0][0] != reply.avail:
+                    raise BatchLost(self._header.id)  # it has forgotten more than is kept here
+            elif reply.avail != first + count or (reply.sealed and not seals):
+                log.info("another producer feeds this batch", extra={"batch": self._header.id})
+                return False
             else:
-                todo = [kept for kept in self._recent if kept[0] >= reply.avail and not reply.sealed]
-                if reply.avail < at + n and (not todo or todo[0][0] != reply.avail):
-                    raise BatchLost(self._header.id)
-                if last and not reply.sealed and not todo:
-                    todo = [(reply.avail, 0, b"", True)]
+                # Written already: the answer was lost. By another producer, if what we sealed is not.
+                todo.popleft()
+                if seals and not reply.sealed:
+                    todo.appendleft((reply.avail, 0, b"", True))
         return True
 
     def _append(self, at: int, n: int, page: bytes, last: bool) -> Appended | Elsewhere | None:

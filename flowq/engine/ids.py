@@ -1,5 +1,6 @@
-"""What a batch's and a chunk's id look like. Checked before an id out of a message becomes part of a Redis key or reaches
-an act of the ledger; how ids are made is batches.py's and lua/lib.lua's.
+"""What a batch's and a chunk's id look like; never how they are made (batches.py, lua/lib.lua).
+
+Asked before an id out of a message becomes part of a Redis key or reaches an act of the ledger.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@
 | {p}:batches                 | zset   | an id until it is confirmed  | append, redrive, confirm          |
 | {p}:workers                 | zset   | 3 × the beat                 | presence.py                       |
 | {p}:worker:{name}           | hash   | 3 × the beat                 | presence.py                       |
-| {p}:caretaker               | string | one wake interval            | caretaker                         |
+| {p}:caretaker:v{schema}     | string | one wake interval            | caretaker                         |
+| {p}:later                   | set    | a week after the last one    | later.py                          |
+| {p}:later:{queue}:{task}    | list   | a week after the last one    | later.py                          |
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ class Keys:
         self.prefix = prefix
         self.batches = f"{prefix}:batches"
         self.workers = f"{prefix}:workers"
-        self.caretaker = f"{prefix}:caretaker"
+        self.later = f"{prefix}:later"
 
     def ledger(self, batch_id: str) -> list[str]:
         """The keys that every act is given, in the order it expects: the batch's ten, and the list of batches."""
@@ -51,3 +53,10 @@ class Keys:
 
     def worker(self, name: str) -> str:
         return f"{self.prefix}:worker:{name}"
+
+    def caretaker(self, schema: int) -> str:
+        """The lock of a round: one a ledger schema, since a worker can only care for batches it can read."""
+        return f"{self.prefix}:caretaker:v{schema}"
+
+    def later_of(self, queue: str, task: str) -> str:
+        return f"{self.prefix}:later:{queue}:{task}"

@@ -88,7 +88,7 @@ class StreamRun:
             held = self._hold(claim)
             items = await self._read(held.given, claim)
             for index, item in enumerate(items, held.given):
-                if self._closed:
+                if self._closed or self._slot.holds.stopping():
                     return
                 held.given = index + 1
                 self._of_index[index] = held
@@ -98,13 +98,17 @@ class StreamRun:
 
     async def _take(self) -> Claimed | None:
         """The next free range, if there is one and this task's time is not over."""
-        if time.perf_counter() - self._began > TAKE_FOR_S or self._closed:
+        if self._closed or self._is_over():
             return None
         most = max(self._in_flight, self._size()[0])
         claim = await asyncio.to_thread(
             self._slot.connections.ledger.claim, self._work.header.id, "", self._slot.holder, most=most
         )
         return claim if isinstance(claim, Claimed) else None
+
+    def _is_over(self) -> bool:
+        """Whether this task takes nothing more: its time is over, or the worker is stopping."""
+        return time.perf_counter() - self._began > TAKE_FOR_S or self._slot.holds.stopping()
 
     async def _read(self, start: int, claim: Claimed) -> list[Any]:
         return await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)

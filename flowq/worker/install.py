@@ -126,6 +126,7 @@ def _connect_signals(room: Room) -> None:
 
     def worker_stopping(**_: Any) -> None:
         room.stopping = True
+        room.pages.stop()
 
     signals.worker_process_init.connect(child_started, weak=False)
     signals.celeryd_init.connect(worker_named, weak=False)

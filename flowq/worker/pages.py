@@ -25,6 +25,7 @@ _HEAD = struct.Struct("<IIqdI")
 _ITEM = struct.Struct("<qd")
 _ITEM_AT = 8
 _READ_TRIES = 20
+_STOPPING_AT = PAGE_BYTES * CHILDREN * PAGES_A_CHILD  # one byte after the last page: the worker is stopping
 _NO_ITEM = -1
 
 Held = tuple[str, str, str]  # batch id, chunk id, holder
@@ -45,7 +46,7 @@ class SharedPages:
     """All pages of a worker. Made before the pool forks."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, PAGE_BYTES * CHILDREN * PAGES_A_CHILD)
+        self._memory = mmap.mmap(-1, _STOPPING_AT + 1)
 
     def own(self, child_index: int) -> OwnPage:
         """The page of this process, the pool's child number *child_index*."""
@@ -53,6 +54,10 @@ class SharedPages:
         numbers = range(first, first + PAGES_A_CHILD)
         free = next((number for number in numbers if self._pid(number) == 0), first)
         return OwnPage(self._memory, free * PAGE_BYTES)
+
+    def stop(self) -> None:
+        """Tell all children that the worker is stopping: they finish the item they are at and give the rest back."""
+        self._memory[_STOPPING_AT] = 1
 
     def used(self) -> list[PageView]:
         """Every page that belongs to a process, living or dead."""
@@ -99,6 +104,10 @@ class OwnPage:
         """Do not beat for it any more."""
         self._held.pop((batch_id, chunk_id), None)
         self._write()
+
+    def stopping(self) -> bool:
+        """Whether the worker is stopping."""
+        return self._memory[_STOPPING_AT] == 1
 
     def running(self, index: int, limit_s: float) -> None:
         """The item with this index begins; after *limit_s* seconds (0: never) this process is to be killed."""
