@@ -218,3 +218,22 @@ class Nested(flowq.ParallelBatchNode[int, list[int]]):
 @flowq.parallel_batch_node
 def triple(item: int) -> int:
     return item * 3
+
+
+class AsyncUneven(flowq.ParallelBatchNode[int, int]):
+    """One item takes long, the others a moment."""
+
+    def __init__(self, slow_item: int, slow_s: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.slow_item, self.slow_s = slow_item, slow_s
+
+    async def exec(self, item: int) -> int:
+        await asyncio.sleep(self.slow_s if item == self.slow_item else 0.005)
+        return item
+
+
+class LoopId(flowq.ParallelBatchNode[int, str]):
+    """Which event loop of which process ran the item."""
+
+    async def exec(self, item: int) -> str:
+        return f"{os.getpid()}:{id(asyncio.get_running_loop())}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -126,15 +126,17 @@ def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
 
 
 def store(
-    slot: Slot, work: Work, chunk_id: str, done: Done, give: Give, size: int, floor: int
+    slot: Slot, work: Work, chunk_id: str, done: Done, give: Give, size: int, floor: int, *, split: Sequence[int] = ()
 ) -> Committed | Stale | Refusal:
-    """Store *done* in the ledger."""
+    """Store *done* in the ledger; the items in *split*, holes in it, run on as records of their own."""
     blob, part = encode(done, work)
     counts = done.counts()
+    parked = [park for park in done.parked if park.index not in split]
     tally = Tally(
         counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
         [outcome.index for outcome in done.notable.values() if outcome.status == "failed"],
-        [(park.index, park.tries, int(park.due_in_s * 1000), "retry") for park in done.parked],
+        [(park.index, park.tries, int(park.due_in_s * 1000), "retry") for park in parked],
+        split,
     )  # fmt: skip
     return slot.connections.ledger.commit(
         work.header.id, chunk_id, done.start, done.upto, slot.holder, blob, tally,

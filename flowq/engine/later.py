@@ -7,6 +7,7 @@ the queue. Bounded in number, size and time, since anybody who may write to the 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
@@ -19,9 +20,9 @@ KEPT_FOR_S = 7 * 86_400
 _TASK = re.compile(r"flowq\.[a-z0-9_.]{1,64}")
 
 
-def is_ours(task: str) -> bool:
+def is_ours(task: Any) -> bool:
     """Whether *task* can be the name of a task of flowq's, of this or another release."""
-    return _TASK.fullmatch(task) is not None
+    return type(task) is str and _TASK.fullmatch(task) is not None
 
 
 class Later:

@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from flowq.batch.chunk import Done, ItemDone
+from flowq.batch.chunk import ItemDone
 from flowq.batch.sizing import floor_size, next_size
 from flowq.engine.chunk import PARK_OVER_S, follow, store
+from flowq.engine.held_range import HeldRange
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
+from flowq.engine.results import read_state
 from flowq.engine.slot import Slot, Work
 
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
-SPLIT_AFTER_S = 1.0
-MAX_SPLIT = 100
-
-
-class Range:
-    """One open record this process holds: ``at … stop`` is to be committed, items before ``given`` have begun."""
-
-    def __init__(self, claim: Claimed) -> None:
-        self.claim = claim
-        self.id = claim.id
-        self.at = claim.start
-        self.stop = claim.stop
-        self.given = claim.start
-        self.finished: dict[int, ItemDone] = {}
-        self.attempts = claim.attempts
-
-    def ready(self) -> int:
-        """How far the items from ``at`` on are finished without a hole."""
-        upto = self.at
-        while upto in self.finished:
-            upto += 1
-        return upto
+MAX_HELD = 100  # records; what a process's shared page has room for
 
 
 class StreamRun:
@@ -49,14 +29,13 @@ class StreamRun:
     def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
         self._slot, self._work = slot, work
         self._first = claim
-        self._ranges: dict[str, Range] = {}
-        self._of_index: dict[int, Range] = {}
+        self._ranges: dict[str, HeldRange] = {}
+        self._of_index: dict[int, HeldRange] = {}
         self._began = time.perf_counter()
         self._done_items = 0
         self._closed = False
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
-        self._errors: deque[BaseException] = deque()
 
     async def run(self) -> str:
         """Run until the time is over or nothing is left, commit everything, and say how it went."""
@@ -90,10 +69,8 @@ class StreamRun:
             for index, item in enumerate(items, held.given):
                 if self._closed or self._slot.holds.stopping():
                     return
-                held.given = index + 1
                 self._of_index[index] = held
-                tries, held.attempts = held.attempts, 0
-                yield index, item, tries
+                yield index, item, held.begin(index)
             claim = await self._take()
 
     async def _take(self) -> Claimed | None:
@@ -113,12 +90,12 @@ class StreamRun:
     async def _read(self, start: int, claim: Claimed) -> list[Any]:
         return await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
 
-    def _hold(self, claim: Claimed) -> Range:
-        held = self._ranges[claim.id] = Range(claim)
+    def _hold(self, claim: Claimed) -> HeldRange:
+        held = self._ranges[claim.id] = HeldRange.of(claim)
         self._slot.holds.hold(self._work.header.id, claim.id, self._slot.holder)
         return held
 
-    def _drop(self, held: Range) -> None:
+    def _drop(self, held: HeldRange) -> None:
         self._ranges.pop(held.id, None)
         self._slot.holds.release(self._work.header.id, held.id)
 
@@ -135,28 +112,41 @@ class StreamRun:
 
     async def _commit_finished(self, *, final: bool) -> None:
         for held in list(self._ranges.values()):
+            slow = [] if final else held.slow()
+            if slow and len(self._ranges) + len(slow) <= MAX_HELD:
+                await self._commit(held, max(held.finished) + 1, "", slow)
+                continue
             upto = held.ready()
             if upto > held.at or (final and held.at < held.stop):
-                give: Give = "back" if final and upto < held.stop else ""
-                await self._commit(held, upto, give)
+                give: Give = "" if not final or upto == held.stop else "back" if upto > held.at else "hand"
+                await self._commit(held, upto, give, [])
 
-    async def _commit(self, held: Range, upto: int, give: Give) -> None:
-        items = [held.finished[index] for index in range(held.at, upto)]
-        done = Done.gather(held.at, items, worker=self._slot.worker, started_at=time.time())
-        reply = await asyncio.to_thread(
-            store, self._slot, self._work, held.id, done, "hand" if give and not items else give, *self._size()
-        )
+    async def _commit(self, held: HeldRange, upto: int, give: Give, slow: list[int]) -> None:
+        done = held.done(upto, slow, self._slot.worker)
+        size, floor = self._size()
+        reply = await asyncio.to_thread(store, self._slot, self._work, held.id, done, give, size, floor, split=slow)
         if isinstance(reply, Committed):
-            self._done_items += len(items)
-            for index in range(held.at, upto):
-                del held.finished[index]
-            held.at = upto
+            self._done_items += len(done.values) - len(done.parked)
+            for index in slow:
+                self._split(held, index)
+            held.advance(upto)
             await asyncio.to_thread(follow, self._slot, self._work, reply)
             self._closed = self._closed or bool(reply.ended)
             if give or held.at >= held.stop:
                 self._drop(held)
         elif isinstance(reply, Stale):
-            held.at = reply.start
+            held.advance(reply.start)
         else:
             self._drop(held)
-            self._closed = self._closed or reply == "gone"
+            self._closed = self._closed or await asyncio.to_thread(self._is_closed)
+
+    def _split(self, held: HeldRange, index: int) -> None:
+        """Hold on to an item that holds back finished ones as a record of its own."""
+        alone = held.split(index)
+        self._ranges[alone.id] = alone
+        self._slot.holds.hold(self._work.header.id, alone.id, self._slot.holder)
+        if index in self._of_index:
+            self._of_index[index] = alone
+
+    def _is_closed(self) -> bool:
+        return read_state(self._slot.connections, self._work.header.id).closed

@@ -1,0 +1,77 @@
+"""A range of items that a process holds while they are in flight: what has begun, finished, may be committed."""
+
+from __future__ import annotations
+
+import time
+
+from flowq.batch.chunk import Done, ItemDone, Park
+from flowq.engine.ledger import Claimed
+
+SPLIT_AFTER_S = 1.0
+
+
+class HeldRange:
+    """One open record of the ledger.
+
+    Attributes:
+        id: the chunk id.
+        at: items before it are committed.
+        stop: items from it on are not of this range.
+        given: items before it have begun.
+        finished: what finished items brought, until it is committed.
+        attempts: tries that the first item has used already.
+    """
+
+    def __init__(self, chunk_id: str, start: int, stop: int, attempts: int = 0) -> None:
+        self.id, self.at, self.stop, self.given, self.attempts = chunk_id, start, stop, start, attempts
+        self.finished: dict[int, ItemDone] = {}
+        self._began: dict[int, float] = {}
+
+    @classmethod
+    def of(cls, claim: Claimed) -> HeldRange:
+        """The range that was claimed."""
+        return cls(claim.id, claim.start, claim.stop, claim.attempts)
+
+    def begin(self, index: int) -> int:
+        """The item at *index* begins; answers the tries it has used already."""
+        self.given = index + 1
+        self._began[index] = time.monotonic()
+        tries, self.attempts = self.attempts, 0
+        return tries
+
+    def ready(self) -> int:
+        """How far the items from ``at`` on are finished without a hole."""
+        upto = self.at
+        while upto in self.finished:
+            upto += 1
+        return upto
+
+    def slow(self) -> list[int]:
+        """Items that hold back finished ones behind them, all of them for longer than a second; else none."""
+        behind = max(self.finished, default=self.at)
+        holes = [index for index in range(self.at, behind) if index not in self.finished]
+        late = time.monotonic() - SPLIT_AFTER_S
+        return holes if holes and all(self._began[index] < late for index in holes) else []
+
+    def done(self, upto: int, holes: list[int], worker: str) -> Done:
+        """What the items from ``at`` to *upto* brought; *holes* run on, and are left out."""
+        parked = {index: ItemDone(park=Park(index, 0, 0.0, "split")) for index in holes}
+        items = [parked.get(index) or self.finished[index] for index in range(self.at, upto)]
+        return Done.gather(self.at, items, worker=worker, started_at=time.time())
+
+    def advance(self, upto: int) -> None:
+        """Items up to *upto* are committed, by whomever."""
+        for index in range(self.at, upto):
+            self.finished.pop(index, None)
+            self._began.pop(index, None)
+        self.at = max(self.at, upto)
+
+    def split(self, index: int) -> HeldRange:
+        """The record of its own that the ledger made of an item that runs on."""
+        gen, _, rest = self.id.partition(":")
+        k = int(rest.partition("~")[2] or 0) + 1
+        held = HeldRange(f"{gen}:{index}-{index + 1}~{k}", index, index + 1)
+        held.given = index + 1
+        if index in self.finished:  # it finished while the split was being committed
+            held.finished[index] = self.finished[index]
+        return held

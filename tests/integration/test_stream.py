@@ -1,0 +1,56 @@
+"""Items in flight together on workers: async items, and blocking ones in threads."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+import flowq
+from tests import nodes
+
+
+def test_a_slow_item_does_not_hold_back_finished_ones(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    node = nodes.AsyncUneven(slow_item=3, slow_s=5.0)
+    handle = node.submit(list(range(300)))
+    deadline = time.monotonic() + 4.5
+    while handle.progress().done < 299:
+        assert time.monotonic() < deadline, handle.progress()
+        time.sleep(0.05)
+    assert handle.progress().state == "running"
+    assert handle.result() == list(range(300))
+
+
+def test_thousands_of_waiting_items_fit_into_two_slots(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    oracle = tmp_path / "oracle"
+    result = nodes.AsyncLogged(str(oracle), seconds=0.05, in_flight=100).map(range(2000))
+    assert result == [item * 3 for item in range(2000)]
+    rows = nodes.executions(oracle)
+    assert len(rows) == 2000
+    assert at_once(rows) > 100, "more items were in flight than there are slots, many more"
+
+
+@pytest.mark.parametrize("in_flight", [1, 8])
+def test_blocking_items_run_in_threads_where_that_is_asked_for(
+    cluster: flowq.LocalCluster, tmp_path: Path, in_flight: int
+) -> None:
+    oracle = tmp_path / "oracle"
+    result = nodes.Logged(str(oracle), seconds=0.02, in_flight=in_flight).map(range(100))
+    assert result == [item * 3 for item in range(100)]
+    assert (at_once(nodes.executions(oracle)) > 2) is (in_flight > 1)
+
+
+def test_an_event_loop_lives_as_long_as_its_process(cluster: flowq.LocalCluster) -> None:
+    loops = {loop for _ in range(3) for loop in nodes.LoopId().map(range(40))}
+    assert len(loops) <= 2, "one loop a process"
+
+
+def at_once(rows: list[tuple[int, int, float, float]]) -> int:
+    """The most executions that overlapped at any moment."""
+    moments = sorted([(began, 1) for _, _, began, _ in rows] + [(ended, -1) for _, _, _, ended in rows])
+    running = most = 0
+    for _, step in moments:
+        running += step
+        most = max(most, running)
+    return most
