@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -237,3 +239,27 @@ class LoopId(flowq.ParallelBatchNode[int, str]):
 
     async def exec(self, item: int) -> str:
         return f"{os.getpid()}:{id(asyncio.get_running_loop())}"
+
+
+class Connected(flowq.ParallelBatchNode[int, str]):
+    """Keeps something open while its items run."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        record(self.path, f"open {os.getpid()}")
+        self.client = f"client of {os.getpid()}"
+        yield
+        record(self.path, f"close {os.getpid()}")
+
+    def exec(self, item: int) -> str:
+        return self.client
+
+
+class AsyncConnected(Connected):
+    async def exec(self, item: int) -> str:  # type: ignore[override]
+        await asyncio.sleep(0.002)
+        return self.client

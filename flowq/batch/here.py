@@ -19,6 +19,7 @@ from typing import Any
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.executor import BatchJob, Progress, State
 from flowq.batch.items import Items, Picked
+from flowq.batch.lifespan import held_open, opened
 from flowq.batch.log import Log
 from flowq.batch.pace import Pace
 from flowq.batch.result import BatchResult
@@ -171,6 +172,10 @@ class LocalBatch:
         return self._places == 1 and not self._runner.is_async
 
     def _run_in_order(self) -> None:
+        with held_open(self._node):
+            self._run_chunks()
+
+    def _run_chunks(self) -> None:
         size = 1
         while not self._is_over():
             if self._pace.is_set and not sleep_unless(self._is_over, self._pace.take()):
@@ -210,7 +215,7 @@ class LocalBatch:
 
     async def _run_in_flight(self) -> None:
         self._loop = asyncio.get_running_loop()
-        async with contextlib.aclosing(self._source()) as source:
+        async with opened(self._node), contextlib.aclosing(self._source()) as source:
             running = self._runner.run_async(source, self._places, self._sink)
             self._task = self._loop.create_task(running)
             deadline = self.policy.deadline
@@ -289,6 +294,7 @@ class LocalBatch:
             label=self._job.label or self._node.name,
             seconds=after.seconds,
             reason=self.reason,
+            cut_short=bool(self.reason) and self._items.total is None,
             inputs=after.inputs,
             key_of=self._node.key_of,
             again=lambda indices: self._again(after, indices),

@@ -37,12 +37,14 @@ class BatchResult(list[R]):
         label: the batch's name for people.
         seconds: its wall time.
         reason: why it ended before its last item ("" if it did not).
+        cut_short: whether it ended before all its items were read, so that there may be more than are known here.
         delta: for a BatchFlow, what its items changed in the store, merged.
     """
 
     label: str = ""
     seconds: float = 0.0
     reason: str = ""
+    cut_short: bool = False
     delta: Any = None
 
     @classmethod
@@ -55,6 +57,7 @@ class BatchResult(list[R]):
         label: str = "",
         seconds: float = 0.0,
         reason: str = "",
+        cut_short: bool = False,
         inputs: Mapping[int, Any] | Sequence[Any] | None = None,
         key_of: Callable[[Any], str] | None = None,
         again: Again | None = None,
@@ -68,6 +71,7 @@ class BatchResult(list[R]):
             label: the batch's name for people.
             seconds: its wall time.
             reason: why it ended before its last item, "" if it did not.
+            cut_short: whether it ended before all its items were read.
             inputs: the items that are still at hand, by index.
             key_of: the node's ``key=`` function.
             again: runs the items of these indices once more; what ``retry_failed`` calls.
@@ -83,7 +87,7 @@ class BatchResult(list[R]):
                 values[index], owners[index] = value, owner
         result = cls(values)
         result._runs, result._owners = runs, owners
-        result.label, result.seconds, result.reason = label, seconds, reason
+        result.label, result.seconds, result.reason, result.cut_short = label, seconds, reason, cut_short
         result._inputs, result._key_of, result._again = inputs, key_of, again
         if on_error == "skip":
             result[:] = [value for index, value in enumerate(values) if result._status(index) in ("ok", "fallback")]
@@ -184,7 +188,7 @@ class BatchResult(list[R]):
         if on_error == "collect":
             return
         policy = BatchPolicy(on_error=on_error, max_failures=max_failures)
-        if self._cancelled or len(self._failed) > policy.failures_allowed(len(self._owners)):
+        if self._cancelled or self.cut_short or len(self._failed) > policy.failures_allowed(len(self._owners)):
             raise BatchError(self._summary(), self.errors or self._first_cancelled(), self)
 
     def outcome(self, index: int) -> Outcome:
@@ -234,7 +238,7 @@ class BatchResult(list[R]):
         return self.reason or "the batch ended before this item had an outcome"
 
     def _first_cancelled(self) -> dict[int, Exception]:
-        index = self._cancelled[0]
+        index = self._cancelled[0] if self._cancelled else len(self._owners)
         return {index: ItemCancelled(self._why())}
 
     def _summary(self) -> str:
@@ -245,6 +249,8 @@ class BatchResult(list[R]):
             parts.append(f"first item {first}: {type(error).__name__}: {error}")
         if self._cancelled:
             parts.append(f"{len(self._cancelled)} cancelled: {self._why()}")
+        elif self.cut_short:
+            parts.append(f"those that follow were never read: {self._why()}")
         return f"{self.label or 'batch'}: {'; '.join(parts)}"
 
 

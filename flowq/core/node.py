@@ -8,7 +8,8 @@ import inspect
 import logging
 import types
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, Self
 
 from typing_extensions import TypeVar
@@ -143,6 +144,20 @@ class Node(Generic[Item, Result]):
     @in_loop
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Write to the shared store and return the action to follow; None is ``"default"``."""
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """What the node keeps open while a batch runs its items: override it to open a client or a pool.
+
+        On workers it is entered once a process and left when the process ends, inline once a batch, always in an event
+        loop (that of the items, where they are async). Set attributes of ``self``, ``yield``, and close::
+
+            @asynccontextmanager
+            async def lifespan(self):
+                async with httpx.AsyncClient() as self.client:
+                    yield
+        """
+        yield
 
     def retry_delay(self, exc: Exception, attempt: int) -> float | None:
         """Seconds until the next try, or None to give up. Asked on every failure; override it to decide by the error.

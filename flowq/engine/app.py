@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery
 
 from flowq.codec import register_kombu
+from flowq.errors import ConfigError
 from flowq.settings import Settings
 
 CHUNK, FOLD, FINISH = "flowq.chunk", "flowq.fold", "flowq.finish"
@@ -55,3 +56,17 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_proc_alive_timeout": 30,
         "enable_utc": True,
     }
+
+
+def broker_of(app: Celery) -> str:
+    """The app's broker URL; ConfigError unless it is one Redis."""
+    url = str(app.conf.broker_url or "")
+    if not url.startswith(("redis://", "rediss://", "redis+socket://")):
+        raise ConfigError(f"flowq needs Redis as broker, this app has {url.partition('://')[0] or 'none'}")
+    return url
+
+
+def queue_list(app: Celery, queue: str) -> str:
+    """The Redis list that *app* sends to and consumes for *queue*."""
+    prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
+    return f"{prefix}{queue}"

@@ -29,7 +29,8 @@ class Header:
         label: what people call the batch.
         node: display name of the node; static, so that Flower's metrics may use it.
         queue: where its chunks go; priority: 0–9 or None.
-        spec: the node (or BatchFlow) as data, see core.spec.
+        spec: the node (or BatchFlow) as data, see core.spec, encoded: whoever only cares for the batch need not know
+            the classes in it.
         reduces: whether waiters want what the aggregator makes (BatchFlow).
         manifest: snapshot of the shared store for BatchFlow items: {key: content hash}; scope: where its blobs lie.
         schema: class name of the store's schema, "" for none.
@@ -41,7 +42,7 @@ class Header:
     node: str
     queue: str
     priority: int | None
-    spec: Any
+    spec: bytes
     reduces: bool = False
     manifest: dict[str, str] | None = None
     scope: str = ""
@@ -80,20 +81,35 @@ def parse_header(batch_id: str, fields: Sequence[bytes | None]) -> Header:
 
     Raises:
         BatchLost: there is none.
-        DecodeError: it was written by a flowq of another schema version.
+        DecodeError: it was written by a flowq of another schema version, or altered.
     """
     version, *texts, body = fields
     if version is None or body is None:
         raise BatchLost(batch_id)
-    if int(version) != SCHEMA_VERSION:
+    if version != str(SCHEMA_VERSION).encode():
         raise DecodeError(
-            f"batch {batch_id} has ledger schema {int(version)}, this flowq reads {SCHEMA_VERSION}: "
-            "run workers and producers of one flowq version"
+            f"batch {batch_id} has ledger schema {version.decode(errors='replace')[:20]}, this flowq reads "
+            f"{SCHEMA_VERSION}: run workers and producers of one flowq version"
         )
-    label, node, queue, priority = ((text or b"").decode() for text in texts)
-    spec, reduces, manifest, scope, schema, run_id = loads(body)
-    rank = int(priority) if priority else None
-    return Header(batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id)
+    try:
+        label, node, queue, priority = ((text or b"").decode() for text in texts)
+        rank = int(priority) if priority else None
+        header = Header(batch_id, label, node, queue, rank, *loads(body))
+    except (ValueError, TypeError) as error:
+        raise DecodeError(f"the header of batch {batch_id} was altered: {error}") from error
+    if not _is_whole(header):
+        raise DecodeError(f"the header of batch {batch_id} was altered: its parts are of other types")
+    return header
+
+
+def _is_whole(header: Header) -> bool:
+    manifest = header.manifest
+    return (
+        type(header.spec) is bytes
+        and type(header.reduces) is bool
+        and all(type(text) is str for text in (header.scope, header.schema, header.run_id))
+        and (manifest is None or (type(manifest) is dict and all(type(one) is str for one in manifest.values())))
+    )
 
 
 class Headers:

@@ -14,7 +14,9 @@ from typing import Any
 from celery import Celery
 from kombu.messaging import Producer
 
+from flowq.codec import register_kombu
 from flowq.engine.app import build_app
+from flowq.engine.headroom import Headroom
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Ledger, Times
 from flowq.engine.redis_client import REDIS_ERRORS, RedisClient, make_client
@@ -31,6 +33,7 @@ class Connections:
     """
 
     def __init__(self, settings: Settings, app: Celery | None = None) -> None:
+        register_kombu()
         self.settings = settings
         self.app = app or build_app(settings)
         self.keys = Keys(settings.prefix)
@@ -40,6 +43,7 @@ class Connections:
         self._lock = threading.RLock()
         self._redis: RedisClient | None = None
         self._ledger: Ledger | None = None
+        self._headroom: Headroom | None = None
         self._kombu: Any = None
         self._producer: Producer | None = None
 
@@ -47,7 +51,7 @@ class Connections:
         if self._pid != os.getpid():
             self._lock = threading.RLock()
             self._pid = os.getpid()
-            self._redis = self._ledger = self._kombu = self._producer = None
+            self._redis = self._ledger = self._headroom = self._kombu = self._producer = None
 
     @property
     def redis(self) -> RedisClient:
@@ -62,6 +66,14 @@ class Connections:
         if self._ledger is None:
             self._ledger = Ledger(self.redis, self.keys, self.times)
         return self._ledger
+
+    @property
+    def headroom(self) -> Headroom:
+        """Whether Redis has room; one for the process, so that many small batches do not ask it each."""
+        self._check_pid()
+        if self._headroom is None:
+            self._headroom = Headroom(self.redis)
+        return self._headroom
 
     @contextmanager
     def producer(self) -> Iterator[Producer]:
@@ -99,4 +111,4 @@ class Connections:
             self.drop_producer()
             if self._redis is not None:
                 self._redis.close()
-            self._redis = self._ledger = None
+            self._redis = self._ledger = self._headroom = None

@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 ACTS = ("append", "claim", "beat", "commit", "wake", "control")
 
 Give = Literal["", "back", "crash", "overtime", "hand"]
-Refusal = Literal["gone", "busy", "paused"]
+Refusal = Literal["gone", "busy", "paused", "other"]
 Control = Literal["cancel", "pause", "resume", "redrive", "confirm"]
 
 
@@ -107,9 +107,9 @@ class Tally:
 
 @cache
 def script(act: str) -> str:
-    """The source of one act: the shared head and the act's own file."""
+    """The source of one act: the schema it reads, the shared head and the act's own file."""
     folder = resources.files("flowq.engine") / "lua"
-    return (folder / "lib.lua").read_text() + (folder / f"{act}.lua").read_text()
+    return f"local SCHEMA = {SCHEMA_VERSION}\n" + (folder / "lib.lua").read_text() + (folder / f"{act}.lua").read_text()
 
 
 def _text(value: Any) -> str:
@@ -184,7 +184,8 @@ class Ledger:
     ) -> Claimed | Refusal:
         """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items.
 
-        Redelivery: "busy" while the lease lives, "gone" once the range is committed.
+        Redelivery: "busy" while the lease lives, "gone" once the range is committed. "other": the batch was made by a
+        flowq of another schema, and nothing of it was touched.
         """
         reply = self._call("claim", batch_id, chunk_id, holder, self.times.lease_ms, most, *fields)
         kind = _text(reply[0])

@@ -11,7 +11,7 @@ from typing import Any
 from flowq.codec import dumps, explain, loads
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
-from flowq.errors import BatchLost, EncodeError
+from flowq.errors import BatchLost, DecodeError, EncodeError
 
 PAGE_BYTES = 256 * 1024
 PAGE_ITEMS = 65_536
@@ -104,15 +104,23 @@ class PageReader:
         self._cache: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
 
     def read(self, batch_id: str, start: int, stop: int, firsts: Sequence[int]) -> list[Any]:
-        """Items ``start … stop``, in the pages that begin at *firsts* (ascending; more than needed may be given)."""
+        """Items ``start … stop``, in the pages that begin at *firsts* (ascending; more than needed may be given).
+
+        Raises:
+            BatchLost: a page is not there.
+            DecodeError: a page was altered, or holds a class that this process does not know.
+        """
         firsts = [first for first in firsts if first < stop]
         pages = self._pages(batch_id, firsts)
         if len(firsts) == 1:
             first = firsts[0]
-            return pages[first][start - first : stop - first]
-        items: list[Any] = []
-        for first in firsts:
-            items += pages[first][max(0, start - first) : stop - first]
+            items = pages[first][start - first : stop - first]
+        else:
+            items = []
+            for first in firsts:
+                items += pages[first][max(0, start - first) : stop - first]
+        if len(items) != stop - start:
+            raise DecodeError(f"items {start} to {stop} of batch {batch_id}: their pages hold {len(items)} of them")
         return items
 
     def _pages(self, batch_id: str, firsts: Sequence[int]) -> dict[int, list[Any]]:
@@ -130,7 +138,10 @@ class PageReader:
             for first, blob in zip(missing, blobs, strict=True):
                 if blob is None:
                     raise BatchLost(batch_id)
-                found[first] = self._cache[batch_id, first] = loads(blob)
+                page = loads(blob)
+                if type(page) is not list:
+                    raise DecodeError(f"page {first} of batch {batch_id} is no list of items")
+                found[first] = self._cache[batch_id, first] = page
             while len(self._cache) > max(CACHED_PAGES, len(firsts)):
                 self._cache.popitem(last=False)
         return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 
 from flowq.codec import dumps, loads
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
+from flowq.errors import DecodeError
 
 GONE_AFTER_S = 5.0
 CACHE_S = 1.0
@@ -16,16 +17,19 @@ CACHE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """What a worker says of itself: its slots, the queues it consumes and the node classes it knows."""
+    """What a worker says of itself: its slots, the queues it consumes with their Redis lists, the nodes it knows."""
 
     name: str
     host: str
     pid: int
     slots: int
-    queues: tuple[str, ...]
+    queues: Mapping[str, str]
     nodes: tuple[str, ...]
     version: str
     started_at: float
+
+
+_FIELDS = tuple(field.name for field in fields(WorkerRecord))
 
 
 def announce(redis: RedisClient, keys: Keys, record: WorkerRecord, ttl_s: float = GONE_AFTER_S) -> None:
@@ -45,11 +49,23 @@ def withdraw(redis: RedisClient, keys: Keys, name: str) -> None:
 
 def workers(redis: RedisClient, keys: Keys) -> list[WorkerRecord]:
     """The workers that are there now."""
-    names = [name.decode() for name in redis.zrange(keys.workers, 0, -1)]
+    names = [name.decode(errors="replace") for name in redis.zrange(keys.workers, 0, -1)]
     if not names:
         return []
     blobs = redis.mget([keys.worker(name) for name in names])
-    return [WorkerRecord(**loads(blob)) for blob in blobs if blob is not None]
+    records = [_read(blob) for blob in blobs if blob is not None]
+    return [record for record in records if record is not None]
+
+
+def _read(blob: bytes) -> WorkerRecord | None:
+    """A record, without what a newer release added to it; None where it lacks what this one needs, or was altered."""
+    try:
+        said = loads(blob)
+        record = WorkerRecord(**{name: said[name] for name in _FIELDS})
+    except (DecodeError, KeyError, TypeError):
+        return None
+    whole = type(record.slots) is int and type(record.queues) is dict and type(record.nodes) is tuple
+    return record if whole else None
 
 
 class Fleet:

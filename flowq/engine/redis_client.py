@@ -5,23 +5,44 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, OutOfMemoryError, RedisError, TimeoutError
+from redis.retry import Retry
 
 CONNECT_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 25
 REDIS_ERRORS = (RedisError, OSError)
+# Redis is away, or comes back: the same call may do better later. (Its other errors are answers.)
+AWAY_ERRORS = (ConnectionError, TimeoutError, OSError)
 
 # redis-py types every reply as bytes or str, whatever the client decodes; flowq's clients decode nothing.
 RedisClient: TypeAlias = Any
 
 
-def make_client(broker_url: str) -> RedisClient:
-    """A client for a Celery broker URL; connects at its first command."""
+def make_client(broker_url: str, *, answer_within_s: float | None = None) -> RedisClient:
+    """A client for a Celery broker URL; connects at its first command.
+
+    Args:
+        broker_url: redis://, rediss:// or redis+socket://.
+        answer_within_s: how long an answer may take, with no second try (None: redis-py's own patience).
+
+    Raises:
+        ValueError: it is no URL of a Redis.
+    """
     url = redis_url(broker_url)
     options: dict[str, Any] = {} if url.startswith("unix://") else {"socket_keepalive": True}
+    if answer_within_s is not None:
+        options |= {"socket_connect_timeout": answer_within_s, "socket_timeout": answer_within_s}
+        options["retry"] = Retry(NoBackoff(), 0)
     return Redis.from_url(
-        url, socket_connect_timeout=CONNECT_TIMEOUT_S, health_check_interval=HEALTH_CHECK_S, **options
+        url, **{"socket_connect_timeout": CONNECT_TIMEOUT_S, "health_check_interval": HEALTH_CHECK_S, **options}
     )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether *error* says that Redis has reached its maxmemory: the command, or the script's first write, was refused."""
+    # A script's error is no OutOfMemoryError, and Redis 6.2 wraps it in words of its own.
+    return isinstance(error, OutOfMemoryError) or "not allowed when used memory > 'maxmemory'" in str(error)
 
 
 def redis_url(url: str) -> str:

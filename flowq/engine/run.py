@@ -1,13 +1,15 @@
-"""What flowq's Celery tasks do, with no Celery in it: claim a chunk, run it the way its node asks for."""
+"""What flowq's Celery tasks do, with no Celery in it: run a chunk as its node asks for, fold and finish a batch."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from flowq.engine.aggregate import Merge
+from flowq.engine.aggregate import AGGREGATE, Merge, Segment, finish, fold
 from flowq.engine.chunk import JUDGED, ChunkRun
-from flowq.engine.ledger import Claimed
+from flowq.engine.ids import is_batch_id, is_chunk_id
+from flowq.engine.ledger import Claimed, Stale
 from flowq.engine.slot import Slot
 from flowq.engine.stream import StreamRun
 from flowq.errors import BatchLost, CannotTravel, DecodeError
@@ -20,26 +22,111 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
 
     Redelivery: a chunk that is done, or held by somebody who lives, is left alone.
     """
+    if not is_batch_id(batch_id) or not is_chunk_id(chunk_id):
+        log.error("a chunk was refused: its ids are none", extra={"batch": str(batch_id), "chunk": str(chunk_id)})
+        return "refused"
+    left = slot.unfit.leave(batch_id, chunk_id)
+    if left is not None:
+        return left
     ledger = slot.connections.ledger
     claim = ledger.claim(batch_id, chunk_id, slot.holder, fields=[*JUDGED, *slot.headers.wanted(batch_id)])
     if not isinstance(claim, Claimed):
-        return claim
+        return claim if claim in ("busy", "paused") else _not_there(slot, batch_id, chunk_id, claim)
     with slot.holding(batch_id, claim.id):
         try:
             slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])
             work = slot.work(batch_id)
+        except Exception as error:  # a constructor may raise anything
+            return _hand_back(slot, batch_id, claim, error)
+        try:
+            # After a crash items run one by one whatever their kind: beside others a death would not name its item.
+            if (work.runner.is_async or work.in_flight > 1) and not claim.solo:
+                return slot.run_async(StreamRun(slot, work, claim).run())
+            return ChunkRun(slot, work, claim).run()
+        except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
+            return _hand_back(slot, batch_id, claim, error)
+
+
+def run_fold(slot: Slot, batch_id: str, gen: int, segment: Segment) -> str:
+    """Fold one segment of a closed batch. Redelivery: the same field is written again."""
+    objection = _objection(slot, batch_id, gen, [segment], whole=False)
+    if objection is not None:
+        return objection
+    with slot.holding(batch_id, AGGREGATE):
+        try:
+            header = slot.headers.get(batch_id)
+            return fold(slot.connections, header, gen, segment, _merge(slot, batch_id))
         except (BatchLost, CannotTravel, DecodeError) as error:
-            # Another worker may know what this one does not: the chunk is due again, and nothing is counted.
-            log.error("a chunk was handed back", extra={"batch": batch_id, "chunk": chunk_id, "error": str(error)})
-            ledger.commit(batch_id, claim.id, claim.start, claim.start, slot.holder, give="hand")
-            return f"handed back: {error}"
-        # After a crash items run one by one whatever their kind: beside others a death would not name its item.
-        if (work.runner.is_async or work.in_flight > 1) and not claim.solo:
-            return slot.run_async(StreamRun(slot, work, claim).run())
-        return ChunkRun(slot, work, claim).run()
+            return _left_due(batch_id, error)
 
 
-def rules_of(slot: Slot, batch_id: str) -> Merge:
-    """How the batch's folds merge."""
+def run_finish(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment]) -> str:
+    """Merge the folds of a closed batch and confirm the generation. Redelivery: it is confirmed once."""
+    objection = _objection(slot, batch_id, gen, segments, whole=True)
+    if objection is not None:
+        return objection
+    with slot.holding(batch_id, AGGREGATE):
+        try:
+            header = slot.headers.get(batch_id)
+            return finish(slot.connections, header, gen, segments, _merge(slot, batch_id))
+        except (BatchLost, CannotTravel, DecodeError) as error:
+            return _left_due(batch_id, error)
+
+
+def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) -> str:
+    """Give the rest of a claim back, with nothing counted: another worker may know what this one does not."""
+    ledger = slot.connections.ledger
+    reply = ledger.commit(batch_id, claim.id, claim.start, claim.start, slot.holder, give="hand")
+    if isinstance(reply, Stale):  # some of it was done before the error
+        ledger.commit(batch_id, claim.id, reply.start, reply.start, slot.holder, give="hand")
+    return slot.unfit.note(batch_id, claim.id, error)
+
+
+def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:
+    """Why a chunk is not open: it is done, which is no news; or there is no such batch, or one of another flowq."""
+    try:
+        slot.headers.get(batch_id)
+    except BatchLost:
+        log.error("a chunk was refused: there is no such batch", extra={"batch": batch_id, "chunk": chunk_id})
+    except DecodeError as error:
+        return slot.unfit.note(batch_id, chunk_id, error)
+    return answer
+
+
+def _objection(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment], *, whole: bool) -> str | None:
+    """What speaks against folding these segments now: they are not the batch's, or it does not stand there."""
+    meta = slot.connections.keys.meta(batch_id)
+    state, stands, avail = slot.connections.redis.hmget(meta, ["state", "gen", "avail"])
+    if state is None:
+        reason = "there is no such batch"
+    elif state in (b"running", b"paused") or int(stands) != gen:
+        reason = f"the batch is {state.decode()} in generation {int(stands)}, not closed in {gen}"
+    elif not _within(segments, int(avail), whole):
+        reason = f"its segments are not those of {int(avail)} items"
+    else:
+        return None
+    log.error("an aggregation was refused: %s", reason, extra={"batch": batch_id})
+    return f"refused: {reason}"
+
+
+def _within(segments: Sequence[Segment], n: int, whole: bool) -> bool:
+    """Whether *segments* are runs of 0 … n; with *whole*, all of it in order."""
+    at = 0
+    for start, stop in segments:
+        if not 0 <= start <= stop <= n or (whole and start != at):
+            return False
+        at = stop
+    return not whole or at == n
+
+
+def _left_due(batch_id: str, error: BaseException) -> str:
+    log.error("an aggregation stays due: %s", error, extra={"batch": batch_id})
+    return f"stays due: {error}"
+
+
+def _merge(slot: Slot, batch_id: str) -> Merge:
+    """How the batch's folds merge; a batch that has nothing to merge asks for no class."""
+    if not slot.headers.get(batch_id).reduces:
+        return list
     node: Any = slot.work(batch_id).node
     return node.fold if hasattr(node, "fold") else list

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from flowq.batch.fanout import Fanout
+from flowq.batch.lifespan import long_lived, opened
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
+from flowq.codec import loads
+from flowq.core.node import Node
 from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.pages import PageReader
 from flowq.engine.snapshots import SnapshotBase, Snapshots
+from flowq.engine.unfit import Unfit
 from flowq.errors import CannotTravel
 from flowq.registry import registered
 
@@ -68,8 +73,11 @@ class Slot:
         self.headers = Headers(redis, keys)
         self.pages = PageReader(redis, keys)
         self.snapshots = Snapshots(redis, keys)
+        self.unfit = Unfit()
         self._works: OrderedDict[str, Work] = OrderedDict()
         self._loop: asyncio.Runner | None = None
+        self._open = AsyncExitStack()
+        self._templates: dict[bytes, Node[Any, Any]] = {}
 
     def work(self, batch_id: str) -> Work:
         """The batch's node, built once a process.
@@ -101,7 +109,7 @@ class Slot:
         return self._loop.run(coroutine)
 
     def _build(self, header: Header) -> Work:
-        node: Any = build(FlowSpec.from_plain(header.spec))
+        node: Any = copy.copy(self._template(header.spec))
         if header.manifest is not None:
             node.base = SnapshotBase(self.snapshots, header.scope, header.manifest)
             if header.schema:
@@ -110,6 +118,25 @@ class Slot:
         policy = node.policy()
         runner = Runner(node, policy, batch_id=header.id, run_id=header.run_id or None, worker=self.worker)
         return Work(header, node, policy, runner, node.in_flight())
+
+    def _template(self, spec: bytes) -> Node[Any, Any]:
+        """The node that an encoded spec describes, its lifespans open: one for all batches of the same spec."""
+        node = self._templates.get(spec)
+        if node is None:
+            node = build(FlowSpec.from_plain(loads(spec)))
+            lives_long = bool(long_lived(node))
+            if lives_long:
+                self.run_async(self._open.enter_async_context(opened(node)))
+            if lives_long or len(self._templates) < CACHED_NODES:
+                self._templates[spec] = node
+        return node
+
+    def close(self) -> None:
+        """Leave the lifespans; when the process ends."""
+        if self._loop is not None:
+            self._loop.run(self._open.aclose())
+            self._loop.close()
+            self._loop = None
 
 
 def model_of(name: str) -> type[BaseModel]:

@@ -14,6 +14,7 @@ from flowq.engine.held_range import HeldRange
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.results import read_state
 from flowq.engine.slot import Slot, Work
+from flowq.errors import BatchLost, DecodeError
 
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
@@ -65,7 +66,12 @@ class StreamRun:
         claim: Claimed | None = self._first
         while claim is not None:
             held = self._hold(claim)
-            items = await self._read(held.given, claim)
+            try:
+                items = await self._read(held.given, claim)
+            except (BatchLost, DecodeError) as error:
+                # What is held goes back at the end; another process may be able to read it.
+                self._slot.unfit.note(self._work.header.id, held.id, error)
+                return
             for index, item in enumerate(items, held.given):
                 if self._closed or self._slot.holds.stopping():
                     return

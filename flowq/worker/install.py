@@ -15,6 +15,7 @@ from celery import Celery, signals
 from flowq.batch.executor import activate
 from flowq.batch.inline import InlineExecutor
 from flowq.codec import register_kombu
+from flowq.engine.app import broker_of
 from flowq.engine.connection import Connections
 from flowq.engine.slot import Slot
 from flowq.errors import ConfigError
@@ -24,6 +25,7 @@ from flowq.worker.pages import SharedPages
 from flowq.worker.parent_death import die_with_parent
 from flowq.worker.pulse import Pulse
 from flowq.worker.tasks import add_tasks
+from flowq.worker.unknown import UnknownTasks
 
 log = logging.getLogger("flowq.worker")
 
@@ -35,6 +37,7 @@ class Room:
         self.app = app
         self.settings = settings
         self.pages = SharedPages()
+        self.unknown = UnknownTasks(app, settings)
         self.hostname = ""
         self.stopping = False
         self.ready = threading.Event()
@@ -59,7 +62,8 @@ class Room:
 def install(app: Celery, settings: Settings | None = None) -> Celery:
     """Put flowq on *app*: its workers then run flowq's batches beside their other tasks.
 
-    The app's own tasks and settings stay as they are, but for flowq's content type in ``accept_content``.
+    The app's own tasks and settings stay as they are, but for flowq's content type in ``accept_content`` and flowq's
+    queue, which a worker that was given no ``-Q`` consumes as well. Send batches with ``flowq.connect(app=app)``.
 
     Args:
         app: an app with Redis as broker and result backend.
@@ -92,14 +96,6 @@ def install(app: Celery, settings: Settings | None = None) -> Celery:
     return app
 
 
-def broker_of(app: Celery) -> str:
-    """The app's broker URL; refused unless it is one Redis."""
-    url = str(app.conf.broker_url or "")
-    if not url.startswith(("redis://", "rediss://", "redis+socket://")):
-        raise ConfigError(f"flowq needs Redis as broker, this app has {url.partition('://')[0] or 'none'}")
-    return url
-
-
 def load_modules(settings: Settings) -> None:
     """Import what the worker was told to: modules by name, and a local program's own script."""
     if os.getcwd() not in sys.path:
@@ -117,8 +113,15 @@ def _connect_signals(room: Room) -> None:
         activate(InlineExecutor())
         room.slot()
 
-    def worker_named(sender: Any = None, instance: Any = None, **_: Any) -> None:
+    def child_ending(**_: Any) -> None:
+        room.slot().close()
+
+    def worker_named(sender: Any = None, **_: Any) -> None:
         room.hostname = str(sender)
+        # Before Celery looks at -Q: who gives that says which queues the worker consumes, flowq's among them or not.
+        queues = room.app.amqp.queues
+        if room.settings.queue not in queues.consume_from:
+            queues.select_add(queues.new_missing(room.settings.queue))
 
     def worker_ready(**_: Any) -> None:
         room.ready.set()
@@ -128,7 +131,15 @@ def _connect_signals(room: Room) -> None:
         room.stopping = True
         room.pages.stop()
 
+    def task_unknown(message: Any = None, **_: Any) -> None:
+        # A team's worker: Celery has dropped the message, and says so. (flowq's own ask before: consumer.py.)
+        objection = room.unknown.keep(message)
+        if objection is not None:
+            log.debug("an unknown task is not kept: %s", objection)
+
     signals.worker_process_init.connect(child_started, weak=False)
+    signals.worker_process_shutdown.connect(child_ending, weak=False)
     signals.celeryd_init.connect(worker_named, weak=False)
     signals.worker_ready.connect(worker_ready, weak=False)
     signals.worker_shutting_down.connect(worker_stopping, weak=False)
+    signals.task_unknown.connect(task_unknown, weak=False)

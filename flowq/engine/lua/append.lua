@@ -24,6 +24,7 @@ if n > 0 then
   set('avail', int(at + n))
 end
 if window > 0 then set('window', int(window)) end
+redis.call('ZREM', WAKE, 'orphan')
 if sealed == 1 then
   set('sealed', 1)
   redis.call('ZREM', WAKE, 'feed')

@@ -5,6 +5,7 @@
 local lease = tonumber(ARGV[2])
 local gone = {}
 local state = meta('state')
+even_when_full()
 for i = 3, #ARGV, 2 do
   local id, holder = ARGV[i], ARGV[i + 1]
   if id == 'agg' or id == 'feed' then

@@ -2,11 +2,13 @@
 -- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take when id = ''  6… fields of meta to answer as well
 -- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, overtime, {fields}, first index of each page of the range…}
 --       · {'gone'} · {'busy'} · {'paused'}: acknowledge the message and do nothing.
+--       · {'other'}: the batch is of another schema, and nothing of it was read.
 -- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'.
 local id, holder, lease, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local state = meta('state')
+local state, version = meta('state', 'v')
 if not state or closed(state) then return {'gone'} end
+if version and version ~= SCHEMA then return {'other'} end
 if state == 'paused' then return {'paused'} end
 
 if id == '' then

@@ -29,6 +29,7 @@ local function following()
   return n
 end
 
+if upto == from then even_when_full() end
 if window > 0 then set('window', int(window)) end
 if size > 0 then
   if meta('fixed') == 0 then set('size', int(size), 'floor', int(least)) end

@@ -5,6 +5,7 @@ local act, wait, agg_wait = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local state, gen = meta('state', 'gen')
 if not state then return {'lost', ''} end
+if act ~= 'redrive' then even_when_full() end
 
 if act == 'cancel' then
   if closed(state) then return {'unchanged', state} end

@@ -3,7 +3,7 @@
 -- KEYS, in the same order for every act (engine/keys.py spells them):
 --   1 meta    hash  state, gen, cur, avail, sealed, counters, sizing
 --   2 open    hash  chunk id -> "from holder claims crashes losses wait_ms attempts solo overtime"
---   3 wake    zset  chunk id | agg | feed -> ms at which somebody must act on it
+--   3 wake    zset  chunk id | agg | feed | orphan -> ms at which somebody must act on it
 --   4 pages   hash  first index -> encoded items
 --   5 index   zset  first index -> itself, so that the page of an index is found in O(log n)
 --   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason"
@@ -73,6 +73,10 @@ local function write(id, r)
 end
 
 local function due_at(id, at) redis.call('ZADD', WAKE, int(at), id) end
+
+-- What stores no outcome goes through when maxmemory is reached: Redis then refuses a script's first write, and only if
+-- that could grow. Here it is the removal of nothing.
+local function even_when_full() redis.call('ZREM', WAKE, '') end
 
 -- How many items of a chunk run at once: what `concurrency` counts.
 local function weight(start, stop)

@@ -23,6 +23,15 @@ for _, id in ipairs(due) do
   local r = read(id)
   if id == 'feed' then
     redis.call('ZREM', WAKE, 'feed')
+    local sealed, retention = meta('sealed', 'retention_ms')
+    if sealed == 0 then due_at('orphan', now + retention) end
+  elseif id == 'orphan' then
+    redis.call('ZREM', WAKE, 'orphan')
+    if not redis.call('ZSCORE', WAKE, 'feed') then
+      -- Nobody has fed it on for as long as it would be kept had it ended.
+      close('cancelled', agg_wait)
+      return {'cancelled'}
+    end
   elseif r then
     if r.holder ~= '-' then
       r.losses = r.losses + 1

@@ -1,0 +1,85 @@
+"""How long a producer tries again: while Redis is away, and while it is full. And what it raises in the end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from redis.exceptions import ResponseError
+
+from flowq.engine.connection import Connections
+from flowq.engine.redis_client import AWAY_ERRORS, is_full
+from flowq.errors import ConfigError, NoRedis
+from flowq.settings import redacted
+
+log = logging.getLogger("flowq.patience")
+
+AWAY_FOR_S = 30.0
+AGAIN_S = 0.25
+LOOK_EVERY_S = 0.5
+
+T = TypeVar("T")
+
+
+def when_there(connections: Connections, call: Callable[[], T]) -> T:
+    """What *call* answers, which is made again while Redis does not answer.
+
+    Raises:
+        NoRedis: it has not answered for 30 s.
+    """
+    until = time.monotonic() + AWAY_FOR_S
+    while True:
+        try:
+            return call()
+        except AWAY_ERRORS as exc:
+            if time.monotonic() > until:
+                raise NoRedis(redacted(connections.settings.url), str(exc) or type(exc).__name__) from exc
+            log.warning("Redis does not answer; trying again", extra={"error": repr(exc)})
+            time.sleep(AGAIN_S)
+
+
+def when_room(
+    connections: Connections, size_bytes: int, call: Callable[[], T], *, wait_s: float, unless: Callable[[], bool]
+) -> T:
+    """What *call* answers, which is made once Redis has room for *size_bytes*, and again while it refuses for want of it.
+
+    Args:
+        connections: the process's own.
+        size_bytes: what *call* writes; nothing (0) needs no room.
+        call: may be made again after an error.
+        wait_s: how long to wait for room.
+        unless: asked while there is none; once true, *call* is made all the same: it writes nothing by then.
+
+    Raises:
+        RedisFull: there was no room within *wait_s*; nothing was written.
+        NoRedis: see ``when_there``.
+    """
+    headroom = connections.headroom
+    until: float | None = None
+    while True:
+        try:
+            if size_bytes == 0 or when_there(connections, lambda: headroom.fits(size_bytes)):
+                return when_there(connections, call)
+        except ResponseError as exc:
+            if not is_full(exc):
+                raise
+            headroom.forget()
+        now = time.monotonic()
+        if until is None:
+            until = now + wait_s
+            log.warning("Redis is full; waiting %g s for room", wait_s, extra={"error": str(headroom.full(size_bytes))})
+        if now >= until:
+            raise headroom.full(size_bytes)
+        if when_there(connections, unless):
+            return when_there(connections, call)
+        time.sleep(min(LOOK_EVERY_S, until - now))
+
+
+def trouble(connections: Connections, error: Exception) -> ConfigError:
+    """What a Redis error on the producer's side is for the caller: RedisFull or NoRedis."""
+    if is_full(error):
+        connections.headroom.forget()
+        return connections.headroom.full()
+    return NoRedis(redacted(connections.settings.url), str(error) or type(error).__name__)
