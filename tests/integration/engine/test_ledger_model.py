@@ -47,7 +47,7 @@ class World:
         times = Times(lease_ms=1000, wait_ms=1000, aggregate_ms=1000, feed_ms=3000)
         self.ledger = Ledger(redis, self.keys, times, clock_ms=lambda: self.now_ms)
         rng = self.rng
-        self.n = rng.choice([0, 1, 2, 5, 17, 60, 200])
+        self.n = rng.choice([0, 1, 2, 5, 17, 40])
         self.page = rng.choice([1, 7, 50])
         self.window = rng.choice([1, 2, 4, 8])
         self.in_flight = rng.choice([1, 1, 3])
@@ -122,6 +122,8 @@ class World:
         if isinstance(claimed, Claimed):
             assert claimed.start < claimed.stop
             assert claimed.pages, "a claim names the pages of its range"
+            if self.rng.random() < 0.1:
+                assert self.ledger.claim(BATCH, claimed.id, "another") == "busy", "a living lease is left alone"
             gen = int(claimed.id.split(":")[0])
             self.holding.append(Holding(holder, claimed.id, claimed.start, claimed.stop, claimed.attempts, gen))
 
@@ -130,8 +132,8 @@ class World:
 
     def commit(self, held: Holding) -> None:
         rng = self.rng
-        upto = held.stop if rng.random() < 0.6 else rng.randint(held.start, held.stop)
-        give = rng.choice(["", "back", "hand", "crash", "overtime"]) if upto < held.stop else ""
+        upto = held.stop if rng.random() < 0.5 else rng.randint(held.start, held.stop)
+        give = rng.choice(["", "", "", "back", "hand", "crash", "overtime"]) if upto < held.stop else ""
         if upto == held.start and give == "":
             return
         tally, outcomes = Tally(), {}
@@ -177,6 +179,15 @@ class World:
         self.publish([chunk_id for chunk_id in woken.ids if chunk_id != "agg"])
         if "agg" in woken.ids and self.rng.random() > self.chaos:
             self.ledger.control(BATCH, "confirm", self.gen)
+
+    def overtake(self) -> None:
+        """A holder is slow: its lease lapses, another takes the chunk, and now there are two that believe they hold it."""
+        self.now_ms += 1500
+        self.wake()
+        slow = {held.id for held in self.holding}
+        for chunk_id in [one for one in self.queue if one in slow]:
+            self.queue.remove(chunk_id)
+            self.claim(chunk_id)
 
     def beat(self) -> None:
         held = [(one.id, one.holder) for one in self.holding if self.rng.random() > self.chaos]
@@ -238,6 +249,8 @@ class World:
             if done == "ok":
                 self.cancelled = True
                 self.ended("cancelled")
+        elif roll < 0.97 and self.holding and rng.random() < 0.5:
+            self.overtake()
         elif roll < 0.975:
             self.claim("")
         elif roll < 0.985 and self.forgets:
