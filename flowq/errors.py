@@ -2,7 +2,8 @@
 
 FlowqError
 ├── ConfigError              a setting or an installation that cannot work
-│   └── NoRedis              nothing answers at the broker's URL
+│   ├── NoRedis              nothing answers at the broker's URL
+│   └── RedisFull            Redis has no room for more items
 ├── FlowError                the graph
 │   ├── UnknownAction        an action without successor under ``strict=True``
 │   ├── LoopRunning          ``run()`` of async nodes inside a running event loop
@@ -49,6 +50,34 @@ class NoRedis(ConfigError):
         return (
             f"no Redis answers at {self.url} ({self.reason}). Start one there, set FLOWQ_BROKER_URL to one that "
             "runs, or use `with flowq.LocalCluster():`, which brings its own."
+        )
+
+
+class RedisFull(ConfigError):
+    """Redis has no room for what was to be written: flowq leaves a fifth of its maxmemory to the results.
+
+    Attributes:
+        used_bytes: what counts against maxmemory; 0 if Redis does not tell this user.
+        max_bytes: maxmemory; 0 if Redis does not tell.
+        wanted_bytes: what was to be written on top, as far as it is known.
+    """
+
+    def __init__(self, used_bytes: int, max_bytes: int, wanted_bytes: int = 0) -> None:
+        super().__init__(used_bytes, max_bytes, wanted_bytes)
+        self.used_bytes = used_bytes
+        self.max_bytes = max_bytes
+        self.wanted_bytes = wanted_bytes
+
+    def __str__(self) -> str:
+        mib = 1024 * 1024
+        what = "Redis refuses to take more: its maxmemory is reached"
+        if self.max_bytes:
+            used, most, share = self.used_bytes / mib, self.max_bytes / mib, self.used_bytes / self.max_bytes
+            what = f"Redis uses {used:.1f} of {most:.1f} MiB ({share:.0%} of maxmemory)"
+        wanted = f" and {self.wanted_bytes / mib:.1f} MiB more were to be written" if self.wanted_bytes else ""
+        return (
+            f"{what}{wanted}. flowq writes no items above 80 %, so that workers can store what they make of those that "
+            "are there. Raise maxmemory, let running batches end, or keep finished ones for less long (retention_s)."
         )
 
 

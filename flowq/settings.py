@@ -29,6 +29,7 @@ class Settings(BaseSettings):
         max_memory_per_child_mib: a worker process above this is replaced after its task (None: no limit).
         memory_limit_mib: a worker process above this is killed at once; the item that runs counts as crashed (None:
             no limit).
+        full_wait_s: seconds that a producer in the middle of its items waits for room in a full Redis before RedisFull.
         redis_server: the redis-server binary that LocalCluster starts (None: it looks for one).
         ready_file: a worker creates this file once it consumes.
         log_level: of a worker's log.
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     soft_shutdown_s: Annotated[float, Field(ge=0)] = 10.0
     max_memory_per_child_mib: Annotated[int, Field(ge=32)] | None = None
     memory_limit_mib: Annotated[int, Field(ge=32)] | None = None
+    full_wait_s: Annotated[float, Field(ge=0)] = 60.0
     redis_server: Path | None = None
     ready_file: Path | None = None
     log_level: str = "INFO"

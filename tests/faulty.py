@@ -77,7 +77,7 @@ class AsyncTraced(Traced):
 
 
 class HoldsTheGil(Traced):
-    """A call into C that lets no other thread of its process run, of about *seconds*; further ones if it was shorter."""
+    """Calls into C that let no other thread of their process run: a long one, and more until *seconds* have passed."""
 
     def exec(self, item: int) -> int:
         ends = begins(self.path, item)

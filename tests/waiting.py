@@ -11,7 +11,7 @@ T = TypeVar("T")
 LOOK_EVERY_S = 0.01
 
 
-def until(condition: Callable[[], T], timeout_s: float, what: str = "") -> T:
+def until(condition: Callable[[], T | None], timeout_s: float, what: str = "") -> T:
     """What *condition* answers as soon as that is true; fails after *timeout_s* seconds, naming *what* was awaited."""
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):

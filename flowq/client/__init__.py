@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
+from flowq.engine.app import broker_of
+from flowq.engine.connection import Connections
 from flowq.settings import Settings
 
 __all__ = ["BatchHandle", "CeleryExecutor", "connect"]
 
 
-def connect(settings: Settings | str | None = None) -> CeleryExecutor:
+def connect(settings: Settings | str | None = None, *, app: Any = None) -> CeleryExecutor:
     """The executor for a fleet.
 
     Args:
         settings: Settings, a broker URL, or None for what ``FLOWQ_…`` says.
+        app: the Celery app that flowq is installed on, where the workers run a team's own app: it is sent with, and
+            its broker is used.
 
     Raises:
         NoRedis: nothing answers there.
+        ConfigError: the broker of *app* is not Redis.
     """
     if isinstance(settings, str):
         settings = Settings(broker_url=settings)
-    executor = CeleryExecutor(settings or Settings())
+    settings = settings or Settings()
+    if app is not None:
+        settings = settings.model_copy(update={"broker_url": broker_of(app)})
+    executor = CeleryExecutor(settings, connections=Connections(settings, app))
     executor.connections.check()
     return executor

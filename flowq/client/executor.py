@@ -17,15 +17,16 @@ from flowq.client.progress import ProgressBar
 from flowq.codec import dumps, explain
 from flowq.core.drive import Steps
 from flowq.core.spec import FlowSpec, spec_of
+from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, new_batch_id
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
-from flowq.engine.feed import Feeder, birth_fields
+from flowq.engine.feed import Feeder, birth_fields, place_of
+from flowq.engine.patience import trouble
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import read_state
 from flowq.engine.snapshots import Snapshots
-from flowq.errors import BatchLost, CannotTravel, EncodeError, NoRedis, UnknownNode
+from flowq.errors import CannotTravel, ConfigError, EncodeError, UnknownNode
 from flowq.registry import class_name, is_registered
 from flowq.settings import Settings, redacted
 
@@ -64,7 +65,8 @@ class CeleryExecutor:
         """See Executor. Items that are not a sequence are read by a thread of this process.
 
         Raises:
-            NoRedis, UnknownNode, CannotTravel, EncodeError, BatchInputError: nothing was submitted.
+            NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError, BatchInputError: nothing runs. Only half a batch
+                with a *key* stays, for a further submit under that key to go on with.
         """
         return self._start(job)
 
@@ -88,26 +90,28 @@ class CeleryExecutor:
         try:
             return self._submit(job, items)
         except REDIS_ERRORS as exc:
-            raise NoRedis(redacted(self.settings.url), str(exc) or type(exc).__name__) from exc
+            raise trouble(self.connections, exc) from exc
 
     def _submit(self, job: BatchJob, items: Items) -> BatchHandle[Any]:
         header = self._header(job)
-        at = 0 if job.key is None else self._stands_at(header.id)
+        place = 0 if job.key is None else place_of(self.connections, header.id)
         feeding = None
-        if at is not None:
-            if at == 0:
+        if place != "whole":
+            if place == 0:
                 self._check_workers(job.node, header)
             birth = birth_fields(self.connections, header, job.policy, job.node.in_flight())
-            feeder = Feeder(self.connections, header, birth, self.fleet.window(header.queue))
-            feed = functools.partial(feeder.feed, source(items), at)
-            if items.at_hand() is None:
-                feeder.begin(at)
-                feeding = Feeding(feed)
+            window = self.fleet.window(header.queue)
+            feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)
+            if place == "fed":
+                feeding = Feeding(functools.partial(feeder.relieve, source(items)))
+            elif items.at_hand() is None:
+                feeder.begin(place)
+                feeding = Feeding(functools.partial(feeder.feed, source(items), place))
             else:
-                feed()
+                feeder.feed(source(items), place)
         self._latest = BatchHandle(
             self.connections, self._closings, header, job.policy,
-            inputs=items.at_hand(), key_of=job.node.key_of, feeding=feeding,
+            inputs=items.at_hand(), total=items.total, key_of=job.node.key_of, feeding=feeding,
         )  # fmt: skip
         return self._latest
 
@@ -130,26 +134,30 @@ class CeleryExecutor:
     def _header(self, job: BatchJob) -> Header:
         node = job.node
         label = job.label or node.name
-        plain = encodable(spec_of(node))
+        graph = encoded(spec_of(node))
         reduces = job.shared is not None
-        manifest = self._snapshots.save(self._scope, job.shared, job.policy.retention_s) if reduces else None
+        manifest = None
+        if reduces:
+            require = self.connections.headroom.require
+            manifest = self._snapshots.save(self._scope, job.shared, job.policy.retention_s, require=require)
         return Header(
             new_batch_id(label, job.key), label, node.name, job.policy.queue or self.settings.queue,
-            job.policy.priority, plain, reduces, manifest, self._scope if reduces else "", schema_name(job),
+            job.policy.priority, graph, reduces, manifest, self._scope if reduces else "", schema_name(job),
         )  # fmt: skip
 
-    def _stands_at(self, batch_id: str) -> int | None:
-        """Where to feed a batch with a key from: 0 for a new one, None if it has all its items or a living producer."""
-        redis, keys = self.connections.redis, self.connections.keys
-        try:
-            state = read_state(self.connections, batch_id)
-        except BatchLost:
-            return 0
-        fed_by_another = redis.zscore(keys.of(batch_id, "wake"), "feed") is not None
-        return None if state.closed or state.sealed or fed_by_another else state.avail
+    def _check_list(self, queue: str) -> None:
+        """Refuse to send to a Redis list that none of the workers on *queue* reads: they run on an app of their own."""
+        ours = queue_list(self.connections.app, queue)
+        theirs = {worker.queues[queue] for worker in self.fleet.workers(queue)}
+        if theirs and ours not in theirs:
+            raise ConfigError(
+                f"the workers on queue {queue!r} read the Redis list {min(theirs)!r}, this program sends to {ours!r}: "
+                "flowq is installed on a Celery app of their own. Send with that app: flowq.connect(app=that_app)"
+            )
 
     def _check_workers(self, node: Any, header: Header) -> None:
         """Refuse what no worker could run; with no worker there at all, say that the batch waits."""
+        self._check_list(header.queue)
         wanted = {one.node for one in spec_of(node).nodes}
         known = [worker.nodes for worker in self.fleet.workers(header.queue)]
         if any(wanted <= set(nodes) for nodes in known):
@@ -179,15 +187,14 @@ class CeleryExecutor:
         )  # fmt: skip
 
 
-def encodable(spec: FlowSpec) -> dict[str, Any]:
-    """The graph as plain data, every argument of which the codec carries.
+def encoded(spec: FlowSpec) -> bytes:
+    """The graph as bytes.
 
     Raises:
-        CannotTravel: one does not; names the node and the argument.
+        CannotTravel: the codec does not carry an argument; names it and its node.
     """
-    plain = spec.to_plain()
     try:
-        dumps(plain)
+        return dumps(spec.to_plain())
     except EncodeError:
         for node in spec.nodes:
             named = [(f"argument {place + 1}", value) for place, value in enumerate(node.args)]
@@ -198,7 +205,6 @@ def encodable(spec: FlowSpec) -> dict[str, Any]:
                 if error is not None:
                     raise CannotTravel(f"{name} of node {node.label}", error.reason) from error
         raise
-    return plain
 
 
 def schema_name(job: BatchJob) -> str:

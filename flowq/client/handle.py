@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +22,7 @@ from flowq.engine.results import State, out_fields, read_dones, read_holders, re
 R = TypeVar("R")
 
 STREAM_POLL_S = 0.2
+FEEDING_LOOK_S = 0.5
 
 
 class BatchHandle(Generic[R]):
@@ -39,13 +41,14 @@ class BatchHandle(Generic[R]):
         policy: BatchPolicy,
         *,
         inputs: Any = None,
+        total: int | None = None,
         key_of: Callable[[Any], str] | None = None,
         again: Callable[[Any], Any] | None = None,
         feeding: Feeding | None = None,
     ) -> None:
         self._connections, self._closings, self._header = connections, closings, header
         self._policy = policy
-        self._inputs, self._key_of, self._again = inputs, key_of, again
+        self._inputs, self._total, self._key_of, self._again = inputs, total, key_of, again
         self._feeding = feeding
         self._ended = False
 
@@ -65,9 +68,20 @@ class BatchHandle(Generic[R]):
 
         Raises:
             BatchLost: Redis no longer holds it.
+            RedisFull, NoRedis: its items could not all be written; see ``submit``.
             Exception: what the generator of its items raised.
         """
-        self._ended = self._ended or self._closings.wait(self.id, timeout)
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._ended:
+            left_s = None if until is None else max(0.0, until - time.monotonic())
+            if self._feeding is not None and self._feeding.under_way:
+                # A batch with a key is not closed by the error that ends its feeding: look in on it.
+                left_s = FEEDING_LOOK_S if left_s is None else min(left_s, FEEDING_LOOK_S)
+            self._ended = self._closings.wait(self.id, left_s)
+            if self._feeding is not None:
+                self._feeding.check(wait=False)
+            if until is not None and time.monotonic() >= until:
+                break
         if self._feeding is not None:
             self._feeding.check(wait=self._ended)
         return self._ended
@@ -93,13 +107,16 @@ class BatchHandle(Generic[R]):
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
         state = self.state()
+        cancelled = state.state == "cancelled"
         result: BatchResult[R] = BatchResult.assemble(
             read_dones(self._connections, self.id),
-            state.avail,
+            # Of a batch that was cancelled while it was fed the ledger does not know the last items.
+            max(state.avail, self._total or 0) if cancelled else state.avail,
             on_error=self._policy.on_error,
             label=self.label,
             seconds=state.seconds,
             reason=reason_of(state),
+            cut_short=cancelled and self._total is None,
             inputs=self._inputs,
             key_of=self._key_of,
             again=self._again,
@@ -140,6 +157,11 @@ class Feeding:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(feed,), name="flowq-submit", daemon=True)
         self._thread.start()
+
+    @property
+    def under_way(self) -> bool:
+        """Whether items are still to be read."""
+        return self._thread.is_alive()
 
     def check(self, *, wait: bool) -> None:
         """Raise what the generator or an item that cannot travel raised; *wait* for the thread's end first."""

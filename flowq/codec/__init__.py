@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowq.codec.envelope import MAX_BYTES
+from flowq.codec.envelope import MAX_BYTES, VERSION
 from flowq.codec.explain import explain
 from flowq.codec.kombu_registration import CONTENT_TYPE, register_kombu
 from flowq.codec.message import content_hash, dumps, loads
@@ -11,6 +11,7 @@ from flowq.registry import RemoteTraceback
 __all__ = [
     "CONTENT_TYPE",
     "MAX_BYTES",
+    "VERSION",
     "RemoteTraceback",
     "content_hash",
     "dumps",

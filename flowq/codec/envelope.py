@@ -14,10 +14,10 @@ from flowq.errors import DecodeError
 MAX_BYTES = 64 * 1024 * 1024
 COMPRESS_ABOVE_BYTES = 4096
 
-_VERSION = 1
+VERSION = 1
 _ZSTD = 1
-_PLAIN_HEAD = b"FQ" + bytes((_VERSION, 0))
-_ZSTD_HEAD = b"FQ" + bytes((_VERSION, _ZSTD))
+_PLAIN_HEAD = b"FQ" + bytes((VERSION, 0))
+_ZSTD_HEAD = b"FQ" + bytes((VERSION, _ZSTD))
 _SIZE_BYTES = 4
 _COPY_BELOW_BYTES = 16384  # a view costs as much as a copy of so much
 _WINDOW_LIMIT_BYTES = 8 * 1024 * 1024  # level 1 uses at most 512 KiB; a hostile frame may claim 128 MiB
@@ -78,9 +78,9 @@ def _decompress(data: bytes, max_bytes: int) -> bytes:
 def _refusal(head: bytes) -> str:
     if len(head) < 4 or head[:2] != b"FQ":
         return f"not a flowq message: it begins with {head!r}"
-    if head[2] != _VERSION:
+    if head[2] != VERSION:
         return (
-            f"the message has codec version {head[2]}; this process reads version {_VERSION}. Run the same release of "
+            f"the message has codec version {head[2]}; this process reads version {VERSION}. Run the same release of "
             "flowq on both sides."
         )
     return f"the message has unknown flags {head[3]:#04x}"

@@ -33,7 +33,7 @@ def decode_exception(data: bytes, unpack: Unpack) -> Exception:
         DecodeError: not a builtin, flowq's own or registered exception, or one that cannot be built so.
     """
     name, args, fields, notes, text = as_list(unpack(data))
-    cls = _exception_class(name)
+    cls = exception_class(name)
     exc = _build(cls, as_list(args))
     _set_fields(exc, fields)
     for note in as_list(notes):
@@ -74,7 +74,8 @@ def _traceback_text(exc: Exception) -> str:
     return registry.format_traceback(exc) if raised else ""
 
 
-def _exception_class(name: Any) -> type[Exception]:
+def exception_class(name: Any) -> type[Exception]:
+    """The builtin, flowq's own or registered exception class of this name; DecodeError for anything else."""
     module, _, qualname = name.partition(":") if isinstance(name, str) else ("", "", "")
     home: Any = {"builtins": builtins, errors.__name__: errors}.get(module)
     cls: Any = getattr(home, qualname, None) if home else named_class(name, _is_exception, "the exception")

@@ -17,7 +17,8 @@ def dumps(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
 
     Carried exactly: None, bool, int of any size, float, str, bytes, bytearray, list, tuple, dict with any keys, set,
     frozenset, datetime, date, time, timedelta, Decimal, UUID, Path, numpy arrays and scalars; Enum, dataclass,
-    NamedTuple and pydantic classes that are registered. Exceptions as ``registry.portable`` makes them. An object that
+    NamedTuple and pydantic objects whose classes are registered; such classes themselves, and classes of exceptions.
+    Exceptions as ``registry.portable`` makes them. An object that
     occurs twice arrives as two.
 
     Args:

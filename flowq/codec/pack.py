@@ -14,7 +14,7 @@ from typing import Any
 import ormsgpack
 from ormsgpack import Ext, packb, unpackb
 
-from flowq.codec import arrays, classes, exceptions, extensions, nesting, tags
+from flowq.codec import arrays, class_objects, classes, exceptions, extensions, nesting, tags
 from flowq.codec.nesting import FREE_DEPTH, MAX_DEPTH
 from flowq.codec.refusals import TOO_DEEP
 from flowq.codec.spell import holds_buffer, spell_out
@@ -36,6 +36,7 @@ _DECODERS: dict[int, Callable[[bytes, tags.Unpack], Any]] = {
     **classes.DECODERS,
     **arrays.DECODERS,
     tags.EXCEPTION: exceptions.decode_exception,
+    tags.CLASS: class_objects.decode_class,
 }
 
 
@@ -101,6 +102,8 @@ def _encode(value: Any, pack_parts: tags.Pack) -> Ext:
     if known is not None:
         tag, to_bytes = known
         return Ext(tag, to_bytes(value, pack_parts))
+    if issubclass(type(value), type):
+        return Ext(tags.CLASS, class_objects.encode_class(value))
     if isinstance(value, BaseException):
         return Ext(tags.EXCEPTION, exceptions.encode_exception(value, pack_parts))
     if arrays.is_numpy(value):

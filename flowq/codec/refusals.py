@@ -63,7 +63,7 @@ def _known_kind(value: Any) -> str | None:
         case types.FunctionType() | types.BuiltinFunctionType() | types.MethodType():
             return f"the function {value.__qualname__} cannot travel; call it inside exec, and send its arguments"
         case type():
-            return f"the class {registry.class_name(value)} cannot travel as a value; send its name"
+            return f"the class {registry.class_name(value)} cannot travel; put @flowq.register above it, or send a name"
         case types.ModuleType():
             return f"the module {value.__name__} cannot travel; import it inside exec"
         case types.CoroutineType():

@@ -38,6 +38,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "result_backend_transport_options": {"global_keyprefix": f"{settings.prefix}:"},
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A Redis that is full refuses even acknowledgements: a worker connects again until it takes them.
+        "broker_channel_error_retry": True,
         "task_default_queue": settings.queue,
         "task_serializer": "flowq",
         "result_serializer": "flowq",

@@ -94,9 +94,10 @@ def parse_header(batch_id: str, fields: Sequence[bytes | None]) -> Header:
     try:
         label, node, queue, priority = ((text or b"").decode() for text in texts)
         rank = int(priority) if priority else None
-        header = Header(batch_id, label, node, queue, rank, *loads(body))
+        spec, reduces, manifest, scope, schema, run_id = loads(body)
     except (ValueError, TypeError) as error:
-        raise DecodeError(f"the header of batch {batch_id} was altered: {error}") from error
+        raise DecodeError(f"the header of batch {batch_id} cannot be read: {error}") from error
+    header = Header(batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id)
     if not _is_whole(header):
         raise DecodeError(f"the header of batch {batch_id} was altered: its parts are of other types")
     return header

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from redis.exceptions import ResponseError
 
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.outcome import Outcome
@@ -16,8 +19,12 @@ from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Claimed, Committed, Give, Refusal, Stale, Tally
+from flowq.engine.patience import when_taken
+from flowq.engine.redis_client import is_full
 from flowq.engine.slot import Slot, Work
 from flowq.errors import CodecError, EncodeError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
+
+log = logging.getLogger("flowq.chunk")
 
 PARK_OVER_S = 1.0
 GRACE_S = 1.0
@@ -128,7 +135,10 @@ def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
 def store(
     slot: Slot, work: Work, chunk_id: str, done: Done, give: Give, size: int, floor: int, *, split: Sequence[int] = ()
 ) -> Committed | Stale | Refusal:
-    """Store *done* in the ledger; the items in *split*, holes in it, run on as records of their own."""
+    """Store *done* in the ledger; the items in *split*, holes in it, run on as records of their own.
+
+    While Redis is full it is tried again for 5 min, with the lease kept; then the range is given back as it was.
+    """
     blob, part = encode(done, work)
     counts = done.counts()
     parked = [park for park in done.parked if park.index not in split]
@@ -138,10 +148,22 @@ def store(
         [(park.index, park.tries, int(park.due_in_s * 1000), "retry") for park in parked],
         split,
     )  # fmt: skip
-    return slot.connections.ledger.commit(
-        work.header.id, chunk_id, done.start, done.upto, slot.holder, blob, tally,
-        part=part, give=give, size=size, floor=floor,
-    )  # fmt: skip
+    ledger, batch_id = slot.connections.ledger, work.header.id
+
+    def commit() -> Committed | Stale | Refusal:
+        return ledger.commit(
+            batch_id, chunk_id, done.start, done.upto, slot.holder, blob, tally,
+            part=part, give=give, size=size, floor=floor,
+        )  # fmt: skip
+
+    try:
+        return when_taken(commit, log_as={"batch": batch_id, "chunk": chunk_id})
+    except ResponseError as error:
+        if not is_full(error):
+            raise
+        log.error("Redis stays full: items were run in vain", extra={"batch": batch_id, "chunk": chunk_id})
+        ledger.commit(batch_id, chunk_id, done.start, done.start, slot.holder, give="hand")
+        return "busy"
 
 
 def follow(slot: Slot, work: Work, reply: Committed) -> None:

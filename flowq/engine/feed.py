@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from flowq.batch.policy import BatchPolicy
@@ -15,6 +15,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Appended, Elsewhere
 from flowq.engine.pages import Pager
+from flowq.engine.patience import when_room, when_there
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import read_state
 from flowq.errors import BatchLost
@@ -22,7 +23,6 @@ from flowq.errors import BatchLost
 log = logging.getLogger("flowq.feed")
 
 UNREAD_BYTES = 48 * 1024 * 1024
-RETRY_FOR_S = 30.0
 KEPT_PAGES = 16
 LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
 
@@ -56,18 +56,45 @@ def place_of(connections: Connections, batch_id: str) -> Place:
         return 0
     if state.closed or state.sealed:
         return "whole"
-    beaten = connections.redis.zscore(connections.keys.of(batch_id, "wake"), "feed") is not None
-    return "fed" if beaten else state.avail
+    beats_until_ms = connections.redis.zscore(connections.keys.of(batch_id, "wake"), "feed")
+    # A beat that has lapsed stays there until a caretaker comes by, and there may be no worker yet.
+    lapsed = beats_until_ms is None or beats_until_ms < connections.redis.time()[0] * 1000
+    return state.avail if lapsed else "fed"
+
+
+class Forgotten(Exception):
+    """Redis stands at *avail*, further back than the pages this producer keeps."""
+
+    def __init__(self, avail: int) -> None:
+        super().__init__(avail)
+        self.avail = avail
 
 
 class Feeder:
     """Writes one batch's items.
 
     Redelivery: every append is compared with the place the ledger stands at, so a repeated one doubles nothing.
+
+    Args:
+        connections: the process's own.
+        header: what the batch is.
+        birth: the ledger's fields of it, see ``birth_fields``.
+        window: chunks it may have open.
+        resumable: the batch has a key: what ends the feeding early leaves it to a further submit under that key. Any
+            other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.
     """
 
-    def __init__(self, connections: Connections, header: Header, birth: dict[str, Any], window: int) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        header: Header,
+        birth: dict[str, Any],
+        window: int,
+        *,
+        resumable: bool = False,
+    ) -> None:
         self._connections = connections
+        self._resumable = resumable
         self._header = header
         self._birth = birth
         self._window = window
@@ -75,17 +102,22 @@ class Feeder:
         self._unread: deque[tuple[int, int]] = deque()
 
     def begin(self, at: int) -> None:
-        """Create the batch without items, for a producer whose items are still to come."""
+        """Create the batch without items, for a producer whose items are still to come.
+
+        Raises:
+            RedisFull: there is no room for items; nothing was created.
+        """
         if at == 0:
+            self._connections.headroom.require()
             self._append(0, 0, b"", False)
 
     def relieve(self, items: Iterable[Any]) -> None:
         """Feed *items* from where another producer stops, should it stop before its last one.
 
         Raises:
-            EncodeError, BatchLost: as ``feed``.
+            EncodeError, RedisFull, NoRedis, BatchLost: as ``feed``.
         """
-        while (place := place_of(self._connections, self._header.id)) == "fed":
+        while (place := when_there(self._connections, self._place)) == "fed":
             time.sleep(LOOK_EVERY_S)
         if isinstance(place, int):
             self.feed(items, place)
@@ -96,12 +128,29 @@ class Feeder:
         Of several producers that feed one batch at once, one goes on and the others leave it to that one.
 
         Raises:
-            EncodeError: an item cannot travel; the batch is cancelled.
-            BatchLost: Redis lost more of the batch than can be written again.
+            EncodeError: an item cannot travel.
+            RedisFull: no room came free in ``full_wait_s`` seconds; at once for a batch that has no items yet.
+            NoRedis: Redis stayed away for 30 s.
+            BatchLost: Redis lost the batch, or more of it than can be written again.
+            Exception: what the iterable raised.
         """
-        ledger, batch_id = self._connections.ledger, self._header.id
+        try:
+            while True:
+                try:
+                    return self._feed(items, at)
+                except Forgotten as gap:
+                    if not isinstance(items, Sequence):
+                        raise BatchLost(self._header.id) from None  # a generator cannot be read twice
+                    at = gap.avail
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _feed(self, items: Iterable[Any], at: int) -> int:
         stop = threading.Event()
         beating: threading.Thread | None = None
+        self._recent.clear()
+        self._unread.clear()
         try:
             for n, page, last in Pager(items, at):
                 if not last and beating is None:
@@ -112,17 +161,23 @@ class Feeder:
                 at += n
                 self._wait_for_readers(at, len(page))
             return at
-        except BaseException:
-            # Half a batch must not run on: whoever asked for it has an error instead of a handle.
-            try:
-                ledger.control(batch_id, "cancel")
-            except REDIS_ERRORS:
-                log.warning("a batch could not be cancelled", extra={"batch": batch_id})
-            raise
         finally:
             stop.set()
             if beating is not None:
                 beating.join()
+
+    def _abandon(self) -> None:
+        """Nobody writes the rest: a batch with a key waits from now on for somebody who does, another is cancelled."""
+        redis, keys, batch_id = self._connections.redis, self._connections.keys, self._header.id
+        try:
+            if self._resumable:
+                self._connections.ledger.beat(batch_id, [("feed", "-")], lease_ms=1)
+                return
+            self._connections.ledger.control(batch_id, "cancel")
+            # Nobody was given the batch to redrive it, and Redis may have failed for want of this very room.
+            redis.unlink(*(keys.of(batch_id, part) for part in ("pages", "index", "failed")))
+        except REDIS_ERRORS as exc:
+            log.warning("a half-fed batch could not be ended", extra={"batch": batch_id, "error": repr(exc)})
 
     def _write(self, at: int, n: int, page: bytes, last: bool) -> bool:
         """Append one page, and again whatever Redis has forgotten; False if this producer's pages are not wanted."""
@@ -141,7 +196,7 @@ class Feeder:
             elif reply.avail < first:
                 todo = deque(kept for kept in self._recent if kept[0] >= reply.avail)
                 if todo[0][0] != reply.avail:
-                    raise BatchLost(self._header.id)  # it has forgotten more than is kept here
+                    raise Forgotten(reply.avail)
             elif reply.avail != first + count or (reply.sealed and not seals):
                 log.info("another producer feeds this batch", extra={"batch": self._header.id})
                 return False
@@ -154,29 +209,40 @@ class Feeder:
 
     def _append(self, at: int, n: int, page: bytes, last: bool) -> Appended | Elsewhere | None:
         create = self._birth if at == 0 else None
-        until = time.monotonic() + RETRY_FOR_S
-        while True:
-            try:
-                return self._connections.ledger.append(
-                    self._header.id, at, n, page, sealed=last, window=self._window, create=create
-                )
-            except REDIS_ERRORS as exc:
-                if time.monotonic() > until:
-                    raise
-                log.warning("Redis did not take a page; trying again", extra={"error": repr(exc)})
-                time.sleep(0.25)
+
+        def append() -> Appended | Elsewhere | None:
+            return self._connections.ledger.append(
+                self._header.id, at, n, page, sealed=last, window=self._window, create=create
+            )
+
+        # A batch that has no items yet is refused at once: its producer can do something better than wait.
+        wait_s = self._connections.settings.full_wait_s if at else 0.0
+        return when_room(self._connections, len(page), append, wait_s=wait_s, unless=self._is_over)
+
+    def _place(self) -> Place:
+        return place_of(self._connections, self._header.id)
+
+    def _is_over(self) -> bool:
+        """Whether the batch takes no more items: closed, or lost."""
+        state = self._connections.redis.hget(self._connections.keys.meta(self._header.id), "state")
+        return state not in (b"running", b"paused")
 
     def _wait_for_readers(self, at: int, size: int) -> None:
         """Stop reading while too much lies in Redis unread."""
         self._unread.append((at, size))
         while sum(size for _, size in self._unread) > UNREAD_BYTES:
-            state, cur = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "cur"])
+            state, cur = when_there(self._connections, self._reading)
             if cur is None or state not in (b"running", b"paused"):
                 return
             while self._unread and self._unread[0][0] <= int(cur):
                 self._unread.popleft()
             if sum(size for _, size in self._unread) > UNREAD_BYTES:
                 time.sleep(0.02)
+
+    def _reading(self) -> list[bytes | None]:
+        redis, keys = self._connections.redis, self._connections.keys
+        fields: list[bytes | None] = redis.hmget(keys.meta(self._header.id), ["state", "cur"])
+        return fields
 
     def _beat(self, stop: threading.Event) -> None:
         """Say that the producer lives, until it has written its last item."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from redis.exceptions import NoPermissionError
 
-from flowq.engine.redis_client import RedisClient
+from flowq.engine.redis_client import REDIS_ERRORS, RedisClient
 from flowq.errors import RedisFull
 
 FULL_AT = 0.8  # the rest is for what workers make of the items that are there
@@ -39,10 +40,10 @@ def memory_of(info: dict[str, object]) -> Memory:
 
 
 class Headroom:
-    """Whether Redis has room below 80 % of its maxmemory. Asks it once a second or every few MiB, more often near it.
+    """Whether Redis has room below 80 % of its maxmemory. Asks once a second or every few MiB, more often near it.
 
-    Under an eviction policy Redis makes room itself, as it was told to (`flowq doctor` says what that costs): nothing is
-    refused then, nor where this user may not ask (ACL).
+    Under an eviction policy Redis makes room itself, as it was told to (`flowq doctor` says what that costs): nothing
+    is refused then, nor where this user may not ask (ACL).
     """
 
     def __init__(self, redis: RedisClient) -> None:
@@ -54,7 +55,7 @@ class Headroom:
         self._looked_at = float("-inf")
 
     def fits(self, size_bytes: int) -> bool:
-        """Whether *size_bytes* more may be written; counts them as written if so. Nothing (0) fits while any room is left."""
+        """Whether *size_bytes* more may be written; counts them as written if so."""
         # The allocator rounds a value up by at most a quarter.
         cost = size_bytes * 5 // 4 + KEY_BYTES
         with self._lock:
@@ -72,8 +73,12 @@ class Headroom:
             raise self.full(size_bytes)
 
     def full(self, wanted_bytes: int = 0) -> RedisFull:
-        """The error, with the figures last seen."""
-        memory = self._memory
+        """The error, with the figures of this moment."""
+        with self._lock:
+            if time.monotonic() - self._looked_at > LOOK_EVERY_S:
+                with suppress(*REDIS_ERRORS):
+                    self._look()
+            memory = self._memory
         return RedisFull(0, 0) if memory is None else RedisFull(memory.used_bytes, memory.max_bytes, wanted_bytes)
 
     def forget(self) -> None:

@@ -10,7 +10,7 @@
 | {p}:batches                 | zset   | an id until it is confirmed  | append, redrive, confirm          |
 | {p}:workers                 | zset   | 3 × the beat                 | presence.py                       |
 | {p}:worker:{name}           | hash   | 3 × the beat                 | presence.py                       |
-| {p}:caretaker:v{schema}     | string | one wake interval            | caretaker                         |
+| {p}:caretaker:v{versions}   | string | one wake interval            | caretaker                         |
 | {p}:later                   | set    | a week after the last one    | later.py                          |
 | {p}:later:{queue}:{task}    | list   | a week after the last one    | later.py                          |
 """
@@ -54,9 +54,9 @@ class Keys:
     def worker(self, name: str) -> str:
         return f"{self.prefix}:worker:{name}"
 
-    def caretaker(self, schema: int) -> str:
-        """The lock of a round: one a ledger schema, since a worker can only care for batches it can read."""
-        return f"{self.prefix}:caretaker:v{schema}"
+    def caretaker(self, schema: int, codec: int) -> str:
+        """The lock of a round: one for each pair of versions, since a worker only cares for batches it can read."""
+        return f"{self.prefix}:caretaker:v{schema}.{codec}"
 
     def later_of(self, queue: str, task: str) -> str:
         return f"{self.prefix}:later:{queue}:{task}"

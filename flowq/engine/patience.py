@@ -1,11 +1,11 @@
-"""How long a producer tries again: while Redis is away, and while it is full. And what it raises in the end."""
+"""How long flowq tries again: a producer while Redis is away or full, a worker while it is full. And what comes then."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
@@ -17,6 +17,7 @@ from flowq.settings import redacted
 log = logging.getLogger("flowq.patience")
 
 AWAY_FOR_S = 30.0
+FULL_FOR_S = 300.0
 AGAIN_S = 0.25
 LOOK_EVERY_S = 0.5
 
@@ -43,7 +44,7 @@ def when_there(connections: Connections, call: Callable[[], T]) -> T:
 def when_room(
     connections: Connections, size_bytes: int, call: Callable[[], T], *, wait_s: float, unless: Callable[[], bool]
 ) -> T:
-    """What *call* answers, which is made once Redis has room for *size_bytes*, and again while it refuses for want of it.
+    """What *call* answers: made once Redis has room for *size_bytes*, and again while it refuses for want of room.
 
     Args:
         connections: the process's own.
@@ -75,6 +76,35 @@ def when_room(
         if when_there(connections, unless):
             return when_there(connections, call)
         time.sleep(min(LOOK_EVERY_S, until - now))
+
+
+def when_taken(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
+    """What *call* answers: made again while Redis is full, so that a worker's finished work is not lost for that.
+
+    Args:
+        call: a commit; refused whole or not at all.
+        log_as: fields of the log lines.
+
+    Raises:
+        RedisError: another one; or this one still, after 5 min.
+    """
+    refused_at: float | None = None
+    while True:
+        try:
+            reply = call()
+        except ResponseError as exc:
+            if not is_full(exc):
+                raise
+            if refused_at is None:
+                refused_at = time.monotonic()
+                log.warning("Redis is full; finished items wait until it takes them", extra=dict(log_as))
+            elif time.monotonic() - refused_at > FULL_FOR_S:
+                raise
+            time.sleep(LOOK_EVERY_S)
+        else:
+            if refused_at is not None:
+                log.warning("Redis took finished items after %.1f s", time.monotonic() - refused_at, extra=dict(log_as))
+            return reply
 
 
 def trouble(connections: Connections, error: Exception) -> ConfigError:

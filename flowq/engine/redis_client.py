@@ -40,7 +40,7 @@ def make_client(broker_url: str, *, answer_within_s: float | None = None) -> Red
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether *error* says that Redis has reached its maxmemory: the command, or the script's first write, was refused."""
+    """Whether *error* says that Redis has reached its maxmemory: a command, or a script's first write, was refused."""
     # A script's error is no OutOfMemoryError, and Redis 6.2 wraps it in words of its own.
     return isinstance(error, OutOfMemoryError) or "not allowed when used memory > 'maxmemory'" in str(error)
 

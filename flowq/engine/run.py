@@ -6,10 +6,13 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from flowq.engine.aggregate import AGGREGATE, Merge, Segment, finish, fold
 from flowq.engine.chunk import JUDGED, ChunkRun
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import Claimed, Stale
+from flowq.engine.redis_client import is_full
 from flowq.engine.slot import Slot
 from flowq.engine.stream import StreamRun
 from flowq.errors import BatchLost, CannotTravel, DecodeError
@@ -29,7 +32,13 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
     if left is not None:
         return left
     ledger = slot.connections.ledger
-    claim = ledger.claim(batch_id, chunk_id, slot.holder, fields=[*JUDGED, *slot.headers.wanted(batch_id)])
+    try:
+        claim = ledger.claim(batch_id, chunk_id, slot.holder, fields=[*JUDGED, *slot.headers.wanted(batch_id)])
+    except ResponseError as error:
+        if not is_full(error):
+            raise
+        log.warning("a chunk was not begun: Redis is full", extra={"batch": batch_id, "chunk": chunk_id})
+        return "not begun: Redis is full"
     if not isinstance(claim, Claimed):
         return claim if claim in ("busy", "paused") else _not_there(slot, batch_id, chunk_id, claim)
     with slot.holding(batch_id, claim.id):

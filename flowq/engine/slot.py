@@ -95,12 +95,18 @@ class Slot:
 
     @contextmanager
     def holding(self, batch_id: str, chunk_id: str) -> Iterator[None]:
-        """Have the main process beat for a chunk (or ``agg``) while the block runs."""
+        """Have the main process beat for a chunk (or ``agg``) while the block runs.
+
+        A SystemExit, by which a stopping worker ends its processes, leaves the note standing: the main process then
+        hands back what this one held.
+        """
         self.holds.hold(batch_id, chunk_id, self.holder)
         try:
             yield
-        finally:
+        except Exception:
             self.holds.release(batch_id, chunk_id)
+            raise
+        self.holds.release(batch_id, chunk_id)
 
     def run_async(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* in the one event loop that this process keeps for its life."""

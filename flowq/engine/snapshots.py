@@ -5,8 +5,9 @@ Only what Redis lacks is sent, only what is read is fetched.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flowq.batch.result import BatchResult
@@ -14,6 +15,8 @@ from flowq.codec import content_hash, dumps, loads
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError, EncodeError
+
+log = logging.getLogger("flowq.snapshots")
 
 CACHE_BYTES = 256 * 1024 * 1024
 
@@ -26,8 +29,21 @@ class Snapshots:
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._cached_bytes = 0
 
-    def save(self, scope: str, store: Mapping[str, Any], retention_s: float) -> dict[str, str]:
+    def save(
+        self,
+        scope: str,
+        store: Mapping[str, Any],
+        retention_s: float,
+        *,
+        require: Callable[[int], None] | None = None,
+    ) -> dict[str, str]:
         """Upload what Redis lacks of *store* and answer its manifest.
+
+        Args:
+            scope: where the blobs lie.
+            store: what to save.
+            retention_s: how long they are kept from now on.
+            require: called with the bytes to upload, raises if there is no room for them.
 
         Raises:
             EncodeError: a value cannot travel; the path begins with the key.
@@ -47,9 +63,11 @@ class Snapshots:
             for name in blobs:
                 pipe.pexpire(self._keys.blob(scope, name), lifetime_ms)
             there = pipe.execute() if blobs else []
-        for (name, blob), known in zip(blobs.items(), there, strict=True):
-            if not known:
-                self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
+        missing = {name: blob for (name, blob), known in zip(blobs.items(), there, strict=True) if not known}
+        if require is not None and missing:
+            require(sum(len(blob) for blob in missing.values()))
+        for name, blob in missing.items():
+            self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
         return manifest
 
     def load(self, scope: str, name: str) -> bytes:
@@ -67,6 +85,7 @@ class Snapshots:
         if blob is None:
             raise BatchLost(scope)
         if content_hash(blob) != name:
+            log.error("a blob of a snapshot was refused: it has another hash", extra={"scope": scope, "blob": name})
             raise DecodeError(f"the blob {name} of snapshot {scope} has another hash: it was altered")
         self._cache[name] = blob
         self._cached_bytes += len(blob)

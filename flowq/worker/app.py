@@ -12,8 +12,10 @@ from flowq.worker.install import install, load_modules
 def build_worker_app(settings: Settings) -> Celery:
     """An app whose worker runs flowq's batches; its modules are those the settings name."""
     app = build_app(settings)
+    app.conf.worker_consumer = "flowq.worker.consumer:CarefulConsumer"
     if settings.slots is not None:
         app.conf.worker_concurrency = settings.slots
     install(app, settings)
+    app.flowq.owned = True
     load_modules(settings)
     return app

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 
+from flowq.codec import VERSION
 from flowq.engine.aggregate import AGGREGATE, publish_aggregate
 from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ids import is_batch_id, is_chunk_id
+from flowq.engine.ledger import SCHEMA_VERSION
 from flowq.engine.presence import Fleet
-from flowq.errors import BatchLost, DecodeError
+from flowq.engine.redis_client import AWAY_ERRORS
+from flowq.errors import BatchLost
 
 log = logging.getLogger("flowq.caretaker")
+
+REMEMBERED = 1000  # batches that were complained of
 
 
 class Caretaker:
@@ -20,28 +27,42 @@ class Caretaker:
     def __init__(self, connections: Connections, headers: Headers, name: str) -> None:
         self._connections, self._headers, self._name = connections, headers, name
         self._fleet = Fleet(connections.redis, connections.keys)
+        self._told: OrderedDict[str, str] = OrderedDict()
 
     def tick(self) -> None:
         """One round, if nobody else makes it."""
         redis, keys = self._connections.redis, self._connections.keys
         lock_ms = max(1, int(self._connections.settings.pulse_s * 900))
-        if not redis.set(keys.caretaker, self._name, nx=True, px=lock_ms):
+        if not redis.set(keys.caretaker(SCHEMA_VERSION, VERSION), self._name, nx=True, px=lock_ms):
             return
         for name in redis.zrange(keys.batches, 0, -1):
-            batch_id = name.decode()
+            batch_id = name.decode(errors="replace")
             try:
                 self._care(batch_id)
             except BatchLost:
-                redis.zrem(keys.batches, batch_id)
-            except DecodeError as error:
-                log.error("a batch cannot be read", extra={"batch": batch_id, "error": str(error)})
+                redis.zrem(keys.batches, name)
+            except AWAY_ERRORS:
+                raise
+            except Exception as error:  # one batch that is altered, or another release's, must not cost the others
+                self._complain(batch_id, f"{type(error).__name__}: {error}")
+
+    def _complain(self, batch_id: str, reason: str) -> None:
+        """Log what is wrong with a batch, once and not in every round."""
+        if self._told.get(batch_id) == reason:
+            return
+        self._told[batch_id] = reason
+        if len(self._told) > REMEMBERED:
+            self._told.popitem(last=False)
+        log.error("a batch cannot be cared for: %s", reason, extra={"batch": batch_id})
 
     def _care(self, batch_id: str) -> None:
+        if not is_batch_id(batch_id):
+            raise BatchLost(batch_id)
         header = self._headers.get(batch_id)
         ledger = self._connections.ledger
         woken = ledger.wake(batch_id, window=self._fleet.window(header.queue))
         if woken.state == "lost":
             raise BatchLost(batch_id)
-        publish_chunks(self._connections, header, [one for one in woken.ids if one != AGGREGATE])
+        publish_chunks(self._connections, header, [one for one in woken.ids if is_chunk_id(one)])
         if AGGREGATE in woken.ids:
             publish_aggregate(self._connections, header, self._fleet.slots(header.queue))

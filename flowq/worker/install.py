@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 from billiard.process import current_process
@@ -39,7 +40,9 @@ class Room:
         self.pages = SharedPages()
         self.unknown = UnknownTasks(app, settings)
         self.hostname = ""
+        self.owned = False  # flowq's own worker: a team's decides itself how it stops
         self.stopping = False
+        self.until: float | None = None
         self.ready = threading.Event()
         self._slot: Slot | None = None
         self._pid = -1
@@ -129,6 +132,8 @@ def _connect_signals(room: Room) -> None:
 
     def worker_stopping(**_: Any) -> None:
         room.stopping = True
+        if room.owned:
+            room.until = time.monotonic() + room.settings.soft_shutdown_s
         room.pages.stop()
 
     def task_unknown(message: Any = None, **_: Any) -> None:

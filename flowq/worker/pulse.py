@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import signal
 import socket
 import threading
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from celery import bootsteps
 
 from flowq.core.node import Node
+from flowq.engine.app import queue_list
 from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
 from flowq.engine.presence import WorkerRecord, announce, withdraw
@@ -24,6 +29,7 @@ from flowq.worker.leases import Leases
 log = logging.getLogger("flowq.pulse")
 
 READY_POLL_S = 0.1
+END_S = 5.0
 
 
 class Pulse(bootsteps.StartStopStep):
@@ -50,13 +56,18 @@ class Pulse(bootsteps.StartStopStep):
         room = parent.app.flowq
         self._thread = threading.Thread(target=self._run, args=(parent, room), name="flowq-pulse", daemon=True)
         self._thread.start()
+        atexit.register(self._end)
 
     def stop(self, parent: Any) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
+        """Nothing yet: items may run until the pool has ended, and are beaten for so long."""
 
     terminate = stop
+
+    def _end(self) -> None:
+        """The process ends, its children have ended: what a killed one held is handed back, and the fleet told."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=END_S)
 
     def _run(self, parent: Any, room: Any) -> None:
         connections = Connections(room.settings, parent.app)
@@ -65,13 +76,14 @@ class Pulse(bootsteps.StartStopStep):
         leases = self._leases = Leases(connections, headers, room.pages)
         caretaker = Caretaker(connections, headers, name)
         pulse_s = room.settings.pulse_s
-        started_at = time.time()
+        announced = partial(self._announce, connections, parent, time.time())
         while not room.ready.wait(READY_POLL_S):
             if self._stop.is_set():
                 return
         while not self._stop.is_set():
             leases.stopping = room.stopping
-            for part in (leases.tick, lambda: self._announce(connections, parent, started_at), caretaker.tick):
+            self._hurry(room)
+            for part in (leases.tick, announced, caretaker.tick, room.unknown.release):
                 try:
                     part()
                 except REDIS_ERRORS as exc:
@@ -80,12 +92,26 @@ class Pulse(bootsteps.StartStopStep):
                     log.exception("a beat failed")
             room.announced()
             self._stop.wait(pulse_s)
+        leases.stopping = room.stopping
         try:
             leases.tick()
             withdraw(connections.redis, connections.keys, name)
         except REDIS_ERRORS:
             pass
         connections.close()
+
+    def _hurry(self, room: Any) -> None:
+        """End a stopping worker whose items take longer than the soft-shutdown time; what they hold is handed back.
+
+        Celery's warm shutdown (SIGTERM) waits for running tasks without limit, its cold one (SIGQUIT) does not.
+        """
+        if not room.stopping or room.until is None:
+            return
+        if time.monotonic() > room.until:
+            room.until = None
+            room.app.conf.worker_soft_shutdown_timeout = 0  # that time is over
+            log.warning("items still run after the soft-shutdown time; they are handed back")
+            os.kill(os.getpid(), signal.SIGQUIT)
 
     def _announce(self, connections: Connections, parent: Any, started_at: float) -> None:
         announce(connections.redis, connections.keys, record(parent, started_at))
@@ -94,7 +120,7 @@ class Pulse(bootsteps.StartStopStep):
 def record(worker: Any, started_at: float) -> WorkerRecord:
     """What this worker says of itself."""
     nodes = tuple(registered_names(Node))
-    queues = tuple(worker.app.amqp.queues.consume_from)
+    queues = {name: queue_list(worker.app, name) for name in worker.app.amqp.queues.consume_from}
     pid = worker.pid if hasattr(worker, "pid") else 0
     return WorkerRecord(
         worker.hostname, socket.gethostname(), pid, worker.concurrency, queues, nodes, version("flowq"), started_at

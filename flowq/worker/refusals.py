@@ -1,7 +1,7 @@
-"""What is wrong with a message, judged before anything in it is believed: pure checks that answer a reason or None.
+"""What is wrong with a message's envelope and headers, judged before anything in it is believed.
 
-Three layers, as a message comes in: the envelope that lay in Redis, the headers Celery acts on, and, for flowq's own
-tasks, the body. Where they are asked: transport.py and consumer.py (flowq's own workers), strategy.py (any app).
+Pure checks that answer a reason or None. Bodies of flowq's own tasks: bodies.py. Where they are asked: transport.py and
+consumer.py on flowq's own workers, strategy.py on any app.
 """
 
 from __future__ import annotations
@@ -11,15 +11,7 @@ from typing import Any
 
 from celery.app.task import Context
 
-from flowq.codec import CONTENT_TYPE, loads
-from flowq.engine.app import FINISH
-from flowq.engine.ids import is_batch_id, is_chunk_id, is_segment
-from flowq.errors import DecodeError
-
 MAX_MESSAGE_BYTES = 1024 * 1024  # as it lies in Redis; JSON may take twenty times as much once it is read
-MAX_BODY_BYTES = 64 * 1024  # of one of flowq's own tasks, unpacked; the longest has 64 segments
-MAX_BODY_DEPTH = 8
-MAX_SEGMENTS = 1024
 MAX_ID = 255
 MAX_TEXT = 4096
 LONGEST_LIMIT_S = 1e7
@@ -35,6 +27,11 @@ def told(value: Any) -> str:
     """*value* in a log line: short, and of one line whatever it holds."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def one_line(error: BaseException) -> str:
+    """What *error* says, in one line and not too long."""
+    return " ".join(str(error).split())[:300]
 
 
 def envelope_objection(raw: Any) -> str | None:
@@ -65,79 +62,6 @@ def headers_objection(headers: dict[str, Any]) -> str | None:
     return _objection(headers, _HEADERS, "its header")
 
 
-def task_objection(takes: Callable[[Any], str | None], message: Any) -> str | None:
-    """What is wrong with a message for one of flowq's own tasks.
-
-    Args:
-        takes: what is wrong with the arguments of that task, or None.
-        message: a kombu Message that nobody has decoded.
-    """
-    headers = message.headers
-    if headers.get("compression"):
-        return f"it is compressed by kombu ({told(headers['compression'])}); flowq's tasks take none of it"
-    if message.content_type != CONTENT_TYPE:
-        return f"its content is {told(message.content_type)}; flowq's tasks take {CONTENT_TYPE}"
-    objection = headers_objection(headers)
-    if objection is not None:
-        return objection
-    if headers.get("eta") is not None or headers.get("expires") is not None:
-        return "it has an ETA or expires; flowq keeps due times in its ledger"
-    try:
-        body = loads(message.body, max_bytes=MAX_BODY_BYTES, max_depth=MAX_BODY_DEPTH)
-    except (DecodeError, TypeError) as error:
-        return f"its body cannot be read: {str(error)[:300]}"
-    return body_objection(takes, body)
-
-
-def body_objection(takes: Callable[[Any], str | None], body: Any) -> str | None:
-    """What is wrong with the decoded body ``(args, kwargs, embed)`` of one of flowq's own tasks."""
-    if type(body) not in (list, tuple) or len(body) != 3:
-        return "its body is not (args, kwargs, embed)"
-    args, kwargs, embed = body
-    if kwargs != {} or type(kwargs) is not dict:
-        return "flowq's tasks take no keyword arguments"
-    if type(embed) is not dict or not embed.keys() <= {"callbacks", "errbacks", "chain", "chord"}:
-        return "its embedded signatures are none of Celery's"
-    if any(embed.get(name) for name in ("callbacks", "errbacks", "chain")):
-        return "it has callbacks; flowq's tasks have none"
-    return chord_objection(embed.get("chord")) or takes(args)
-
-
-def chord_objection(body: Any) -> str | None:
-    """What is wrong with the callback a fold carries: it can be nothing but the finish of an aggregation."""
-    if body is None:
-        return None
-    if type(body) is not dict or body.get("task") != FINISH:
-        return "it would call back another task than flowq's own"
-    return finish_objection(body.get("args"))
-
-
-def chunk_objection(args: Any) -> str | None:
-    """What is wrong with the arguments of a chunk: ids of batch and chunk."""
-    if type(args) not in (list, tuple) or len(args) != 2 or not is_batch_id(args[0]) or not is_chunk_id(args[1]):
-        return f"{told(args)} are not the ids of a batch and a chunk"
-    return None
-
-
-def fold_objection(args: Any) -> str | None:
-    """What is wrong with the arguments of a fold: batch id, generation, first item, item after the last."""
-    shaped = type(args) in (list, tuple) and len(args) == 4
-    if not shaped or not is_batch_id(args[0]) or not _is_count(args[1]) or not is_segment(args[2], args[3]):
-        return f"{told(args)} are not a batch, a generation and a segment"
-    return None
-
-
-def finish_objection(args: Any) -> str | None:
-    """What is wrong with the arguments of a finish: batch id, generation, all its segments."""
-    shaped = type(args) in (list, tuple) and len(args) == 3 and type(args[2]) in (list, tuple)
-    if not shaped or not is_batch_id(args[0]) or not _is_count(args[1]) or not 0 < len(args[2]) <= MAX_SEGMENTS:
-        return f"{told(args)} are not a batch, a generation and its segments"
-    for segment in args[2]:
-        if type(segment) not in (list, tuple) or len(segment) != 2 or not is_segment(*segment):
-            return f"{told(segment)} is not a segment"
-    return None
-
-
 def _objection(fields: dict[str, Any], checks: dict[str, Check], what: str) -> str | None:
     for name, holds in checks.items():
         if not holds(fields.get(name)):
@@ -161,12 +85,13 @@ def _is_body(value: Any) -> bool:
     return type(value) is str and value != ""
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Whether *value* is a whole number that Lua and JSON keep exactly."""
     return type(value) is int and 0 <= value < 2**53
 
 
 def _is_count_or_none(value: Any) -> bool:
-    return value is None or _is_count(value)
+    return value is None or is_count(value)
 
 
 def _is_flag_or_none(value: Any) -> bool:
@@ -199,7 +124,7 @@ _PROPERTIES: dict[str, Check] = {
     "body_encoding": lambda value: value in (None, "base64", "utf-8"),
     "correlation_id": _is_name_or_none,
     "reply_to": _is_name_or_none,
-    "priority": lambda value: value is None or (_is_count(value) and value <= 255),
+    "priority": lambda value: value is None or (is_count(value) and value <= 255),
 }
 _DELIVERY: dict[str, Check] = {
     "exchange": lambda value: type(value) is str and len(value) <= MAX_ID,

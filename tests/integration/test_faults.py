@@ -1,6 +1,6 @@
 """What a batch survives: killed workers and processes, frozen ones, lost and doubled messages, producers that fork.
 
-Real workers, real signals. The oracle is the trace of executions (tests/faulty.py) and the outcomes in Redis, recounted.
+Real workers, real signals. The oracle is the trace of executions (tests/faulty.py), and the outcomes recounted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ from flowq.engine.results import State, read_dones, read_state
 from flowq.local.local_worker import LocalWorker
 from tests import faulty, nodes
 from tests.faulty import Execution, runs_of, trace
+from tests.programs import Program
+from tests.submitting import submit
 from tests.waiting import until
+
+StartProgram = Callable[..., Program]
 
 IMPORTS = ["tests.nodes", "tests.faulty"]
 LEASE_S = 3.0
@@ -40,6 +45,20 @@ def new_cluster(*, workers: int, slots: int) -> flowq.LocalCluster:
 @pytest.fixture
 def oracle(tmp_path: Path) -> str:
     return str(tmp_path / "executions")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[StartProgram]:
+    """Start a program from its source and its arguments."""
+    started: list[Program] = []
+
+    def start(source: str, *arguments: str) -> Program:
+        started.append(Program(tmp_path / f"program_{len(started)}.py", source, *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.abandon()
 
 
 def fleet(cluster: flowq.LocalCluster) -> Connections:
@@ -73,29 +92,34 @@ def group_of(pid: int) -> int:
         return 0
 
 
-def kill_with_items_in_hand(cluster: flowq.LocalCluster, oracle: str, worker: LocalWorker) -> tuple[list[int], float]:
-    """SIGKILL a worker and its children while they execute items; these items, and when it was."""
+def freeze_with_items_in_hand(oracle: str, worker: LocalWorker) -> list[int]:
+    """SIGSTOP a worker and its children while they execute items; answers these."""
 
-    def frozen_in_the_middle() -> list[Execution]:
+    def frozen_in_the_middle() -> list[int]:
         worker.kill(signal.SIGSTOP)
-        held = in_hand(oracle, worker)
+        held = [one.index for one in in_hand(oracle, worker)]
         if not held:
             worker.kill(signal.SIGCONT)
         return held
 
-    held = until(frozen_in_the_middle, 10, f"{worker.name} executes items")
+    return until(frozen_in_the_middle, 10, f"{worker.name} executes items")
+
+
+def kill_with_items_in_hand(oracle: str, worker: LocalWorker) -> tuple[list[int], float]:
+    """SIGKILL a worker and its children while they execute items; these, and when it was."""
+    held = freeze_with_items_in_hand(oracle, worker)
     killed_at = time.time()
     worker.kill()
-    return [one.index for one in held], killed_at
+    return held, killed_at
 
 
 def test_five_workers_lost_in_one_batch_cost_seconds_and_no_item(oracle: str) -> None:
     n = 500
     with new_cluster(workers=3, slots=1) as cluster:
-        handle = faulty.Traced(oracle, seconds=0.05).submit(range(n))
+        handle = submit(faulty.Traced(oracle, seconds=0.05), range(n))
         kills = []
         for number in range(5):
-            kills.append(kill_with_items_in_hand(cluster, oracle, cluster.workers[number]))
+            kills.append(kill_with_items_in_hand(oracle, cluster.workers[number]))
             cluster.add_worker()
         assert handle.result(timeout=60) == [i * 3 for i in range(n)]
         assert committed(cluster, handle.id) == once_each(n)
@@ -113,11 +137,11 @@ def test_an_item_of_three_leases_runs_once_whatever_it_does_and_whoever_dies_mea
     long = {kind: str(tmp_path / kind.__name__) for kind in (faulty.Traced, faulty.AsyncTraced, faulty.HoldsTheGil)}
     short = str(tmp_path / "short")
     with new_cluster(workers=1, slots=3) as cluster:
-        handles = [kind(path, seconds=3 * LEASE_S).submit([7]) for kind, path in long.items()]
+        handles = [submit(kind(path, seconds=3 * LEASE_S), [7]) for kind, path in long.items()]
         until(lambda: all(trace(path) for path in long.values()), 5, "all three are running")
         cluster.add_worker()
-        beside = faulty.Traced(short, seconds=0.05).submit(range(60))
-        kill_with_items_in_hand(cluster, short, cluster.workers[1])
+        beside = submit(faulty.Traced(short, seconds=0.05), range(60))
+        kill_with_items_in_hand(short, cluster.workers[1])
         cluster.add_worker()
         assert beside.result(timeout=30) == [i * 3 for i in range(60)]
         assert [handle.result(timeout=30) for handle in handles] == [[21]] * 3
@@ -137,7 +161,7 @@ def pair() -> Iterator[flowq.LocalCluster]:
 
 def test_a_queue_deleted_in_the_middle_costs_a_lease(pair: flowq.LocalCluster, oracle: str) -> None:
     connections = fleet(pair)
-    handle = faulty.Traced(oracle, seconds=0.02).submit(range(100))
+    handle = submit(faulty.Traced(oracle, seconds=0.02), range(100))
     until(lambda: handle.progress().done > 10, 5, "some are done")
     assert until(lambda: connections.redis.delete(queue_of(connections)), 5, "a message lies in the queue") == 1
     assert handle.result(timeout=30) == [i * 3 for i in range(100)]
@@ -203,15 +227,14 @@ def nothing_is_under_way(connections: Connections) -> bool:
     return not connections.redis.exists(queue_of(connections), unacked)
 
 
-def counters(state: State) -> dict[str, int | str]:
+def counters(state: State) -> State:
     """What must be the same however often messages arrive."""
-    names = ("state", "gen", "avail", "ok", "fallback", "failed", "retried", "crashes", "losses", "open_chunks", "parked")
-    return {name: getattr(state, name) for name in names}
+    return replace(state, seconds=0.0, confirmed=0)
 
 
 def test_messages_that_arrive_twice_change_nothing(pair: flowq.LocalCluster) -> None:
     def batch() -> flowq.BatchHandle[int]:
-        return nodes.Picky(on_error="collect", chunk_size=1).submit(range(200))
+        return submit(nodes.Picky(on_error="collect", chunk_size=1), range(200))
 
     alone = batch()
     expected = alone.result(timeout=30)
@@ -253,7 +276,7 @@ def test_a_process_killed_alone_is_a_crash_and_its_items_run_once_more(
     pair: flowq.LocalCluster, oracle: str, node: type[faulty.Traced], options: dict[str, Any]
 ) -> None:
     n = 150
-    handle = node(oracle, seconds=0.02, **options).submit(range(n))
+    handle = submit(node(oracle, seconds=0.02, **options), range(n))
 
     def frozen_in_the_middle() -> int | None:
         for one in trace(oracle):
@@ -276,20 +299,20 @@ def test_a_process_killed_alone_is_a_crash_and_its_items_run_once_more(
 def test_a_worker_frozen_for_longer_than_its_lease_does_no_harm_when_it_goes_on(oracle: str) -> None:
     n = 200
     with new_cluster(workers=2, slots=1) as cluster:
-        handle = faulty.Traced(oracle, seconds=0.03).submit(range(n))
+        handle = submit(faulty.Traced(oracle, seconds=0.03), range(n))
         frozen = cluster.workers[0]
-        held = until(lambda: in_hand(oracle, frozen), 10, "it executes an item")
-        frozen.kill(signal.SIGSTOP)
-        held = in_hand(oracle, frozen) or held
+        held = freeze_with_items_in_hand(oracle, frozen)
         until(lambda: handle.state().losses, 10, "its lease lapses")
-        until(lambda: any(runs_of(oracle)[one.index] > 1 for one in held), RUNS_AGAIN_WITHIN_S, "its item runs elsewhere")
+        until(
+            lambda: all(runs_of(oracle)[index] == 2 for index in held), RUNS_AGAIN_WITHIN_S, "its item runs elsewhere"
+        )
         frozen.kill(signal.SIGCONT)
         assert handle.result(timeout=30) == [i * 3 for i in range(n)]
         assert committed(cluster, handle.id) == once_each(n)
         assert frozen.ready
         # It goes on working, as a worker like any other.
         began = time.time()
-        more = faulty.Traced(oracle, seconds=0.03).submit(range(n, n + 50))
+        more = submit(faulty.Traced(oracle, seconds=0.03), range(n, n + 50))
         assert more.result(timeout=30) == [i * 3 for i in range(n, n + 50)]
         assert any(group_of(one.pid) == frozen.pid for one in trace(oracle) if one.began > began)
     assert max(runs_of(oracle).values()) <= 2
@@ -304,7 +327,7 @@ def test_items_that_kill_their_process_every_time_fail_alone(
     pair: flowq.LocalCluster, oracle: str, node: type[faulty.Deadly], options: dict[str, Any]
 ) -> None:
     n, deadly = 60, [17, 18]
-    handle = node(oracle, deadly, seconds=0.005, on_error="collect", **options).submit(range(n))
+    handle = submit(node(oracle, deadly, seconds=0.005, on_error="collect", **options), range(n))
     result = handle.result(timeout=60)
     assert {index: type(error) for index, error in result.errors.items()} == dict.fromkeys(deadly, flowq.WorkerCrashed)
     assert "item 17" in str(result.errors[17])
@@ -322,7 +345,7 @@ def test_after_a_crash_items_of_a_chunk_over_two_pages_are_still_themselves(
     pair: flowq.LocalCluster, oracle: str
 ) -> None:
     n, deadly = 1000, 570  # pages begin at 0, 64 and 576, the deadly item's chunk is 564 … 664
-    handle = faulty.Deadly(oracle, [deadly], seconds=0.0, on_error="collect", chunk_size=100).submit(range(n))
+    handle = submit(faulty.Deadly(oracle, [deadly], seconds=0.0, on_error="collect", chunk_size=100), range(n))
     result = handle.result(timeout=60)
     assert list(result.errors) == [deadly]
     assert [value for index, value in enumerate(result) if index != deadly] == [i * 3 for i in range(n) if i != deadly]
@@ -332,7 +355,7 @@ def test_after_a_crash_items_of_a_chunk_over_two_pages_are_still_themselves(
 def test_an_item_that_waits_for_its_next_try_holds_no_slot(oracle: str) -> None:
     with new_cluster(workers=1, slots=1) as cluster:
         node = faulty.TriesAgain(oracle, failing=[0], seconds=0.05, max_retries=2, wait=2)
-        handle = node.submit(range(21))
+        handle = submit(node, range(21))
         result = handle.result(timeout=30)
         assert committed(cluster, handle.id) == once_each(21)
     assert result == [1] + [0] * 20
@@ -348,8 +371,8 @@ def test_an_item_that_waits_for_its_next_try_holds_no_slot(oracle: str) -> None:
 def test_tries_outlive_the_workers_that_made_them(oracle: str) -> None:
     with new_cluster(workers=1, slots=1) as cluster:
         node = faulty.TriesAgain(oracle, failing=[1], failures=2, last_s=0.5, max_retries=3, wait=1.1)
-        handle = node.submit(range(3))
-        until(lambda: handle.state().parked == 1 and handle.state().ok == 2, 10, "the failed item waits, the others are done")
+        handle = submit(node, range(3))
+        until(lambda: (handle.state().parked, handle.state().ok) == (1, 2), 10, "one item waits, the others are done")
         cluster.kill_worker(0)
         cluster.add_worker()
         until(lambda: in_hand(oracle, cluster.workers[1]) and runs_of(oracle)[1] == 3, 20, "its last try has begun")
@@ -360,3 +383,117 @@ def test_tries_outlive_the_workers_that_made_them(oracle: str) -> None:
     assert result == [0, 2, 0]
     assert result.items[1].attempts == 3
     assert [one.attempt for one in trace(oracle) if one.index == 1] == [0, 1, 2, 2]
+
+
+def test_a_batch_submitted_twice_under_one_key_is_one_batch(pair: flowq.LocalCluster, oracle: str) -> None:
+    node = faulty.Traced(oracle, seconds=0.02)
+    first = submit(node, range(40), key="2024-05-01")
+    second = submit(node, range(40), key="2024-05-01")
+    assert second.id == first.id
+    assert first.result(timeout=30) == second.result(timeout=30) == [i * 3 for i in range(40)]
+    # Also once it has ended.
+    assert submit(node, range(40), key="2024-05-01").result(timeout=30) == [i * 3 for i in range(40)]
+    assert runs_of(oracle) == once_each(40)
+
+
+PRODUCER = """
+    import sys, flowq
+    from flowq.batch.executor import activate
+    from tests import faulty
+    activate(flowq.connect(sys.argv[1]))
+    handle = faulty.Traced(sys.argv[2], seconds=0.02).submit((i for i in range(100)), key="one for all")
+    print(handle.id, sum(handle.result(timeout=30)), flush=True)
+"""
+
+
+def test_processes_that_submit_under_one_key_at_once_share_a_batch(
+    pair: flowq.LocalCluster, oracle: str, program: StartProgram
+) -> None:
+    producers = [program(PRODUCER, pair.broker_url, oracle) for _ in range(3)]
+    told = {one.line() for one in producers}
+    assert [one.end() for one in producers] == [(0, "")] * 3
+    ((batch_id, total),) = [line.split() for line in told]
+    assert int(total) == sum(i * 3 for i in range(100))
+    assert runs_of(oracle) == once_each(100)
+    assert committed(pair, batch_id) == once_each(100)
+
+
+def test_a_producer_that_dies_half_way_is_relieved_by_one_that_waits_under_its_key(
+    pair: flowq.LocalCluster, oracle: str, program: StartProgram
+) -> None:
+    dies = program(
+        """
+        import os, sys, flowq
+        from flowq.batch.executor import activate
+        from tests import faulty
+        def items():
+            yield from range(64)  # as many as the first page holds
+            input()  # for ever: the test holds on to the other end
+        activate(flowq.connect(sys.argv[1]))
+        handle = faulty.Traced(sys.argv[2], seconds=0.005).submit(items(), key="relieved")
+        print(handle.id, flush=True)
+        handle.wait()
+        """,
+        pair.broker_url,
+        oracle,
+    )
+    dies.line()
+    handle = submit(faulty.Traced(oracle, seconds=0.005), (i for i in range(100)), key="relieved")
+    until(lambda: handle.state().ok == 64, 10, "what the first producer has written is done")
+    assert not handle.state().sealed
+    dies.signal(signal.SIGKILL)
+    dies.end()
+    # As the caretaker does once the producer has not beaten for 10 s.
+    connections = fleet(pair)
+    connections.redis.zrem(connections.keys.of(handle.id, "wake"), "feed")
+    connections.close()
+    assert handle.result(timeout=30) == [i * 3 for i in range(100)]
+    assert runs_of(oracle) == once_each(100)
+
+
+def test_a_producer_and_its_forked_children_all_submit(pair: flowq.LocalCluster, program: StartProgram) -> None:
+    one = program(
+        """
+        import os, sys, warnings, flowq
+        from flowq.batch.executor import activate
+        from tests import nodes
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12, of any fork beside threads
+        def work(by):
+            for _ in range(5):
+                assert nodes.Scaled(by).map(range(300)) == [i * by for i in range(300)]
+                flow = {"base": by, "count": 10, "log": []}
+                nodes.count_all().run(flow)
+                assert flow["found"] == [by + n for n in range(10)]
+        activate(flowq.connect(sys.argv[1]))
+        work(1)
+        children = []
+        for by in (2, 3):
+            pid = os.fork()
+            if pid == 0:
+                status = 1
+                try:
+                    work(by)
+                    status = 0
+                finally:
+                    os._exit(status)
+            children.append(pid)
+        work(4)
+        print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children], flush=True)
+        """,
+        pair.broker_url,
+    )
+    assert one.line() == "[0, 0]", one.end()
+    assert one.end()[0] == 0
+
+
+def test_a_worker_that_joins_half_way_takes_items_within_three_seconds(oracle: str) -> None:
+    with new_cluster(workers=1, slots=1) as cluster:
+        handle = submit(faulty.Traced(oracle, seconds=0.05), range(200))
+        until(lambda: handle.progress().done > 20, 10, "the first worker is at it")
+        joined = cluster.add_worker()
+        ready_at = time.time()
+        theirs = until(lambda: [one for one in trace(oracle) if group_of(one.pid) == joined.pid], 5, "it takes items")
+        assert theirs[0].began - ready_at < 3
+        assert handle.result(timeout=30) == [i * 3 for i in range(200)]
+        share = sum(group_of(one.pid) == joined.pid for one in trace(oracle))
+    assert share > 40

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.programs import Program
 
 
 def runs(pid: int) -> bool:
@@ -23,41 +18,6 @@ def runs(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] not in "ZX"
-
-
-class Program:
-    """A program of a test's own in a process of its own, which prints what the test wants to know."""
-
-    def __init__(self, path: Path, source: str) -> None:
-        path.write_text(textwrap.dedent(source))
-        self._popen = subprocess.Popen(
-            [sys.executable, str(path)],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.pid = self._popen.pid
-
-    def line(self) -> str:
-        """Its next line; an assertion with what it said on stderr if it ended instead."""
-        assert self._popen.stdout is not None
-        line = self._popen.stdout.readline()
-        assert line, self.end()
-        return line.rstrip("\n")
-
-    def signal(self, signum: int) -> None:
-        self._popen.send_signal(signum)
-
-    def end(self) -> tuple[int, str]:
-        """Wait for its end: exit status and stderr."""
-        _, stderr = self._popen.communicate(timeout=30)
-        return self._popen.returncode, stderr
-
-    def abandon(self) -> None:
-        if self._popen.poll() is None:
-            self._popen.send_signal(signal.SIGKILL)
-        self._popen.communicate()
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""Classes as values, such as the model a node is to fill ↔ their names. Never imported: looked up, like everything."""
+
+from __future__ import annotations
+
+import builtins
+
+from flowq import errors, registry
+from flowq.codec.classes import named_class
+from flowq.codec.exceptions import exception_class
+from flowq.codec.refusals import refusal
+from flowq.codec.tags import Unpack
+from flowq.errors import EncodeError
+
+_HOMES = (builtins.__name__, errors.__name__)
+
+
+def encode_class(cls: type) -> bytes:
+    """The payload of a class that other processes find by its name.
+
+    Raises:
+        EncodeError: it is neither registered nor an exception of the builtins or flowq's.
+    """
+    if registry.is_registered(cls) or registry.is_known_exception(cls):
+        return registry.class_name(cls).encode()
+    raise EncodeError("", refusal(cls))
+
+
+def decode_class(data: bytes, unpack: Unpack) -> type:
+    """The class a payload names.
+
+    Raises:
+        DecodeError: it is not registered here, or a builtin that is no exception.
+    """
+    name = data.decode()
+    if name.partition(":")[0] in _HOMES:
+        return exception_class(name)
+    cls: type = named_class(name, lambda cls: True, "the class")
+    return cls

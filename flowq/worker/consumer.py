@@ -1,0 +1,64 @@
+"""The consumer of flowq's own workers: Celery's, that outlives any message and keeps what a newer flowq will know."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.consumer import Consumer
+
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.worker.refusals import headers_objection, one_line, told
+from flowq.worker.strategy import turn_away
+from flowq.worker.transport import CarefulTransport
+
+log = logging.getLogger("flowq.refused")
+
+
+class CarefulConsumer(Consumer):
+    """Set as ``worker_consumer`` of flowq's own workers; a team's app keeps the consumer it has."""
+
+    def connection_for_read(self, heartbeat: Any = None) -> Any:
+        connection = self.app.connection_for_read(heartbeat=heartbeat)
+        # For whatever transport this connection makes, now or after an error.
+        connection.get_transport_cls = lambda: CarefulTransport
+        return self.ensure_connected(connection)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def take(message: Any) -> Any:
+            objection = headers_objection(message.headers) or self._not_for_us(message.headers["task"])
+            if objection is None:
+                try:
+                    return handle(message)
+                except REDIS_ERRORS:
+                    raise
+                except Exception as error:
+                    objection = f"{type(error).__name__}: {one_line(error)}"
+            return turn_away(self, message, objection)
+
+        return take
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
+        objection = self.app.flowq.unknown.keep(message)
+        if objection is None:
+            message.ack_log_error(log, self.connection_errors)
+        else:
+            turn_away(self, message, objection)
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        turn_away(self, message, "it is no task")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Any) -> None:
+        turn_away(self, message, one_line(exc))
+
+    def on_decode_error(self, message: Any, exc: Any) -> None:
+        turn_away(self, message, f"its body cannot be read: {one_line(exc)}")
+
+    def _not_for_us(self, task: str) -> str | None:
+        # celery.map and its like run any task with arguments that nobody has looked at.
+        if task.startswith("celery."):
+            return f"{told(task)} is Celery's own, and flowq's workers run none of those"
+        return None

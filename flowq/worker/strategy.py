@@ -1,0 +1,50 @@
+"""How a worker takes messages for flowq's own tasks, on any app: they are judged before Celery decodes them.
+
+Celery's own strategy ends the worker over a header of the wrong type, and decodes whatever the app accepts (a team's
+may be pickle) before a task has a say.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery import signals
+from celery.worker import strategy
+
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.worker.bodies import task_objection
+from flowq.worker.refusals import one_line, told
+
+log = logging.getLogger("flowq.refused")
+
+
+def careful(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """Celery's strategy for *task*, with a check before it. ``task.takes`` judges the arguments."""
+    handle = strategy.default(task, app, consumer, **options)
+
+    def take(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **kwargs: Any) -> Any:
+        objection = "it is of Celery's first protocol" if body is not None else task_objection(task.takes, message)
+        if objection is None:
+            try:
+                return handle(message, body, ack, reject, callbacks, **kwargs)
+            except REDIS_ERRORS:
+                raise
+            except Exception as error:
+                objection = f"{type(error).__name__}: {one_line(error)}"
+        return turn_away(consumer, message, objection)
+
+    return take
+
+
+def turn_away(consumer: Any, message: Any, objection: str) -> None:
+    """Log why, and take *message* off the queue for good. What it stood for is due again in the ledger."""
+    headers = message.headers
+    log.error(
+        "a message was refused: %s",
+        objection,
+        extra={"task": told(headers.get("task")), "message_id": told(headers.get("id"))},
+    )
+    message.reject_log_error(log, consumer.connection_errors)
+    signals.task_rejected.send(sender=consumer, message=message, exc=None)

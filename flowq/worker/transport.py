@@ -1,0 +1,93 @@
+"""kombu's Redis transport for what flowq's own workers consume: nothing is decoded or decompressed that looks wrong.
+
+kombu trusts what lies in its lists: bad JSON, an envelope without its parts or a bad header ends the worker, and a
+compressed body is unpacked to whatever size before anybody is asked. A message refused here has left the queue already.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from kombu.transport import redis as kombu_redis
+
+from flowq.worker.refusals import MAX_MESSAGE_BYTES, Refused, envelope_objection, one_line
+
+log = logging.getLogger("flowq.refused")
+
+# What reading a message can raise of itself; whatever else comes up is the connection's and none of our business.
+UNREADABLE = (Refused, ValueError, TypeError, RecursionError, OverflowError)
+
+
+def refuse(reason: str, **fields: Any) -> None:
+    """Log that a message was refused: one line each."""
+    log.error("a message was refused: %s", reason, extra=fields)
+
+
+class CarefulMessage(kombu_redis.Channel.Message):
+    """A message whose envelope was looked at before kombu builds on it."""
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        objection = envelope_objection(payload)
+        if objection is not None:
+            raise Refused(objection)
+        super().__init__(payload, channel=channel, **kwargs)
+        if self.errors:
+            raise Refused(f"its body cannot be read: {one_line(self.errors[0][1])}")
+
+
+class _NotTooLarge:
+    """A Redis client's replies: a message above the limit is dropped before its JSON is read."""
+
+    def parse_response(self, *args: Any, **options: Any) -> Any:
+        reply = super().parse_response(*args, **options)  # type: ignore[misc]
+        if isinstance(reply, (list, tuple)) and reply and isinstance(reply[-1], (bytes, str)):
+            size_bytes = len(reply[-1])
+            if size_bytes > MAX_MESSAGE_BYTES:
+                refuse(f"it has {size_bytes:,} bytes, more than the limit of {MAX_MESSAGE_BYTES:,}")
+                return None
+        return reply
+
+
+class CarefulPubSub(_NotTooLarge, kombu_redis.PrefixedRedisPubSub):
+    """What remote control comes in by."""
+
+
+class CarefulClient(_NotTooLarge, kombu_redis.PrefixedStrictRedis):
+    """What tasks come in by."""
+
+    def pubsub(self, **kwargs: Any) -> CarefulPubSub:
+        return CarefulPubSub(self.connection_pool, global_keyprefix=self.global_keyprefix, **kwargs)
+
+
+class CarefulChannel(kombu_redis.Channel):
+    """A channel that outlives whatever lies in its queues."""
+
+    Message = CarefulMessage
+
+    def _get_client(self) -> Callable[..., CarefulClient]:
+        super()._get_client()  # it checks redis-py's version
+        return functools.partial(CarefulClient, global_keyprefix=self.global_keyprefix)
+
+    def _brpop_read(self, **options: Any) -> Any:
+        return _carefully(super()._brpop_read, **options)
+
+    def _receive_one(self, c: Any) -> Any:
+        return _carefully(super()._receive_one, c)
+
+
+class CarefulTransport(kombu_redis.Transport):
+    """kombu's transport, with the careful channel."""
+
+    Channel = CarefulChannel
+
+
+def _carefully(read: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """*read* a message and hand it on; True where it was refused instead: something was read."""
+    try:
+        return read(*args, **options)
+    except UNREADABLE as error:
+        refuse(one_line(error) if isinstance(error, Refused) else f"{type(error).__name__}: {one_line(error)}")
+        return True

@@ -1,0 +1,88 @@
+"""Redis is killed and comes back with all that it had acknowledged (AOF): work stops for as long, and no longer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import flowq
+from flowq.client.handle import BatchHandle
+from flowq.engine.redis_client import REDIS_ERRORS
+from tests.chaos.exactness import assert_once_each, assert_values
+from tests.chaos.fleet import DURABLE, connect, new_cluster, processes_of
+from tests.chaos.load import path_in
+from tests.chaos.witness import AsyncWitnessed, Witnessed, executions, times_run, value_of
+from tests.waiting import until
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+
+N = 20_000
+DOWN_S = 3.0
+RESTARTS = 5
+RESUMES_WITHIN_S = 5.0
+
+KINDS: dict[str, Callable[[str], Witnessed]] = {
+    "one by one": lambda path: Witnessed(path, 0.003),
+    "async": lambda path: AsyncWitnessed(path, 0.2),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_redis_killed_five_times_costs_seconds_each_time_and_no_worker(tmp_path: Path, kind: str) -> None:
+    oracle = path_in(tmp_path)
+    resumed: list[float] = []
+    with new_cluster(workers=2, slots=2, redis_options=DURABLE) as cluster:
+        before = until(lambda: processes(cluster, 2 * (1 + 2)), 10, "two main processes with two children each")
+        handle = cluster.executor.submit(KINDS[kind](oracle).job(range(N)))
+        for number in range(RESTARTS):
+            await_more(handle, N * (number + 1) // (RESTARTS + 2))
+            cluster.redis.kill()
+            stay_away(DOWN_S)
+            cluster.redis.restart()
+            back_at = time.monotonic()
+            await_more(handle, done(handle))
+            resumed.append(time.monotonic() - back_at)
+        result = handle.result(timeout=120)
+        connections = connect(cluster)
+        state = assert_once_each(connections, handle.id, N)
+        connections.close()
+        after = until(lambda: processes(cluster, len(before)), 15, "as many processes as before")
+        again = sum(count - 1 for count in times_run(oracle).values())
+        print(
+            f"\n{kind}: {N:,} items in {state.seconds:.1f} s, with Redis away for {RESTARTS * DOWN_S:g} s of them; "
+            f"first outcomes {', '.join(f'{one:.2f}' for one in resumed)} s after its return; "
+            f"{len(executions(oracle)):,} executions, {again} of them repeated; losses {state.losses}, crashes "
+            f"{state.crashes}; {len(after)} processes, {len(set(after) - set(before))} of them new"
+        )
+        mains = [worker.process.exit_status for worker in cluster.workers]
+    assert_values(result, [value_of(item) for item in range(N)])
+    assert mains == [None, None]
+    assert max(resumed) < RESUMES_WITHIN_S
+    assert state.crashes == 0
+
+
+def done(handle: BatchHandle[int]) -> int:
+    """Outcomes so far; -1 while Redis does not answer."""
+    try:
+        return handle.progress().done
+    except REDIS_ERRORS:
+        return -1
+
+
+def await_more(handle: BatchHandle[int], than: int) -> None:
+    until(lambda: done(handle) > than, 60, f"more than {than} items are done")
+
+
+def stay_away(seconds: float) -> None:
+    """How long Redis is away is what this test is about; nothing happens meanwhile that could be waited for."""
+    threading.Event().wait(seconds)
+
+
+def processes(cluster: flowq.LocalCluster, wanted: int) -> list[int]:
+    """The pids of the workers' main processes and children, once there are *wanted* of them; else none."""
+    found = [process.pid for worker in cluster.workers for process in processes_of(worker)]
+    return found if len(found) == wanted else []

@@ -1,0 +1,65 @@
+"""A rolling deploy: every worker is told to stop and replaced, again and again, while work goes on.
+
+Each worker finishes what it has begun and hands back what it has not: no item is lost, none is run twice.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.fleet import new_cluster
+from tests.chaos.lengths import ROLLING_S, SEEDS
+from tests.chaos.load import KINDS, Kind, Load, path_in
+from tests.chaos.witness import AsyncWitnessed, Witnessed, times_run
+from tests.waiting import until
+
+SOFT_SHUTDOWN_S = 10.0
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(ROLLING_S + 180)]
+
+LONG = (
+    Kind("of 1 s", lambda path: Witnessed(path, 1.0, on_error="collect"), sizes=(3, 10)),
+    Kind("of 0.3 s", lambda path: Witnessed(path, 0.3, on_error="collect"), sizes=(5, 30)),
+    Kind("of 0.05 s, 20 a chunk", lambda path: Witnessed(path, 0.05, on_error="collect", chunk_size=20)),
+    Kind("of 1 s, async", lambda path: AsyncWitnessed(path, 1.0, on_error="collect"), sizes=(3, 100)),
+    Kind("of 1 s, in threads", lambda path: Witnessed(path, 1.0, on_error="collect", in_flight=4), sizes=(3, 30)),
+)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_rolling_restarts_lose_nothing_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
+    oracle = path_in(tmp_path)
+    took: list[float] = []
+    with (
+        new_cluster(workers=3, slots=2, env={"FLOWQ_SOFT_SHUTDOWN_S": str(SOFT_SHUTDOWN_S)}) as cluster,
+        Load(cluster, oracle, random.Random(seed), kinds=(*KINDS, *LONG), backlog=300) as load,
+    ):
+        until(lambda: load.done > 50, 30, "work is under way")
+        ends_at = time.monotonic() + ROLLING_S
+        while time.monotonic() < ends_at:
+            load.check_alive()
+            cluster.add_worker()
+            leaving = cluster.workers[len(took)]
+            told_at = time.monotonic()
+            os.kill(leaving.pid, signal.SIGTERM)
+            assert leaving.process.wait(SOFT_SHUTDOWN_S + 10), f"{leaving.name} did not end"
+            took.append(time.monotonic() - told_at)
+            assert leaving.process.exit_status == 0
+        rest_s = load.finish(60)
+        load.check()
+        print(
+            f"\nseed {seed}: {len(took)} workers replaced in {ROLLING_S:g} s; each ended {min(took):.1f} to "
+            f"{max(took):.1f} s after SIGTERM; the rest took {rest_s:.1f} s\n{load.summary()}"
+        )
+        assert max(took) < SOFT_SHUTDOWN_S
+        states = [batch.handle.state() for batch in load.batches]
+    twice = {item: count for item, count in times_run(oracle).items() if count > 1}
+    assert not twice
+    assert Counter((state.losses, state.crashes) for state in states) == {(0, 0): len(states)}

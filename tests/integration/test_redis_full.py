@@ -1,0 +1,234 @@
+"""A Redis whose maxmemory is reached under noeviction: producers pause or are refused, workers keep what they made.
+
+A real redis-server of 20 MiB. It is filled with other people's keys, or its maxmemory is lowered under what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+import flowq
+from flowq.batch.executor import activate, deactivate
+from flowq.client import CeleryExecutor
+from flowq.engine.headroom import FULL_AT, Headroom, memory_of
+from flowq.local import EmbeddedRedis
+from tests import faulty, nodes
+from tests.faulty import runs_of, trace
+from tests.heavy import Heavy, heavy
+from tests.waiting import until
+
+MIB = 1024 * 1024
+MAX_BYTES = 20 * MIB
+OPTIONS = {"maxmemory": "20mb", "maxmemory-policy": "noeviction"}
+LEASE_S = 3.0
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(options=OPTIONS) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(server: EmbeddedRedis) -> Iterator[Redis]:
+    client = Redis.from_url(server.redis_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def executor(server: EmbeddedRedis) -> Iterator[CeleryExecutor]:
+    """A producer without workers, which waits a second for room."""
+    executor = flowq.connect(flowq.Settings(broker_url=server.url, full_wait_s=1))
+    activate(executor)
+    yield executor
+    deactivate(executor)
+    executor.connections.close()
+
+
+def blobs(n: int) -> list[bytes]:
+    """Items of 32 KiB."""
+    return [heavy(index) for index in range(n)]
+
+
+def fill(redis: Redis, upto_bytes: int) -> None:
+    """Other people's data, up to this much used memory."""
+    number = 0
+    while memory_of(redis.info("memory")).used_bytes < upto_bytes:
+        redis.set(f"other:{number}", os.urandom(64 * 1024))
+        number += 1
+
+
+def empty(redis: Redis) -> None:
+    redis.delete(*redis.keys("other:*"))
+
+
+def peak_is_low(redis: Redis) -> bool:
+    """Never was more used than four fifths and what a page of 256 KiB takes while it is written."""
+    peak: int = redis.info("memory")["used_memory_peak"]
+    return peak < FULL_AT * MAX_BYTES + MIB
+
+
+def refuse_everything(redis: Redis) -> None:
+    """From now on Redis is full, whatever it holds."""
+    redis.config_set("maxmemory", "1mb")
+
+
+def as_before(redis: Redis) -> None:
+    redis.config_set("maxmemory", MAX_BYTES)
+
+
+def test_a_new_batch_is_refused_at_once_with_the_figures(redis: Redis, executor: CeleryExecutor) -> None:
+    fill(redis, int(0.82 * MAX_BYTES))
+    for items in (list(range(10)), (i for i in range(10))):
+        with pytest.raises(flowq.RedisFull, match=r"of 20\.0 MiB \(8\d% of maxmemory\).*Raise maxmemory") as raised:
+            nodes.Square().submit(items)
+        assert raised.value.max_bytes == MAX_BYTES
+        assert raised.value.used_bytes >= 0.82 * MAX_BYTES
+    assert redis.keys("flowq:*") == []
+    empty(redis)
+    assert nodes.Square().submit(range(10)).progress().total == 10
+
+
+def test_a_shared_store_without_room_is_refused_before_it_is_written(redis: Redis, executor: CeleryExecutor) -> None:
+    shared = {"base": 1, "count": 3, "log": [], "weights": os.urandom(17 * MIB)}
+    with pytest.raises(flowq.RedisFull) as raised:
+        nodes.count_all().run(shared)
+    assert raised.value.wanted_bytes > 17 * MIB
+    assert redis.keys("flowq:*") == []
+
+
+def test_feeding_ends_below_four_fifths_and_leaves_nothing_that_runs(redis: Redis, executor: CeleryExecutor) -> None:
+    with pytest.raises(flowq.RedisFull) as raised:
+        nodes.Echo().submit(blobs(1000))
+    assert 0.7 * MAX_BYTES < raised.value.used_bytes < FULL_AT * MAX_BYTES
+    assert peak_is_low(redis)
+    (name,) = redis.keys("flowq:{echo-*}:meta")
+    assert redis.hget(name, "state") == b"cancelled"
+    # Its items are gone with it: who submits less next time finds room.
+    until(lambda: redis.info("memory")["used_memory"] < 3 * MIB, 5, "the memory is free again")
+    assert nodes.Echo().submit(blobs(100)).progress().total == 100
+
+
+def test_feeding_goes_on_when_room_comes_free(
+    redis: Redis, executor: CeleryExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(redis, 10 * MIB)
+    handle = nodes.Echo().submit(item for item in blobs(300))
+    until(lambda: "waiting 1 s for room" in caplog.text, 10, "the producer waits")
+    assert memory_of(redis.info("memory")).used_bytes < FULL_AT * MAX_BYTES
+    assert not handle.state().sealed
+    empty(redis)
+    until(lambda: handle.progress().total == 300, 10, "all items are written")
+    assert peak_is_low(redis)
+
+
+def test_a_batch_with_a_key_that_found_no_room_is_gone_on_with_under_its_key(
+    server: EmbeddedRedis, redis: Redis, executor: CeleryExecutor, tmp_path: Path
+) -> None:
+    oracle = str(tmp_path / "executions")
+    items = blobs(600)
+    with pytest.raises(flowq.RedisFull):
+        Heavy(oracle).submit(items, key="full")
+    with flowq.LocalCluster(workers=1, slots=2, broker_url=server.url, imports=["tests.heavy"]):
+        redis.config_set("maxmemory", "64mb")
+        handle = Heavy(oracle).submit(items, key="full")
+        assert handle.result() == list(range(600))
+    assert runs_of(oracle) == dict.fromkeys(range(600), 1)
+
+
+@pytest.mark.parametrize("key", [None, "refused"], ids=["no key", "key"])
+def test_what_redis_refuses_in_the_middle_of_submit_does_not_run_or_waits_under_its_key(
+    redis: Redis, executor: CeleryExecutor, key: str | None
+) -> None:
+    items = blobs(100)
+
+    def refused_meanwhile() -> Iterator[bytes]:
+        for index, item in enumerate(items):
+            if index == 70:
+                refuse_everything(redis)
+            yield item
+
+    handle = nodes.Echo().submit(refused_meanwhile(), key=key)
+    with pytest.raises(flowq.RedisFull):
+        handle.wait(timeout=30)
+    state = handle.state()
+    assert 0 < state.avail < 100
+    as_before(redis)
+    if key is None:
+        assert state.state == "cancelled"
+        return
+    assert (state.state, state.sealed) == ("running", False)
+    again = nodes.Echo().submit(items, key=key)
+    assert again.id == handle.id
+    assert again.progress().total == 100
+
+
+def test_workers_keep_what_a_full_redis_refuses_and_store_it_later(tmp_path: Path) -> None:
+    oracle, n = str(tmp_path / "executions"), 200
+    with flowq.LocalCluster(
+        workers=2, slots=2, lease_s=LEASE_S, imports=["tests.faulty"], redis_options=OPTIONS, grace_s=0
+    ) as cluster:
+        redis = Redis.from_url(cluster.redis.redis_url)
+        handle = faulty.Traced(oracle, seconds=0.02).submit(range(n))
+        until(lambda: handle.progress().done > 10, 10, "some are done")
+        refuse_everything(redis)
+        until(lambda: in_hand(oracle) == 0, 10, "what was begun has ended")
+        refused_at, stood = time.monotonic(), handle.progress().done
+        until(lambda: time.monotonic() - refused_at > 2 * LEASE_S, 10, "leases would have lapsed")
+        assert handle.progress().done == stood < n
+        as_before(redis)
+        assert handle.result() == [i * 3 for i in range(n)]
+        assert (handle.state().losses, handle.state().crashes) == (0, 0)
+        assert all(worker.process.running for worker in cluster.workers)
+        redis.close()
+    assert runs_of(oracle) == dict.fromkeys(range(n), 1)
+
+
+def in_hand(oracle: str) -> int:
+    """How many executions have begun and not ended."""
+    return sum(one.ended is None for one in trace(oracle))
+
+
+def test_workers_outlive_a_redis_that_is_full_again_and_again(tmp_path: Path) -> None:
+    oracle, n = str(tmp_path / "executions"), 400
+    choose = random.Random(7)
+    with flowq.LocalCluster(
+        workers=2, slots=1, lease_s=LEASE_S, imports=["tests.faulty"], redis_options=OPTIONS, grace_s=0
+    ) as cluster:
+        redis = Redis.from_url(cluster.redis.redis_url)
+        handle = faulty.Traced(oracle, seconds=0.02).submit(range(n))
+        while not handle.wait(timeout=choose.uniform(0, 0.5)) and handle.progress().done < n // 2:
+            refuse_everything(redis)
+            handle.wait(timeout=choose.uniform(0, 0.5))
+            as_before(redis)
+        assert handle.result() == [i * 3 for i in range(n)]
+        assert all(worker.process.running for worker in cluster.workers)
+        # As many of them work as before.
+        more = faulty.Traced(oracle, seconds=0.02).submit(range(n, n + 100))
+        assert more.result() == [i * 3 for i in range(n, n + 100)]
+        pids = {one.pid for one in trace(oracle) if one.index >= n}
+        assert len(pids) == 2
+        redis.close()
+    assert runs_of(oracle) == dict.fromkeys(range(n + 100), 1)
+
+
+def test_redis_is_asked_for_its_memory_once_a_second_at_most(redis: Redis) -> None:
+    headroom = Headroom(redis)
+    for _ in range(1000):
+        assert headroom.fits(100)
+    assert redis.info("commandstats")["cmdstat_info"]["calls"] <= 3
+
+
+def test_where_redis_evicts_nothing_is_refused(redis: Redis) -> None:
+    fill(redis, int(0.9 * MAX_BYTES))
+    assert not Headroom(redis).fits(1)
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    assert Headroom(redis).fits(1)

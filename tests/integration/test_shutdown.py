@@ -1,0 +1,46 @@
+"""SIGTERM: running items finish within the soft-shutdown time, the rest is handed back at once and counted as nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import flowq
+from tests import nodes
+from tests.waiting import until
+
+
+def test_a_long_item_is_handed_back_when_the_time_is_over(tmp_path: Path) -> None:
+    oracle = tmp_path / "oracle"
+    env = {"FLOWQ_SOFT_SHUTDOWN_S": "1"}
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env) as cluster:
+        handle = nodes.Logged(str(oracle), seconds=0.01, slow={3: 6.0}).submit(list(range(10)))
+        until(lambda: handle.held() and handle.progress().done >= 2, timeout_s=20)
+        first = cluster.workers[0]
+        cluster.add_worker()
+        os.kill(first.pid, signal.SIGTERM)
+        assert first.process.wait(timeout_s=10)
+        # A lease is ten seconds here: whoever goes on now was told.
+        until(lambda: handle.held() or handle.progress().state == "succeeded", timeout_s=3)
+        assert handle.result(timeout=30) == [item * 3 for item in range(10)]
+        state = handle.state()
+    assert (state.losses, state.crashes) == (0, 0)
+    assert Counter(index for index, *_ in nodes.executions(oracle))[3] == 1, "cut short before its line, then run whole"
+
+
+def test_a_worker_that_stops_under_load_repeats_nothing(tmp_path: Path) -> None:
+    oracle = tmp_path / "oracle"
+    with flowq.LocalCluster(slots=1, workers=2, imports=["tests.nodes"]) as cluster:
+        handle = nodes.Logged(str(oracle), seconds=0.01).submit(list(range(1000)))
+        for index in range(2):
+            until(lambda: handle.progress().done > 100 * (index + 1), timeout_s=20)  # noqa: B023
+            worker = cluster.workers[index]
+            cluster.add_worker()
+            os.kill(worker.pid, signal.SIGTERM)
+            assert worker.process.wait(timeout_s=20)
+        assert handle.result(timeout=60) == [item * 3 for item in range(1000)]
+        state = handle.state()
+    assert set(Counter(index for index, *_ in nodes.executions(oracle)).values()) == {1}
+    assert (state.losses, state.crashes) == (0, 0)

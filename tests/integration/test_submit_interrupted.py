@@ -1,0 +1,280 @@
+"""A submit that is cut short: Redis dies, freezes or forgets between two appends, or the producer is killed.
+
+Either the feeding goes on and no item is doubled, or the batch is resumed by its key, or it is lost and says so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+import flowq
+from flowq.batch.executor import activate, deactivate
+from flowq.client import CeleryExecutor
+from flowq.engine import patience
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.feed import KEPT_PAGES, Feeder, birth_fields
+from flowq.engine.keys import Keys
+from flowq.engine.ledger import Ledger, Times
+from flowq.engine.results import read_state
+from flowq.local import EmbeddedRedis
+from tests import faulty, nodes
+from tests.faulty import runs_of
+from tests.heavy import Heavy, heavy
+from tests.programs import Program
+from tests.waiting import until
+
+LEASE_S = 3.0
+PAGE = 64  # items of the first page
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedRedis]:
+    """A Redis that keeps what it was told, and comes back with it."""
+    with EmbeddedRedis(appendonly=True, options={"appendfsync": "always"}) as server:
+        yield server
+
+
+@pytest.fixture
+def cluster(server: EmbeddedRedis) -> Iterator[flowq.LocalCluster]:
+    imports = ["tests.faulty", "tests.heavy", "tests.nodes"]
+    with flowq.LocalCluster(
+        workers=1, slots=2, lease_s=LEASE_S, broker_url=server.url, imports=imports, grace_s=0
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> str:
+    return str(tmp_path / "executions")
+
+
+def producer(server: EmbeddedRedis) -> CeleryExecutor:
+    return flowq.connect(flowq.Settings(broker_url=server.url, lease_s=LEASE_S))
+
+
+def interrupted(items: Sequence[Any], at: int, strike: Callable[[], Any]) -> Iterator[Any]:
+    """*items*, with *strike* called before the one at *at*: some pages are written by then, others not."""
+    for index, item in enumerate(items):
+        if index == at:
+            strike()
+        yield item
+
+
+def once_each(n: int) -> dict[int, int]:
+    return dict.fromkeys(range(n), 1)
+
+
+def test_redis_killed_between_two_appends_doubles_no_item(
+    server: EmbeddedRedis, cluster: flowq.LocalCluster, oracle: str
+) -> None:
+    items = [heavy(index) for index in range(200)]
+
+    def strike() -> None:
+        server.kill()
+        server.restart()
+
+    handle = Heavy(oracle).submit(interrupted(items, 100, strike))
+    assert handle.result() == list(range(200))
+    assert runs_of(oracle).keys() == once_each(200).keys()
+    assert handle.progress().ok == handle.progress().total == 200
+
+
+def test_an_append_that_timed_out_is_not_written_twice(
+    server: EmbeddedRedis, cluster: flowq.LocalCluster, oracle: str
+) -> None:
+    items = [heavy(index) for index in range(200)]
+
+    def freeze() -> None:
+        # Longer than a call waits for its answer: it is sent again while the first one still lies in the socket.
+        os.kill(server.pid, signal.SIGSTOP)
+        threading.Timer(7, os.kill, [server.pid, signal.SIGCONT]).start()
+
+    handle = Heavy(oracle).submit(interrupted(items, 100, freeze))
+    assert handle.result() == list(range(200))
+    assert handle.progress().ok == handle.progress().total == 200
+
+
+def test_redis_that_stays_away_is_said_and_the_batch_goes_on_under_its_key(
+    server: EmbeddedRedis, oracle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "AWAY_FOR_S", 1.0)
+    items = [heavy(index) for index in range(200)]
+    executor = producer(server)
+    activate(executor)
+    try:
+        handle = Heavy(oracle).submit(interrupted(items, 100, server.kill), key="away")
+        with pytest.raises(flowq.NoRedis, match=r"no Redis answers at .*redis\.sock"):
+            handle.wait(timeout=60)
+    finally:
+        deactivate(executor)
+        executor.connections.close()
+    server.restart()
+    with flowq.LocalCluster(workers=1, slots=2, broker_url=server.url, imports=["tests.heavy"], grace_s=0):
+        again = Heavy(oracle).submit(items, key="away")
+        assert again.id == handle.id
+        assert again.result() == list(range(200))
+    assert runs_of(oracle) == once_each(200)
+
+
+def test_redis_that_comes_back_empty_has_lost_the_batch_and_says_so(oracle: str) -> None:
+    with EmbeddedRedis() as server:
+
+        def forget() -> None:
+            server.kill()
+            server.restart()
+
+        executor = producer(server)
+        activate(executor)
+        try:
+            items = [heavy(index) for index in range(200)]
+            handle = Heavy(oracle).submit(interrupted(items, 100, forget), key="lost")
+            with pytest.raises(flowq.BatchLost, match=rf"{handle.id}.*appendonly yes"):
+                handle.result(timeout=60)
+            with pytest.raises(flowq.BatchLost):
+                handle.state()
+            assert executor.connections.redis.keys("flowq:*lost*") == []
+            # The key is free: nothing hinders the next try.
+            assert Heavy(oracle).submit(items, key="lost").progress().total == 200
+        finally:
+            deactivate(executor)
+            executor.connections.close()
+
+
+PRODUCER = """
+    import sys, time, flowq
+    from flowq.batch.executor import activate
+    from tests import faulty
+    def items():
+        for i in range(384):
+            if i % 64 == 0:
+                time.sleep(0.15)  # as a slow source: the page so far is written with the next item
+            yield i
+        print("read", flush=True)
+        sys.stdin.read()  # for ever: the test holds on to the other end
+    activate(flowq.connect(flowq.Settings(broker_url=sys.argv[1], lease_s=3)))
+    handle = faulty.Traced(sys.argv[2], seconds=0.1).submit(items(), key="nightly")
+    handle.wait()
+"""
+
+
+def test_a_killed_producers_batch_stands_still_and_is_whole_after_a_submit_under_its_key(
+    server: EmbeddedRedis, cluster: flowq.LocalCluster, oracle: str, tmp_path: Path
+) -> None:
+    n = 400
+    dies = Program(tmp_path / "producer.py", PRODUCER, server.url, oracle)
+    connections = Connections(flowq.Settings(broker_url=server.url, lease_s=LEASE_S))
+    redis, keys = connections.redis, connections.keys
+    try:
+        assert dies.line() == "read"
+        (batch_id,) = (name.decode() for name in redis.zrange(keys.batches, 0, -1))
+        until(lambda: read_state(connections, batch_id).avail >= 320, 10, "most of what it has read is written")
+        dies.signal(signal.SIGKILL)
+        dies.end()
+        until(lambda: redis.zscore(keys.of(batch_id, "wake"), "feed") is None, 15, "its beat lapses")
+        until(lambda: not read_state(connections, batch_id).open_chunks, 10, "what was open is done")
+        stands = read_state(connections, batch_id)
+        print(stands)
+        # Nothing more is given out, though there is more, and workers with nothing to do.
+        assert stands.done == int(redis.hget(keys.meta(batch_id), "cur")) < stands.avail < n
+        handle = faulty.Traced(oracle, seconds=0.005).submit((i for i in range(n)), key="nightly")
+        assert handle.id == batch_id
+        assert handle.result(timeout=60) == [i * 3 for i in range(n)]
+    finally:
+        dies.abandon()
+        connections.close()
+    assert runs_of(oracle) == once_each(n)
+
+
+def test_a_generator_that_raises_under_a_key_is_gone_on_with_once_it_does_not(
+    cluster: flowq.LocalCluster, oracle: str
+) -> None:
+    class Broken(Exception):
+        pass
+
+    def break_down() -> None:
+        raise Broken
+
+    node = faulty.Traced(oracle, seconds=0.001)
+    with pytest.raises(Broken):
+        node.submit(interrupted(range(1000), 500, break_down), key="mended").wait(timeout=30)
+    again = node.submit(iter(range(1000)), key="mended")
+    assert again.result() == [i * 3 for i in range(1000)]
+    assert runs_of(oracle) == once_each(1000)
+
+
+class Forgetful(Sequence[bytes]):
+    """Items, before one of which Redis goes back to where it stood at an earlier one."""
+
+    def __init__(self, redis: Redis, names: list[str], n: int, remember_at: int, forget_at: int) -> None:
+        self._redis, self._names = redis, names
+        self._items = [heavy(index, 100 * 1024) for index in range(n)]
+        self._remember_at, self._forget_at = remember_at, forget_at
+        self._remembered: dict[str, bytes] | None = None
+        self.forgot = False
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, where: Any) -> Any:
+        first = where.start if isinstance(where, slice) else where
+        if self._remembered is None and first >= self._remember_at:
+            self._remembered = {name: blob for name in self._names if (blob := self._redis.dump(name)) is not None}
+        if not self.forgot and first >= self._forget_at:
+            self.forgot = True
+            self._redis.delete(*self._names)
+            for name, blob in (self._remembered or {}).items():
+                self._redis.restore(name, 0, blob)
+        return self._items[where]
+
+
+@pytest.mark.parametrize("forgotten", [10, 3 * KEPT_PAGES], ids=["a few pages", "more pages than are kept"])
+def test_items_that_redis_forgot_are_written_again(redis: Redis, redis_server: EmbeddedRedis, forgotten: int) -> None:
+    connections = Connections(flowq.Settings(broker_url=redis_server.url))
+    policy = flowq.BatchPolicy()
+    header = Header("b-forgot", "forgot", "Echo", "flowq", None, b"")
+    feeder = Feeder(connections, header, birth_fields(connections, header, policy, 1), 4)
+    names = connections.keys.ledger(header.id)[:-1]
+    n = 6 * KEPT_PAGES
+    items = Forgetful(redis, names, n, remember_at=10, forget_at=10 + forgotten)
+    assert feeder.feed(items) == n
+    assert items.forgot
+    state = read_state(connections, header.id)
+    assert (state.avail, state.sealed) == (n, True)
+    written = [index for page in redis.hvals(connections.keys.of(header.id, "pages")) for index in indices(page)]
+    assert sorted(written) == list(range(n))
+    connections.close()
+
+
+def indices(page: bytes) -> list[int]:
+    from flowq.codec import loads
+
+    return [int.from_bytes(item[:8], "big") for item in loads(page)]
+
+
+def test_a_batch_that_nobody_feeds_on_is_cancelled_after_its_retention(redis: Redis) -> None:
+    clock = {"ms": 1_000_000}
+    ledger = Ledger(redis, Keys("orphan"), Times(feed_ms=3000), clock_ms=lambda: clock["ms"])
+    birth = {"budget": -1, "share": -1, "concurrency": 0, "in_flight": 1, "size": 1, "floor": 1, "fixed": 0,
+             "channel": "orphan", "retention_ms": 60_000, "id": "b"}  # fmt: skip
+
+    def wake_after(ms: int) -> str:
+        clock["ms"] += ms
+        return ledger.wake("b").state
+
+    ledger.append("b", 0, 10, b"page", window=1, create=birth)
+    assert wake_after(4000) == "running"  # its producer has lapsed
+    assert wake_after(59_000) == "running"
+    ledger.append("b", 10, 10, b"page", window=1)  # somebody feeds it on, and lapses too
+    assert wake_after(4000) == "running"
+    assert wake_after(59_000) == "running"
+    assert wake_after(2000) == "cancelled"
+    assert redis.hget(Keys("orphan").meta("b"), "state") == b"cancelled"

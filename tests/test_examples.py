@@ -1,0 +1,54 @@
+"""The programs in examples/: each runs, in this process and on workers, and finds the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+TEXT = "The quick brown fox jumps over the lazy dog. The dog sleeps.\n"
+
+
+def run(example: str, *arguments: str, folder: Path) -> str:
+    """What an example prints, run in *folder*."""
+    command = [sys.executable, str(EXAMPLES / example), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("example", "shows"),
+    [
+        ("squares_local.py", "10,000 squares, from 0 to 99,980,001, in all 333,283,335,000\n"),
+        ("fetch_async.py", "item 77 failed: NotFound: /pages/77\n"),
+        ("wordcount_batchflow.py", " words in README.md\n"),
+    ],
+)
+def test_an_example_finds_the_same_in_one_process_and_on_workers(example: str, shows: str, tmp_path: Path) -> None:
+    here = run(example, folder=tmp_path)
+    assert shows in here
+    assert run(example, "--local", folder=tmp_path) == here
+
+
+def test_no_example_is_left_out() -> None:
+    source = Path(__file__).read_text()
+    assert [one.name for one in EXAMPLES.glob("*.py") if f'("{one.name}", ' not in source] == []
+
+
+def test_words_are_counted_over_files(tmp_path: Path) -> None:
+    for name, times in (("once.txt", 1), ("twice.txt", 2)):
+        (tmp_path / name).write_text(TEXT * times)
+    printed = run("wordcount_batchflow.py", "once.txt", "twice.txt", folder=tmp_path)
+    assert printed.startswith(
+        "2 files, 36 words, 9 different ones\nThe longest word has 6 letters.\n      9 the\n      6 dog\n"
+    )
+
+
+def test_every_tenth_page_needs_a_second_try_and_the_missing_one_gets_none(tmp_path: Path) -> None:
+    assert run("fetch_async.py", folder=tmp_path).startswith(
+        "299 of 300 pages, 234,840 bytes, 30 of them at the second try\n"
+    )
