@@ -26,7 +26,7 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
     Redelivery: a chunk that is done, or held by somebody who lives, is left alone.
     """
     if not is_batch_id(batch_id) or not is_chunk_id(chunk_id):
-        log.error("a chunk was refused: its ids are none", extra={"batch": str(batch_id), "chunk": str(chunk_id)})
+        log.error("a chunk was refused: %.100r of %.100r is none", chunk_id, batch_id)
         return "refused"
     left = slot.unfit.leave(batch_id, chunk_id)
     if left is not None:
@@ -96,7 +96,7 @@ def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:
     try:
         slot.headers.get(batch_id)
     except BatchLost:
-        log.error("a chunk was refused: there is no such batch", extra={"batch": batch_id, "chunk": chunk_id})
+        log.error("chunk %s was refused: there is no such batch: %s", chunk_id, batch_id, extra={"batch": batch_id})
     except DecodeError as error:
         return slot.unfit.note(batch_id, chunk_id, error)
     return answer
@@ -114,7 +114,7 @@ def _objection(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment],
         reason = f"its segments are not those of {int(avail)} items"
     else:
         return None
-    log.error("an aggregation was refused: %s", reason, extra={"batch": batch_id})
+    log.error("an aggregation of %s was refused: %s", batch_id, reason, extra={"batch": batch_id})
     return f"refused: {reason}"
 
 
@@ -129,7 +129,7 @@ def _within(segments: Sequence[Segment], n: int, whole: bool) -> bool:
 
 
 def _left_due(batch_id: str, error: BaseException) -> str:
-    log.error("an aggregation stays due: %s", error, extra={"batch": batch_id})
+    log.error("an aggregation of %s stays due: %s", batch_id, error, extra={"batch": batch_id})
     return f"stays due: {error}"
 
 

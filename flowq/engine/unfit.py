@@ -42,5 +42,6 @@ class Unfit:
 
     @staticmethod
     def _left(batch_id: str, chunk_id: str, reason: str) -> str:
-        log.error("a chunk was left to another worker: %s", reason, extra={"batch": batch_id, "chunk": chunk_id})
+        fields = {"batch": batch_id, "chunk": chunk_id}
+        log.error("chunk %s of %s was left to another worker: %s", chunk_id, batch_id, reason, extra=fields)
         return f"left to another worker: {reason}"

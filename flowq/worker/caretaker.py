@@ -15,6 +15,7 @@ from flowq.engine.ledger import SCHEMA_VERSION
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.errors import BatchLost
+from flowq.worker.refusals import told
 
 log = logging.getLogger("flowq.caretaker")
 
@@ -53,7 +54,7 @@ class Caretaker:
         self._told[batch_id] = reason
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
-        log.error("a batch cannot be cared for: %s", reason, extra={"batch": batch_id})
+        log.error("batch %s cannot be cared for: %s", told(batch_id), reason, extra={"batch": batch_id})
 
     def _care(self, batch_id: str) -> None:
         if not is_batch_id(batch_id):

@@ -6,6 +6,7 @@ import base64
 import bz2
 import json
 import lzma
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -383,7 +384,7 @@ PAGES: dict[str, bytes | None] = {
     "of next year's codec": b"FQ\x02" + dumps([0, 1, 2, 3])[3:],
     "no list": dumps({"0": 1}),
     "too short": dumps([]),
-    "of a class that is not registered": seal(ormsgpack.packb([ormsgpack.Ext(tags.CLASS, b"tests.tripwire:Tripped")] * 4)),
+    "of a class that is not registered": seal(ormsgpack.packb([ormsgpack.Ext(tags.CLASS, b"tests.tripwire:T")] * 4)),
 }
 
 
@@ -416,7 +417,7 @@ def test_a_chunk_of_another_batch_is_nobodys_business(
     wire: Wire, stranded: flowq.BatchHandle[int], unharmed: Log
 ) -> None:
     open_ids = set(records(wire, stranded.id))
-    wire.push(wire.chunk(stranded.id, "0:100-200"), wire.chunk(stranded.id, "7:0-1"), wire.chunk(stranded.id, "0:0-1~3"))
+    wire.push(*(wire.chunk(stranded.id, chunk_id) for chunk_id in ("0:100-200", "7:0-1", "0:0-1~3")))
     until(wire.is_idle, 10, "all are taken")
     assert set(records(wire, stranded.id)) == open_ids
     assert {record[1] for record in records(wire, stranded.id).values()} == {"-"}
@@ -428,8 +429,9 @@ def test_a_chunk_of_another_batch_is_nobodys_business(
 def test_a_running_batch_cannot_be_folded_or_finished(
     gen: int, wire: Wire, stranded: flowq.BatchHandle[int], unharmed: Log
 ) -> None:
-    wire.push(wire.task("flowq.fold", (stranded.id, gen, 0, 4)), wire.task("flowq.finish", (stranded.id, gen, [(0, 4)])))
-    until(lambda: len(unharmed.lines("an aggregation was refused", "running")) == 2, 10, "two refusals")
+    wire.push(wire.task("flowq.fold", (stranded.id, gen, 0, 4)))
+    wire.push(wire.task("flowq.finish", (stranded.id, gen, [(0, 4)])))
+    until(lambda: len(unharmed.lines("an aggregation of", "was refused", "running")) == 2, 10, "two refusals")
     state = stranded.state()
     assert (state.state, state.confirmed, state.done) == ("running", -1, 0)
     assert not wire.redis.exists(wire.keys.fold(stranded.id))
@@ -445,7 +447,7 @@ def test_a_batch_is_finished_with_all_its_segments_or_not_at_all(
 ) -> None:
     stranded.cancel()
     wire.push(wire.task("flowq.finish", (stranded.id, 0, segments)))
-    unharmed.await_line("an aggregation was refused", "segments")
+    unharmed.await_line("an aggregation of", "was refused", "segments")
     until(wire.is_idle, 10, "it is off the queue")
     assert stranded.state().confirmed == -1
     wire.push(wire.task("flowq.finish", (stranded.id, 0, [(0, 1), (1, 4)])))
@@ -471,3 +473,26 @@ def test_a_blob_of_the_store_that_was_altered_fails_the_items_that_read_it_and_s
 
 def batches_of(wire: Wire, label: str) -> list[str]:
     return [name.decode() for name in wire.redis.zrange(wire.keys.batches, 0, -1) if name.startswith(label.encode())]
+
+
+def test_what_is_altered_in_one_batch_costs_the_others_nothing(
+    tmp_path: Path, wire: Wire, stranded: flowq.BatchHandle[int], unharmed: Log
+) -> None:
+    redis, keys = wire.redis, wire.keys
+    redis.hset(keys.of(stranded.id, "open"), mapping={"garbage": "1 2 3", "0:0-9": "", "0:1-2~9": "x - x 0 0 0 0 0"})
+    redis.zadd(keys.of(stranded.id, "wake"), {"garbage": 0, "0:0-9": 0, "0:1-2~9": 0, "nothing": 0})
+    redis.set(keys.meta("evil-1"), "a text where a hash should be")
+    redis.zadd(keys.batches, {"evil-1": 1, b"\xff": 2, "a}:b": 3})
+    redis.zadd(keys.workers, {"evil": time.time() + 30})
+    redis.set(keys.worker("evil"), b"\x00garbage", px=20_000)
+    unharmed.await_line("cannot be cared for", "WRONGTYPE")
+    # A batch whose messages are all lost needs the caretaker.
+    handle = nodes.Logged(str(tmp_path / "oracle"), seconds=0.2).submit(range(12))
+    until(lambda: handle.progress().done, 5, "it has begun")
+    redis.delete(wire.queue)
+    assert handle.result(timeout=20) == [i * 3 for i in range(12)]
+    assert len(unharmed.lines("cannot be cared for", "evil-1", "WRONGTYPE")) <= 1
+    assert stranded.state().state == "running"
+    redis.delete(keys.meta("evil-1"), keys.of(stranded.id, "open"), keys.of(stranded.id, "wake"))
+    redis.zrem(keys.batches, "evil-1", stranded.id)
+    redis.zrem(keys.workers, "evil")

@@ -182,7 +182,6 @@ def test_a_killed_producers_batch_stands_still_and_is_whole_after_a_submit_under
         until(lambda: redis.zscore(keys.of(batch_id, "wake"), "feed") is None, 15, "its beat lapses")
         until(lambda: not read_state(connections, batch_id).open_chunks, 10, "what was open is done")
         stands = read_state(connections, batch_id)
-        print(stands)
         # Nothing more is given out, though there is more, and workers with nothing to do.
         assert stands.done == int(redis.hget(keys.meta(batch_id), "cur")) < stands.avail < n
         handle = faulty.Traced(oracle, seconds=0.005).submit((i for i in range(n)), key="nightly")
