@@ -51,8 +51,9 @@ demo-kill: $(INSTALLED) ## The same, with a worker killed half-way
 	@$(BIN)/flowq demo --kill
 
 .PHONY: test
+# Most of a test's time is waiting (for leases, restarts, deadlines): three processes share the files, whatever the cores.
 test: $(INSTALLED) ## Run the tests, on a real Redis and real workers
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 3 --dist loadfile
 
 .PHONY: check
 check: $(INSTALLED) ## Check format, lint, types and import rules

@@ -71,11 +71,11 @@ class Wire:
 
 
 class Log:
-    """What a worker wrote since this was made."""
+    """What a worker wrote since this was made, or all of it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, whole: bool = False) -> None:
         self._path = path
-        self._from = path.stat().st_size
+        self._from = 0 if whole else path.stat().st_size
 
     def lines(self, *words: str) -> list[str]:
         """Its lines, only those with all of *words* in them."""

@@ -25,7 +25,7 @@ def run(example: str, *arguments: str, folder: Path) -> str:
     [
         ("squares_local.py", "10,000 squares, from 0 to 99,980,001, in all 333,283,335,000\n"),
         ("fetch_async.py", "item 77 failed: NotFound: /pages/77\n"),
-        ("wordcount_batchflow.py", " words in README.md\n"),
+        ("wordcount_batchflow.py", " different ones\n"),
     ],
 )
 def test_an_example_finds_the_same_in_one_process_and_on_workers(example: str, shows: str, tmp_path: Path) -> None:

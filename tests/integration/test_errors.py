@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -138,6 +139,31 @@ def test_a_batch_cancelled_before_its_items_were_read_is_no_result(remote: flowq
         submitted[0].result(timeout=30)
     assert raised.value.results == [i * i for i in range(64)]
     assert raised.value.results.cut_short
+
+
+def test_a_batch_whose_source_hangs_can_be_cancelled(remote: flowq.LocalCluster) -> None:
+    goes_on = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield from range(64)
+        goes_on.wait()
+
+    handle = submit(nodes.Square(), items())
+    until(lambda: handle.state().ok == 64, 10, "what there is so far is done")
+    handle.cancel()
+    ended: list[BaseException] = []
+
+    def result() -> None:
+        try:
+            handle.result()
+        except BaseException as error:
+            ended.append(error)
+
+    waiting = threading.Thread(target=result, daemon=True)
+    waiting.start()
+    waiting.join(10)
+    goes_on.set()
+    assert [type(error) for error in ended] == [flowq.BatchError]
 
 
 # -- nodes -----------------------------------------------------------------------------------------------------------

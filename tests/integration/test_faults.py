@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 import flowq
+from flowq.batch.executor import active
 from flowq.engine.connection import Connections
 from flowq.engine.results import State, read_dones, read_state
 from flowq.local.local_worker import LocalWorker
@@ -261,6 +262,20 @@ def test_an_aggregation_whose_messages_arrive_twice_has_its_effect_once(pair: fl
     state = read_state(connections, batch_id)
     assert (state.ok, state.gen, state.confirmed) == (200, 0, 0)
     connections.close()
+
+
+def test_an_aggregation_that_is_lost_with_the_whole_fleet_comes_with_the_next_worker() -> None:
+    with new_cluster(workers=1, slots=2) as cluster:
+        shared = {"base": 10, "log": ["before"]}
+        job = nodes.count_all().job([{"n": n} for n in range(400)], shared=shared)
+        handle = active().submit(job)
+        assert handle.wait(30)
+        cluster.kill_worker(0)
+        cluster.add_worker()
+        found = handle.result().delta["found"]
+        state = read_state(fleet(cluster), handle.id)
+    assert found == ("extend", [10 + n for n in range(400)], 0)
+    assert (state.ok, state.confirmed) == (400, 0)
 
 
 ONE_BY_ONE: dict[str, Any] = {}

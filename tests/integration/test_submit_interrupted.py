@@ -18,6 +18,7 @@ from redis import Redis
 import flowq
 from flowq.batch.executor import activate, deactivate
 from flowq.client import CeleryExecutor
+from flowq.codec import loads
 from flowq.engine import patience
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
@@ -26,7 +27,7 @@ from flowq.engine.keys import Keys
 from flowq.engine.ledger import Ledger, Times
 from flowq.engine.results import read_state
 from flowq.local import EmbeddedRedis
-from tests import faulty, nodes
+from tests import faulty
 from tests.faulty import runs_of
 from tests.heavy import Heavy, heavy
 from tests.programs import Program
@@ -45,7 +46,7 @@ def server() -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture
 def cluster(server: EmbeddedRedis) -> Iterator[flowq.LocalCluster]:
-    imports = ["tests.faulty", "tests.heavy", "tests.nodes"]
+    imports = ["tests.faulty", "tests.heavy"]
     with flowq.LocalCluster(
         workers=1, slots=2, lease_s=LEASE_S, broker_url=server.url, imports=imports, grace_s=0
     ) as cluster:
@@ -254,8 +255,6 @@ def test_items_that_redis_forgot_are_written_again(redis: Redis, redis_server: E
 
 
 def indices(page: bytes) -> list[int]:
-    from flowq.codec import loads
-
     return [int.from_bytes(item[:8], "big") for item in loads(page)]
 
 

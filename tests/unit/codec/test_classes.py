@@ -114,7 +114,7 @@ class Quiet(pydantic.BaseModel):
     x: int = 1
 
 
-@pytest.mark.parametrize("value", [Unregistered(1), Forgotten(1), Mode.ON, Quiet()], ids=repr)
+@pytest.mark.parametrize("value", [Unregistered(1), Forgotten(1), Mode.ON, Quiet()], ids=lambda one: type(one).__name__)
 def test_an_unregistered_class_is_named_with_what_to_do(value: Any) -> None:
     with pytest.raises(
         EncodeError, match=rf"the class .*:{type(value).__name__} is not registered; put @flowq.register"

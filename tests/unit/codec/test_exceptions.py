@@ -79,7 +79,7 @@ def throw(error: BaseException) -> Any:
         errors.RemoteError("a.B", "m"),
         ExceptionGroup("g", [ValueError(1), ExceptionGroup("h", [HttpError(500, url="/")])]),
     ],
-    ids=repr,
+    ids=lambda one: type(one).__name__,
 )
 def test_known_exceptions_come_back_as_they_were(exc: Exception) -> None:
     back = loads(dumps(exc))
@@ -128,7 +128,7 @@ def test_an_unknown_class_arrives_as_a_remote_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "exc", [KeyboardInterrupt(), SystemExit(3), BaseExceptionGroup("g", [KeyboardInterrupt()])], ids=repr
+    "exc", [KeyboardInterrupt(), SystemExit(3), BaseExceptionGroup("g", [KeyboardInterrupt()])], ids=lambda one: type(one).__name__
 )
 def test_what_is_no_exception_of_programs_arrives_as_a_remote_error(exc: BaseException) -> None:
     assert loads(dumps(exc)).type_name == f"builtins.{type(exc).__name__}"

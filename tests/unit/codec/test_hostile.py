@@ -93,7 +93,7 @@ def test_what_is_no_message_is_refused(data: bytes) -> None:
         loads(data)
 
 
-@pytest.mark.parametrize("data", [None, 3, "FQ\x01\x00\xc0", [1], object()], ids=repr)
+@pytest.mark.parametrize("data", [None, 3, "FQ\x01\x00\xc0", [1], object()], ids=lambda one: type(one).__name__)
 def test_what_is_not_even_bytes_is_refused(data: Any) -> None:
     with pytest.raises(DecodeError):
         loads(data)

@@ -1,0 +1,47 @@
+"""What a worker still does with a connection that it has lost: it is told so in words it knows, and lives on."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from kombu import Connection, Consumer, Exchange, Message, Queue
+from kombu.common import ignore_errors
+
+from flowq.local import EmbeddedRedis
+from flowq.worker.transport import CarefulTransport
+
+log = logging.getLogger("tests.lost_connection")
+
+
+def take_one(connection: Connection) -> Message:
+    """A message that was delivered over *connection* and not acknowledged."""
+    tasks = Queue("tasks")
+    with connection.clone() as sender:
+        sender.Producer(serializer="json").publish({}, routing_key=tasks.name, declare=[tasks])
+    taken: list[Message] = []
+    remote_control = Queue("told-to-all", Exchange("all", type="fanout"), auto_delete=True)
+    Consumer(connection, [tasks, remote_control], on_message=taken.append).consume()
+    waiting_for_more = False
+    while not (taken and waiting_for_more):
+        try:
+            connection.drain_events(timeout=0.1)
+            waiting_for_more = False
+        except TimeoutError:
+            waiting_for_more = True  # the state that a worker is in most of the time
+    return taken[0]
+
+
+def test_what_comes_late_over_a_lost_connection_fails_as_a_connection_error() -> None:
+    with EmbeddedRedis() as server, Connection(server.url) as connection:
+        connection.get_transport_cls = lambda: CarefulTransport  # as flowq's own workers have it
+        message = take_one(connection)
+        server.kill()
+        # As Celery's consumer parts with a connection, and later acknowledges what its children finished meanwhile.
+        # An error of any other kind ends the worker.
+        ignore_errors(connection, connection.collect)
+        ignore_errors(connection, connection.close)
+        with pytest.raises(connection.connection_errors):
+            message.ack()
+        message.ack_log_error(log, connection.connection_errors)
+        message.reject_log_error(log, connection.connection_errors, requeue=True)

@@ -1,0 +1,193 @@
+"""Workers and producers of different releases, or with different modules: refused clearly, kept, and run by who can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+import flowq
+from flowq.codec import envelope
+from flowq.engine import batches, ledger
+from flowq.engine.later import KEPT_FOR_S
+from tests import nodes
+from tests.messages import Log, Wire
+from tests.newer.nodes import Late, LateAddress, LateFlow, Parcel
+from tests.waiting import until
+
+LEASE_S = 1.0
+LEFT = "left to another worker"
+
+
+class Fleet:
+    """A Redis, an older worker on it, and newer ones when they come."""
+
+    def __init__(self) -> None:
+        self.older = flowq.LocalCluster(workers=0, slots=1, imports=["tests.nodes"], lease_s=LEASE_S)
+
+    def __enter__(self) -> Fleet:
+        self.older.start()
+        self.wire = Wire(self.older, LEASE_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wire.close()
+        self.older.stop()
+
+    def add_older(self) -> Log:
+        """A worker of this release that knows the modules everybody knows; what it writes."""
+        return Log(self.older.add_worker().log_path, whole=True)
+
+    @contextmanager
+    def newer(self, module: str) -> Iterator[Log]:
+        """Beside it a worker that imports *module* as well."""
+        with flowq.LocalCluster(
+            workers=1, slots=1, imports=["tests.nodes", module], lease_s=LEASE_S, broker_url=self.older.broker_url
+        ) as newer:
+            yield Log(newer.workers[0].log_path, whole=True)
+
+
+@pytest.fixture
+def fleet() -> Iterator[Fleet]:
+    with Fleet() as fleet:
+        yield fleet
+
+
+def times_s(lines: list[str]) -> list[float]:
+    """When they were logged."""
+    found = [re.match(r"\[([-0-9 :,]+):", line) for line in lines]
+    return [datetime.fromisoformat(one[1].replace(",", ".")).timestamp() for one in found if one is not None]
+
+
+def test_a_node_class_that_a_worker_does_not_know_waits_ever_longer_for_one_that_does(fleet: Fleet) -> None:
+    handle = Late(3).submit(range(4), label="parcels")  # before there is a worker that it would be refused by
+    log = fleet.add_older()
+    until(lambda: len(log.lines(LEFT, "0:0-1")) >= 4, 30, "it was left four times")
+    assert "tests.newer.nodes:Late" in log.lines(LEFT)[0]
+    first, second, third, fourth = times_s(log.lines(LEFT, "0:0-1"))[:4]
+    # A second each of them may be later: the caretaker's round.
+    assert 1 <= second - first < 3.5
+    assert 1.9 <= third - second < 4.5
+    assert 3.9 <= fourth - third < 7.5
+    state = handle.state()
+    assert (state.state, state.done, state.losses, state.crashes) == ("running", 0, 0, 0)
+    with fleet.newer("tests.newer.nodes") as newer:
+        assert handle.result(timeout=30) == [3, 10, 17, 24]
+        assert not newer.lines("ERROR")
+    assert handle.state().losses == 0
+
+
+def test_with_a_worker_there_that_knows_the_class_the_others_pass_its_chunks_on(fleet: Fleet) -> None:
+    log = fleet.add_older()
+    with fleet.newer("tests.newer.nodes"):
+        handle = Late(chunk_size=1).submit(range(100))
+        assert handle.result(timeout=30) == [i * 7 for i in range(100)]
+        state = handle.state()
+        assert (state.losses, state.crashes) == (0, 0)
+        # Some three passes a chunk, and no endless game between two workers that both do not know it.
+        assert len(log.lines("ERROR")) <= 100
+
+
+def test_a_batchflow_is_folded_where_its_classes_are_known(fleet: Fleet) -> None:
+    fleet.add_older()
+    with fleet.newer("tests.newer.nodes"):
+        shared = {"count": 12}
+        LateFlow(start=LateAddress()).run(shared)
+    assert shared["addresses"] == list(range(12))
+
+
+def test_an_item_of_a_class_that_a_worker_does_not_know_is_run_by_one_that_does(fleet: Fleet) -> None:
+    handle = nodes.Echo().submit([Parcel(3), Parcel(4)])
+    log = fleet.add_older()
+    log.await_line(LEFT, "tests.newer.nodes:Parcel")
+    with fleet.newer("tests.newer.nodes"):
+        assert handle.result(timeout=90) == [Parcel(3), Parcel(4)]
+    assert handle.state().losses == 0
+
+
+@pytest.fixture
+def newer_schema(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process is a producer of next year's, whose ledger has another schema."""
+    for module in (batches, ledger):
+        monkeypatch.setattr(module, "SCHEMA_VERSION", ledger.SCHEMA_VERSION + 1)
+    ledger.script.cache_clear()
+    yield
+    monkeypatch.undo()
+    ledger.script.cache_clear()
+
+
+@pytest.mark.timeout(240)
+def test_a_batch_of_a_newer_producer_is_refused_by_an_older_worker_and_run_by_a_newer_one(
+    fleet: Fleet, newer_schema: None
+) -> None:
+    handle = nodes.Square().submit(range(3))
+    log = fleet.add_older()
+    line = log.await_line(LEFT)
+    assert "has ledger schema 2, this flowq reads 1" in line
+    assert "run workers and producers of one flowq version" in line
+    log.await_line("cannot be cared for", "schema 2")
+    assert handle.state().state == "running"
+    assert claims(fleet.wire, handle.id) == {0}
+    with fleet.newer("tests.newer.schema"):
+        assert handle.result(timeout=200) == [0, 1, 4]
+    assert len(log.lines("cannot be cared for")) == 1
+
+
+@pytest.mark.timeout(240)
+def test_a_batch_of_an_older_producer_is_refused_by_a_newer_worker_and_run_by_an_older_one(fleet: Fleet) -> None:
+    handle = nodes.Square().submit(range(3))
+    with fleet.newer("tests.newer.schema") as newer:
+        assert "has ledger schema 1, this flowq reads 2" in newer.await_line(LEFT)
+        assert claims(fleet.wire, handle.id) == {0}
+        fleet.add_older()
+        assert handle.result(timeout=200) == [0, 1, 4]
+
+
+@pytest.fixture
+def newer_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is a producer of next year's, whose codec has another version."""
+    newer = envelope.VERSION + 1
+    monkeypatch.setattr(envelope, "VERSION", newer)
+    for name in ("_PLAIN_HEAD", "_ZSTD_HEAD"):
+        head = getattr(envelope, name)
+        monkeypatch.setattr(envelope, name, head[:2] + bytes((newer,)) + head[3:])
+
+
+@pytest.mark.timeout(240)
+def test_messages_and_blobs_of_a_newer_codec_are_refused_and_run_by_a_newer_worker(
+    fleet: Fleet, newer_codec: None
+) -> None:
+    handle = nodes.Square().submit(range(3))
+    log = fleet.add_older()
+    log.await_line("a message was refused", "codec version 2; this process reads version 1")
+    log.await_line("cannot be cared for", "codec version 2")
+    with fleet.newer("tests.newer.codec"):
+        assert handle.result(timeout=200) == [0, 1, 4]
+
+
+def claims(wire: Wire, batch_id: str) -> set[int]:
+    """How often the open chunks of a batch were claimed."""
+    return {int(record.split()[2]) for record in wire.redis.hvals(wire.keys.of(batch_id, "open"))}
+
+
+def test_a_task_that_only_a_newer_flowq_knows_is_kept_until_its_worker_comes(fleet: Fleet, tmp_path: Path) -> None:
+    oracle = tmp_path / "oracle"
+    wire, log = fleet.wire, fleet.add_older()
+    messages = [wire.task("flowq.tomorrow", (str(oracle), f"line {number}")) for number in range(3)]
+    wire.push(*messages)
+    until(lambda: len(log.lines("kept for a newer flowq: flowq.tomorrow")) == 3, 10, "they are kept")
+    until(wire.is_idle, 5, "the queue is free")
+    kept = wire.keys.later_of("flowq", "flowq.tomorrow")
+    assert wire.redis.llen(kept) == 3
+    assert 0 < wire.redis.ttl(kept) <= KEPT_FOR_S
+    # They stay there over the rounds of workers that do not know them.
+    assert nodes.Square().submit(range(20)).result(timeout=10) == [i * i for i in range(20)]
+    assert wire.redis.llen(kept) == 3
+    with fleet.newer("tests.newer.tasks"):
+        until(lambda: oracle.exists() and len(oracle.read_text().splitlines()) == 3, 30, "the newer worker ran them")
+        until(lambda: wire.is_idle() and not wire.redis.exists(kept, wire.keys.later), 10, "nothing is left")
+    assert sorted(oracle.read_text().splitlines()) == ["line 0", "line 1", "line 2"]
