@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from flowq.cli.demo import demo
+from flowq.cli.doctor import doctor
 from flowq.cli.worker import worker
 
 
@@ -15,4 +16,5 @@ def main() -> None:
 
 
 main.add_command(demo)
+main.add_command(doctor)
 main.add_command(worker)

@@ -22,6 +22,7 @@ from flowq.engine.results import State, out_fields, read_dones, read_holders, re
 R = TypeVar("R")
 
 STREAM_POLL_S = 0.2
+LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised
 FEEDING_LOOK_S = 0.5
 
 
@@ -164,9 +165,10 @@ class Feeding:
         return self._thread.is_alive()
 
     def check(self, *, wait: bool) -> None:
-        """Raise what the generator or an item that cannot travel raised; *wait* for the thread's end first."""
+        """Raise what the generator or an item that cannot travel raised; *wait* for it: it has ended the batch."""
         if wait:
-            self._thread.join()
+            # Not for ever: a batch may have been cancelled because its source hangs.
+            self._thread.join(LAST_WORDS_S)
         if self._error is not None:
             raise self._error
 

@@ -57,9 +57,11 @@ def place_of(connections: Connections, batch_id: str) -> Place:
     if state.closed or state.sealed:
         return "whole"
     beats_until_ms = connections.redis.zscore(connections.keys.of(batch_id, "wake"), "feed")
+    if beats_until_ms is None:
+        return state.avail
     # A beat that has lapsed stays there until a caretaker comes by, and there may be no worker yet.
-    lapsed = beats_until_ms is None or beats_until_ms < connections.redis.time()[0] * 1000
-    return state.avail if lapsed else "fed"
+    seconds, micros = connections.redis.time()
+    return "fed" if beats_until_ms > seconds * 1000 + micros / 1000 else state.avail
 
 
 class Forgotten(Exception):

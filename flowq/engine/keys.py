@@ -13,6 +13,8 @@
 | {p}:caretaker:v{versions}   | string | one wake interval            | caretaker                         |
 | {p}:later                   | set    | a week after the last one    | later.py                          |
 | {p}:later:{queue}:{task}    | list   | a week after the last one    | later.py                          |
+| {p}:{trial}:…               | string | seconds                      | permissions.py (`flowq doctor`)   |
+| {p}:/{db}.celery…           | pubsub | –                            | Celery's remote control, events   |
 """
 
 from __future__ import annotations
@@ -57,6 +59,18 @@ class Keys:
     def caretaker(self, schema: int, codec: int) -> str:
         """The lock of a round: one for each pair of versions, since a worker only cares for batches it can read."""
         return f"{self.prefix}:caretaker:v{schema}.{codec}"
+
+    def remote_control(self, db: int) -> str:
+        """The pattern that Celery's workers subscribe to for remote control."""
+        return f"{self.prefix}:/{db}.celery.pidbox"
+
+    def acl(self, user: str, db: int) -> str:
+        """The ACL of a user that may do what producers, workers and Flower do here, and nothing else."""
+        p = f"{self.prefix}:"
+        # A pattern is subscribed to only where the very same pattern is allowed.
+        events = f"&{p}/{db}.celeryev/* &{p}/{db}.celeryev/worker.*"
+        channels = f"&{p}* &{self.remote_control(db)} {events}"
+        return f"ACL SETUSER {user} resetkeys ~{p}* resetchannels {channels} +@all -@dangerous +info"
 
     def later_of(self, queue: str, task: str) -> str:
         return f"{self.prefix}:later:{queue}:{task}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from flowq.codec import dumps, explain, loads
+from flowq.engine.ahead import Ahead
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError, EncodeError
@@ -16,7 +16,6 @@ from flowq.errors import BatchLost, DecodeError, EncodeError
 PAGE_BYTES = 256 * 1024
 PAGE_ITEMS = 65_536
 PROBE_ITEMS = 64
-FLUSH_S = 0.1  # a slow generator's items do not wait longer than this for their page to fill
 CACHED_PAGES = 8
 
 
@@ -63,27 +62,20 @@ class Pager:
         at = self._at
         for _ in islice(items, at):
             pass  # a producer that resumes its batch: these are written already
-        held: list[Any] = []
-        ended = sealed = False
-        while not ended:
-            ended = self._take(items, held)
-            while held:
-                n, blob = self._fill(held[: self._fits], at)
-                at += n
-                del held[:n]
-                sealed = ended and not held
-                yield n, blob, sealed
+        ahead, ended, sealed = Ahead(items, self._fits), False, False
+        try:
+            while not ended:
+                held, ended = ahead.take(self._fits)
+                while held:
+                    n, blob = self._fill(held[: self._fits], at)
+                    at += n
+                    del held[:n]
+                    sealed = ended and not held
+                    yield n, blob, sealed
+        finally:
+            ahead.stop()
         if not sealed:
             yield 0, b"", True
-
-    def _take(self, items: Iterator[Any], held: list[Any]) -> bool:
-        """Add items to *held* until a page is full or a moment has passed; whether the iterator ended."""
-        until = time.monotonic() + FLUSH_S
-        for item in items:
-            held.append(item)
-            if len(held) >= self._fits or time.monotonic() > until:
-                return False
-        return True
 
     def _fill(self, items: Sequence[Any], at: int) -> tuple[int, bytes]:
         """Encode as many of *items* as one page holds, and learn from it."""

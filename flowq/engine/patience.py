@@ -1,4 +1,4 @@
-"""How long flowq tries again: a producer while Redis is away or full, a worker while it is full. And what comes then."""
+"""How long flowq tries again: a producer while Redis is away or full, a worker while it is full; what comes then."""
 
 from __future__ import annotations
 

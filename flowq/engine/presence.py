@@ -68,6 +68,46 @@ def _read(blob: bytes) -> WorkerRecord | None:
     return record if whole else None
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A worker as Redis has it at one moment, also where it is gone or says what this flowq cannot read.
+
+    Attributes:
+        name: its name.
+        record: what it says of itself; None if that cannot be read, or it is gone.
+        age_s: seconds since its last beat, by Redis' clock; None if it is gone.
+        ahead_s: seconds its clock is ahead of Redis'; None if it is gone.
+        gone_s: seconds since it was there, if it went without withdrawing; by its own clock and Redis'.
+    """
+
+    name: str
+    record: WorkerRecord | None
+    age_s: float | None
+    ahead_s: float | None
+    gone_s: float
+
+
+def sightings(redis: RedisClient, keys: Keys) -> list[Sighting]:
+    """The workers of the last minute."""
+    seen = []
+    for name, beaten_at in redis.zrange(keys.workers, 0, -1, withscores=True):
+        with redis.pipeline(transaction=False) as pipe:
+            key = keys.worker(name.decode(errors="replace"))
+            blob, left_ms, (seconds, micros) = pipe.get(key).pttl(key).time().execute()
+        now = seconds + micros / 1e6
+        there = blob is not None and left_ms > 0
+        age_s = GONE_AFTER_S - left_ms / 1000 if there else None
+        ahead_s = None if age_s is None else beaten_at - (now - age_s)
+        record = _read(blob) if there else None
+        seen.append(Sighting(name.decode(errors="replace"), record, age_s, ahead_s, now - beaten_at))
+    return seen
+
+
+def alive(redis: RedisClient, keys: Keys) -> int:
+    """How many workers have beaten lately, also those of a release whose records this one cannot read."""
+    return int(redis.zcount(keys.workers, time.time() - GONE_AFTER_S, "+inf"))
+
+
 class Fleet:
     """The workers as this process saw them at most a second ago."""
 

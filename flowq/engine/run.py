@@ -8,14 +8,17 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from flowq.codec import loads
+from flowq.core.spec import FlowSpec
 from flowq.engine.aggregate import AGGREGATE, Merge, Segment, finish, fold
 from flowq.engine.chunk import JUDGED, ChunkRun
+from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import Claimed, Stale
 from flowq.engine.redis_client import is_full
 from flowq.engine.slot import Slot
 from flowq.engine.stream import StreamRun
-from flowq.errors import BatchLost, CannotTravel, DecodeError
+from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
 
 log = logging.getLogger("flowq.run")
 
@@ -28,9 +31,9 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
     if not is_batch_id(batch_id) or not is_chunk_id(chunk_id):
         log.error("a chunk was refused: %.100r of %.100r is none", chunk_id, batch_id)
         return "refused"
-    left = slot.unfit.leave(batch_id, chunk_id)
-    if left is not None:
-        return left
+    lacking = slot.unfit.reason(batch_id)
+    if lacking is not None:
+        return _leave(slot, batch_id, chunk_id, lacking)
     ledger = slot.connections.ledger
     try:
         claim = ledger.claim(batch_id, chunk_id, slot.holder, fields=[*JUDGED, *slot.headers.wanted(batch_id)])
@@ -88,7 +91,31 @@ def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) 
     reply = ledger.commit(batch_id, claim.id, claim.start, claim.start, slot.holder, give="hand")
     if isinstance(reply, Stale):  # some of it was done before the error
         ledger.commit(batch_id, claim.id, reply.start, reply.start, slot.holder, give="hand")
-    return slot.unfit.note(batch_id, claim.id, error)
+    wanted = _node_classes(slot, batch_id) if isinstance(error, UnknownNode) else frozenset()
+    return _leave(slot, batch_id, claim.id, slot.unfit.note(batch_id, error, wanted))
+
+
+def _leave(slot: Slot, batch_id: str, chunk_id: str, reason: str) -> str:
+    """Leave a chunk that nobody holds: passed on if another worker is there for it, else the ledger brings it again."""
+    try:
+        header = slot.headers.get(batch_id)
+    except (BatchLost, DecodeError):
+        return slot.unfit.leave(batch_id, chunk_id, reason)
+    wanted = slot.unfit.wanted(batch_id)
+    others = [one for one in slot.fleet.workers(header.queue) if one.name != slot.worker]
+    if any(wanted <= set(one.nodes) for one in others) and slot.unfit.may_pass_on(batch_id, chunk_id):
+        publish_chunks(slot.connections, header, [chunk_id])
+        return f"passed on: {reason}"
+    return slot.unfit.leave(batch_id, chunk_id, reason)
+
+
+def _node_classes(slot: Slot, batch_id: str) -> frozenset[str]:
+    """The names of the node classes in a batch's graph; none if it cannot be read."""
+    try:
+        graph = FlowSpec.from_plain(loads(slot.headers.get(batch_id).spec))
+    except (CannotTravel, DecodeError):
+        return frozenset()
+    return frozenset(one.node for one in graph.nodes)
 
 
 def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:
@@ -98,7 +125,7 @@ def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:
     except BatchLost:
         log.error("chunk %s was refused: there is no such batch: %s", chunk_id, batch_id, extra={"batch": batch_id})
     except DecodeError as error:
-        return slot.unfit.note(batch_id, chunk_id, error)
+        return slot.unfit.leave(batch_id, chunk_id, slot.unfit.note(batch_id, error))
     return answer
 
 

@@ -24,6 +24,7 @@ from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.pages import PageReader
+from flowq.engine.presence import Fleet
 from flowq.engine.snapshots import SnapshotBase, Snapshots
 from flowq.engine.unfit import Unfit
 from flowq.errors import CannotTravel
@@ -73,6 +74,7 @@ class Slot:
         self.headers = Headers(redis, keys)
         self.pages = PageReader(redis, keys)
         self.snapshots = Snapshots(redis, keys)
+        self.fleet = Fleet(redis, keys)
         self.unfit = Unfit()
         self._works: OrderedDict[str, Work] = OrderedDict()
         self._loop: asyncio.Runner | None = None

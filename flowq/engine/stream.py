@@ -40,6 +40,16 @@ class StreamRun:
 
     async def run(self) -> str:
         """Run until the time is over or nothing is left, commit everything, and say how it went."""
+        try:
+            await self._run()
+            await self._commit_finished(final=True)
+        finally:
+            # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
+            for held in list(self._ranges.values()):
+                self._drop(held)
+        return f"{self._done_items} items"
+
+    async def _run(self) -> None:
         running = asyncio.ensure_future(
             self._work.runner.run_async(self._items(), self._in_flight, self._finish, park_over_s=PARK_OVER_S)
         )
@@ -55,10 +65,6 @@ class StreamRun:
             await asyncio.gather(running, return_exceptions=True)
         if not running.cancelled():
             running.result()
-        await self._commit_finished(final=True)
-        for held in list(self._ranges.values()):
-            self._drop(held)
-        return f"{self._done_items} items"
 
     # -- taking --------------------------------------------------------------------------------------------------
 
@@ -70,7 +76,8 @@ class StreamRun:
                 items = await self._read(held.given, claim)
             except (BatchLost, DecodeError) as error:
                 # What is held goes back at the end; another process may be able to read it.
-                self._slot.unfit.note(self._work.header.id, held.id, error)
+                unfit = self._slot.unfit
+                unfit.leave(self._work.header.id, held.id, unfit.note(self._work.header.id, error))
                 return
             for index, item in enumerate(items, held.given):
                 if self._closed or self._slot.holds.stopping():

@@ -7,19 +7,21 @@ from collections import OrderedDict
 
 from flowq.codec import VERSION
 from flowq.engine.aggregate import AGGREGATE, publish_aggregate
-from flowq.engine.batches import Headers
+from flowq.engine.app import queue_list
+from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import SCHEMA_VERSION
-from flowq.engine.presence import Fleet
+from flowq.engine.presence import Fleet, alive
 from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.errors import BatchLost
 from flowq.worker.refusals import told
 
 log = logging.getLogger("flowq.caretaker")
 
-REMEMBERED = 1000  # batches that were complained of
+REMEMBERED = 1000  # batches that were complained of, chunks that were published
+MAX_COPIES = 8
 
 
 class Caretaker:
@@ -29,6 +31,7 @@ class Caretaker:
         self._connections, self._headers, self._name = connections, headers, name
         self._fleet = Fleet(connections.redis, connections.keys)
         self._told: OrderedDict[str, str] = OrderedDict()
+        self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def tick(self) -> None:
         """One round, if nobody else makes it."""
@@ -64,6 +67,24 @@ class Caretaker:
         woken = ledger.wake(batch_id, window=self._fleet.window(header.queue))
         if woken.state == "lost":
             raise BatchLost(batch_id)
-        publish_chunks(self._connections, header, [one for one in woken.ids if is_chunk_id(one)])
+        ids = [one for one in woken.ids if is_chunk_id(one)]
+        publish_chunks(self._connections, header, [*ids, *self._copies(header, ids)])
         if AGGREGATE in woken.ids:
             publish_aggregate(self._connections, header, self._fleet.slots(header.queue))
+
+    def _copies(self, header: Header, ids: list[str]) -> list[str]:
+        """More messages for chunks that were published before and that nobody claimed, though the queue is empty.
+
+        Somebody took them who cannot run them. Redis gives a message to the worker that has waited longest, which may
+        be the same one every time; with a message for each worker they reach all of them.
+        """
+        again = [one for one in ids if (header.id, one) in self._published]
+        for one in ids:
+            self._published[header.id, one] = None
+            self._published.move_to_end((header.id, one))
+        while len(self._published) > REMEMBERED:
+            self._published.popitem(last=False)
+        redis = self._connections.redis
+        if not again or redis.llen(queue_list(self._connections.app, header.queue)):
+            return []
+        return again * (min(MAX_COPIES, alive(redis, self._connections.keys)) - 1)

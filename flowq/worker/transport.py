@@ -63,13 +63,20 @@ class CarefulClient(_NotTooLarge, kombu_redis.PrefixedStrictRedis):
 
 
 class CarefulChannel(kombu_redis.Channel):
-    """A channel that outlives whatever lies in its queues."""
+    """A channel that outlives whatever lies in its queues, and its Redis."""
 
     Message = CarefulMessage
 
     def _get_client(self) -> Callable[..., CarefulClient]:
         super()._get_client()  # it checks redis-py's version
         return functools.partial(CarefulClient, global_keyprefix=self.global_keyprefix)
+
+    def _connparams(self, *args: Any, **options: Any) -> Any:
+        # kombu forgets where Redis is once a lost connection is closed, and stumbles over that with an AttributeError
+        # when the channel is closed again or acknowledges late: an error that ends the worker. This one does not.
+        if self.connection.client is None:
+            raise ConnectionError("this connection was lost and closed")
+        return super()._connparams(*args, **options)
 
     def _brpop_read(self, **options: Any) -> Any:
         return _carefully(super()._brpop_read, **options)

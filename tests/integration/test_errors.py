@@ -129,15 +129,15 @@ def test_a_batch_cancelled_before_its_items_were_read_is_no_result(remote: flowq
     submitted: list[flowq.BatchHandle[int]] = []
 
     def items() -> Iterator[int]:
-        yield from range(64)  # as many as the first page holds
-        until(lambda: submitted and submitted[0].state().ok == 64, 10, "what there is so far is done")
+        yield from range(50)
+        until(lambda: submitted and submitted[0].state().ok == 50, 10, "what there is so far is done")
         submitted[0].cancel()
-        yield 64
+        yield 50
 
     submitted.append(submit(nodes.Square(), items()))
     with pytest.raises(flowq.BatchError, match="never read: the batch was cancelled") as raised:
         submitted[0].result(timeout=30)
-    assert raised.value.results == [i * i for i in range(64)]
+    assert raised.value.results == [i * i for i in range(50)]
     assert raised.value.results.cut_short
 
 
@@ -145,11 +145,11 @@ def test_a_batch_whose_source_hangs_can_be_cancelled(remote: flowq.LocalCluster)
     goes_on = threading.Event()
 
     def items() -> Iterator[int]:
-        yield from range(64)
+        yield from range(50)
         goes_on.wait()
 
     handle = submit(nodes.Square(), items())
-    until(lambda: handle.state().ok == 64, 10, "what there is so far is done")
+    until(lambda: handle.state().ok == 50, 10, "what there is so far is done")
     handle.cancel()
     ended: list[BaseException] = []
 

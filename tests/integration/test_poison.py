@@ -1,4 +1,4 @@
-"""P2 and P3: an item that kills its process, crashes in C, eats the memory or never returns is an outcome of its own."""
+"""P2, P3: an item that kills its process, crashes in C, eats the memory or never returns is an outcome of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM: running items finish within the soft-shutdown time, the rest is handed back at once and counted as nothing."""
+"""SIGTERM: running items finish within the soft-shutdown time, the rest is handed back and counted as nothing."""
 
 from __future__ import annotations
 

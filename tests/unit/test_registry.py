@@ -82,13 +82,19 @@ def test_only_classes_are_registered() -> None:
 
 
 @pytest.mark.parametrize(
-    "exc", [ValueError(1, ("a", [2])), Known("k"), errors.ItemTimeout(1.0), ExceptionGroup("g", [Known()])], ids=lambda one: type(one).__name__
+    "exc",
+    [ValueError(1, ("a", [2])), Known("k"), errors.ItemTimeout(1.0), ExceptionGroup("g", [Known()])],
+    ids=lambda one: type(one).__name__,
 )
 def test_what_every_process_knows_stays_as_it_is(exc: Exception) -> None:
     assert portable(exc) is exc
 
 
-@pytest.mark.parametrize("exc", [Unknown("u"), ValueError(object()), Known(lambda: 1), KeyboardInterrupt()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "exc",
+    [Unknown("u"), ValueError(object()), Known(lambda: 1), KeyboardInterrupt()],
+    ids=lambda one: type(one).__name__,
+)
 def test_everything_else_becomes_a_remote_error_once(exc: BaseException) -> None:
     raised(exc).add_note("item 3")
     remote = portable(exc)

@@ -181,7 +181,7 @@ class World:
             self.ledger.control(BATCH, "confirm", self.gen)
 
     def overtake(self) -> None:
-        """A holder is slow: its lease lapses, another takes the chunk, and now there are two that believe they hold it."""
+        """A holder is slow: its lease lapses, another takes the chunk, and two believe that they hold it."""
         self.now_ms += 1500
         self.wake()
         slow = {held.id for held in self.holding}

@@ -111,7 +111,9 @@ def test_hostile_arrays_are_refused(parts: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "parts", [["|O", bytes(8)], ["<f8", b""], ["U", b"a"], ["S", "a"], ["V3", b"abc"], [1]], ids=lambda one: type(one).__name__
+    "parts",
+    [["|O", bytes(8)], ["<f8", b""], ["U", b"a"], ["S", "a"], ["V3", b"abc"], [1]],
+    ids=lambda one: type(one).__name__,
 )
 def test_hostile_scalars_are_refused(parts: Any) -> None:
     with pytest.raises(DecodeError):

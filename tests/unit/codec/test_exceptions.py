@@ -128,7 +128,9 @@ def test_an_unknown_class_arrives_as_a_remote_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "exc", [KeyboardInterrupt(), SystemExit(3), BaseExceptionGroup("g", [KeyboardInterrupt()])], ids=lambda one: type(one).__name__
+    "exc",
+    [KeyboardInterrupt(), SystemExit(3), BaseExceptionGroup("g", [KeyboardInterrupt()])],
+    ids=lambda one: type(one).__name__,
 )
 def test_what_is_no_exception_of_programs_arrives_as_a_remote_error(exc: BaseException) -> None:
     assert loads(dumps(exc)).type_name == f"builtins.{type(exc).__name__}"

@@ -1,0 +1,62 @@
+"""``flowq doctor``: whether Redis and the workers are what flowq needs, and what to change where they are not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+from pydantic import ValidationError
+
+from flowq.settings import Settings, redacted
+
+if TYPE_CHECKING:
+    from flowq.engine.checkup import Finding
+
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(as_json: bool) -> None:
+    """Check Redis, the workers and what is under way, and say what to change.
+
+    It looks at FLOWQ_BROKER_URL. The exit status is 1 if something fails; a warning is none.
+    """
+    from flowq.engine.examination import examine  # Celery and redis: nothing that `--help` needs
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = [f"FLOWQ_{str(one['loc'][0]).upper()} is {one['input']!r}: {one['msg']}" for one in error.errors()]
+        raise click.ClickException("; ".join(wrong)) from error
+    findings = examine(settings)
+    failed = any(one.verdict == "fail" for one in findings)
+    if as_json:
+        lines = [asdict(one) for one in findings]
+        click.echo(json.dumps({"ok": not failed, "redis": redacted(settings.url), "findings": lines}, indent=2))
+    else:
+        show(findings)
+    sys.exit(int(failed))
+
+
+def show(findings: Sequence[Finding]) -> None:
+    """Print the findings as a table, and how many of each kind there are."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column("check", overflow="fold")
+    table.add_column("found", overflow="fold", ratio=3)
+    table.add_column("what to change", overflow="fold", ratio=2)
+    for one in findings:
+        table.add_row(Text(one.verdict, COLOURS[one.verdict]), Text(one.check), Text(one.found), Text(one.advice))
+    console = Console()
+    console.print(table)
+    counts = {verdict: sum(one.verdict == verdict for one in findings) for verdict in COLOURS}
+    console.print(f"\n{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} to mend")

@@ -1,0 +1,131 @@
+"""What strikes a fleet: five kinds of fault on a random schedule, with their times and victims noted.
+
+It keeps the fleet alive as its operator would: a killed worker is replaced, a frozen one goes on after a while.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import psutil  # type: ignore[import-untyped]
+
+import flowq
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.local.local_worker import LocalWorker
+from tests.chaos.fleet import connect, processes_of, queue_of
+
+EVERY_S = 2.0
+FROZEN_S = 8.0
+REDIS_AWAY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault: what it did to whom, and when (monotonic)."""
+
+    what: str
+    at: float
+
+
+class Striker:
+    """Strikes *cluster* every two seconds while `run` runs.
+
+    Attributes:
+        strikes: what it did, in order.
+    """
+
+    def __init__(self, cluster: flowq.LocalCluster, rng: random.Random) -> None:
+        self._cluster, self._rng = cluster, rng
+        self._connections = connect(cluster)
+        self._frozen: dict[LocalWorker, float] = {}
+        self._replacing = ThreadPoolExecutor(1, thread_name_prefix="operator")
+        self._replacements: list[Future[LocalWorker]] = []
+        self._pause = threading.Event()
+        self.strikes: list[Strike] = []
+
+    def run(self, seconds: float, check_alive: Callable[[], None]) -> None:
+        """Strike for so long; at its end the fleet is whole again: nobody frozen, the dead replaced."""
+        kinds = [self._kill_worker, self._kill_child, self._freeze_worker, self._restart_redis, self._delete_queue]
+        ends_at = time.monotonic() + seconds
+        next_at = time.monotonic()
+        while next_at < ends_at:
+            self._wait_until(next_at)
+            check_alive()
+            # Every kind at least once in so many strikes, in another order each time.
+            if len(self.strikes) % len(kinds) == 0:
+                self._rng.shuffle(kinds)
+            at = time.monotonic()
+            what = kinds[len(self.strikes) % len(kinds)]()
+            self.strikes.append(Strike(what, at))
+            next_at += EVERY_S
+        while self._frozen:
+            self._wait_until(min(self._frozen.values()))
+            self._thaw()
+        for replacement in self._replacements:
+            replacement.result(timeout=60)
+        self._replacing.shutdown()
+        self._connections.close()
+
+    def _wait_until(self, moment: float) -> None:
+        """The schedule: strikes come at their times, whatever the fleet is doing."""
+        while (left_s := moment - time.monotonic()) > 0:
+            self._thaw()
+            self._pause.wait(min(left_s, 0.1))
+
+    def _thaw(self) -> None:
+        for worker, until in list(self._frozen.items()):
+            if time.monotonic() >= until:
+                del self._frozen[worker]
+                worker.kill(signal.SIGCONT)
+
+    def _awake(self) -> list[LocalWorker]:
+        return [worker for worker in self._cluster.workers if worker.ready and worker not in self._frozen]
+
+    # -- the five kinds --------------------------------------------------------------------------------------------
+
+    def _kill_worker(self) -> str:
+        awake = self._awake()
+        if len(awake) < 2:
+            return "spared: it would have been the last worker awake"
+        worker = self._rng.choice(awake)
+        worker.kill()
+        self._replacements.append(self._replacing.submit(self._cluster.add_worker))
+        return f"SIGKILL worker {worker.name}"
+
+    def _kill_child(self) -> str:
+        worker = self._rng.choice(self._awake())
+        children = [process for process in processes_of(worker) if process.pid != worker.pid]
+        if not children:
+            return f"spared: {worker.name} has no child yet"
+        child: psutil.Process = self._rng.choice(children)
+        os.kill(child.pid, signal.SIGKILL)
+        return f"SIGKILL child {child.pid} of {worker.name}"
+
+    def _freeze_worker(self) -> str:
+        awake = self._awake()
+        if len(awake) < 2:
+            return "spared: it would have been the last worker awake"
+        worker = self._rng.choice(awake)
+        worker.kill(signal.SIGSTOP)
+        self._frozen[worker] = time.monotonic() + FROZEN_S
+        return f"SIGSTOP worker {worker.name} for {FROZEN_S:g} s"
+
+    def _restart_redis(self) -> str:
+        self._cluster.redis.kill()
+        self._pause.wait(self._rng.uniform(0, REDIS_AWAY_S))
+        self._cluster.redis.restart()
+        return "SIGKILL Redis and restart it"
+
+    def _delete_queue(self) -> str:
+        try:
+            self._connections.redis.delete(queue_of(self._connections))
+        except REDIS_ERRORS as error:
+            return f"spared: the queue could not be deleted: {error!r}"
+        return "delete the queue"
