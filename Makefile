@@ -72,8 +72,12 @@ bench: $(INSTALLED) ## Measure flowq beside plain Celery and a process pool
 	@$(BIN)/python -m benchmarks
 
 .PHONY: chaos
-chaos: $(INSTALLED) ## Run the chaos tests: kills, pauses, purges (minutes)
-	@$(BIN)/pytest -m chaos tests/chaos
+chaos: $(INSTALLED) ## Run the chaos tests: kills, pauses, purges; five seeds of three minutes (half an hour)
+	@FLOWQ_CHAOS_SECONDS=180 FLOWQ_CHAOS_SEEDS=5 $(BIN)/pytest -m chaos -s tests/chaos
+
+.PHONY: chaos-short
+chaos-short: $(INSTALLED) ## The same in a bounded form, as CI runs it (some five minutes)
+	@FLOWQ_CHAOS_SECONDS=45 FLOWQ_CHAOS_SEEDS=1 $(BIN)/pytest -m chaos -s tests/chaos
 
 .PHONY: clean
 clean: ## Remove caches, builds and reports (keeps .venv)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,8 +16,9 @@ class Settings(BaseSettings):
     """What differs between a laptop and a fleet. Read from ``FLOWQ_…`` environment variables.
 
     Attributes:
-        broker_url: Redis, for broker, results and ledger ("redis://", "rediss://", "redis+socket://"); None: not
-            configured, batches run inline.
+        broker_url: Redis, for broker, results and ledger ("redis://", "rediss://", "redis+socket://"), with the ACL
+            user in it ("rediss://user:password@host:6380/0?ssl_ca_certs=/etc/ca.pem"); None: not configured, batches
+            run inline. With "rediss://" the server's certificate is checked unless "ssl_cert_reqs=none" says otherwise.
         prefix: every Redis key starts with it; producers and workers must agree.
         queue: the default queue.
         imports: modules a worker imports, so that their node classes are known ("app.nodes,app.flows").
@@ -62,10 +63,37 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("broker_url")
+    @classmethod
+    def _spell_tls(cls, value: str | None) -> str | None:
+        return value if value is None else with_tls(value)
+
     @property
     def url(self) -> str:
         """The broker's URL, or Redis' default address."""
         return self.broker_url or DEFAULT_BROKER_URL
+
+
+def with_tls(url: str, **options: str) -> str:
+    """*url* with its TLS options in the one spelling that redis-py, kombu and Celery's results all read.
+
+    Left to themselves, kombu checks no certificate where ``ssl_cert_reqs`` is missing, Celery refuses, redis-py checks.
+
+    Args:
+        url: of a Redis; only "rediss://" is changed.
+        options: further options of TLS (``ssl_ca_certs``, …), which those of the URL stand over.
+
+    Raises:
+        ValueError: an ``ssl_cert_reqs`` that is none.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "rediss":
+        return url
+    query = {**options, **dict(parse_qsl(parts.query))}
+    checked = query.get("ssl_cert_reqs", "required").removeprefix("CERT_").lower()
+    if checked not in ("required", "optional", "none"):
+        raise ValueError(f"ssl_cert_reqs={checked} in the broker's URL: it is required, optional or none")
+    return urlunsplit(parts._replace(query=urlencode({**query, "ssl_cert_reqs": checked}, safe="/")))
 
 
 def redacted(url: str) -> str:

@@ -26,13 +26,25 @@ class Wire:
     """The Redis between a program and its workers, from underneath."""
 
     def __init__(self, cluster: flowq.LocalCluster, lease_s: float = 3.0) -> None:
-        self.connections = Connections(flowq.Settings(broker_url=cluster.broker_url, lease_s=lease_s))
+        self._take(Connections(flowq.Settings(broker_url=cluster.broker_url, lease_s=lease_s)))
+
+    @classmethod
+    def on(cls, connections: Connections) -> Wire:
+        """That under other connections, such as those of a team's app."""
+        wire = cls.__new__(cls)
+        wire._take(connections)
+        return wire
+
+    def _take(self, connections: Connections) -> None:
+        self.connections = connections
         self.redis = self.connections.redis
         self.keys = self.connections.keys
         self.queue = queue_list(self.connections.app, "flowq")
+        self.unacked = f"{self.queue.removesuffix('flowq')}unacked"
         publish_chunks(self.connections, Header("spare-0", "spare", "Spare", SPARE, None, b""), ["0:0-1"])
         self._envelope = json.loads(self.redis.rpop(queue_list(self.connections.app, SPARE)))
         self._envelope["properties"]["delivery_info"]["routing_key"] = "flowq"
+        self._envelope["headers"].pop("compression", None)
 
     def chunk(self, batch_id: str = "spare-0", chunk_id: str = "0:0-1") -> dict[str, Any]:
         """A message for a chunk, as flowq publishes it."""
@@ -64,7 +76,7 @@ class Wire:
 
     def is_idle(self) -> bool:
         """Whether every message was delivered and acknowledged, or refused."""
-        return not self.redis.exists(self.queue, f"{self.queue.rpartition(':')[0]}:unacked")
+        return not self.redis.exists(self.queue, self.unacked)
 
     def close(self) -> None:
         self.connections.close()

@@ -12,11 +12,11 @@ FLUSH_S = 0.1  # the items of a slow source do not wait longer than this for mor
 
 
 class Ahead:
-    """Reads *items*, never further ahead than *most*; ``stop`` it when nothing more will be taken."""
+    """Reads *items* while somebody takes, and one item ahead of that; ``stop`` it when nothing more will be taken."""
 
-    def __init__(self, items: Iterator[Any], most: int) -> None:
+    def __init__(self, items: Iterator[Any]) -> None:
         self._items = items
-        self._most = most
+        self._most = 0  # items wanted now
         # Appended to and taken from without the lock, for speed: its single operations are atomic.
         self._held: deque[Any] = deque()
         self._ended = self._stopped = False
@@ -35,8 +35,8 @@ class Ahead:
             self._most = most
             self._changed.notify()
             self._await_items()
+            self._most = 0
             taken = [self._held.popleft() for _ in range(min(most, len(self._held)))]
-            self._changed.notify()
             if self._error is not None and not taken:
                 raise self._error
             return taken, self._ended and self._error is None and not self._held

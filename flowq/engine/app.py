@@ -8,7 +8,7 @@ from celery import Celery
 
 from flowq.codec import register_kombu
 from flowq.errors import ConfigError
-from flowq.settings import Settings
+from flowq.settings import Settings, with_tls
 
 CHUNK, FOLD, FINISH = "flowq.chunk", "flowq.fold", "flowq.finish"
 
@@ -61,11 +61,15 @@ def celery_config(settings: Settings) -> dict[str, Any]:
 
 
 def broker_of(app: Celery) -> str:
-    """The app's broker URL; ConfigError unless it is one Redis."""
+    """The app's broker URL, with the TLS of ``broker_use_ssl`` in it; ConfigError unless it is one Redis."""
     url = str(app.conf.broker_url or "")
     if not url.startswith(("redis://", "rediss://", "redis+socket://")):
         raise ConfigError(f"flowq needs Redis as broker, this app has {url.partition('://')[0] or 'none'}")
-    return url
+    options = app.conf.broker_use_ssl
+    if not isinstance(options, dict) or url.startswith("redis+socket://"):
+        return with_tls(url)
+    spelled = {name: getattr(value, "name", str(value)) for name, value in options.items() if value is not None}
+    return with_tls(f"rediss://{url.partition('://')[2]}", **spelled)
 
 
 def queue_list(app: Celery, queue: str) -> str:

@@ -53,5 +53,3 @@ def _send(connections: Connections, producer: object, header: Header, chunk_id: 
     )
     options = {} if header.priority is None else {"priority": header.priority}
     amqp.send_task_message(producer, CHUNK, message, queue=header.queue, serializer="flowq", retry=False, **options)
-
-

@@ -62,7 +62,7 @@ class Pager:
         at = self._at
         for _ in islice(items, at):
             pass  # a producer that resumes its batch: these are written already
-        ahead, ended, sealed = Ahead(items, self._fits), False, False
+        ahead, ended, sealed = Ahead(items), False, False
         try:
             while not ended:
                 held, ended = ahead.take(self._fits)

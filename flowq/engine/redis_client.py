@@ -9,6 +9,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, OutOfMemoryError, RedisError, TimeoutError
 from redis.retry import Retry
 
+from flowq.settings import with_tls
+
 CONNECT_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 25
 REDIS_ERRORS = (RedisError, OSError)
@@ -46,8 +48,12 @@ def is_full(error: BaseException) -> bool:
 
 
 def redis_url(url: str) -> str:
-    """A Celery broker URL as redis-py spells it (redis+socket:///path?virtual_host=1 → unix:///path?db=1)."""
+    """A Celery broker URL as redis-py spells it (redis+socket:///path?virtual_host=1 → unix:///path?db=1).
+
+    Raises:
+        ValueError: it asks for a TLS that there is not.
+    """
     for scheme in ("redis+socket://", "socket://"):
         if url.startswith(scheme):
             return "unix://" + url[len(scheme) :].replace("virtual_host=", "db=")
-    return url
+    return with_tls(url)

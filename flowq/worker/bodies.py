@@ -24,13 +24,13 @@ Takes = Callable[[Any], "str | None"]
 def task_objection(takes: Takes, message: Any) -> str | None:
     """What is wrong with a message for one of flowq's own tasks.
 
+    On a team's app kombu may have unpacked the body, as ``task_compression`` bids it; flowq's own workers refuse that.
+
     Args:
         takes: what is wrong with the arguments of that task, or None.
         message: a kombu Message that nobody has decoded.
     """
     headers = message.headers
-    if headers.get("compression"):
-        return f"it is compressed by kombu ({told(headers['compression'])}); flowq's tasks take none of it"
     if message.content_type != CONTENT_TYPE:
         return f"its content is {told(message.content_type)}; flowq's tasks take {CONTENT_TYPE}"
     objection = headers_objection(headers)

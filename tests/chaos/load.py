@@ -181,13 +181,10 @@ class Load:
         return time.monotonic() - began
 
     def longest_stall(self, since: float, upto: float) -> float:
-        """The longest time between *since* and *upto* (monotonic) in which no outcome was committed."""
-        moments = [since, *(at for at in self._progress_at if since < at < upto), upto]
+        """The longest time between *since* and *upto* (monotonic) in which outcomes were due and none was committed."""
+        upto = min(upto, self._progress_at[-1])
+        moments = [since, *(at for at in self._progress_at if since < at < upto), max(since, upto)]
         return max(later - earlier for earlier, later in pairwise(moments))
-
-    def next_progress(self, since: float) -> float:
-        """Seconds from *since* (monotonic) until the first outcome after it."""
-        return min((at - since for at in self._progress_at if at > since), default=float("inf"))
 
     def check(self) -> None:
         """Judge every batch, and that the oracle saw each of its items run."""

@@ -21,7 +21,8 @@ N = 1000
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[flowq.LocalCluster]:
-    with new_cluster(workers=2, slots=2) as cluster:
+    # The default lease: no worker is lost here, and a process that starts slowly must not look like one.
+    with new_cluster(workers=2, slots=2, lease_s=10) as cluster:
         yield cluster
 
 

@@ -5,19 +5,23 @@ Each worker finishes what it has begun and hands back what it has not: no item i
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
+import struct
+import termios
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.fleet import new_cluster
+from tests.chaos.exactness import assert_once_each
+from tests.chaos.fleet import connect, new_cluster, processes_of, queue_of
 from tests.chaos.lengths import ROLLING_S, SEEDS
 from tests.chaos.load import KINDS, Kind, Load, path_in
-from tests.chaos.witness import AsyncWitnessed, Witnessed, times_run
+from tests.chaos.witness import AsyncWitnessed, Witnessed, times_run, value_of
 from tests.waiting import until
 
 SOFT_SHUTDOWN_S = 10.0
@@ -63,3 +67,34 @@ def test_rolling_restarts_lose_nothing_and_repeat_nothing(tmp_path: Path, seed: 
     twice = {item: count for item, count in times_run(oracle).items() if count > 1}
     assert not twice
     assert Counter((state.losses, state.crashes) for state in states) == {(0, 0): len(states)}
+
+
+def test_a_worker_is_not_kept_from_ending_by_a_message_that_its_child_took_at_the_last_moment(tmp_path: Path) -> None:
+    with new_cluster(workers=1, slots=1) as cluster:
+        connections = connect(cluster)
+        leaving = cluster.workers[0]
+        child, _ = processes_of(leaving)
+        child.suspend()
+        handle = cluster.executor.submit(Witnessed(path_in(tmp_path)).job([7]))
+        until(lambda: bytes_in_pipes(child.pid), 10, "the worker has written the message to its child")
+        os.kill(leaving.pid, signal.SIGTERM)
+        until(lambda: connections.redis.llen(queue_of(connections)) == 1, 10, "the worker gave its message back")
+        child.resume()
+        # Celery would have the child wait for half a minute until it is heard.
+        assert leaving.process.wait(SOFT_SHUTDOWN_S), f"{leaving.name} did not end"
+        cluster.add_worker()
+        assert handle.result(timeout=30) == [value_of(7)]
+        assert_once_each(connections, handle.id, 1)
+        connections.close()
+    assert set(times_run(path_in(tmp_path)).values()) == {1}
+
+
+def bytes_in_pipes(pid: int) -> int:
+    """What was written to the pipes of a process and not read yet (Linux)."""
+    total = 0
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        if os.readlink(path).startswith("pipe:"):
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+                (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+                total += waiting
+    return total

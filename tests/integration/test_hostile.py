@@ -454,7 +454,6 @@ def test_a_batch_is_finished_with_all_its_segments_or_not_at_all(
     until(lambda: stranded.state().confirmed == 0, 10, "it is confirmed")
 
 
-
 def test_a_blob_of_the_store_that_was_altered_fails_the_items_that_read_it_and_says_so(
     wire: Wire, unharmed: Log
 ) -> None:

@@ -12,9 +12,7 @@ from tests import nodes
 
 
 @pytest.mark.parametrize("node", [nodes.Connected, nodes.AsyncConnected])
-def test_a_client_is_opened_once_a_process_and_closed_when_it_ends(
-    tmp_path: Path, node: type[nodes.Connected]
-) -> None:
+def test_a_client_is_opened_once_a_process_and_closed_when_it_ends(tmp_path: Path, node: type[nodes.Connected]) -> None:
     log = tmp_path / "log"
     with flowq.LocalCluster(slots=2, imports=["tests.nodes"]):
         for _ in range(3):

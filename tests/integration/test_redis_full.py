@@ -13,11 +13,15 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 import flowq
 from flowq.batch.executor import activate, deactivate
 from flowq.client import CeleryExecutor
 from flowq.engine.headroom import FULL_AT, Headroom, memory_of
+from flowq.engine.keys import Keys
+from flowq.engine.ledger import Claimed, Committed, Ledger, Tally, Times
+from flowq.engine.redis_client import is_full
 from flowq.local import EmbeddedRedis
 from tests import faulty, nodes
 from tests.faulty import runs_of, trace
@@ -78,7 +82,7 @@ def peak_is_low(redis: Redis) -> bool:
 
 def refuse_everything(redis: Redis) -> None:
     """From now on Redis is full, whatever it holds."""
-    redis.config_set("maxmemory", "1mb")
+    redis.config_set("maxmemory", "100kb")
 
 
 def as_before(redis: Redis) -> None:
@@ -218,6 +222,33 @@ def test_workers_outlive_a_redis_that_is_full_again_and_again(tmp_path: Path) ->
         assert len(pids) == 2
         redis.close()
     assert runs_of(oracle) == dict.fromkeys(range(n + 100), 1)
+
+
+def test_what_stores_no_outcome_goes_through_when_redis_is_full(redis: Redis) -> None:
+    clock = {"ms": 1_000_000}
+    keys = Keys("full")
+    ledger = Ledger(redis, keys, Times(lease_ms=1000), clock_ms=lambda: clock["ms"])
+    birth = {"budget": -1, "share": -1, "concurrency": 0, "in_flight": 1, "size": 1, "floor": 1, "fixed": 1,
+             "channel": "full", "retention_ms": 60_000, "id": "b"}  # fmt: skip
+    ledger.append("b", 0, 10, b"page", window=3, create=birth)
+    first, second = (ledger.claim("b", name, "h") for name in ("0:0-1", "0:1-2"))
+    assert isinstance(first, Claimed)
+    assert isinstance(second, Claimed)
+    refuse_everything(redis)
+    for refused in (
+        lambda: ledger.append("b", 10, 10, b"page"),
+        lambda: ledger.commit("b", second.id, 1, 2, "h", b"outcome", Tally(ok=1)),
+        lambda: ledger.claim("b", "0:2-3", "other"),
+    ):
+        with pytest.raises(ResponseError) as raised:
+            refused()
+        assert is_full(raised.value)
+    clock["ms"] += 900
+    assert ledger.beat("b", [(first.id, "h"), ("feed", "-")]) == []
+    assert redis.zscore(keys.of("b", "wake"), first.id) == clock["ms"] + 1000
+    assert isinstance(ledger.commit("b", second.id, 1, 1, "h", give="hand"), Committed)
+    assert ledger.control("b", "pause")[0] == "ok"
+    assert ledger.control("b", "cancel")[0] == "ok"
 
 
 def test_redis_is_asked_for_its_memory_once_a_second_at_most(redis: Redis) -> None:

@@ -25,11 +25,11 @@ def everything(ahead: Ahead, most: int) -> list[int]:
 
 @pytest.mark.parametrize("most", [1, 7, 64, 10_000])
 def test_everything_comes_once_and_in_order(most: int) -> None:
-    assert everything(Ahead(iter(range(5000)), 64), most) == list(range(5000))
+    assert everything(Ahead(iter(range(5000))), most) == list(range(5000))
 
 
 def test_a_source_of_nothing_ends_at_once() -> None:
-    assert Ahead(iter(()), 64).take(64) == ([], True)
+    assert Ahead(iter(())).take(64) == ([], True)
 
 
 def test_what_is_there_does_not_wait_for_what_is_not() -> None:
@@ -40,7 +40,7 @@ def test_what_is_there_does_not_wait_for_what_is_not() -> None:
         goes_on.wait(10)
         yield 3
 
-    ahead = Ahead(items(), 64)
+    ahead = Ahead(items())
     assert ahead.take(64) == ([0, 1, 2], False)
     goes_on.set()
     assert everything(ahead, 64) == [3]
@@ -51,7 +51,7 @@ def test_an_error_of_the_source_comes_after_its_items() -> None:
         yield from range(3)
         raise OSError("the source went away")
 
-    ahead = Ahead(items(), 64)
+    ahead = Ahead(items())
     assert ahead.take(64) == ([0, 1, 2], False)
     with pytest.raises(OSError, match="went away"):
         ahead.take(64)
@@ -59,11 +59,11 @@ def test_an_error_of_the_source_comes_after_its_items() -> None:
 
 def test_it_reads_no_further_than_it_was_told_and_ends_when_stopped() -> None:
     source, others = count(), set(threading.enumerate())
-    ahead = Ahead(source, 10)
+    ahead = Ahead(source)
     assert ahead.take(10)[0] == list(range(10))
     ahead.stop()
     until(lambda: set(threading.enumerate()) <= others, 5, "its thread has ended")
-    assert next(source) <= 21
+    assert next(source) <= 12
 
 
 def test_pages_of_a_source_that_pauses_are_cut_where_it_pauses() -> None:
