@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.utils.uuid import uuid
 
 from flowq.engine.app import CHUNK
@@ -36,7 +36,7 @@ def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence
         with connections.producer() as producer, producer.batch():
             for chunk_id in chunk_ids:
                 _send(connections, producer, header, chunk_id)
-    except (*REDIS_ERRORS, OperationalError) as exc:
+    except (*REDIS_ERRORS, OperationalError, BatchPublishError) as exc:
         log.warning("chunks were not published; a caretaker will", extra={"batch": header.id, "error": repr(exc)})
 
 

@@ -237,9 +237,12 @@ class Ledger:
             return Stale(int(reply[1]))
         return kind  # type: ignore[return-value]
 
-    def wake(self, batch_id: str, *, window: int = 0, most: int = 500) -> Woken:
-        """Make ready whatever is due; the caller publishes the ids. Two callers get disjoint ids."""
-        reply = self._call("wake", batch_id, self.times.wait_ms, window, most, self.times.lease_ms)
+    def wake(self, batch_id: str, *, window: int = 0, most: int = 500, idle: bool = False) -> Woken:
+        """Make ready whatever is due; the caller publishes the ids. Two callers get disjoint ids.
+
+        *idle*: no message lies in the queue, so that whatever was published and not claimed is lost.
+        """
+        reply = self._call("wake", batch_id, self.times.wait_ms, window, most, self.times.lease_ms, int(idle))
         return Woken(_text(reply[0]), _ids(reply[1:]))
 
     def control(self, batch_id: str, act: Control, gen: int = 0) -> tuple[str, str, list[str]]:

@@ -64,13 +64,18 @@ class Caretaker:
             raise BatchLost(batch_id)
         header = self._headers.get(batch_id)
         ledger = self._connections.ledger
-        woken = ledger.wake(batch_id, window=self._fleet.window(header.queue))
+        woken = ledger.wake(batch_id, window=self._fleet.window(header.queue), idle=self._is_idle(header))
         if woken.state == "lost":
             raise BatchLost(batch_id)
         ids = [one for one in woken.ids if is_chunk_id(one)]
         publish_chunks(self._connections, header, [*ids, *self._copies(header, ids)])
         if AGGREGATE in woken.ids:
             publish_aggregate(self._connections, header, self._fleet.slots(header.queue))
+
+    def _is_idle(self, header: Header) -> bool:
+        """Whether no message for this batch can lie in its queue. (Those with a priority lie in lists of their own.)"""
+        lies_in = queue_list(self._connections.app, header.queue)
+        return not header.priority and not self._connections.redis.llen(lies_in)
 
     def _copies(self, header: Header, ids: list[str]) -> list[str]:
         """More messages for chunks that were published before and that nobody claimed, though the queue is empty.

@@ -387,6 +387,18 @@ def test_an_item_that_waits_for_its_next_try_holds_no_slot(oracle: str) -> None:
     assert all(first.ended <= one.began and one.ended is not None and one.ended <= second.began for one in others)
 
 
+def test_many_items_that_wait_for_their_next_try_go_on_as_soon_as_they_are_due(
+    pair: flowq.LocalCluster, oracle: str
+) -> None:
+    n = 100
+    node = faulty.TriesAgain(oracle, failing=list(range(n)), seconds=0.0, max_retries=2, wait=1.1)
+    assert submit(node, range(n)).result(timeout=60) == [1] * n
+    again = [one.began for one in trace(oracle) if one.attempt == 1]
+    assert len(again) == n
+    # All were due within a moment. Each caretaker's round has room for four of them: 25 s.
+    assert max(again) - min(again) < 5
+
+
 def test_tries_outlive_the_workers_that_made_them(oracle: str) -> None:
     with new_cluster(workers=1, slots=1) as cluster:
         node = faulty.TriesAgain(oracle, failing=[1], failures=2, last_s=0.5, max_retries=3, wait=1.1)

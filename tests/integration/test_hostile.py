@@ -137,7 +137,13 @@ def class_named(name: bytes) -> bytes:
     return seal(ormsgpack.packb([[ormsgpack.Ext(tags.CLASS, name), "0:0-1"], {}, NO_CALLBACKS]))
 
 
-SIGNATURE = {"task": "tests.tripwire.run", "args": [], "kwargs": {}, "options": {}, "subtask_type": None}
+SIGNATURE: dict[str, Any] = {
+    "task": "tests.tripwire.run",
+    "args": [],
+    "kwargs": {},
+    "options": {},
+    "subtask_type": None,
+}
 GOOD = dumps((("spare-0", "0:0-1"), {}, NO_CALLBACKS))
 
 ENVELOPES: dict[str, Callable[[Wire], dict[str, Any] | bytes]] = {
@@ -303,7 +309,7 @@ def records(wire: Wire, batch_id: str) -> dict[str, list[str]]:
 
 
 def spec(*named: dict[str, Any], **changed: Any) -> bytes:
-    whole = {"args": (), "kwargs": {}, "params": {}, "edges": {}, "start": None}
+    whole: dict[str, Any] = {"args": (), "kwargs": {}, "params": {}, "edges": {}, "start": None}
     return dumps({"format": 1, "nodes": [{**whole, **one} for one in named], **changed})
 
 

@@ -51,7 +51,13 @@ def tripwire(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def worker(server: EmbeddedRedis, tripwire: Path, team: Celery) -> Iterator[subprocess.Popen[bytes]]:
     """A worker of the team's, which writes to a file."""
-    env = {**os.environ, "TEAM_REDIS_URL": server.url, "FLOWQ_TEST_TRIPWIRE": str(tripwire), "FLOWQ_LEASE_S": "3"}
+    env = {
+        **os.environ,
+        "TEAM_REDIS_URL": server.url,
+        "FLOWQ_TEST_TRIPWIRE": str(tripwire),
+        "FLOWQ_LEASE_S": "3",
+        "C_FORCE_ROOT": "1",  # who accepts pickle must not be root, unless it says so
+    }
     command = [sys.executable, "-m", "celery", "-A", "tests.lenient_app", "worker", "-l", "INFO", "-c", "2"]
     log = tripwire.with_name("log")
     with log.open("wb") as file:

@@ -1,4 +1,4 @@
-"""What a worker still does with a connection that it has lost: it is told so in words it knows, and lives on."""
+"""What flowq still does with a connection that it has lost: it is told so in words it knows, and lives on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import pytest
 from kombu import Connection, Consumer, Exchange, Message, Queue
 from kombu.common import ignore_errors
 
+from flowq.engine.app import queue_list
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
 from flowq.local import EmbeddedRedis
+from flowq.settings import Settings
 from flowq.worker.transport import CarefulTransport
 
 log = logging.getLogger("tests.lost_connection")
@@ -45,3 +50,17 @@ def test_what_comes_late_over_a_lost_connection_fails_as_a_connection_error() ->
             message.ack()
         message.ack_log_error(log, connection.connection_errors)
         message.reject_log_error(log, connection.connection_errors, requeue=True)
+
+
+def test_messages_that_cannot_be_published_are_left_to_the_caretaker() -> None:
+    with EmbeddedRedis() as server:
+        connections = Connections(Settings(broker_url=server.url))
+        header = Header("b-1", "b", "b", connections.settings.queue, None, b"")
+        publish_chunks(connections, header, ["0:0-1", "0:1-2"])  # the connection is there
+        server.kill()
+        publish_chunks(connections, header, ["0:0-1", "0:1-2"])
+        publish_chunks(connections, header, ["0:0-1", "0:1-2"])
+        server.restart()
+        publish_chunks(connections, header, ["0:0-1", "0:1-2"])
+        assert connections.redis.llen(queue_list(connections.app, header.queue)) == 2
+        connections.close()

@@ -146,10 +146,33 @@ local function may_allocate()
   return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
 end
 
--- Opens chunks while the window has room; answers their ids, to be published.
-local function allocate(ids, wait)
-  if not may_allocate() then return ids end
+-- Opens parked items whose time has come while there is room; answers the room that is left.
+local function unpark(ids, wait)
   local places, items = room()
+  if places <= 0 or redis.call('HLEN', PARKED) == 0 then return places, items end
+  -- Chunks whose lease has lapsed, feed and orphan may be due as well: wake sees to them.
+  local others = redis.call('HLEN', OPEN) + 2
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAKE, '-inf', int(now), 'LIMIT', 0, int(places + others))) do
+    if places <= 0 or items <= 0 then break end
+    local parked = redis.call('HGET', PARKED, id)
+    if parked then
+      local _, start = range_of(id)
+      redis.call('HDEL', PARKED, id)
+      open(id, fresh(start, wait, tonumber(string.match(parked, '^(%d+)'))))
+      due_at(id, now + wait)
+      ids[#ids + 1] = id
+      places, items = places - 1, items - 1
+    end
+  end
+  return places, items
+end
+
+-- Opens chunks while the window has room, parked items that are due before new ranges; answers their ids, to be
+-- published.
+local function allocate(ids, wait)
+  if meta('state') ~= 'running' then return ids end
+  local places, items = unpark(ids, wait)
+  if not may_allocate() then return ids end
   while places > 0 and items > 0 do
     local gen, from, upto = take_range(items)
     if not gen then break end

@@ -175,10 +175,22 @@ class World:
             self.holding.remove(held)  # otherwise a zombie keeps it and commits again later
 
     def wake(self) -> None:
-        woken = self.ledger.wake(BATCH, window=self.window, most=50)
+        idle = not self.queue
+        woken = self.ledger.wake(BATCH, window=self.window, most=50, idle=idle)
+        if idle and woken.state == "running":
+            self.check_nobody_is_forgotten()
         self.publish([chunk_id for chunk_id in woken.ids if chunk_id != "agg"])
         if "agg" in woken.ids and self.rng.random() > self.chaos:
             self.ledger.control(BATCH, "confirm", self.gen)
+
+    def check_nobody_is_forgotten(self) -> None:
+        """With an empty queue, what nobody has claimed was sent within the last wait, however often it was lost."""
+        for chunk_id, record in self.redis.hgetall(self.keys.of(BATCH, "open")).items():
+            _, holder, _, _, _, wait_ms, *_ = record.split()
+            if holder == b"-":
+                due_ms = self.redis.zscore(self.keys.of(BATCH, "wake"), chunk_id)
+                assert due_ms is not None
+                assert self.now_ms - (due_ms - int(wait_ms)) < self.ledger.times.wait_ms, chunk_id
 
     def overtake(self) -> None:
         """A holder is slow: its lease lapses, another takes the chunk, and two believe that they hold it."""

@@ -113,8 +113,10 @@ def test_a_budget_puts_up_with_as_many_failures_and_no_more(
         assert not result.cancelled
     with pytest.raises(BatchError, match="max_failures") as caught:
         mapped(node, [-1] * 51 + [1] * 949, driven_async)
-    assert len(caught.value.results.failed) == 51
-    assert len(caught.value.results.cancelled) > 800
+    results = caught.value.results
+    assert len(results.failed) == 51
+    # How many others ended meanwhile is the scheduler's business; all the rest was not begun.
+    assert len(results.cancelled) == 1000 - len(results.ok) - 51 > 0
 
 
 @KINDS
@@ -122,7 +124,7 @@ def test_a_budget_puts_up_with_as_many_failures_and_no_more(
 def test_past_the_budget_collect_hands_over_what_there_is(cls: Any, options: Any, driven_async: bool) -> None:
     result = mapped(cls(max_failures=1, on_error="collect", **options), [1, -1, -1, *range(1000)], driven_async)
     assert len(result.failed) == 2
-    assert len(result.cancelled) > 800
+    assert len(result.cancelled) == 1003 - len(result.ok) - 2 > 0
     assert "stopped after 2 failed" in str(result.cancelled[-1].error)
 
 
