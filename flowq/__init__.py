@@ -18,6 +18,8 @@ from flowq.batch import (
     Outcome,
     ParallelBatchNode,
     Progress,
+    activate,
+    deactivate,
     parallel_batch_node,
     set_default,
 )
@@ -125,7 +127,9 @@ __all__ = [
     "UnknownNode",
     "WorkerCrashed",
     "WorkerLost",
+    "activate",
     "connect",
+    "deactivate",
     "install",
     "node",
     "parallel_batch_node",

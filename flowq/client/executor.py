@@ -99,6 +99,8 @@ class CeleryExecutor:
         if place != "whole":
             if place == 0:
                 self._check_workers(job.node, header)
+                if job.policy.rate is not None:
+                    log.warning("rate=%r is kept inline only: workers do not know it yet", job.policy.rate)
             birth = birth_fields(self.connections, header, job.policy, job.node.in_flight())
             window = self.fleet.window(header.queue)
             feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)

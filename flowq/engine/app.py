@@ -18,6 +18,8 @@ def build_app(settings: Settings) -> Celery:
     register_kombu()
     app = Celery("flowq", set_as_current=False)
     app.conf.update(celery_config(settings))
+    # Remote control (inspect, Flower) answers with objects of celery's own, which it makes plain for json alone.
+    app.control.mailbox.serializer = "json"
     return app
 
 

@@ -15,6 +15,8 @@ from flowq.engine.redis_client import REDIS_ERRORS
 
 log = logging.getLogger("flowq.dispatch")
 
+MOST_URGENT = 9
+
 
 def items_repr(header: Header, chunk_id: str) -> str:
     """How a chunk reads in Flower: ``stdlib-audit · items 400–499``."""
@@ -51,5 +53,6 @@ def _send(connections: Connections, producer: object, header: Header, chunk_id: 
         shadow=header.node,
         ignore_result=True,
     )
-    options = {} if header.priority is None else {"priority": header.priority}
+    # kombu takes 0 for the most urgent on Redis, people take 9.
+    options = {} if header.priority is None else {"priority": MOST_URGENT - header.priority}
     amqp.send_task_message(producer, CHUNK, message, queue=header.queue, serializer="flowq", retry=False, **options)
