@@ -240,7 +240,7 @@ class Ledger:
     def wake(self, batch_id: str, *, window: int = 0, most: int = 500, idle: bool = False) -> Woken:
         """Make ready whatever is due; the caller publishes the ids. Two callers get disjoint ids.
 
-        *idle*: no message lies in the queue, so that whatever was published and not claimed is lost.
+        *idle*: no message lies in the queue, so that what was published long ago and is not claimed is due as well.
         """
         reply = self._call("wake", batch_id, self.times.wait_ms, window, most, self.times.lease_ms, int(idle))
         return Woken(_text(reply[0]), _ids(reply[1:]))

@@ -1,4 +1,4 @@
-"""How long flowq tries again: a producer while Redis is away or full, a worker while it is full; what comes then."""
+"""How long flowq tries again, a producer or a worker, while Redis is away or full; and what comes then."""
 
 from __future__ import annotations
 
@@ -79,31 +79,33 @@ def when_room(
 
 
 def when_taken(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
-    """What *call* answers: made again while Redis is full, so that a worker's finished work is not lost for that.
+    """What *call* answers: made again while Redis is away or full, so that a worker's finished work is not lost for that.
 
     Args:
-        call: a commit; refused whole or not at all.
+        call: a commit; refused whole or not at all. One whose answer was lost is stale the second time.
         log_as: fields of the log lines.
 
     Raises:
-        RedisError: another one; or this one still, after 5 min.
+        RedisError, OSError: another error; or this one still, after 30 s of absence or 5 min of want of room.
     """
-    refused_at: float | None = None
+    since: float | None = None
     while True:
         try:
             reply = call()
-        except ResponseError as exc:
-            if not is_full(exc):
+        except (ResponseError, *AWAY_ERRORS) as exc:
+            full = is_full(exc)
+            if isinstance(exc, ResponseError) and not full:
                 raise
-            if refused_at is None:
-                refused_at = time.monotonic()
-                log.warning("Redis is full; finished items wait until it takes them", extra=dict(log_as))
-            elif time.monotonic() - refused_at > FULL_FOR_S:
+            if since is None:
+                since = time.monotonic()
+                why = "is full" if full else "does not answer"
+                log.warning("Redis %s; finished items wait until it takes them", why, extra=dict(log_as))
+            elif time.monotonic() - since > (FULL_FOR_S if full else AWAY_FOR_S):
                 raise
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(LOOK_EVERY_S if full else AGAIN_S)
         else:
-            if refused_at is not None:
-                log.warning("Redis took finished items after %.1f s", time.monotonic() - refused_at, extra=dict(log_as))
+            if since is not None:
+                log.warning("Redis took finished items after %.1f s", time.monotonic() - since, extra=dict(log_as))
             return reply
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -264,19 +264,26 @@ def test_flowq_is_not_installed_on_an_app_without_redis(broker: str, backend: st
         flowq.install(app)
 
 
-def celery_worker(url: str, *options: str, log: Path) -> subprocess.Popen[bytes]:
-    """``celery -A tests.integration.team_app worker`` in a process group of its own."""
+@contextmanager
+def celery_worker(url: str, *options: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """``celery -A tests.integration.team_app worker``, killed with its children at the end of the block."""
     env = {**os.environ, "TEAM_REDIS_URL": url, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "celery", "-A", "tests.integration.team_app", "worker", "-l", "INFO", *options]
     with log.open("wb") as out:
-        return subprocess.Popen(command, cwd=log.parent, env=env, stdout=out, stderr=out, start_new_session=True)
+        worker = subprocess.Popen(command, cwd=log.parent, env=env, stdout=out, stderr=out, start_new_session=True)
+    try:
+        yield worker
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
 
 
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_a_worker_with_another_pool_than_prefork_does_not_start_and_says_why(tmp_path: Path, pool: str) -> None:
     log = tmp_path / "log"
-    worker = celery_worker("redis://127.0.0.1:1/0", "--pool", pool, log=log)
-    assert worker.wait(30) != 0
+    with celery_worker(NOBODY_ANSWERS, "--pool", pool, log=log) as worker:
+        assert worker.wait(30) != 0
     assert "start it with --pool prefork" in log.read_text()
 
 
@@ -303,17 +310,15 @@ TEAMS_PROGRAM = """
 """
 
 
-def test_a_teams_own_app_runs_its_own_tasks_and_flowqs_batches(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+def test_a_teams_own_app_runs_its_own_tasks_and_flowqs_batches(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    worker = celery_worker(redis_server.url, "--pool", "prefork", "-c", "2", log=log)
-    producer = Program(tmp_path / "producer.py", TEAMS_PROGRAM, env={"TEAM_REDIS_URL": redis_server.url})
-    try:
-        assert [producer.line() for _ in range(3)] == ["200", "True", "True"]
-        # A program that sends with flowq's own app would send where nobody reads.
-        assert "flowq.connect(app=that_app)" in producer.line()
-        assert producer.end() == (0, "")
-    finally:
-        producer.abandon()
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
+    with EmbeddedRedis() as server, celery_worker(server.url, "--pool", "prefork", "-c", "2", log=log):
+        producer = Program(tmp_path / "producer.py", TEAMS_PROGRAM, env={"TEAM_REDIS_URL": server.url})
+        try:
+            assert [producer.line() for _ in range(3)] == ["200", "True", "True"]
+            # A program that sends with flowq's own app would send where nobody reads.
+            assert "flowq.connect(app=that_app)" in producer.line()
+            assert producer.end() == (0, "")
+        finally:
+            producer.abandon()
     assert "Traceback" not in log.read_text()

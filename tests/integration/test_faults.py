@@ -115,7 +115,7 @@ def kill_with_items_in_hand(oracle: str, worker: LocalWorker) -> tuple[list[int]
 
 
 def test_five_workers_lost_in_one_batch_cost_seconds_and_no_item(oracle: str) -> None:
-    n = 500
+    n = 400
     with new_cluster(workers=3, slots=1) as cluster:
         handle = submit(faulty.Traced(oracle, seconds=0.05), range(n))
         kills = []
@@ -235,32 +235,32 @@ def counters(state: State) -> State:
 
 def test_messages_that_arrive_twice_change_nothing(pair: flowq.LocalCluster) -> None:
     def batch() -> flowq.BatchHandle[int]:
-        return submit(nodes.Picky(on_error="collect", chunk_size=1), range(200))
+        return submit(nodes.Picky(on_error="collect", chunk_size=1), range(120))
 
     alone = batch()
     expected = alone.result(timeout=30)
     with Doubled(pair) as doubled:
         handle = batch()
         result = handle.result(timeout=30)
-    assert doubled.tasks[handle.id]["flowq.chunk"] >= 200
+    assert doubled.tasks[handle.id]["flowq.chunk"] >= 120
     assert result == expected
     assert [one.status for one in result.items] == [one.status for one in expected.items]
     assert counters(handle.state()) == counters(alone.state())
-    assert committed(pair, handle.id) == once_each(200)
+    assert committed(pair, handle.id) == once_each(120)
 
 
 def test_an_aggregation_whose_messages_arrive_twice_has_its_effect_once(pair: flowq.LocalCluster) -> None:
     connections = fleet(pair)
-    shared: dict[str, Any] = {"base": 10, "count": 200, "log": ["before"]}
+    shared: dict[str, Any] = {"base": 10, "count": 100, "log": ["before"]}
     with Doubled(pair) as doubled:
         nodes.count_all(chunk_size=1).run(shared)
         until(lambda: nothing_is_under_way(connections), 10, "the doubled messages were taken too")
     (batch_id,) = [one for one in doubled.tasks if one.startswith("countall")]
     assert set(doubled.tasks[batch_id]) == {"flowq.chunk", "flowq.fold", "flowq.finish"}
-    assert shared["found"] == [10 + n for n in range(200)]
-    assert shared["log"] == ["before", *range(0, 200, 2)]
+    assert shared["found"] == [10 + n for n in range(100)]
+    assert shared["log"] == ["before", *range(0, 100, 2)]
     state = read_state(connections, batch_id)
-    assert (state.ok, state.gen, state.confirmed) == (200, 0, 0)
+    assert (state.ok, state.gen, state.confirmed) == (100, 0, 0)
     connections.close()
 
 

@@ -43,19 +43,17 @@ for _, id in ipairs(redis.call('HKEYS', OPEN)) do
   if #answer > most then break end
   local due = is_due(id)
   local r = (due or idle) and read(id)
-  local lost = false
-  if idle and r.holder == '-' then
-    -- The doubled wait is for a message that lies in a long queue. In an empty one it is lost, however often it was sent.
-    lost = tonumber(redis.call('ZSCORE', WAKE, id)) - r.wait + wait <= now
+  if idle and not due and r.holder == '-' then
+    -- A long wait is for a message that lies in a long queue. In an empty one it is lost, or nobody there can run it.
+    local sent = tonumber(redis.call('ZSCORE', WAKE, id)) - r.wait
+    due = sent + math.min(r.wait, IDLE_WAIT_MS) <= now
   end
-  if due or lost then
+  if due then
     if r.holder ~= '-' then
       r.losses = r.losses + 1
       add('losses', 1)
       if r.losses >= SOLO_AFTER_LOSSES then r.solo = 1 end
       r.holder, r.wait = '-', wait
-    elseif lost then
-      r.wait = wait
     else
       r.wait = math.min(r.wait * 2, MAX_WAIT_MS)
     end
