@@ -79,7 +79,7 @@ def when_room(
 
 
 def when_taken(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
-    """What *call* answers: made again while Redis is away or full, so that a worker's finished work is not lost for that.
+    """What *call* answers: made again while Redis is away or full, so that finished work is not lost for that.
 
     Args:
         call: a commit; refused whole or not at all. One whose answer was lost is stale the second time.

@@ -12,6 +12,7 @@ from flowq.batch.sizing import floor_size, next_size
 from flowq.engine.chunk import PARK_OVER_S, follow, store
 from flowq.engine.held_range import HeldRange
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
+from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.results import read_state
 from flowq.engine.slot import Slot, Work
 from flowq.errors import BatchLost, DecodeError
@@ -79,6 +80,8 @@ class StreamRun:
                 unfit = self._slot.unfit
                 unfit.leave(self._work.header.id, held.id, unfit.note(self._work.header.id, error))
                 return
+            except AWAY_ERRORS:
+                return  # what has begun is finished and committed; what has not goes back then
             for index, item in enumerate(items, held.given):
                 if self._closed or self._slot.holds.stopping():
                     return
@@ -91,9 +94,12 @@ class StreamRun:
         if self._closed or self._is_over():
             return None
         most = max(self._in_flight, self._size()[0])
-        claim = await asyncio.to_thread(
-            self._slot.connections.ledger.claim, self._work.header.id, "", self._slot.holder, most=most
-        )
+        try:
+            claim = await asyncio.to_thread(
+                self._slot.connections.ledger.claim, self._work.header.id, "", self._slot.holder, most=most
+            )
+        except AWAY_ERRORS:
+            return None
         return claim if isinstance(claim, Claimed) else None
 
     def _is_over(self) -> bool:
