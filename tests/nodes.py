@@ -194,6 +194,7 @@ class FailsFirst(flowq.ParallelBatchNode[int, int]):
     def exec(self, item: int) -> int:
         if item < self.bad:
             raise Refused(item)
+        time.sleep(0.001)  # the others must not all have ended before the failures are known
         return item
 
 
