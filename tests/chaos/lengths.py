@@ -1,4 +1,4 @@
-"""How long the chaos tests go on, from the environment; `make chaos` and `make chaos-short` set it."""
+"""How long the chaos tests go on, from the environment; `make chaos` sets it."""
 
 from __future__ import annotations
 
