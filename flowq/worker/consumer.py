@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,9 @@ from flowq.worker.transport import CarefulTransport
 
 log = logging.getLogger("flowq.refused")
 
+# Seconds between looks for a Redis that is away. Celery's own grow to 30: so late would work go on after its return.
+LOOK_FOR_REDIS = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
+
 
 class CarefulConsumer(Consumer):
     """Set as ``worker_consumer`` of flowq's own workers; a team's app keeps the consumer it has."""
@@ -23,6 +27,7 @@ class CarefulConsumer(Consumer):
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         # For whatever transport this connection makes, now or after an error.
         connection.get_transport_cls = lambda: CarefulTransport
+        connection.ensure_connection = functools.partial(connection.ensure_connection, **LOOK_FOR_REDIS)
         return self.ensure_connected(connection)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:

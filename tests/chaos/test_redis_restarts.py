@@ -13,7 +13,7 @@ import flowq
 from flowq.client.handle import BatchHandle
 from flowq.engine.redis_client import REDIS_ERRORS
 from tests.chaos.exactness import assert_once_each, assert_values
-from tests.chaos.fleet import DURABLE, connect, new_cluster, processes_of
+from tests.chaos.fleet import DURABLE, LEASE_S, connect, new_cluster, processes_of
 from tests.chaos.load import path_in
 from tests.chaos.witness import AsyncWitnessed, Witnessed, executions, times_run, value_of
 from tests.waiting import until
@@ -24,6 +24,9 @@ N = 20_000
 DOWN_S = 3.0
 RESTARTS = 5
 RESUMES_WITHIN_S = 5.0
+# Celery's consumer would look for Redis again after 2, 6, 12, 20, 30, 42 … s.
+LONG_AWAY_S = 21.0
+REPEATED_AT_MOST = 100
 
 KINDS: dict[str, Callable[[str], Witnessed]] = {
     "one by one": lambda path: Witnessed(path, 0.003),
@@ -63,6 +66,34 @@ def test_redis_killed_five_times_costs_seconds_each_time_and_no_worker(tmp_path:
     assert mains == [None, None]
     assert max(resumed) < RESUMES_WITHIN_S
     assert state.crashes == 0
+    assert again <= REPEATED_AT_MOST, "finished work waits for Redis"
+
+
+def test_a_long_item_runs_once_though_redis_was_away_for_longer_than_its_lease(tmp_path: Path) -> None:
+    oracle = path_in(tmp_path)
+    with new_cluster(workers=2, slots=2, redis_options=DURABLE) as cluster:
+        handles = [cluster.executor.submit(kind(oracle, 9.0).job([7])) for kind in (Witnessed, AsyncWitnessed)]
+        until(lambda: len(executions(oracle)) == 2, 10, "both are running, and a slot is free for each")
+        cluster.redis.kill()
+        stay_away(LEASE_S + 1)
+        cluster.redis.restart()
+        assert [handle.result(timeout=60) for handle in handles] == [[value_of(7)]] * 2
+        assert [handle.state().losses for handle in handles] == [0, 0]
+    assert set(times_run(oracle).values()) == {1}
+
+
+def test_after_a_long_absence_of_redis_a_fleet_that_was_idle_takes_work_again_in_seconds(tmp_path: Path) -> None:
+    oracle = path_in(tmp_path)
+    with new_cluster(workers=2, slots=1, redis_options=DURABLE) as cluster:
+        cluster.redis.kill()
+        stay_away(LONG_AWAY_S)
+        cluster.redis.restart()
+        back_at = time.monotonic()
+        handle = cluster.executor.submit(Witnessed(oracle).job(range(10)))
+        assert handle.result(timeout=60) == [value_of(item) for item in range(10)]
+        took_s = time.monotonic() - back_at
+        print(f"\nafter {LONG_AWAY_S:g} s without Redis ten items took {took_s:.1f} s")
+    assert took_s < RESUMES_WITHIN_S
 
 
 def done(handle: BatchHandle[int]) -> int:

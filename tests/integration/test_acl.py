@@ -125,3 +125,8 @@ def test_nobody_else_comes_in_and_the_password_is_not_told(user: str, server: Em
         flowq.connect(flowq.Settings(broker_url=server.url.replace("redis://", f"redis://{user}")))
     assert "wrong" not in str(told.value)
     assert PASSWORD not in str(told.value)
+
+
+def test_the_document_shows_the_file_as_it_is() -> None:
+    document = USERS.parents[1] / "docs" / "security.md"
+    assert USERS.read_text() in document.read_text()
