@@ -123,7 +123,7 @@ class Flow(Node[Any, Any]):
         """
         with contextlib.ExitStack() as stack:
             run = _stepper(self, stack)
-            prep_res = run(_one_call(self._given_ctx(self.prep), shared))
+            prep_res = run(_one_call(self.phase(0), shared))
             params = dict(self.params)
             action: str | None = None
             visits = 0
@@ -133,7 +133,7 @@ class Flow(Node[Any, Any]):
                 yield Step(node, action)
                 visits += 1
                 node = self._enter(self.next_node(node, action, shared), params, visits)
-            run(_one_call(self._given_ctx(self.post), shared, prep_res, action))
+            run(_one_call(self.phase(3), shared, prep_res, action))
 
     def walk(self, shared: Any, params: Mapping[str, Any] | None = None) -> Steps[str | None]:
         """One walk from start to end; returns the last action.

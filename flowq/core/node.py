@@ -27,7 +27,6 @@ Result = TypeVar("Result", default=Any)
 
 Predicate = Callable[[Any], Any]
 
-_METHODS = ("prep", "exec", "exec_fallback", "post")
 _ONCE = Retry()
 _log = logging.getLogger("flowq.node")
 
@@ -57,6 +56,9 @@ class Node(Generic[Item, Result]):
     """
 
     sync_in_thread: ClassVar[bool] = True
+
+    phases: ClassVar[tuple[str, str, str, str]] = ("prep", "exec", "exec_fallback", "post")
+    """What the four methods are called. Classes for people of another system have that system's names."""
 
     # Defaults of the class, so that a dataclass or an __init__ that forgets super() still makes a whole node.
     retry: Retry = _ONCE
@@ -105,7 +107,7 @@ class Node(Generic[Item, Result]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in _METHODS)
+        cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in cls.phases)
         members = [name_and_member for base in cls.__mro__ for name_and_member in vars(base).items()]
         cls._slots = tuple(name for name, member in members if isinstance(member, types.MemberDescriptorType))
         register(cls)
@@ -260,10 +262,9 @@ class Node(Generic[Item, Result]):
 
     def visit(self, shared: Any) -> Steps[str | None]:
         """The life cycle, as calls: ``prep``, :meth:`perform`, ``post``. Returns the action."""
-        asks = self._asks_ctx
-        prep_res = yield self._given_ctx(self.prep) if asks else self.prep, (shared,)
+        prep_res = yield self.phase(0), (shared,)
         exec_res = yield from self.perform(shared, prep_res)
-        action = yield self._given_ctx(self.post) if asks else self.post, (shared, prep_res, exec_res)
+        action = yield self.phase(3), (shared, prep_res, exec_res)
         return action if action is None or action.__class__ is str else checked_action(action, self.name)
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
@@ -281,7 +282,7 @@ class Node(Generic[Item, Result]):
             except Exception as exc:
                 delay_s = self.retry_delay(exc, attempt)
                 if delay_s is None:
-                    if function_of(self.exec_fallback) is Node.exec_fallback:  # it would raise the same, with more ado
+                    if function_of(getattr(self, self.phases[2])) is Node.exec_fallback:  # it would raise the same, with more ado
                         self._note_failure(exc, attempt)
                         raise
                     return (yield from self._fall_back(prep_res, exc, ctx, attempt))
@@ -295,17 +296,16 @@ class Node(Generic[Item, Result]):
 
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
         """The call that one try consists of."""
-        body = self.exec if ctx is None else _given(self.exec, ctx)
+        body = self.phase(1, ctx)
         return (body, (prep_res,)) if self.timeout is None else (bounded, (self.timeout, body, (prep_res,)))
 
     def has_async(self) -> bool:
         """Whether running this needs an event loop: any of the four methods is ``async def``."""
-        return any(is_async(getattr(self, method)) for method in _METHODS)
+        return any(is_async(getattr(self, method)) for method in self.phases)
 
     def _fall_back(self, prep_res: Any, exc: Exception, ctx: ItemContext | None, attempt: int) -> Steps[Any]:
-        fallback = self.exec_fallback if ctx is None else _given(self.exec_fallback, ctx)
         try:
-            return (yield fallback, (prep_res, exc))
+            return (yield self.phase(2, ctx), (prep_res, exc))
         except Exception as error:
             self._note_failure(error, attempt)
             raise
@@ -315,9 +315,12 @@ class Node(Generic[Item, Result]):
         item_index = None if ctx is None else ctx.item_index
         add_failure_note(error, node=self.name, attempts=attempt + 1, item_index=item_index)
 
-    def _given_ctx(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        """*fn*, one of ``prep`` and ``post``, with the context it asks for."""
-        return _given(fn, self._context(current_context(), attempt=0))
+    def phase(self, number: int, ctx: ItemContext | None = None) -> Callable[..., Any]:
+        """One of the four methods, by its place in :attr:`phases`, with the context it asks for (None: a first try's)."""
+        method: Callable[..., Any] = getattr(self, self.phases[number])
+        if not self._asks_ctx or not wants_ctx(method):
+            return method
+        return functools.partial(method, ctx=ctx or self._context(current_context(), attempt=0))
 
     def _context(self, outer: ItemContext | None, attempt: int) -> ItemContext:
         if outer is not None:
@@ -327,10 +330,6 @@ class Node(Generic[Item, Result]):
     def _warn_of_successors(self) -> None:
         if self.successors:
             warnings.warn("Node won't run successors. Use Flow.", stacklevel=3)
-
-
-def _given(fn: Callable[..., Any], ctx: ItemContext) -> Callable[..., Any]:
-    return functools.partial(fn, ctx=ctx) if wants_ctx(fn) else fn
 
 
 def _check_target(node: Any) -> None:
