@@ -282,7 +282,7 @@ class Node(Generic[Item, Result]):
             except Exception as exc:
                 delay_s = self.retry_delay(exc, attempt)
                 if delay_s is None:
-                    if function_of(getattr(self, self.phases[2])) is Node.exec_fallback:  # it would raise the same, with more ado
+                    if function_of(self.phase(2)) is Node.exec_fallback:  # it would raise the same, with more ado
                         self._note_failure(exc, attempt)
                         raise
                     return (yield from self._fall_back(prep_res, exc, ctx, attempt))
@@ -316,7 +316,7 @@ class Node(Generic[Item, Result]):
         add_failure_note(error, node=self.name, attempts=attempt + 1, item_index=item_index)
 
     def phase(self, number: int, ctx: ItemContext | None = None) -> Callable[..., Any]:
-        """One of the four methods, by its place in :attr:`phases`, with the context it asks for (None: a first try's)."""
+        """One of the four methods, by its place in :attr:`phases`, with the context it asks for (None: a new one)."""
         method: Callable[..., Any] = getattr(self, self.phases[number])
         if not self._asks_ctx or not wants_ctx(method):
             return method
