@@ -68,13 +68,14 @@ from flowq.registry import register
 from flowq.settings import Settings
 
 if TYPE_CHECKING:
-    from flowq.client import BatchHandle, connect
+    from flowq.client import BatchHandle, connect, get_batch
     from flowq.local import LocalCluster
     from flowq.worker.install import install
 
 _LOADED_WHEN_USED = {
     "BatchHandle": "flowq.client",
     "connect": "flowq.client",
+    "get_batch": "flowq.client",
     "LocalCluster": "flowq.local",
     "install": "flowq.worker.install",
 }
@@ -130,6 +131,7 @@ __all__ = [
     "activate",
     "connect",
     "deactivate",
+    "get_batch",
     "install",
     "node",
     "parallel_batch_node",

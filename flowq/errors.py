@@ -222,8 +222,9 @@ class BatchLost(FlowqError):
 
     def __str__(self) -> str:
         return (
-            f"Redis does not hold batch {self.batch_id} (any more). It expired, was deleted, or Redis lost its data: "
-            "check persistence (appendonly yes) and maxmemory-policy (noeviction), then submit it again."
+            f"Redis does not hold batch {self.batch_id} (any more). `flowq ls` lists those that are there. It "
+            "expired, was deleted, or Redis lost its data: check persistence (appendonly yes) and "
+            "maxmemory-policy (noeviction), then submit it again."
         )
 
 

@@ -72,6 +72,28 @@ class AsyncFailsTwice(flowq.ParallelBatchNode[int, int]):
         return item
 
 
+class Keyed(flowq.ParallelBatchNode[int, int]):
+    """Refuses 7; its items have keys."""
+
+    def key_of(self, item: int) -> str:
+        return f"key-{item}"
+
+    def exec(self, item: int) -> int:
+        if item == 7:
+            raise ValueError(f"{item} is refused")
+        return item
+
+
+class Sleepy(flowq.ParallelBatchNode[float, float]):
+    """Sleeps as many seconds as the item says, a tenth at a time."""
+
+    def exec(self, item: float, *, ctx: flowq.ItemContext) -> float:
+        until = time.monotonic() + item
+        while time.monotonic() < until and not ctx.cancelled:
+            time.sleep(min(0.1, item))
+        return item
+
+
 class Picky(flowq.ParallelBatchNode[int, int]):
     """Refuses every 7th item, falls back on every 5th, raises an unregistered class for every 11th."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flowq.registry import register
+from flowq.registry import format_traceback, register
 
 Status = Literal["ok", "fallback", "failed", "cancelled"]
 
@@ -42,3 +42,8 @@ class Outcome:
     def success(self) -> bool:
         """Whether the item has an output: "ok" or "fallback"."""
         return self.status == "ok" or self.status == "fallback"
+
+    @property
+    def traceback(self) -> str:
+        """Where ``error`` was raised, in whichever process that was, as Python prints it; "" without an error."""
+        return "" if self.error is None else format_traceback(self.error)

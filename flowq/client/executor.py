@@ -50,7 +50,7 @@ class CeleryExecutor:
         self.settings = settings
         self.connections = connections or Connections(settings)
         self._progress = sys.stderr.isatty() if progress is None else progress
-        self._closings = Closings(self.connections)
+        self.closings = Closings(self.connections)
         self._fleet: Fleet | None = None
         self._latest: BatchHandle[Any] | None = None
         self._scope = new_batch_id("store")
@@ -101,7 +101,7 @@ class CeleryExecutor:
                 self._check_workers(job.node, header)
                 if job.policy.rate is not None:
                     log.warning("rate=%r is kept inline only: workers do not know it yet", job.policy.rate)
-            birth = birth_fields(self.connections, header, job.policy, job.node.in_flight())
+            birth = birth_fields(self.connections, header, job.policy, job.node.in_flight(), items.total)
             window = self.fleet.window(header.queue)
             feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)
             if place == "fed":
@@ -112,7 +112,7 @@ class CeleryExecutor:
             else:
                 feeder.feed(source(items), place)
         self._latest = BatchHandle(
-            self.connections, self._closings, header, job.policy,
+            self.connections, self.closings, header, job.policy,
             inputs=items.at_hand(), total=items.total, key_of=job.node.key_of, feeding=feeding,
         )  # fmt: skip
         return self._latest

@@ -12,6 +12,7 @@ from flowq.batch.executor import Progress
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
+from flowq.client.failures import read_failures
 from flowq.codec import loads
 from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
@@ -141,6 +142,16 @@ class BatchHandle(Generic[R]):
                 blob = self._connections.redis.hget(self._connections.keys.of(self.id, "out"), field)
                 if blob is not None:
                     yield from outcomes_of(Done.from_plain(loads(blob)))
+
+    def failures(self) -> Iterator[Outcome]:
+        """The items that have failed so far, in item order, each with its input, error, traceback, attempts and worker.
+
+        Only what they need is read. Of a batch that is being redriven, only those that failed again are among them.
+
+        Raises:
+            DecodeError: an item or a result is of a class that this process does not know: import its module.
+        """
+        return read_failures(self._connections, self.id, self._inputs, self._key_of)
 
     def held(self) -> dict[str, str]:
         """The chunks that somebody holds right now, by the holder's name (``worker@host/pid``)."""

@@ -18,7 +18,7 @@ from flowq.engine.app import FINISH, FOLD
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import out_fields
+from flowq.engine.results import out_fields, span_of
 from flowq.errors import BatchLost, MergeConflict
 
 log = logging.getLogger("flowq.aggregate")
@@ -125,6 +125,5 @@ def _deltas(connections: Connections, batch_id: str, segment: Segment) -> list[A
 
 
 def _overlaps(field: str, start: int, stop: int) -> bool:
-    span = field.partition(":")[2].partition("~")[0]
-    first, _, upto = span.partition("-")
-    return int(first) < stop and start < int(upto)
+    first, upto = span_of(field)
+    return first < stop and start < upto

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowq.batch.policy import BatchPolicy
 from flowq.codec import dumps, loads
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import SCHEMA_VERSION
@@ -69,6 +70,30 @@ def new_batch_id(label: str, key: str | None = None) -> str:
     if key is None:
         return f"{slug}-{uuid.uuid4().hex[:10]}"
     return f"{slug}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}"
+
+
+# What a producer that comes later has to know of a batch's policy; the workers have the node and with it the whole.
+REMEMBERED = frozenset({"on_error", "max_failures", "deadline", "retention_s"})
+
+
+def remembered(policy: BatchPolicy) -> bytes:
+    """The part of *policy* that stays with the batch, for the meta hash."""
+    return dumps(policy.model_dump(include=set(REMEMBERED)))
+
+
+def read_policy(redis: RedisClient, keys: Keys, batch_id: str) -> tuple[BatchPolicy, int | None]:
+    """What a batch remembers of its policy, and the number of its items if that was known when it was made.
+
+    Raises:
+        DecodeError: it was altered.
+    """
+    blob, total = redis.hmget(keys.meta(batch_id), ["policy", "total"])
+    if blob is None or total is None:
+        return BatchPolicy(), None
+    try:
+        return BatchPolicy(**loads(blob)), None if int(total) < 0 else int(total)
+    except (ValueError, TypeError) as error:
+        raise DecodeError(f"the policy of batch {batch_id} cannot be read: {error}") from error
 
 
 def read_header(redis: RedisClient, keys: Keys, batch_id: str) -> Header:

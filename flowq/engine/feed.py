@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from flowq.batch.policy import BatchPolicy
-from flowq.engine.batches import Header
+from flowq.engine.batches import Header, remembered
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Appended, Elsewhere
@@ -29,8 +29,10 @@ LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
 Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its items; or another producer feeds it
 
 
-def birth_fields(connections: Connections, header: Header, policy: BatchPolicy, in_flight: int) -> dict[str, Any]:
-    """The ledger's own fields of a new batch, beside the header's."""
+def birth_fields(
+    connections: Connections, header: Header, policy: BatchPolicy, in_flight: int, total: int | None = None
+) -> dict[str, Any]:
+    """The ledger's own fields of a new batch, beside the header's. *total*: its items, if that is known by now."""
     count, share = policy.failure_budget()
     fixed = policy.chunk_size != "auto"
     return {
@@ -45,6 +47,8 @@ def birth_fields(connections: Connections, header: Header, policy: BatchPolicy, 
         "reduces": int(header.reduces),
         "channel": connections.keys.closed_channel(header.id),
         "retention_ms": int(policy.retention_s * 1000),
+        "policy": remembered(policy),
+        "total": -1 if total is None else total,
     }
 
 

@@ -8,6 +8,7 @@
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
 | {p}:{scope}:blob:{hash}     | string | retention, renewed at a save | snapshots.py                      |
 | {p}:batches                 | zset   | an id until it is confirmed  | append, redrive, confirm          |
+| {p}:catalog                 | zset   | an id for its retention      | append, catalog.py                |
 | {p}:workers                 | zset   | 3 × the beat                 | presence.py                       |
 | {p}:worker:{name}           | hash   | 3 × the beat                 | presence.py                       |
 | {p}:caretaker:v{versions}   | string | one wake interval            | caretaker                         |
@@ -28,12 +29,21 @@ class Keys:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.batches = f"{prefix}:batches"
+        self.catalog = f"{prefix}:catalog"
         self.workers = f"{prefix}:workers"
         self.later = f"{prefix}:later"
 
     def ledger(self, batch_id: str) -> list[str]:
-        """The keys that every act is given, in the order it expects: the batch's ten, and the list of batches."""
-        return [*(f"{self.prefix}:{{{batch_id}}}:{part}" for part in LEDGER), self.batches]
+        """The keys that every act is given, in the order it expects: the batch's own, and the two lists it is on."""
+        return [*self.own(batch_id), self.batches, self.catalog]
+
+    def own(self, batch_id: str) -> list[str]:
+        """The keys that the acts write for this batch alone."""
+        return [f"{self.prefix}:{{{batch_id}}}:{part}" for part in LEDGER]
+
+    def head(self, kind: str, entry_id: str) -> str | None:
+        """The key that an entry of the catalogue lives as long as; None for a kind that this flowq does not know."""
+        return self.meta(entry_id) if kind == "batch" else None
 
     def meta(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:meta"

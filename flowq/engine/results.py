@@ -79,6 +79,12 @@ def out_fields(connections: Connections, batch_id: str, part: str = "out") -> li
     return sorted(names, key=_place)
 
 
+def span_of(field: str) -> tuple[int, int]:
+    """The items that a field of ``out`` (or ``part``) is about: from, upto."""
+    start, _, upto = field.partition(":")[2].partition("~")[0].partition("-")
+    return int(start), int(upto)
+
+
 def _place(field: str) -> tuple[int, int, int]:
     gen, _, rest = field.partition(":")
     span, _, k = rest.partition("~")

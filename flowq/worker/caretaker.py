@@ -9,6 +9,7 @@ from flowq.codec import VERSION
 from flowq.engine.aggregate import AGGREGATE, publish_aggregate
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, Headers
+from flowq.engine.catalog import Catalog, Sweep
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import is_batch_id, is_chunk_id
@@ -30,6 +31,7 @@ class Caretaker:
     def __init__(self, connections: Connections, headers: Headers, name: str) -> None:
         self._connections, self._headers, self._name = connections, headers, name
         self._fleet = Fleet(connections.redis, connections.keys)
+        self._sweep = Sweep(Catalog(connections.redis, connections.keys))
         self._told: OrderedDict[str, str] = OrderedDict()
         self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -49,6 +51,7 @@ class Caretaker:
                 raise
             except Exception as error:  # one batch that is altered, or another release's, must not cost the others
                 self._complain(batch_id, f"{type(error).__name__}: {error}")
+        self._sweep.tick()
 
     def _complain(self, batch_id: str, reason: str) -> None:
         """Log what is wrong with a batch, once and not in every round."""

@@ -242,7 +242,7 @@ def test_items_that_redis_forgot_are_written_again(redis: Redis, redis_server: E
     policy = flowq.BatchPolicy()
     header = Header("b-forgot", "forgot", "Echo", "flowq", None, b"")
     feeder = Feeder(connections, header, birth_fields(connections, header, policy, 1), 4)
-    names = connections.keys.ledger(header.id)[:-1]
+    names = connections.keys.own(header.id)
     n = 6 * KEPT_PAGES
     items = Forgetful(redis, names, n, remember_at=10, forget_at=10 + forgotten)
     assert feeder.feed(items) == n

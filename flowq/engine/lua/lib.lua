@@ -12,13 +12,14 @@
 --   9 redo    list  "from-stop" ranges to allocate before new ones: given back, or reopened by a redrive
 --  10 part    hash  as out -> what a fold merges (BatchFlow deltas)
 --  11 batches zset  ids of all batches that a caretaker has to look after
+--  12 catalog zset  "kind:id" of all that Redis holds -> when it was made
 --
 -- A chunk id is "gen:start-stop", or "gen:start-stop~k" for the k-th record of one parked or split item.
 -- ARGV[1] is the time in ms for the model test, or "" for Redis' own clock.
 
 local META, OPEN, WAKE, PAGES, INDEX = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PARKED, OUT, FAILED, REDO, PART = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local BATCHES, OWN_KEYS = KEYS[11], 10
+local BATCHES, CATALOG, OWN_KEYS = KEYS[11], KEYS[12], 10
 local MAX_WAIT_MS = 60000
 local IDLE_WAIT_MS = 10000
 local SOLO_AFTER_LOSSES = 2

@@ -317,6 +317,8 @@ class World:
         state = self.meta("state")
         assert self.closes.count(f"{state} {self.gen}") == 1, (state, self.gen, self.closes)
         assert len([close for close in self.closes if close.endswith(f" {self.gen}")]) == 1, self.closes
+        listed = self.redis.zscore(self.keys.catalog, f"batch:{BATCH}")
+        assert listed == int(self.meta("created_ms")), "the catalogue lists a batch from its creation on"
         for part in ("open", "parked", "redo"):
             assert not self.redis.exists(self.keys.of(BATCH, part)), f"{part} is left over"
         by_gen: dict[int, dict[int, str]] = {}

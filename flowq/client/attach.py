@@ -1,0 +1,72 @@
+"""``get_batch``: the handle of a batch that another process submitted, today or days ago. Never submits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from flowq.batch.executor import active
+from flowq.batch.fanout import Fanout
+from flowq.client.executor import CeleryExecutor
+from flowq.client.handle import BatchHandle
+from flowq.codec import loads
+from flowq.core.spec import FlowSpec, build
+from flowq.engine.batches import Header, read_header, read_policy
+from flowq.engine.ids import is_batch_id
+from flowq.engine.stored_items import StoredItems
+from flowq.errors import BatchLost, ConfigError
+from flowq.registry import registered
+
+
+def get_batch(batch_id: str) -> BatchHandle[Any]:
+    """The handle of a batch on the workers, from any process, for as long as Redis keeps the batch.
+
+    It is looked for where this program's batches go: in the running ``LocalCluster``, else at ``FLOWQ_BROKER_URL``.
+
+    Args:
+        batch_id: as ``handle.id``, ``flowq ls`` and Flower show it.
+
+    Raises:
+        BatchLost: there is no batch of this id (any more).
+        ConfigError: batches of this program run in its own process, so there is nowhere to look.
+        NoRedis: nothing answers at the broker's URL.
+    """
+    executor = active()
+    if not isinstance(executor, CeleryExecutor):
+        raise ConfigError(
+            f"batch {batch_id} cannot be looked up: batches of this program run in its own process. "
+            "Set FLOWQ_BROKER_URL to the Redis that holds it."
+        )
+    return attached(executor, batch_id)
+
+
+def attached(executor: CeleryExecutor, batch_id: str) -> BatchHandle[Any]:
+    """The handle of *batch_id* on the fleet of *executor*; raises what ``get_batch`` raises."""
+    if not is_batch_id(batch_id):
+        raise BatchLost(batch_id)
+    connections = executor.connections
+    header = read_header(connections.redis, connections.keys, batch_id)
+    policy, total = read_policy(connections.redis, connections.keys, batch_id)
+    return BatchHandle(
+        connections, executor.closings, header, policy,
+        inputs=StoredItems(connections, batch_id), total=total, key_of=_key_of(header),
+    )  # fmt: skip
+
+
+def _key_of(header: Header) -> Callable[[Any], str] | None:
+    """The node's own ``key_of``, where this process knows the node's class. (A ``key=`` function did not travel.)"""
+    spec = FlowSpec.from_plain(loads(header.spec))
+    try:
+        cls = registered(spec.nodes[0].node)
+    except KeyError:
+        return None
+    if not issubclass(cls, Fanout) or cls.key_of is None:
+        return None
+
+    @cache
+    def node() -> Any:
+        # Not before a key is asked for: a constructor may do anything.
+        return build(spec)
+
+    return lambda item: str(node().key_of(item))

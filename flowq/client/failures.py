@@ -1,0 +1,64 @@
+"""The failed items of a batch, out of Redis: only the commits that hold one are read. Never runs them again."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flowq.batch.chunk import Done
+from flowq.batch.outcome import Outcome
+from flowq.codec import loads
+from flowq.engine.connection import Connections
+from flowq.engine.results import READ_BLOBS, out_fields, span_of
+
+AT_ONCE = 1000
+
+
+def read_failures(
+    connections: Connections,
+    batch_id: str,
+    inputs: Mapping[int, Any] | Sequence[Any] | None,
+    key_of: Callable[[Any], str] | None,
+) -> Iterator[Outcome]:
+    """The outcomes of the items that have failed so far, in item order; memory: a thousand of them at a time."""
+    members = connections.redis.smembers(connections.keys.of(batch_id, "failed"))
+    failed = sorted(int(member) for member in members)
+    fields = out_fields(connections, batch_id) if failed else []
+    for at in range(0, len(failed), AT_ONCE):
+        some = failed[at : at + AT_ONCE]
+        found = _among(connections, batch_id, [one for one in fields if _holds(one, some)], some)
+        for index in sorted(found):
+            yield _with_input(found[index], inputs, key_of)
+
+
+def _among(connections: Connections, batch_id: str, fields: Sequence[str], failed: Sequence[int]) -> dict[int, Outcome]:
+    """By index, the outcome of each of *failed*; a later commit stands over an earlier one."""
+    found: dict[int, Outcome] = {}
+    for at in range(0, len(fields), READ_BLOBS):
+        blobs = connections.redis.hmget(connections.keys.of(batch_id, "out"), fields[at : at + READ_BLOBS])
+        for blob in blobs:
+            if blob is not None:
+                done = Done.from_plain(loads(blob))
+                inside = failed[bisect_left(failed, done.start) : bisect_left(failed, done.upto)]
+                noted = (done.notable.get(index) for index in inside)
+                found.update((one.index, done.outcome(one.index)) for one in noted if one and one.status == "failed")
+    return found
+
+
+def _holds(field: str, failed: Sequence[int]) -> bool:
+    start, upto = span_of(field)
+    place = bisect_left(failed, start)
+    return place < len(failed) and failed[place] < upto
+
+
+def _with_input(
+    outcome: Outcome, inputs: Mapping[int, Any] | Sequence[Any] | None, key_of: Callable[[Any], str] | None
+) -> Outcome:
+    try:
+        item = None if inputs is None else inputs[outcome.index]
+    except (KeyError, IndexError):
+        item = None
+    key = None if item is None or key_of is None else key_of(item)
+    return replace(outcome, input=item, key=key)
