@@ -18,7 +18,7 @@ from flowq.batch.sizing import floor_size, next_size, overstay
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.ledger import Claimed, Committed, Give, Refusal, Stale, Tally
+from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
 from flowq.engine.patience import when_taken
 from flowq.engine.redis_client import is_full
 from flowq.engine.slot import Slot, Work
@@ -145,8 +145,8 @@ def store(
     tally = Tally(
         counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
         [outcome.index for outcome in done.notable.values() if outcome.status == "failed"],
-        [(park.index, park.tries, int(park.due_in_s * 1000), "retry") for park in parked],
-        split,
+        [Parked(park.index, park.tries, int(park.due_in_s * 1000), "retry") for park in parked],
+        [(index, b"") for index in split],
     )  # fmt: skip
     ledger, batch_id = slot.connections.ledger, work.header.id
 

@@ -2,7 +2,7 @@
 
 | key                         | type   | lifetime                     | written by                        |
 |-----------------------------|--------|------------------------------|-----------------------------------|
-| {p}:{batch}:meta … :part    | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
+| {p}:{batch}:meta … :waits   | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
 | {p}:{batch}:fold            | hash   | retention after the close    | folds and finish (aggregate.py)   |
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
@@ -20,7 +20,21 @@
 
 from __future__ import annotations
 
-LEDGER = ("meta", "open", "wake", "pages", "index", "parked", "out", "failed", "redo", "part")
+LEDGER = (
+    "meta",
+    "open",
+    "wake",
+    "pages",
+    "index",
+    "parked",
+    "out",
+    "failed",
+    "redo",
+    "part",
+    "saved",
+    "facts",
+    "waits",
+)
 
 
 class Keys:

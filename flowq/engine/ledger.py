@@ -1,4 +1,4 @@
-"""The interval ledger: the six acts on a batch's state in Redis, each one Lua script. Nothing else decides.
+"""The interval ledger: the seven acts on a batch's state in Redis, each one Lua script. Nothing else decides.
 
 Redelivery: every act may be called again with the same arguments, late, or by two callers at once; each docstring
 says what the second call does. Times are Redis' own clock, in milliseconds.
@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from redis.exceptions import NoScriptError
 
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
 
-SCHEMA_VERSION = 1
-ACTS = ("append", "claim", "beat", "commit", "wake", "control")
+SCHEMA_VERSION = 2
+ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell")
 
 Give = Literal["", "back", "crash", "overtime", "hand"]
 Refusal = Literal["gone", "busy", "paused", "other"]
@@ -56,7 +56,8 @@ class Claimed:
     """An open chunk, held: items ``start … stop`` are still to do; ``pages`` are the pages they lie in.
 
     ``overtime`` says that its first item was killed for running past its timeout. ``fields`` are the fields of
-    ``meta`` that the claim asked for.
+    ``meta`` that the claim asked for. ``reached`` is what was saved of its item when that was parked or failed, b"" for
+    an item that begins.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Claimed:
     overtime: bool
     pages: list[int]
     fields: list[bytes | None]
+    reached: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,35 @@ class Woken:
     ids: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a fact: "ok", or the batch is closed ("gone") or not there ("lost"); and chunks to publish."""
+
+    done: Literal["ok", "gone", "lost"]
+    state: str
+    ids: list[str]
+
+
+class Parked(NamedTuple):
+    """An item that waits without a slot, until its time has come or its fact is there.
+
+    Attributes:
+        index: its place in the batch.
+        attempts: tries it has used.
+        due_ms: ms from now on; < 0: never by itself.
+        reason: one word.
+        fact: name of the fact it waits for, "" for none.
+        reached: what is answered with its next claim.
+    """
+
+    index: int
+    attempts: int
+    due_ms: int
+    reason: str
+    fact: str = ""
+    reached: bytes = b""
+
+
 @dataclass(slots=True)
 class Tally:
     """What a commit says of its outcomes, other than the blob itself."""
@@ -101,8 +132,8 @@ class Tally:
     failed: int = 0
     retried: int = 0
     failed_indices: Sequence[int] = ()
-    parked: Sequence[tuple[int, int, int, str]] = ()  # (index, attempts, due in ms, reason)
-    split: Sequence[int] = ()
+    parked: Sequence[Parked] = ()
+    split: Sequence[tuple[int, bytes]] = ()  # (index, what to save of it, or b"")
 
 
 @cache
@@ -192,9 +223,9 @@ class Ledger:
         if kind != "ok":
             return kind  # type: ignore[return-value]
         start, stop, attempts, crashes, losses, solo, overtime = (int(value) for value in reply[2:9])
-        pages = [int(value) for value in reply[10:]]
+        pages = [int(value) for value in reply[11:]]
         kinds = bool(solo), bool(overtime)
-        return Claimed(_text(reply[1]), start, stop, attempts, crashes, losses, *kinds, pages, reply[9])
+        return Claimed(_text(reply[1]), start, stop, attempts, crashes, losses, *kinds, pages, reply[9], reply[10])
 
     def beat(self, batch_id: str, held: Iterable[tuple[str, str]], lease_ms: int | None = None) -> list[str]:
         """Keep the leases of (chunk id, holder) pairs; answers the ids that are gone. Idempotent."""
@@ -228,7 +259,7 @@ class Ledger:
             "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms, window,
             size, floor, blob, part, tally.ok, tally.fallback, tally.failed, tally.retried, give,
             len(tally.failed_indices), *tally.failed_indices, len(tally.parked), *parked,
-            len(tally.split), *tally.split,
+            len(tally.split), *(part for record in tally.split for part in record),
         )  # fmt: skip
         kind = _text(reply[0])
         if kind == "ok":
@@ -252,3 +283,11 @@ class Ledger:
         """
         reply = self._call("control", batch_id, act, self.times.wait_ms, self.times.aggregate_ms, gen)
         return _text(reply[0]), _text(reply[1]), _ids(reply[2:])
+
+    def tell(self, batch_id: str, kind: Literal["fact", "event"], name: str, value: bytes = b"") -> Told:
+        """Let a fact stand that an item of the batch may wait for.
+
+        Redelivery: a fact stands once; every event is one more.
+        """
+        reply = self._call("tell", batch_id, self.times.wait_ms, kind, name, value)
+        return Told(_text(reply[0]), _text(reply[1]), _ids(reply[3:]))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 -- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease.
 -- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take when id = ''  6… fields of meta to answer as well
--- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, overtime, {fields}, first index of each page of the range…}
+-- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, overtime, {fields}, state or '',
+--          first index of each page of the range…}; the state is how far the item had come when it was parked or failed
 --       · {'gone'} · {'busy'} · {'paused'}: acknowledge the message and do nothing.
 --       · {'other'}: the batch is of another schema, and nothing of it was read.
 -- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'.
@@ -34,9 +35,11 @@ r.holder, r.claims, r.wait = holder, r.claims + 1, lease
 write(id, r)
 due_at(id, now + lease)
 
-local _, _, stop = range_of(id)
+local gen, start, stop, k = range_of(id)
+local reached = k > 0 and redis.call('HGET', SAVED, id)
+if not reached and gen > 0 and stop - start == 1 then reached = redis.call('HGET', SAVED, 'last:' .. int(start)) end
 local fields = #ARGV > 5 and redis.call('HMGET', META, unpack(ARGV, 6)) or {}
-local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, r.overtime, fields}
+local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, r.overtime, fields, reached or ''}
 local first = redis.call('ZREVRANGEBYSCORE', INDEX, int(r.from), '-inf', 'LIMIT', 0, 1)[1]
 answer[#answer + 1] = tonumber(first)
 for _, page in ipairs(redis.call('ZRANGEBYSCORE', INDEX, '(' .. int(r.from), '(' .. int(stop))) do

@@ -3,8 +3,8 @@
 --       10 size (0: leave)  11 floor  12 blob  13 part ('' none)  14 ok  15 fallback  16 failed  17 retried
 --       18 give ('' | 'back' | 'crash' | 'overtime' | 'hand'): the rest of the range, from upto, is free again
 --       19 number of failed indices f, then f indices
---       then number of parked p, then p × (index, attempts, due_ms from now, reason)
---       then number of split s, then s indices that run on, each as a record of its own under the same holder
+--       then number of parked p, then p × (index, attempts, due_ms from now (< 0: never), reason, fact or '', state or '')
+--       then number of split s, then s × (index, state or '') that run on, each as a record of its own, same holder
 -- Answers {'ok', closing state or '', ids…} · {'stale', from} · {'gone'} · {'busy'}
 -- A second call of the same commit is 'stale' or 'gone': outcomes are stored once because from is compared and set.
 local id, from, upto, holder = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
@@ -37,7 +37,7 @@ end
 
 if upto > from then
   local field = id_of(gen, from, upto, 0) .. '~' .. int(k)
-  redis.call('HSETNX', OUT, field, blob)
+  if blob ~= '' then redis.call('HSETNX', OUT, field, blob) end
   if part ~= '' then redis.call('HSETNX', PART, field, part) end
   add('ok', tonumber(ARGV[14]))
   add('fallback', tonumber(ARGV[15]))
@@ -45,23 +45,25 @@ if upto > from then
   add('retried', tonumber(ARGV[17]))
   for _ = 1, following() do
     redis.call('SADD', FAILED, ARGV[cursor])
+    local reached = k > 0 and redis.call('HGET', SAVED, id)
+    if reached then redis.call('HSET', SAVED, 'last:' .. ARGV[cursor], reached) end
     cursor = cursor + 1
   end
   for _ = 1, following() do
     local index, attempts, due, reason = tonumber(ARGV[cursor]), ARGV[cursor + 1], tonumber(ARGV[cursor + 2]), ARGV[cursor + 3]
-    local parked = id_of(gen, index, index + 1, k + 1)
-    redis.call('HSET', PARKED, parked, attempts .. ' ' .. reason)
-    due_at(parked, now + due)
-    cursor = cursor + 4
+    park(id_of(gen, index, index + 1, k + 1), attempts, due, reason, ARGV[cursor + 4], ARGV[cursor + 5])
+    cursor = cursor + 6
   end
   for _ = 1, following() do
-    local index = tonumber(ARGV[cursor])
+    local index, reached = tonumber(ARGV[cursor]), ARGV[cursor + 1]
     local split = id_of(gen, index, index + 1, k + 1)
+    if reached == '' and k > 0 then reached = redis.call('HGET', SAVED, id) or '' end
+    if reached ~= '' then redis.call('HSET', SAVED, split, reached) end
     local record = fresh(index, lease, r.attempts)
     record.holder, record.claims = r.holder, r.claims
     open(split, record)
     due_at(split, now + lease)
-    cursor = cursor + 1
+    cursor = cursor + 2
   end
   r.from, r.crashes, r.losses, r.attempts, r.overtime = upto, 0, 0, 0, 0
 end

@@ -6,23 +6,29 @@
 --   3 wake    zset  chunk id | agg | feed | orphan -> ms at which somebody must act on it
 --   4 pages   hash  first index -> encoded items
 --   5 index   zset  first index -> itself, so that the page of an index is found in O(log n)
---   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason"
+--   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason fact-it-waits-for"
 --   7 out     hash  gen:from-upto~k -> blob of outcomes, never replaced
 --   8 failed  set   failed indices of the newest generation
 --   9 redo    list  "from-stop" ranges to allocate before new ones: given back, or reopened by a redrive
 --  10 part    hash  as out -> what a fold merges (BatchFlow deltas)
---  11 batches zset  ids of all batches that a caretaker has to look after
---  12 catalog zset  "kind:id" of all that Redis holds -> when it was made
+--  11 saved   hash  chunk id of one item -> how far that item had come when it was parked; last:index -> where it failed
+--  12 facts   hash  name -> what an item may wait for: a batch of its own that closed, an event that was sent
+--  13 waits   hash  name of a fact -> chunk id of the parked item that waits for it
+--  14 batches zset  ids of all batches that a caretaker has to look after
+--  15 catalog zset  "kind:id" of all that Redis holds -> when it was made
 --
 -- A chunk id is "gen:start-stop", or "gen:start-stop~k" for the k-th record of one parked or split item.
 -- ARGV[1] is the time in ms for the model test, or "" for Redis' own clock.
 
 local META, OPEN, WAKE, PAGES, INDEX = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PARKED, OUT, FAILED, REDO, PART = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local BATCHES, CATALOG, OWN_KEYS = KEYS[11], KEYS[12], 10
+local SAVED, FACTS, WAITS = KEYS[11], KEYS[12], KEYS[13]
+local BATCHES, CATALOG, OWN_KEYS = KEYS[14], KEYS[15], 13
 local MAX_WAIT_MS = 60000
 local IDLE_WAIT_MS = 10000
 local SOLO_AFTER_LOSSES = 2
+-- Items that wait for batches of their own: while so many do, no further ones begin. They have work enough.
+local MOST_PARENTS = 32
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
@@ -96,7 +102,33 @@ local function shut(id)
   local _, start, stop = range_of(id)
   redis.call('HDEL', OPEN, id)
   redis.call('ZREM', WAKE, id)
+  -- A run keeps every step it took, to be looked at and gone back to.
+  if meta('keeps') ~= 1 then redis.call('HDEL', SAVED, id) end
   add('weight', -weight(start, stop))
+end
+
+-- Parks item `index` as record `id`. It comes back when `due` ms have passed (< 0: never by itself) or the fact is there.
+local function park(id, attempts, due, reason, fact, state)
+  redis.call('HSET', PARKED, id, attempts .. ' ' .. reason .. ' ' .. fact)
+  if state ~= '' then redis.call('HSET', SAVED, id, state) end
+  if reason == 'batch' then add('parents', 1) end
+  if fact ~= '' and redis.call('HEXISTS', FACTS, fact) == 1 then
+    due_at(id, now)
+    return
+  end
+  if fact ~= '' then redis.call('HSET', WAITS, fact, id) end
+  if due >= 0 then due_at(id, now + due) end
+end
+
+-- Takes a record out of the parked ones; answers its tries, nil if it is not parked.
+local function unparked(id)
+  local parked = redis.call('HGET', PARKED, id)
+  if not parked then return nil end
+  local attempts, reason, fact = string.match(parked, '^(%d+) (%S+) ?(%S*)$')
+  redis.call('HDEL', PARKED, id)
+  if fact ~= '' then redis.call('HDEL', WAITS, fact) end
+  if reason == 'batch' then add('parents', -1) end
+  return tonumber(attempts)
 end
 
 local function fresh(from, wait, attempts)
@@ -127,6 +159,8 @@ local function take_range(limit_items)
     return nil
   end
   local n = size
+  -- An item that goes on from where it failed is a chunk of its own: its state is answered with the claim.
+  if from_redo and redis.call('EXISTS', SAVED) == 1 then n = 1 end
   if fixed == 0 and sealed == 1 then
     -- Guided self-scheduling: near the end no slot may be left with a long chunk while others idle.
     local left = stop - from
@@ -143,7 +177,8 @@ local function take_range(limit_items)
 end
 
 local function may_allocate()
-  local state, sealed = meta('state', 'sealed')
+  local state, sealed, parents, window = meta('state', 'sealed', 'parents', 'window')
+  if parents and parents >= math.max(MOST_PARENTS, 4 * window) then return false end
   -- A producer that stopped beating in the middle of feeding: nothing more is given out until it is back.
   return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
 end
@@ -156,11 +191,10 @@ local function unpark(ids, wait)
   local others = redis.call('HLEN', OPEN) + 2
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAKE, '-inf', int(now), 'LIMIT', 0, int(places + others))) do
     if places <= 0 or items <= 0 then break end
-    local parked = redis.call('HGET', PARKED, id)
-    if parked then
+    local attempts = unparked(id)
+    if attempts then
       local _, start = range_of(id)
-      redis.call('HDEL', PARKED, id)
-      open(id, fresh(start, wait, tonumber(string.match(parked, '^(%d+)'))))
+      open(id, fresh(start, wait, attempts))
       due_at(id, now + wait)
       ids[#ids + 1] = id
       places, items = places - 1, items - 1
@@ -191,8 +225,8 @@ end
 local function close(state, agg_wait)
   local gen, channel, avail, retention = meta('gen', 'channel', 'avail', 'retention_ms')
   -- What no commit covered reads as cancelled; it is not allocated in a later generation either.
-  set('state', state, 'closed_ms', int(now), 'weight', '0', 'sealed', '1', 'cur', int(avail))
-  redis.call('DEL', OPEN, WAKE, PARKED, REDO)
+  set('state', state, 'closed_ms', int(now), 'weight', '0', 'parents', '0', 'sealed', '1', 'cur', int(avail))
+  redis.call('DEL', OPEN, WAKE, PARKED, REDO, WAITS)
   due_at('agg', now + agg_wait)
   for i = 1, OWN_KEYS do redis.call('PEXPIRE', KEYS[i], int(retention)) end
   redis.call('PUBLISH', channel, state .. ' ' .. int(gen))

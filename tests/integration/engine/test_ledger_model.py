@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import Appended, Claimed, Committed, Elsewhere, Ledger, Stale, Tally, Times
+from flowq.engine.ledger import Appended, Claimed, Committed, Elsewhere, Ledger, Parked, Stale, Tally, Times
 
 SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "2000"))
 SHARDS = 20
@@ -33,6 +33,7 @@ class Holding:
     stop: int
     attempts: int
     gen: int
+    reached: bytes = b""
     split: list[Holding] = field(default_factory=list)
 
 
@@ -57,6 +58,7 @@ class World:
         self.park_share = rng.choice([0, 0.05, 0.3])
         self.chaos = rng.choice([0.0, 0.1, 0.4])
         self.forgets = rng.random() < 0.25
+        self.keeps = rng.choice([0, 0, 1])
         self.fed = 0
         self.sealed = False
         self.queue: list[str] = []
@@ -67,6 +69,8 @@ class World:
         self.failed_per_gen: list[set[int]] = []
         self.saved: tuple[dict[bytes, bytes], int] | None = None
         self.counter = 0
+        self.untold: list[str] = []
+        self.told: list[str] = []
 
     # -- acts ----------------------------------------------------------------------------------------------------
 
@@ -94,7 +98,7 @@ class World:
         create = {
             "budget": self.budget, "share": -1, "concurrency": self.concurrency, "in_flight": self.in_flight, "size": 1,
             "floor": 1, "fixed": 0, "channel": "model", "retention_ms": 10_000_000,
-            "id": BATCH,
+            "id": BATCH, "keeps": self.keeps,
         }  # fmt: skip
         for _ in range(2 if self.rng.random() < self.chaos else 1):
             reply = self.ledger.append(
@@ -125,7 +129,41 @@ class World:
             if self.rng.random() < 0.1:
                 assert self.ledger.claim(BATCH, claimed.id, "another") == "busy", "a living lease is left alone"
             gen = int(claimed.id.split(":")[0])
-            self.holding.append(Holding(holder, claimed.id, claimed.start, claimed.stop, claimed.attempts, gen))
+            self.check_reached(claimed, gen)
+            self.holding.append(
+                Holding(holder, claimed.id, claimed.start, claimed.stop, claimed.attempts, gen, claimed.reached)
+            )
+
+    def check_reached(self, claimed: Claimed, gen: int) -> None:
+        """An item that was parked goes on from what was saved with that very record, and from nothing else."""
+        if "~" in claimed.id:
+            assert claimed.reached in (b"", f"state of {claimed.id}".encode())
+            kept = self.redis.hget(self.keys.of(BATCH, "saved"), claimed.id)
+            assert claimed.reached == (kept or b"")
+            fact = claimed.reached and f"fact of {claimed.id}".replace(" ", "-")
+            assert fact not in self.untold, "nobody comes back before the fact it waits for stands"
+        elif gen == 0:
+            assert claimed.reached == b""
+        else:
+            assert claimed.stop - claimed.start == 1 or claimed.reached == b""
+
+    def parked_as(self, held: Holding, index: int) -> Parked:
+        k = int(held.id.split("~")[1]) if "~" in held.id else 0
+        record = f"{held.gen}:{index}-{index + 1}~{k + 1}"
+        if self.rng.random() < 0.5:
+            return Parked(index, held.attempts + 1, self.rng.choice([0, 500, 5000]), "retry")
+        fact = f"fact-of-{record}"
+        reason = self.rng.choice(["batch", "event"])
+        return Parked(index, held.attempts + 1, -1, reason, fact, f"state of {record}".encode())
+
+    def tell(self) -> None:
+        """Facts come late, twice, and for items that wait no more."""
+        if self.told and self.rng.random() < self.chaos:
+            self.publish(self.ledger.tell(BATCH, "fact", self.rng.choice(self.told)).ids)
+        if self.untold:
+            fact = self.untold.pop(self.rng.randrange(len(self.untold)))
+            self.publish(self.ledger.tell(BATCH, "fact", fact, b"1").ids)
+            self.told.append(fact)
 
     def fails(self, index: int, gen: int) -> bool:
         return gen == 0 and random.Random(f"{self.fail_share}{index}").random() < self.fail_share
@@ -142,7 +180,11 @@ class World:
             if rng.random() < self.park_share * 0.5 and upto - held.start > 1:
                 split.append(index)
             elif rng.random() < self.park_share and held.attempts < 3:
-                parked.append((index, held.attempts + 1, rng.choice([0, 500, 5000]), "retry"))
+                parked.append(self.parked_as(held, index))
+                if parked[-1].fact and rng.random() < 0.2:
+                    # What it waits for happens before it is parked.
+                    self.ledger.tell(BATCH, "fact", parked[-1].fact)
+                    self.untold = [fact for fact in self.untold if fact != parked[-1].fact]
             elif self.fails(index, held.gen):
                 failed.append(index)
                 outcomes[index] = "failed"
@@ -150,7 +192,7 @@ class World:
                 outcomes[index] = "ok"
         tally.ok = sum(value == "ok" for value in outcomes.values())
         tally.failed, tally.failed_indices = len(failed), failed
-        tally.parked, tally.split = parked, split
+        tally.parked, tally.split = parked, [(index, b"") for index in split]
         blob = json.dumps(outcomes).encode()
         times = 2 if rng.random() < self.chaos else 1
         for turn in range(times):
@@ -158,6 +200,8 @@ class World:
                 BATCH, held.id, held.start, upto, held.holder, blob, tally, give=give, size=rng.choice([0, 1, 3, 20])
             )
             if isinstance(reply, Committed):
+                facts = self.redis.hkeys(self.keys.of(BATCH, "facts"))
+                self.untold += [one.fact for one in parked if one.fact and one.fact.encode() not in facts]
                 assert turn == 0 or upto == held.start, "a commit of outcomes is taken once"
                 self.publish(reply.ids)
                 self.ended(reply.ended)
@@ -222,6 +266,11 @@ class World:
         for name, blob in dumps.items():
             self.redis.restore(name, 0, blob)
         del self.closes[closes:]
+        # Who tells a fact does so until that is confirmed, and Redis has forgotten that as well.
+        stand = self.redis.hkeys(self.keys.of(BATCH, "facts"))
+        every = self.untold + self.told
+        self.untold = [fact for fact in every if fact.encode() not in stand]
+        self.told = [fact for fact in every if fact.encode() in stand]
         self.saved = None
         self.gen = int(self.meta("gen") or 0)
         del self.failed_per_gen[self.gen :]
@@ -247,8 +296,10 @@ class World:
             self.wake()
         elif roll < 0.9:
             self.now_ms += rng.choice([10, 300, 1500])
-        elif roll < 0.94:
+        elif roll < 0.92:
             self.beat()
+        elif roll < 0.94:
+            self.tell()
         elif roll < 0.955 and rng.random() < self.chaos and self.holding:
             self.holding.remove(rng.choice(self.holding))  # the holder dies
         elif roll < 0.96 and rng.random() < self.chaos:
@@ -304,6 +355,7 @@ class World:
                 return
             self.feed()
             self.wake()
+            self.tell()
             self.now_ms += 700
             while self.queue:
                 self.deliver()
@@ -346,6 +398,10 @@ class World:
         if self.budget >= 0 and self.gen == 0:
             assert (len(failed_now) > self.budget) == (state == "failed") or self.cancelled
         assert int(self.meta("weight")) == 0
+        assert int(self.meta("parents") or 0) == 0
+        if not self.keeps and state == "succeeded":
+            saved = self.redis.hkeys(self.keys.of(BATCH, "saved"))
+            assert not [name for name in saved if name.startswith(f"{self.gen}:".encode())], saved
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import Claimed, Committed, Ledger, Tally, Times
+from flowq.engine.ledger import Claimed, Committed, Ledger, Parked, Tally, Times
 
 BATCH = "parked"
 N = 1000
@@ -37,7 +37,7 @@ def ledger(redis: Redis, clock: Clock) -> Ledger:
     }  # fmt: skip
     ledger.append(BATCH, 0, N, b"page", sealed=True, window=1, create=birth)
     first = claimed(ledger, f"0:0-{PARKED}", "a")
-    parked = [(index, 1, 1000, "retry") for index in range(PARKED)]
+    parked = [Parked(index, 1, 1000, "retry") for index in range(PARKED)]
     reply = ledger.commit(BATCH, first.id, 0, PARKED, "a", b"outcomes", Tally(parked=parked), size=1)
     assert reply == Committed("", [f"0:{PARKED}-{N}"])
     return ledger
