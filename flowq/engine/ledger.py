@@ -107,7 +107,7 @@ class Parked(NamedTuple):
     """An item that waits without a slot, until its time has come or its fact is there.
 
     Attributes:
-        index: its place in the batch.
+        place: index of the item in the batch.
         attempts: tries it has used.
         due_ms: ms from now on; < 0: never by itself.
         reason: one word.
@@ -115,7 +115,7 @@ class Parked(NamedTuple):
         reached: what is answered with its next claim.
     """
 
-    index: int
+    place: int
     attempts: int
     due_ms: int
     reason: str
