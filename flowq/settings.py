@@ -35,6 +35,7 @@ class Settings(BaseSettings):
         ready_file: a worker creates this file once it consumes.
         log_level: of a worker's log.
         worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
+        crash_points: a folder in which tests arm crash points, see engine/crash_points.py (None: there are none).
     """
 
     model_config = SettingsConfigDict(env_prefix="FLOWQ_", frozen=True, extra="ignore")
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     ready_file: Path | None = None
     log_level: str = "INFO"
     worker_name: str | None = None
+    crash_points: Path | None = None
 
     @field_validator("imports", mode="before")
     @classmethod

@@ -69,6 +69,7 @@ def fold(connections: Connections, header: Header, gen: int, segment: Segment, m
         except MergeConflict as error:
             outcome = {"error": error}
         connections.redis.hset(connections.keys.fold(header.id), name, dumps(outcome))
+        connections.crash_points.reached("folded", header.id)
     return name
 
 
@@ -88,7 +89,9 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
             result = {"error": error}
         redis.hset(keys.fold(header.id), f"{gen}:result", dumps(result))
         redis.expire(keys.fold(header.id), 86_400)
+    connections.crash_points.reached("reduced", header.id)
     done, state, _ = connections.ledger.control(header.id, "confirm", gen)
+    connections.crash_points.reached("confirmed", header.id)
     redis.publish(keys.finished_channel(header.id), f"{state} {gen}")
     return f"{state}, {done}"
 

@@ -139,6 +139,7 @@ def store(
 
     While Redis is full it is tried again for 5 min, with the lease kept; then the range is given back as it was.
     """
+    slot.connections.crash_points.reached("ran", work.header.id)
     blob, part = encode(done, work)
     counts = done.counts()
     parked = [park for park in done.parked if park.index not in split]
@@ -168,8 +169,11 @@ def store(
 
 def follow(slot: Slot, work: Work, reply: Committed) -> None:
     """Publish what a commit led to."""
+    crash_points = slot.connections.crash_points
+    crash_points.reached("committed", work.header.id)
     publish_chunks(slot.connections, work.header, reply.ids)
     if reply.ended and work.header.reduces:
+        crash_points.reached("closed", work.header.id)
         publish_aggregate(slot.connections, work.header)
 
 

@@ -16,6 +16,7 @@ from kombu.messaging import Producer
 
 from flowq.codec import register_kombu
 from flowq.engine.app import build_app
+from flowq.engine.crash_points import CrashPoints
 from flowq.engine.headroom import Headroom
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Ledger, Times
@@ -37,6 +38,7 @@ class Connections:
         self.settings = settings
         self.app = app or build_app(settings)
         self.keys = Keys(settings.prefix)
+        self.crash_points = CrashPoints(settings.crash_points)
         lease_ms = int(settings.lease_s * 1000)
         self.times = Times(lease_ms=lease_ms, wait_ms=lease_ms, feed_ms=max(lease_ms, 10_000))
         self._pid = -1

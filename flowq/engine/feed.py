@@ -195,6 +195,7 @@ class Feeder:
             if reply is None:
                 raise BatchLost(self._header.id)
             if isinstance(reply, Appended):
+                self._connections.crash_points.reached("appended", self._header.id)
                 publish_chunks(self._connections, self._header, reply.ids)
                 todo.popleft()
             elif reply.closed:

@@ -44,6 +44,7 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
         return "not begun: Redis is full"
     if not isinstance(claim, Claimed):
         return claim if claim in ("busy", "paused") else _not_there(slot, batch_id, chunk_id, claim)
+    slot.connections.crash_points.reached("claimed", batch_id)
     with slot.holding(batch_id, claim.id):
         try:
             slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])

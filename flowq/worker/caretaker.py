@@ -70,6 +70,8 @@ class Caretaker:
         woken = ledger.wake(batch_id, window=self._fleet.window(header.queue), idle=self._is_idle(header))
         if woken.state == "lost":
             raise BatchLost(batch_id)
+        if woken.ids:
+            self._connections.crash_points.reached("woken", batch_id)
         ids = [one for one in woken.ids if is_chunk_id(one)]
         publish_chunks(self._connections, header, [*ids, *self._copies(header, ids)])
         if AGGREGATE in woken.ids:

@@ -100,6 +100,7 @@ class Leases:
             start = reply.start
             reply = self._connections.ledger.commit(batch_id, chunk_id, start, start, holder, give=cause)
         if isinstance(reply, Committed):
+            self._connections.crash_points.reached("freed", batch_id)
             try:
                 publish_chunks(self._connections, self._headers.get(batch_id), reply.ids)
             except (BatchLost, DecodeError) as error:
