@@ -20,7 +20,7 @@ from flowq.engine.redis_client import RedisClient
 SCHEMA_VERSION = 2
 ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell")
 
-Give = Literal["", "back", "crash", "overtime", "hand"]
+Give = Literal["", "back", "crash", "overtime", "hand", "wait"]
 Refusal = Literal["gone", "busy", "paused", "other"]
 Control = Literal["cancel", "pause", "resume", "redrive", "confirm"]
 
@@ -247,6 +247,8 @@ class Ledger:
         size: int = 0,
         floor: int = 1,
         window: int = 0,
+        wait_ms: int = 0,
+        most: int = 0,
     ) -> Committed | Stale | Refusal:
         """Store the outcomes of ``start … upto`` and move on; see lua/commit.lua for every argument.
 
@@ -257,9 +259,10 @@ class Ledger:
         parked = [part for record in tally.parked for part in record]
         reply = self._call(
             "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms, window,
-            size, floor, blob, part, tally.ok, tally.fallback, tally.failed, tally.retried, give,
+            size, floor, blob, part, tally.ok, tally.fallback, tally.failed, tally.retried,
+            f"wait {wait_ms}" if give == "wait" else give,
             len(tally.failed_indices), *tally.failed_indices, len(tally.parked), *parked,
-            len(tally.split), *(part for record in tally.split for part in record),
+            len(tally.split), *(part for record in tally.split for part in record), most,
         )  # fmt: skip
         kind = _text(reply[0])
         if kind == "ok":

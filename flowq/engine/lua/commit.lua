@@ -1,10 +1,12 @@
 -- commit: outcomes of from … upto, the place after them, the successors and the close, in one step.
 -- ARGV  2 id  3 from  4 upto  5 holder  6 lease_ms  7 wait_ms  8 agg_wait_ms  9 window (0: leave)
 --       10 size (0: leave)  11 floor  12 blob  13 part ('' none)  14 ok  15 fallback  16 failed  17 retried
---       18 give ('' | 'back' | 'crash' | 'overtime' | 'hand'): the rest of the range, from upto, is free again
+--       18 give ('' | 'back' | 'crash' | 'overtime' | 'hand' | 'wait MS'): the rest of the range, from upto, is free
+--          again; after 'wait' it is published once MS are over, for whoever takes it then
 --       19 number of failed indices f, then f indices
 --       then number of parked p, then p × (index, attempts, due_ms from now (< 0: never), reason, fact or '', state or '')
 --       then number of split s, then s × (index, state or '') that run on, each as a record of its own, same holder
+--       then the most chunks that a rate keeps busy (0: leave)
 -- Answers {'ok', closing state or '', ids…} · {'stale', from} · {'gone'} · {'busy'}
 -- A second call of the same commit is 'stale' or 'gone': outcomes are stored once because from is compared and set.
 local id, from, upto, holder = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
@@ -65,6 +67,8 @@ if upto > from then
     due_at(split, now + lease)
     cursor = cursor + 2
   end
+  local most = following()
+  if most > 0 then set('most', int(most)) end
   r.from, r.crashes, r.losses, r.attempts, r.overtime = upto, 0, 0, 0, 0
 end
 
@@ -74,6 +78,11 @@ if upto == stop then
 elseif give == '' then
   write(id, r)
   if r.holder == holder then due_at(id, now + lease) end
+elseif string.sub(give, 1, 4) == 'wait' then
+  -- Nothing is published: the record stands in `wake` until its items may go on.
+  r.holder, r.wait = '-', 0
+  write(id, r)
+  due_at(id, now + tonumber(string.sub(give, 6)))
 elseif upto == from or r.solo == 1 then
   -- The same record, its holder cleared: crashes and losses belong to the item at `from` and stay with it.
   if give == 'crash' or give == 'overtime' then

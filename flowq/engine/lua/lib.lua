@@ -138,8 +138,10 @@ end
 
 -- Room for one more open chunk, in chunks and in items at once.
 local function room()
-  local window, concurrency, in_use = meta('window', 'concurrency', 'weight')
+  local window, concurrency, in_use, most = meta('window', 'concurrency', 'weight', 'most')
   local items = 1 / 0
+  -- More slots than a rate keeps busy would only wait for its permits.
+  if most and most > 0 then window = math.min(window, most) end
   if concurrency > 0 then items = concurrency - in_use end
   return window - redis.call('HLEN', OPEN), items
 end

@@ -55,7 +55,8 @@ for _, id in ipairs(redis.call('HKEYS', OPEN)) do
       if r.losses >= SOLO_AFTER_LOSSES then r.solo = 1 end
       r.holder, r.wait = '-', wait
     else
-      r.wait = math.min(r.wait * 2, MAX_WAIT_MS)
+      -- 0: it was not published before, but waited for its time.
+      r.wait = r.wait == 0 and wait or math.min(r.wait * 2, MAX_WAIT_MS)
     end
     write(id, r)
     due_at(id, now + r.wait)

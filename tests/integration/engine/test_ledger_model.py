@@ -171,7 +171,7 @@ class World:
     def commit(self, held: Holding) -> None:
         rng = self.rng
         upto = held.stop if rng.random() < 0.5 else rng.randint(held.start, held.stop)
-        give = rng.choice(["", "", "", "back", "hand", "crash", "overtime"]) if upto < held.stop else ""
+        give = rng.choice(["", "", "", "back", "hand", "crash", "overtime", "wait"]) if upto < held.stop else ""
         if upto == held.start and give == "":
             return
         tally, outcomes = Tally(), {}
@@ -197,8 +197,9 @@ class World:
         times = 2 if rng.random() < self.chaos else 1
         for turn in range(times):
             reply = self.ledger.commit(
-                BATCH, held.id, held.start, upto, held.holder, blob, tally, give=give, size=rng.choice([0, 1, 3, 20])
-            )
+                BATCH, held.id, held.start, upto, held.holder, blob, tally, give=give, size=rng.choice([0, 1, 3, 20]),
+                wait_ms=rng.choice([0, 500, 20_000]), most=rng.choice([0, 0, 1, 3]),
+            )  # fmt: skip
             if isinstance(reply, Committed):
                 facts = self.redis.hkeys(self.keys.of(BATCH, "facts"))
                 self.untold += [one.fact for one in parked if one.fact and one.fact.encode() not in facts]
