@@ -101,12 +101,13 @@ class CeleryExecutor:
                 self._check_workers(job.node, header)
                 if job.policy.rate is not None:
                     log.warning("rate=%r is kept inline only: workers do not know it yet", job.policy.rate)
-            birth = birth_fields(self.connections, header, job.policy, job.node.in_flight(), items.total)
+            stream = items.at_hand() is None
+            birth = birth_fields(self.connections, header, job.policy, job.node.in_flight(), items.total, stream=stream)
             window = self.fleet.window(header.queue)
             feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)
             if place == "fed":
                 feeding = Feeding(functools.partial(feeder.relieve, source(items)))
-            elif items.at_hand() is None:
+            elif stream:
                 feeder.begin(place)
                 feeding = Feeding(functools.partial(feeder.feed, source(items), place))
             else:

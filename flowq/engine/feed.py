@@ -30,9 +30,22 @@ Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its i
 
 
 def birth_fields(
-    connections: Connections, header: Header, policy: BatchPolicy, in_flight: int, total: int | None = None
+    connections: Connections,
+    header: Header,
+    policy: BatchPolicy,
+    in_flight: int,
+    total: int | None = None,
+    *,
+    stream: bool = False,
 ) -> dict[str, Any]:
-    """The ledger's own fields of a new batch, beside the header's. *total*: its items, if that is known by now."""
+    """The ledger's own fields of a new batch, beside the header's.
+
+    Args:
+        connections, header, policy: the process's own; what the batch is.
+        in_flight: items that one process keeps in flight.
+        total: its items, if that is known by now.
+        stream: they come from no sequence: their pages are dropped as the batch runs, but for those of failed items.
+    """
     count, share = policy.failure_budget()
     fixed = policy.chunk_size != "auto"
     return {
@@ -45,6 +58,7 @@ def birth_fields(
         "floor": 1,
         "fixed": int(fixed),
         "reduces": int(header.reduces),
+        "stream": int(stream),
         "channel": connections.keys.closed_channel(header.id),
         "retention_ms": int(policy.retention_s * 1000),
         "policy": remembered(policy),
@@ -181,7 +195,7 @@ class Feeder:
                 return
             self._connections.ledger.control(batch_id, "cancel")
             # Nobody was given the batch to redrive it, and Redis may have failed for want of this very room.
-            redis.unlink(*(keys.of(batch_id, part) for part in ("pages", "index", "failed")))
+            redis.unlink(*(keys.of(batch_id, part) for part in ("pages", "index", "left", "failed")))
         except REDIS_ERRORS as exc:
             log.warning("a half-fed batch could not be ended", extra={"batch": batch_id, "error": repr(exc)})
 

@@ -2,7 +2,7 @@
 
 | key                         | type   | lifetime                     | written by                        |
 |-----------------------------|--------|------------------------------|-----------------------------------|
-| {p}:{batch}:meta … :waits   | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
+| {p}:{batch}:meta … :line    | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
 | {p}:{batch}:fold            | hash   | retention after the close    | folds and finish (aggregate.py)   |
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
@@ -34,6 +34,8 @@ LEDGER = (
     "saved",
     "facts",
     "waits",
+    "left",
+    "line",
 )
 
 

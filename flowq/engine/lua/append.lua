@@ -23,6 +23,7 @@ if at ~= avail or was_sealed == 1 then return {'elsewhere', avail, was_sealed} e
 if n > 0 then
   redis.call('HSET', PAGES, int(at), ARGV[9])
   redis.call('ZADD', INDEX, int(at), int(at))
+  if meta('stream') == 1 then redis.call('HSET', LEFT, int(at), int(n)) end
   set('avail', int(at + n))
 end
 if window > 0 then set('window', int(window)) end

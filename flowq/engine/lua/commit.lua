@@ -39,14 +39,19 @@ end
 
 if upto > from then
   local field = id_of(gen, from, upto, 0) .. '~' .. int(k)
-  if blob ~= '' then redis.call('HSETNX', OUT, field, blob) end
+  if blob ~= '' then
+    redis.call('HSETNX', OUT, field, blob)
+    redis.call('XADD', LINE, '*', 'out', field)
+  end
   if part ~= '' then redis.call('HSETNX', PART, field, part) end
   add('ok', tonumber(ARGV[14]))
   add('fallback', tonumber(ARGV[15]))
   add('failed', tonumber(ARGV[16]))
   add('retried', tonumber(ARGV[17]))
+  local kept = {}
   for _ = 1, following() do
     redis.call('SADD', FAILED, ARGV[cursor])
+    kept[#kept + 1] = tonumber(ARGV[cursor])
     local reached = k > 0 and redis.call('HGET', SAVED, id)
     if reached then redis.call('HSET', SAVED, 'last:' .. ARGV[cursor], reached) end
     cursor = cursor + 1
@@ -54,6 +59,7 @@ if upto > from then
   for _ = 1, following() do
     local index, attempts, due, reason = tonumber(ARGV[cursor]), ARGV[cursor + 1], tonumber(ARGV[cursor + 2]), ARGV[cursor + 3]
     park(id_of(gen, index, index + 1, k + 1), attempts, due, reason, ARGV[cursor + 4], ARGV[cursor + 5])
+    kept[#kept + 1] = index
     cursor = cursor + 6
   end
   for _ = 1, following() do
@@ -65,8 +71,10 @@ if upto > from then
     record.holder, record.claims = r.holder, r.claims
     open(split, record)
     due_at(split, now + lease)
+    kept[#kept + 1] = index
     cursor = cursor + 2
   end
+  release(from, upto, kept)
   local most = following()
   if most > 0 then set('most', int(most)) end
   r.from, r.crashes, r.losses, r.attempts, r.overtime = upto, 0, 0, 0, 0

@@ -14,16 +14,18 @@
 --  11 saved   hash  chunk id of one item -> how far that item had come when it was parked; last:index -> where it failed
 --  12 facts   hash  name -> what an item may wait for: a batch of its own that closed, an event that was sent
 --  13 waits   hash  name of a fact -> chunk id of the parked item that waits for it
---  14 batches zset  ids of all batches that a caretaker has to look after
---  15 catalog zset  "kind:id" of all that Redis holds -> when it was made
+--  14 left    hash  first index of a page -> its items that have not ended well; only of a stream, see `release`
+--  15 line    stream  every field of `out` in the order of its commit, and every close: what readers follow
+--  16 batches zset  ids of all batches that a caretaker has to look after
+--  17 catalog zset  "kind:id" of all that Redis holds -> when it was made
 --
 -- A chunk id is "gen:start-stop", or "gen:start-stop~k" for the k-th record of one parked or split item.
 -- ARGV[1] is the time in ms for the model test, or "" for Redis' own clock.
 
 local META, OPEN, WAKE, PAGES, INDEX = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PARKED, OUT, FAILED, REDO, PART = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local SAVED, FACTS, WAITS = KEYS[11], KEYS[12], KEYS[13]
-local BATCHES, CATALOG, OWN_KEYS = KEYS[14], KEYS[15], 13
+local SAVED, FACTS, WAITS, LEFT, LINE = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
+local BATCHES, CATALOG, OWN_KEYS = KEYS[16], KEYS[17], 15
 local MAX_WAIT_MS = 60000
 local IDLE_WAIT_MS = 10000
 local SOLO_AFTER_LOSSES = 2
@@ -229,9 +231,38 @@ local function close(state, agg_wait)
   -- What no commit covered reads as cancelled; it is not allocated in a later generation either.
   set('state', state, 'closed_ms', int(now), 'weight', '0', 'parents', '0', 'sealed', '1', 'cur', int(avail))
   redis.call('DEL', OPEN, WAKE, PARKED, REDO, WAITS)
+  redis.call('XADD', LINE, '*', 'closed', state .. ' ' .. int(gen))
   due_at('agg', now + agg_wait)
   for i = 1, OWN_KEYS do redis.call('PEXPIRE', KEYS[i], int(retention)) end
   redis.call('PUBLISH', channel, state .. ' ' .. int(gen))
+end
+
+-- The items from … upto have ended, those in *kept* not at all or not well. A page of a stream whose items have all
+-- ended well is dropped: its batch may be longer than Redis is large. Others are read again, by redrives and runs.
+local function release(from, upto, kept)
+  if meta('stream') ~= 1 then return end
+  local pages = redis.call('ZREVRANGEBYSCORE', INDEX, int(from), '-inf', 'LIMIT', 0, 1)
+  for _, page in ipairs(redis.call('ZRANGEBYSCORE', INDEX, '(' .. int(from), '(' .. int(upto))) do
+    pages[#pages + 1] = page
+  end
+  local ended = {}
+  for i, page in ipairs(pages) do
+    pages[i] = tonumber(page)
+    ended[i] = math.min(upto, tonumber(pages[i + 1]) or upto) - math.max(from, pages[i])
+  end
+  local at = 1
+  for _, index in ipairs(kept) do
+    while pages[at + 1] and pages[at + 1] <= index do at = at + 1 end
+    while pages[at] > index do at = at - 1 end
+    ended[at] = ended[at] - 1
+  end
+  for i, page in ipairs(pages) do
+    if ended[i] > 0 and redis.call('HINCRBY', LEFT, int(page), int(-ended[i])) <= 0 then
+      redis.call('HDEL', PAGES, int(page))
+      redis.call('ZREM', INDEX, int(page))
+      redis.call('HDEL', LEFT, int(page))
+    end
+  end
 end
 
 local function finished()

@@ -59,6 +59,8 @@ class World:
         self.chaos = rng.choice([0.0, 0.1, 0.4])
         self.forgets = rng.random() < 0.25
         self.keeps = rng.choice([0, 0, 1])
+        self.stream = int(rng.random() < 0.6)
+        self.cut: dict[int, int] = {}
         self.fed = 0
         self.sealed = False
         self.queue: list[str] = []
@@ -98,7 +100,7 @@ class World:
         create = {
             "budget": self.budget, "share": -1, "concurrency": self.concurrency, "in_flight": self.in_flight, "size": 1,
             "floor": 1, "fixed": 0, "channel": "model", "retention_ms": 10_000_000,
-            "id": BATCH, "keeps": self.keeps,
+            "id": BATCH, "keeps": self.keeps, "stream": self.stream,
         }  # fmt: skip
         for _ in range(2 if self.rng.random() < self.chaos else 1):
             reply = self.ledger.append(
@@ -108,6 +110,8 @@ class World:
                 self.publish(reply.ids)
                 self.ended(reply.ended)
                 self.fed, self.sealed = reply.avail, sealing
+                if n:
+                    self.cut[at] = n
             elif isinstance(reply, Elsewhere):
                 self.fed = reply.avail
                 self.sealed = reply.sealed or bool(reply.closed)
@@ -125,7 +129,7 @@ class World:
         claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5)
         if isinstance(claimed, Claimed):
             assert claimed.start < claimed.stop
-            assert claimed.pages, "a claim names the pages of its range"
+            self.check_pages(claimed.start, claimed.stop, claimed.pages)
             if self.rng.random() < 0.1:
                 assert self.ledger.claim(BATCH, claimed.id, "another") == "busy", "a living lease is left alone"
             gen = int(claimed.id.split(":")[0])
@@ -236,6 +240,11 @@ class World:
                 due_ms = self.redis.zscore(self.keys.of(BATCH, "wake"), chunk_id)
                 assert due_ms is not None
                 assert self.now_ms - (due_ms - int(wait_ms)) < 10_000, chunk_id
+
+    def check_pages(self, start: int, stop: int, pages: list[int]) -> None:
+        """A claim names the pages of its range, and they are there."""
+        assert {index for page in pages for index in range(page, page + self.cut[page])} >= set(range(start, stop))
+        assert all(self.redis.hexists(self.keys.of(BATCH, "pages"), str(page)) for page in pages)
 
     def overtake(self) -> None:
         """A holder is slow: its lease lapses, another takes the chunk, and two believe that they hold it."""
@@ -403,6 +412,28 @@ class World:
         if not self.keeps and state == "succeeded":
             saved = self.redis.hkeys(self.keys.of(BATCH, "saved"))
             assert not [name for name in saved if name.startswith(f"{self.gen}:".encode())], saved
+        self.check_kept(newest)
+        self.check_line()
+
+    def check_kept(self, newest: dict[int, str]) -> None:
+        """Of a stream, the pages of all items that did not end well are there, and no others; else all pages."""
+        there = {int(page) for page in self.redis.hkeys(self.keys.of(BATCH, "pages"))}
+        assert {int(page) for page in self.redis.zrange(self.keys.of(BATCH, "index"), 0, -1)} == there
+        avail = int(self.meta("avail"))
+        written = {page: range(page, page + n) for page, n in self.cut.items() if page < avail}
+        if not self.stream:
+            assert there == set(written)
+            return
+        assert there == {page for page, span in written.items() if any(newest.get(i) != "ok" for i in span)}
+        left = {int(page): int(n) for page, n in self.redis.hgetall(self.keys.of(BATCH, "left")).items()}
+        assert left == {page: sum(newest.get(i) != "ok" for i in written[page]) for page in there}
+
+    def check_line(self) -> None:
+        """Who follows the line sees every commit once, and then the close."""
+        line = [fields for _, fields in self.redis.xrange(self.keys.of(BATCH, "line"))]
+        told = [fields[b"out"] for fields in line if b"out" in fields]
+        assert sorted(told) == sorted(self.redis.hkeys(self.keys.of(BATCH, "out")))
+        assert line[-1] == {b"closed": f"{self.meta('state')} {self.gen}".encode()}
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
