@@ -14,11 +14,15 @@ from flowq.batch.executor import (
     set_default,
 )
 from flowq.batch.fanout import Fanout
+from flowq.batch.filter_node import FilterNode
 from flowq.batch.inline import InlineExecutor
-from flowq.batch.items import Items
+from flowq.batch.items import Items, to_list
+from flowq.batch.map_node import MapNode
 from flowq.batch.nodes import BatchNode, ParallelBatchNode, parallel_batch_node
 from flowq.batch.outcome import Outcome, Status
 from flowq.batch.policy import BatchPolicy, OnError
+from flowq.batch.pool import WorkerPool
+from flowq.batch.reduce_node import ReduceNode
 from flowq.batch.result import BatchResult, Outcomes
 from flowq.batch.runner import Runner
 from flowq.batch.stats import Stats
@@ -32,20 +36,24 @@ __all__ = [
     "Done",
     "Executor",
     "Fanout",
+    "FilterNode",
     "FlowItem",
     "Handle",
     "InlineExecutor",
     "ItemDone",
     "Items",
+    "MapNode",
     "OnError",
     "Outcome",
     "Outcomes",
     "ParallelBatchNode",
     "Park",
     "Progress",
+    "ReduceNode",
     "Runner",
     "Stats",
     "Status",
+    "WorkerPool",
     "activate",
     "active",
     "deactivate",
@@ -53,4 +61,5 @@ __all__ = [
     "merge_done",
     "parallel_batch_node",
     "set_default",
+    "to_list",
 ]

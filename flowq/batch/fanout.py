@@ -17,7 +17,6 @@ from flowq.batch.policy import BatchPolicy, OnError
 from flowq.batch.result import BatchResult
 from flowq.core.callables import is_async
 from flowq.core.drive import Steps, drive, drive_async
-from flowq.core.merge import Delta
 from flowq.core.node import Item, Node, Result
 from flowq.core.retry import Retry
 
@@ -67,6 +66,9 @@ class Fanout(Node[Item, Result]):
 
     carries_changes: ClassVar[bool] = False
     """Whether an item runs over the shared store and brings back what it changed in it."""
+
+    reduces: ClassVar[bool] = False
+    """Whether the batch comes to one value, which the aggregator makes."""
 
     label: str | None = None
     limit: int | None = None
@@ -132,9 +134,17 @@ class Fanout(Node[Item, Result]):
         """This node as its items run over the store *shared*."""
         return self
 
-    def merged(self, runs: Sequence[Done]) -> Delta | None:
-        """What the items of *runs* changed in the store; None where items change nothing."""
+    def merged(self, runs: Sequence[Done]) -> Any:
+        """What the items of *runs* come to beside their values: a batch flow's changes, a reduction; else None."""
         return None
+
+    def condensed(self, deltas: list[Any]) -> list[Any]:
+        """*deltas* of neighbouring items (None where there is none) in fewer bytes; none moves past its place."""
+        return deltas
+
+    def fold(self, deltas: Sequence[Any]) -> Any:
+        """What *deltas* of neighbouring parts of the batch, in item order, come to."""
+        return list(deltas)
 
     # -- many items ------------------------------------------------------------------------------------------------
 

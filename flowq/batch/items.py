@@ -12,6 +12,18 @@ from typing import Any
 from flowq.errors import BatchInputError
 
 
+def to_list(value: Any) -> list[Any]:
+    """*value* as a list: nothing for None, its elements for an iterable, else itself alone.
+
+    A str, bytes or a mapping is one value, not many.
+    """
+    if value is None:
+        return []
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | Mapping):
+        return list(value)
+    return [value]
+
+
 class Items:
     """The items of one batch, read from front to back.
 

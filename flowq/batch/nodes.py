@@ -6,19 +6,50 @@ Never here: what they have in common (fanout), flows over many params (batchflow
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from flowq.batch.executor import Executor
 from flowq.batch.fanout import Fanout
 from flowq.batch.inline import InlineExecutor
-from flowq.core.functional import functional
-from flowq.core.node import Item, Result
+from flowq.batch.keyed import Keyed
+from flowq.core.functional import class_of, functional
+from flowq.core.node import Item, Node, Result
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class BatchNode(Fanout[Item, Result]):
+class _Of(Fanout[Item, Result]):
+    """What both kinds of batch nodes can be made of."""
+
+    @classmethod
+    def of(
+        cls,
+        fn: Callable[..., Any],
+        *,
+        items: str = "items",
+        out: str = "results",
+        count: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """A node that runs *fn* over ``shared[items]`` and writes the results to ``shared[out]``.
+
+        Args:
+            fn: a function of one item; it may be async. One that is to run on workers stands at the top of a module,
+                and so does this node.
+            items: key of the items, any iterable.
+            out: key of the results.
+            count: key of their number; None: it is not written.
+            **options: of this class.
+        """
+        if isinstance(fn, Node):
+            raise TypeError(f"{cls.__name__}.of takes a function; flowq.MapNode takes a node")
+        made: type[Any] = class_of(cls.__name__, (Keyed, cls), {"exec": fn})
+        node: Self = made(items=items, out=out, count=count, **options)
+        return node
+
+
+class BatchNode(_Of[Item, Result]):
     """Runs its items in this process, one after another unless ``concurrency`` says how many at once.
 
     See :class:`~flowq.batch.fanout.Fanout` for the arguments.
@@ -29,7 +60,7 @@ class BatchNode(Fanout[Item, Result]):
         return InlineExecutor(sequential=True)
 
 
-class ParallelBatchNode(Fanout[Item, Result]):
+class ParallelBatchNode(_Of[Item, Result]):
     """Runs its items wherever the active executor runs them: on a cluster, or in this process without one.
 
     See :class:`~flowq.batch.fanout.Fanout` for the arguments.

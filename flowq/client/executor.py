@@ -138,14 +138,15 @@ class CeleryExecutor:
         node = job.node
         label = job.label or node.name
         graph = encoded(spec_of(node))
-        reduces = job.shared is not None
+        has_store = job.shared is not None
         manifest = None
-        if reduces:
+        if has_store:
             require = self.connections.headroom.require
             manifest = self._snapshots.save(self._scope, job.shared, job.policy.retention_s, require=require)
         return Header(
             new_batch_id(label, job.key), label, node.name, job.policy.queue or self.settings.queue,
-            job.policy.priority, graph, reduces, manifest, self._scope if reduces else "", schema_name(job),
+            job.policy.priority, graph, has_store or node.reduces, manifest, self._scope if has_store else "",
+            schema_name(job),
         )  # fmt: skip
 
     def _check_list(self, queue: str) -> None:
@@ -176,6 +177,14 @@ class CeleryExecutor:
                 f"its class {scripts[0]} is defined in the program that runs (__main__), which remote workers cannot "
                 "import. Move it to a module and start the workers with FLOWQ_IMPORTS=that.module, or use "
                 "`with flowq.LocalCluster():`",
+            )
+        made = [name for name in missing if "[" in name]
+        if known and made:
+            raise UnknownNode(
+                f"node {node.name}",
+                f"none of the {len(known)} workers on queue {header.queue!r} knows {made[0]}, which is made of a "
+                "function where the workers do not see it. Make the node at the top of a module that they import "
+                "(FLOWQ_IMPORTS), or decorate the function with @flowq.node",
             )
         if known:
             module = (missing or sorted(wanted))[0].partition(":")[0]

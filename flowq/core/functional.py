@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
 from flowq.core.node import Node
+from flowq.registry import registered
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -15,6 +17,7 @@ AnyNode = TypeVar("AnyNode", bound=Node[Any, Any])
 # In the names of classes that were made of a lambda, or of a partial or another object: several share such a name.
 NAMELESS = ("<lambda>", "<callable>")
 
+_OUTER_NAMES = re.compile(r"[\w<>]+\.")  # "MapNode[module.<locals>.double]" is shown as "MapNode[double]"
 _ROLES = ("exec", "prep", "post", "exec_fallback")
 
 
@@ -110,13 +113,50 @@ def make_node(
             raise TypeError(f"{role} must be a function, not {type(fn).__name__}")
     exec = functions["exec"]
     qualname = name or _qualname(exec)
-    namespace: dict[str, Any] = {role: staticmethod(fn) for role, fn in functions.items()}
-    namespace |= {"__call__": staticmethod(exec), "__module__": exec.__module__, "__qualname__": qualname}
-    namespace |= {"__doc__": exec.__doc__, "__wrapped__": staticmethod(exec)}
-    cls: type[AnyNode] = types.new_class(
-        qualname.rpartition(".")[2], (kind,), exec_body=lambda body: body.update(namespace)
-    )
+    called = {"__call__": staticmethod(exec), "__wrapped__": staticmethod(exec)}
+    cls: type[AnyNode] = _new_class((kind,), functions, qualname, exec, called)
     return cls(**options)
+
+
+def class_of(kind: str, bases: tuple[type, ...], functions: Mapping[str, Callable[..., Any]]) -> type[Any]:
+    """The class of the nodes of *bases* whose methods are *functions*, called ``kind[function]`` after them.
+
+    It is registered under the first function's module, by which workers find it if they, too, make such a node when
+    they import that module. The same functions make the same class.
+
+    Raises:
+        TypeError: one of them is not callable.
+    """
+    fns = list(functions.values())
+    for role, fn in functions.items():
+        if not callable(fn):
+            raise TypeError(f"{kind} takes a function or a node for {role}, not {type(fn).__name__}")
+    qualname = f"{kind}[{','.join(_qualname(fn) for fn in fns)}]"
+    home = getattr(fns[0], "__module__", None) or type(fns[0]).__module__
+    try:
+        known = registered(f"{home}:{qualname}")
+    except KeyError:
+        known = None
+    if known is not None and known.__bases__ == bases and _made_of(known) == fns:
+        return known
+    return _new_class(bases, functions, qualname, fns[0], {"__module__": home})
+
+
+def _made_of(cls: type) -> list[Callable[..., Any]]:
+    return [one.__func__ for one in vars(cls).values() if isinstance(one, staticmethod)]
+
+
+def _new_class(
+    bases: tuple[type, ...],
+    functions: Mapping[str, Callable[..., Any]],
+    qualname: str,
+    named_after: Callable[..., Any],
+    more: Mapping[str, Any],
+) -> type[Any]:
+    namespace: dict[str, Any] = {role: staticmethod(fn) for role, fn in functions.items()}
+    namespace |= {"__module__": getattr(named_after, "__module__", None), "__qualname__": qualname}
+    namespace |= {"__doc__": named_after.__doc__, **more}
+    return types.new_class(_OUTER_NAMES.sub("", qualname), bases, exec_body=lambda body: body.update(namespace))
 
 
 def _name_of(functions: Mapping[str, Callable[..., Any]]) -> str:

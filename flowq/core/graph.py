@@ -23,7 +23,7 @@ def predicate_label(predicate: Callable[..., Any]) -> str:
 
 
 def reachable(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
-    """*start* and every node that can be reached from it, the insides of nested flows included.
+    """*start* and every node that can be reached from it, the insides of flows and other nodes of nodes included.
 
     Depth first, along the edges in the order they were wired; each node once.
     """
@@ -35,6 +35,6 @@ def reachable(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
         if id(node) in found:
             continue
         found[id(node)] = node
-        inside = [] if node.start_node is None else [node.start_node]
-        todo.extend(reversed(inside + list(node.successors.values()) + [target for _, target in node.predicates]))
+        further = [*node.inside(), *node.successors.values(), *(target for _, target in node.predicates)]
+        todo.extend(reversed(further))
     return list(found.values())

@@ -14,35 +14,35 @@ _INDENT = "    "
 
 
 def draw(flow: Node[Any, Any]) -> str:
-    """The flowchart of *flow*: a box a node, a subgraph a nested flow, actions on the arrows."""
+    """The flowchart of *flow*: a box a node, a subgraph a nested flow or node of nodes, actions on the arrows."""
     nodes = graph.reachable(flow.start_node)
     ids = {id(node): f"n{number}" for number, node in enumerate(nodes)}
     lines = ["flowchart TD"]
-    lines += _boxes(flow.start_node, ids, set(), _INDENT)
+    lines += _boxes(flow.inside(), ids, set(), _INDENT)
     for node in nodes:
         lines += [f"{_INDENT}{ids[id(node)]} {_arrow(label)} {ids[id(to)]}" for label, to in graph.edges(node)]
     return "\n".join(lines) + "\n"
 
 
-def _boxes(start: Node[Any, Any] | None, ids: dict[int, str], drawn: set[int], indent: str) -> list[str]:
+def _boxes(starts: list[Node[Any, Any]], ids: dict[int, str], drawn: set[int], indent: str) -> list[str]:
     lines: list[str] = []
-    for node in _level(start):
+    for node in _level(starts):
         if id(node) in drawn:
             continue
         drawn.add(id(node))
         own, label = ids[id(node)], _quoted(node.name)
-        if node.start_node is None:
+        if not node.inside():
             lines.append(f"{indent}{own}[{label}]")
         else:
-            inside = _boxes(node.start_node, ids, drawn, indent + _INDENT)
+            inside = _boxes(node.inside(), ids, drawn, indent + _INDENT)
             lines += [f"{indent}subgraph {own}[{label}]", *inside, f"{indent}end"]
     return lines
 
 
-def _level(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
-    """The nodes of one flow, without the insides of those it nests."""
+def _level(starts: list[Node[Any, Any]]) -> list[Node[Any, Any]]:
+    """The nodes of one flow, from *starts* on, without the insides of those it nests."""
     found: dict[int, Node[Any, Any]] = {}
-    todo = [] if start is None else [start]
+    todo = starts[::-1]
     while todo:
         node = todo.pop()
         if id(node) not in found:

@@ -299,6 +299,10 @@ class Node(Generic[Item, Result]):
         body = self.phase(1, ctx)
         return (body, (prep_res,)) if self.timeout is None else (bounded, (self.timeout, body, (prep_res,)))
 
+    def inside(self) -> list[Node[Any, Any]]:
+        """The nodes this one is made of: where a flow begins; none for a plain node."""
+        return [] if self.start_node is None else [self.start_node]
+
     def has_async(self) -> bool:
         """Whether running this needs an event loop: any of the four methods is ``async def``."""
         return any(is_async(getattr(self, method)) for method in self.phases)

@@ -19,7 +19,8 @@ from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import out_fields, span_of
-from flowq.errors import BatchLost, MergeConflict
+from flowq.errors import BatchLost, CodecError
+from flowq.registry import portable
 
 log = logging.getLogger("flowq.aggregate")
 
@@ -63,12 +64,8 @@ def fold(connections: Connections, header: Header, gen: int, segment: Segment, m
     """Merge what the items of one segment brought, in item order; answers a reference."""
     name = f"{gen}:{segment[0]}-{segment[1]}"
     if header.reduces:
-        outcome: dict[str, Any]
-        try:
-            outcome = {"delta": merge(_deltas(connections, header.id, segment))}
-        except MergeConflict as error:
-            outcome = {"error": error}
-        connections.redis.hset(connections.keys.fold(header.id), name, dumps(outcome))
+        outcome = _merged(merge, _deltas(connections, header.id, segment))
+        connections.redis.hset(connections.keys.fold(header.id), name, _encoded(outcome))
         connections.crash_points.reached("folded", header.id)
     return name
 
@@ -82,12 +79,8 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
             raise BatchLost(header.id)
         folds = [loads(blob) for blob in blobs]
         errors = [one for one in folds if "error" in one]
-        result: dict[str, Any]
-        try:
-            result = errors[0] if errors else {"delta": merge([one["delta"] for one in folds])}
-        except MergeConflict as error:
-            result = {"error": error}
-        redis.hset(keys.fold(header.id), f"{gen}:result", dumps(result))
+        result = errors[0] if errors else _merged(merge, [one["delta"] for one in folds])
+        redis.hset(keys.fold(header.id), f"{gen}:result", _encoded(result))
         redis.expire(keys.fold(header.id), 86_400)
     connections.crash_points.reached("reduced", header.id)
     done, state, _ = connections.ledger.control(header.id, "confirm", gen)
@@ -96,11 +89,27 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
     return f"{state}, {done}"
 
 
+def _merged(merge: Merge, deltas: Sequence[Any]) -> dict[str, Any]:
+    """What *merge* makes of *deltas*, or its error: with the same deltas a second attempt would end no better."""
+    try:
+        return {"delta": merge(deltas)}
+    except Exception as error:  # two items contradict each other, or a user's reducer raises
+        return {"error": portable(error)}
+
+
+def _encoded(outcome: dict[str, Any]) -> bytes:
+    try:
+        return dumps(outcome)
+    except CodecError as error:  # what the items brought could travel, what was made of it cannot
+        return dumps({"error": error})
+
+
 def reduced(connections: Connections, batch_id: str, gen: int) -> Any:
     """What the aggregator made of a finished batch.
 
     Raises:
         MergeConflict: two items contradict each other.
+        Exception: what the function that combines items raised.
     """
     blob = connections.redis.hget(connections.keys.fold(batch_id), f"{gen}:result")
     if blob is None:

@@ -174,12 +174,13 @@ def follow(slot: Slot, work: Work, reply: Committed) -> None:
     publish_chunks(slot.connections, work.header, reply.ids)
     if reply.ended and work.header.reduces:
         crash_points.reached("closed", work.header.id)
-        publish_aggregate(slot.connections, work.header)
+        publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
 
 
 def encode(done: Done, work: Work) -> tuple[bytes, bytes]:
-    """The blobs of a commit: outcomes, and what a fold merges. Values that cannot travel become failed outcomes."""
-    deltas, done.deltas = done.deltas, None
+    """The blobs of a commit: outcomes, and what a fold merges. What cannot travel becomes a failed outcome."""
+    deltas, done.deltas = done.deltas or [None] * len(done.values), None
+    part = _encode_deltas(done, deltas, work) if work.header.reduces else b""
     try:
         blob = dumps(done.to_plain())
     except CodecError:
@@ -188,13 +189,22 @@ def encode(done: Done, work: Work) -> tuple[bytes, bytes]:
             if error is not None:
                 _fail(done, index, error)
         blob = dumps(done.to_plain())
-    if not work.header.reduces:
-        return blob, b""
-    return blob, dumps((done.start, _portable_deltas(done, deltas)))
+    return blob, part
 
 
-def _portable_deltas(done: Done, deltas: list[Any] | None) -> list[Any]:
-    return deltas or [None] * len(done.values)
+def _encode_deltas(done: Done, deltas: list[Any], work: Work) -> bytes:
+    try:
+        return dumps((done.start, work.node.condensed(deltas)))
+    except CodecError:
+        pass
+    except Exception:  # a user's function combines them; the fold meets the same error, and tells it
+        log.warning("deltas were not condensed", exc_info=True, extra={"batch": work.header.id})
+    for place, delta in enumerate(deltas):
+        error = None if delta is None else explain(delta, done.start + place)
+        if error is not None:
+            deltas[place] = None
+            _fail(done, done.start + place, error)
+    return dumps((done.start, deltas))
 
 
 def _fail(done: Done, index: int, error: EncodeError) -> None:

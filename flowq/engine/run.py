@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -165,5 +164,4 @@ def _merge(slot: Slot, batch_id: str) -> Merge:
     """How the batch's folds merge; a batch that has nothing to merge asks for no class."""
     if not slot.headers.get(batch_id).reduces:
         return list
-    node: Any = slot.work(batch_id).node
-    return node.fold if hasattr(node, "fold") else list
+    return slot.work(batch_id).node.fold

@@ -1,0 +1,68 @@
+"""FilterNode: the items at one key of the store of which a function says yes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+from flowq.batch.keyed import Worked, refuse_without_work
+from flowq.core.callables import is_async, wants_ctx
+from flowq.core.context import ItemContext
+from flowq.core.drive import Steps
+from flowq.core.node import Item, Node
+
+
+class FilterNode(Worked[Item, bool]):
+    """Asks *keep* of every item of ``shared[items]``, wherever the active executor runs items, and writes three keys.
+
+    ``shared[out]`` is the list of the items it said yes to, ``shared["original_count"]`` and
+    ``shared["filtered_count"]`` are how many there were and are left.
+
+    Args:
+        keep: a function of one item, or a node whose ``exec`` takes one; either may be async. None: a subclass
+            defines ``exec``. For workers the same holds as for :class:`~flowq.batch.map_node.MapNode`.
+        items: key of the items, any iterable.
+        out: key of those that are kept.
+        **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`. An item of which *keep* fails ends the
+            batch; with ``on_error="collect"`` or "skip" it is not kept.
+
+    Raises:
+        TypeError: *keep* is nothing that could judge an item.
+    """
+
+    def __init__(
+        self,
+        keep: Callable[..., Any] | Node[Any, Any] | None = None,
+        *,
+        items: str = "items",
+        out: str = "filtered",
+        **options: Any,
+    ) -> None:
+        if isinstance(keep, Node):
+            options = self.adopt(keep, options)
+        super().__init__(items=items, out=out, **options)
+        refuse_without_work(self, "exec")
+
+    def item_call(self) -> Callable[..., bool | Awaitable[bool]]:
+        """Whether to keep one item. Only that comes back from a worker, whatever *keep* returned."""
+        return self._keeps_async if is_async(self.exec) else self._keeps
+
+    def _keeps(self, item: Item, *, ctx: ItemContext) -> bool:
+        return bool(self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item))
+
+    async def _keeps_async(self, item: Item, *, ctx: ItemContext) -> bool:
+        judging: Any = self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item)
+        return bool(await judging)
+
+    def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
+        """The items that are kept, and how many there were."""
+        items = list(prep_res) if isinstance(prep_res, Iterator) else prep_res  # read once more afterwards
+        kept = yield from super().perform(shared, items)
+        yes = {outcome.index for outcome in kept.ok if outcome.output}
+        left = [item for index, item in enumerate(items or ()) if index in yes]
+        return {self.out_key: left, "original_count": len(kept.items), "filtered_count": len(left)}
+
+    def written(self, exec_res: Any) -> Mapping[str, Any]:
+        """What :meth:`perform` found."""
+        found: Mapping[str, Any] = exec_res
+        return found

@@ -1,0 +1,51 @@
+"""MapNode: a function, or a node's ``exec``, over the items at one key of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowq.batch.keyed import Worked, refuse_without_work
+from flowq.core.node import Item, Node, Result
+
+
+class MapNode(Worked[Item, Result]):
+    """Runs *work* over ``shared[items]``, wherever the active executor runs items, and writes four keys.
+
+    ``shared[out]`` is the list of results in item order, ``shared["total"]``, ``shared["succeeded"]`` and
+    ``shared["failed"]`` are counts. With ``on_error="collect"``, the default here, a failed item is None in the list;
+    "skip" leaves it out, "raise" raises BatchError at the first one.
+
+    Args:
+        work: a function of one item, or a node whose ``exec`` takes one; either may be async. A function that is to run
+            on workers stands at the top of a module, and so does this node; ``@flowq.node`` functions may be used
+            anywhere. None: a subclass defines ``exec``.
+        items: key of the items, any iterable.
+        out: key of the results.
+        concurrency: items in flight at once, over the whole fleet (None: what the executor finds right).
+        on_error: what becomes of failed items.
+        **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`.
+
+    Raises:
+        TypeError: *work* is nothing that could run an item.
+    """
+
+    def __init__(
+        self,
+        work: Callable[..., Any] | Node[Any, Any] | None = None,
+        *,
+        items: str = "items",
+        out: str = "results",
+        **options: Any,
+    ) -> None:
+        if isinstance(work, Node):
+            options = self.adopt(work, options)
+        if "policy" not in options:
+            options = {"concurrency": 10, "on_error": "collect", **options}
+        super().__init__(items=items, out=out, **options)
+        refuse_without_work(self, "exec")
+
+    def written(self, exec_res: Any) -> Mapping[str, Any]:
+        """The results and the counts, by key."""
+        total, succeeded = len(exec_res.items), len(exec_res.ok)
+        return {self.out_key: list(exec_res), "total": total, "succeeded": succeeded, "failed": total - succeeded}

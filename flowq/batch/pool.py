@@ -1,0 +1,73 @@
+"""WorkerPool: a few threads of this process and a short queue before them. Never processes, never other machines."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class WorkerPool:
+    """*n* threads that run what is submitted; for work that is no batch, such as calls from within one node.
+
+    Args:
+        n: threads; below 1 counts as 1.
+
+    ::
+
+        with flowq.WorkerPool(4) as pool:
+            pages = [pool.submit(fetch, url) for url in urls]
+        print([page.result() for page in pages])
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n = max(1, n)
+        self._threads = ThreadPoolExecutor(self.n, thread_name_prefix="flowq-pool")
+        # What runs and what is queued: a submit beyond that waits for a place.
+        self._places = threading.Semaphore(3 * self.n)
+        self._under_way: set[Future[Any]] = set()
+        self._lock = threading.Lock()
+
+    def submit(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
+        """Have ``fn(*args, **kwargs)`` run; its future, which keeps what it returns or raises.
+
+        Blocks while 2 × n calls are queued, so that whoever submits is no faster than the pool.
+
+        Raises:
+            RuntimeError: the pool is closed.
+        """
+        self._places.acquire()
+        try:
+            future = self._threads.submit(fn, *args, **kwargs)
+        except BaseException:
+            self._places.release()
+            raise
+        with self._lock:
+            self._under_way.add(future)
+        future.add_done_callback(self._ended)
+        return future
+
+    def wait(self) -> None:
+        """Block until everything submitted so far has ended, however it ended. More may be submitted afterwards."""
+        with self._lock:
+            under_way = set(self._under_way)
+        wait(under_way)
+
+    def close(self) -> None:
+        """Wait for what is under way and end the threads. Idempotent."""
+        self._threads.shutdown(wait=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _ended(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._under_way.discard(future)
+        self._places.release()

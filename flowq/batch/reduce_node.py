@@ -1,0 +1,169 @@
+"""ReduceNode: the items at one key of the store as one value; on workers in the folds of the aggregator.
+
+Never here: how folds are cut and published (the engine's aggregator).
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from flowq.batch.chunk import Done, FlowItem
+from flowq.batch.executor import Executor
+from flowq.batch.fanout import Fanout
+from flowq.batch.inline import InlineExecutor
+from flowq.batch.keyed import Worked, defines, refuse_without_work
+from flowq.core.callables import is_async, wants_ctx
+from flowq.core.context import ItemContext
+from flowq.core.drive import Steps
+from flowq.core.functional import class_of
+from flowq.core.node import Node
+from flowq.core.reducers import MISSING
+
+Partial = tuple[Any, ...]  # what some neighbouring items come to: (value,), or () for no items
+
+
+class ReduceNode(Worked[Any, Any]):
+    """Makes one value of ``shared[items]``: ``fn(fn(fn(initial, x0), x1), x2)``, in item order.
+
+    ``shared[out]`` is the value, ``shared["processed_count"]`` how many items are in it.
+
+    With *associative* the items go to the workers: each process combines what it ran, the aggregator's folds combine
+    that, and *initial* comes in last, in front. *fn* must then take two values of the same kind, as ``operator.add``
+    does, and be associative; it need not be commutative. What comes back is the value alone, however many the items.
+
+    Args:
+        fn: ``fn(value, item) -> value``, a plain function; it may change *value* and return it, never *item*. None: a
+            subclass defines ``combine``.
+        initial: the value of no items; without it there must be items, and the first is where *fn* begins.
+        items: key of the items, any iterable.
+        out: key of the value.
+        associative: ``fn(fn(a, b), c)`` is ``fn(a, fn(b, c))``.
+        each: what makes an item into what *fn* is given: a function or a node, either may be async (None: the item
+            itself, or what ``exec`` of a subclass says).
+        **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`; they are about *each*. With
+            ``on_error="collect"`` or "skip" a failed item is left out.
+
+    For workers, functions stand at the top of a module, and so does this node; ``@flowq.node`` functions may be used as
+    *each* anywhere.
+    """
+
+    reduces: ClassVar[bool] = True
+    role: ClassVar[str] = "combine"
+
+    combine: Callable[[Any, Any], Any]
+
+    def __new__(cls, fn: Any = None, *args: Any, each: Any = None, **kwargs: Any) -> Self:
+        given = {} if each is None else {"each": each}
+        if not callable(each) or isinstance(each, Node):
+            return super().__new__(cls, fn, *args, **given, **kwargs)
+        functions = {"exec": each} if fn is None else {"combine": fn, "exec": each}
+        made: type[Self] = class_of(cls.__name__, (cls,), functions)
+        return super().__new__(made, None, *args, **kwargs)
+
+    def __init__(
+        self,
+        fn: Callable[[Any, Any], Any] | None = None,
+        initial: Any = MISSING,
+        *,
+        items: str = "items",
+        out: str = "result",
+        associative: bool = False,
+        each: Callable[..., Any] | Node[Any, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        if isinstance(each, Node):
+            options = self.adopt(each, options)
+        super().__init__(items=items, out=out, **options)
+        self.initial, self.associative = initial, associative
+        refuse_without_work(self, "combine")
+        if is_async(self.combine):
+            raise TypeError("what combines two values is a plain function; work that waits belongs in each=")
+
+    def executor(self) -> Executor:
+        """The active one for an associative reduction, else this process, where the items are taken in order."""
+        return super().executor() if self.associative else InlineExecutor(sequential=True)
+
+    def reduce(self, items: Any) -> Any:
+        """The value of *items*, without a store."""
+        shared: dict[str, Any] = {self.items_key: items}
+        self.run(shared)
+        return shared[self.out_key]
+
+    # -- one item --------------------------------------------------------------------------------------------------
+
+    def item_call(self) -> Callable[..., FlowItem | Awaitable[FlowItem]]:
+        """One item as a partial of its own; nothing of it is kept beside."""
+        if self.child is None and not defines(type(self), "exec"):
+            return _itself
+        return self._one_async if is_async(self.exec) else self._one
+
+    def _one(self, item: Any, *, ctx: ItemContext) -> FlowItem:
+        return FlowItem(None, (self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item),))
+
+    async def _one_async(self, item: Any, *, ctx: ItemContext) -> FlowItem:
+        working: Any = self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item)
+        return FlowItem(None, (await working,))
+
+    # -- many items ------------------------------------------------------------------------------------------------
+
+    def condensed(self, partials: Sequence[Partial | None]) -> list[Partial | None]:
+        """*partials* of neighbouring items with each run of them combined in its first place.
+
+        A place without one (its item failed, or is to be tried again) ends a run: what it brings later belongs there.
+        """
+        if not self.associative:
+            return list(partials)
+        result: list[Partial | None] = [None] * len(partials)
+        first: int | None = None
+        for place, partial in enumerate(partials):
+            if partial is None:
+                first = None
+            elif first is None:
+                first, result[place] = place, partial
+            else:
+                result[first] = self.fold([result[first] or (), partial])
+        return result
+
+    def fold(self, partials: Sequence[Partial]) -> Partial:
+        """*partials* of neighbouring parts of the batch, in item order, as one."""
+        values = [partial[0] for partial in partials if partial]
+        return (functools.reduce(self.combine, values),) if values else ()
+
+    def merged(self, runs: Sequence[Done]) -> Any:
+        """The partial of the items of *runs*."""
+        by_index = {
+            index: partial
+            for done in runs
+            for index, partial in enumerate(done.deltas or (), done.start)
+            if partial is not None
+        }
+        partials = [by_index[index] for index in sorted(by_index)]
+        if self.associative:
+            # Here the items are the caller's own: the first one must not be what fn changes.
+            return self.fold([copy.deepcopy(partials[0]), *partials[1:]]) if partials else ()
+        return self.fold([self._beginning(), *partials])
+
+    def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
+        """The value, and how many items are in it."""
+        result = yield from Fanout.perform(self, shared, prep_res)
+        partial: Partial = result.delta
+        if self.associative:
+            partial = self.fold([self._beginning(), partial])
+        if not partial:
+            raise ValueError(f"{self.name} has no items to reduce: give it an initial value")
+        return {self.out_key: partial[0], "processed_count": len(result.ok)}
+
+    def _beginning(self) -> Partial:
+        return () if self.initial is MISSING else (copy.deepcopy(self.initial),)
+
+    def written(self, exec_res: Any) -> Mapping[str, Any]:
+        """What :meth:`perform` found."""
+        found: Mapping[str, Any] = exec_res
+        return found
+
+
+def _itself(item: Any, *, ctx: ItemContext) -> FlowItem:
+    return FlowItem(None, (item,))

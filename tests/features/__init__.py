@@ -1,0 +1,1 @@
+"""One test a row of the feature table: ``test_row_031_…``."""

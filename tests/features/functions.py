@@ -1,0 +1,106 @@
+"""Nodes made of functions, for tests that run them inline and on workers, which import this module."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+import os
+import time
+from collections import Counter
+from typing import Any
+
+import flowq
+
+
+@flowq.register
+class Odd(Exception):
+    """An odd number where an even one is wanted."""
+
+
+def half(number: int) -> int:
+    """Half of an even number."""
+    if number % 2:
+        raise Odd(number)
+    return number // 2
+
+
+def is_even(number: int) -> bool:
+    return number % 2 == 0
+
+
+async def is_even_later(number: int) -> bool:
+    await asyncio.sleep(0)
+    return number % 2 == 0
+
+
+def longest_match(word: str) -> Any:
+    """Something true that cannot travel."""
+    return (lambda: word) if "a" in word else None
+
+
+def words_of(line: str) -> Counter[str]:
+    return Counter(line.split())
+
+
+def count_of(line: str) -> dict[str, int]:
+    return dict(words_of(line))
+
+
+def joined(first: str, second: str) -> str:
+    """Associative and not commutative."""
+    return first + second
+
+
+def text_of(number: int) -> str:
+    if number % 10 == 7:
+        raise Odd(number)
+    return f"{number},"
+
+
+def summed(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
+    return dict(Counter(first) + Counter(second))
+
+
+def refuses(first: int, second: int) -> int:
+    raise Odd("cannot be combined")
+
+
+def unportable(first: Any, second: Any) -> Any:
+    return lambda: None
+
+
+@flowq.node(max_retries=3)
+def third_time(item: int, *, ctx: flowq.ItemContext) -> int:
+    if ctx.attempt < 2:
+        raise Odd(item)
+    return item * 10
+
+
+@flowq.node(exec_fallback=lambda item, exc: -item)
+async def even_or_negative(item: int) -> int:
+    await asyncio.sleep(0)
+    return half(item) * 2
+
+
+class Timed(flowq.Node[int, int]):
+    """Says which process ran it."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def exec(self, item: int) -> int:
+        time.sleep(self.seconds)
+        return os.getpid()
+
+
+halves = flowq.MapNode(half)
+evens = flowq.FilterNode(is_even)
+evens_later = flowq.FilterNode(is_even_later, items="numbers", out="even")
+with_a = flowq.FilterNode(longest_match)
+total = flowq.ReduceNode(operator.add, 100, associative=True)
+text = flowq.ReduceNode(joined, "", each=text_of, associative=True, on_error="collect")
+words = flowq.ReduceNode(summed, {}, each=count_of, associative=True, items="lines", out="words")
+cannot_combine = flowq.ReduceNode(refuses, 0, associative=True)
+combines_to_nothing_portable = flowq.ReduceNode(unportable, 0, associative=True)
+halves_by_key = flowq.ParallelBatchNode.of(half, items="numbers", out="halves", count="n", on_error="skip")

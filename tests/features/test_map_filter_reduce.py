@@ -1,0 +1,133 @@
+"""Rows 57 to 61 and 97: nodes made of functions over a key of the store."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import pytest
+
+import flowq
+from tests.features import functions
+
+
+def run(node: Any, **shared: Any) -> dict[str, Any]:
+    node.run(shared)
+    return shared
+
+
+def test_row_057_items_and_results_by_the_names_of_their_keys(executor: str) -> None:
+    shared = run(functions.halves_by_key, numbers=(n for n in (2, 4, 5, 8)))
+    assert (shared["halves"], shared["n"]) == ([1, 2, 4], 3)
+    local = flowq.BatchNode.of(functions.half)
+    assert run(local, items=[6, 8]) == {"items": [6, 8], "results": [3, 4]}
+    assert local.name == "BatchNode[half]"
+    with pytest.raises(TypeError, match="MapNode takes a node"):
+        flowq.BatchNode.of(functions.third_time)
+
+
+def test_row_058_a_map_keeps_partial_results_and_counts_failures(executor: str) -> None:
+    shared = run(functions.halves, items=[0, 1, 2, 3, 40])
+    del shared["items"]
+    assert shared == {"results": [0, None, 1, None, 20], "total": 5, "succeeded": 3, "failed": 2}
+    assert functions.halves.policy().concurrency == 10
+
+
+def test_row_058_a_map_takes_a_node_with_its_retries_and_fallback(executor: str) -> None:
+    tried = flowq.MapNode(functions.third_time)
+    assert run(tried, items=[1, 2])["results"] == [10, 20]
+    assert {outcome.attempts for outcome in tried.map([1, 2]).items} == {3}
+    fallen = flowq.MapNode(functions.even_or_negative, out="found")
+    assert run(fallen, items=[1, 2])["found"] == [-1, 2]
+    assert [outcome.status for outcome in fallen.map([1, 2]).items] == ["fallback", "ok"]
+
+
+def test_row_058_a_map_may_be_a_subclass_or_of_a_lambda_here(inline: None) -> None:
+    class Times(flowq.MapNode[int, int]):
+        def __init__(self, factor: int) -> None:
+            super().__init__(items="numbers")
+            self.factor = factor
+
+        def exec(self, item: int) -> int:
+            return item * self.factor
+
+    assert Times(3).map([1, 2]) == [3, 6]
+    assert flowq.MapNode(lambda x: x + 1).map([1, 2]) == [2, 3]
+    with pytest.raises(TypeError, match="MapNode takes a function or a node"):
+        flowq.MapNode()
+    with pytest.raises(TypeError, match="BatchFlow"):
+        flowq.MapNode(flowq.Flow(start=functions.third_time))
+
+
+def test_row_059_a_filter_keeps_what_a_function_says_yes_to(executor: str) -> None:
+    shared = run(functions.evens, items=iter(range(7)))
+    del shared["items"]
+    assert shared == {"filtered": [0, 2, 4, 6], "original_count": 7, "filtered_count": 4}
+    assert run(functions.evens_later, numbers=[1, 2])["even"] == [2]
+    assert run(functions.with_a, items=["ab", "cd"])["filtered"] == ["ab"]
+    with pytest.raises(flowq.BatchError):
+        run(flowq.FilterNode(functions.third_time), items=[]) and run(functions.evens, items=["no number"])
+
+
+def test_row_060_a_reduction_is_one_value_in_item_order(executor: str) -> None:
+    shared = run(functions.total, items=range(1000))
+    assert (shared["result"], shared["processed_count"]) == (499_600, 1000)
+    assert run(functions.total, items=[])["result"] == 100
+    here = flowq.ReduceNode(lambda acc, x: [*acc, x], [], out="list")
+    assert run(here, items=(1, 2))["list"] == [1, 2]
+    assert here.reduce("ab" for _ in range(2)) == ["ab", "ab"]
+
+
+def test_row_060_a_fold_on_workers_keeps_the_order_and_leaves_failed_items_out(executor: str) -> None:
+    shared = run(functions.text, items=range(2000))
+    assert shared["result"] == "".join(f"{n}," for n in range(2000) if n % 10 != 7)
+    assert shared["processed_count"] == 1800
+    lines = ["to be or not", "to be"] * 20
+    assert run(functions.words, lines=lines)["words"] == {"to": 40, "be": 40, "or": 20, "not": 20}
+
+
+def test_row_060_what_cannot_be_combined_is_the_error_of_the_node(executor: str) -> None:
+    with pytest.raises(functions.Odd, match="cannot be combined"):
+        run(functions.cannot_combine, items=range(10))
+
+
+def test_row_060_a_value_that_cannot_travel_is_named(cluster: flowq.LocalCluster) -> None:
+    with pytest.raises(flowq.EncodeError):
+        run(functions.combines_to_nothing_portable, items=range(10))
+
+
+def test_row_060_a_node_that_workers_do_not_know_says_what_to_do(cluster: flowq.LocalCluster) -> None:
+    with pytest.raises(flowq.UnknownNode, match="at the top of a module"):
+        flowq.ReduceNode(operator.iadd, associative=True).reduce([1])
+
+
+def test_row_060_an_initial_value_is_not_changed_and_may_be_missing(inline: None) -> None:
+    def extend(acc: list[int], x: int) -> list[int]:
+        acc.append(x)
+        return acc
+
+    node = flowq.ReduceNode(extend, [])
+    assert [node.reduce([1, 2]), node.reduce([3])] == [[1, 2], [3]]
+    assert flowq.ReduceNode(operator.add).reduce([1, 2]) == 3
+    with pytest.raises(ValueError, match="no items to reduce"):
+        flowq.ReduceNode(operator.add).reduce([])
+    items = [[1], [2]]
+    assert flowq.ReduceNode(operator.iadd, associative=True).reduce(items) == [1, 2]
+    assert items == [[1], [2]]
+
+
+@pytest.mark.parametrize("node", [functions.halves, functions.evens, functions.total])
+def test_row_061_a_missing_key_is_named_and_any_iterable_will_do(executor: str, node: Any) -> None:
+    with pytest.raises(KeyError, match="items") as raised:
+        node.run({})
+    assert f"{node.name} reads its items from shared['items']" in raised.value.__notes__[0]
+    for given in ([2, 4], (2, 4), {2: 0, 4: 0}.keys(), iter([2, 4]), range(2, 5, 2)):
+        node.run({"items": given})
+    with pytest.raises(flowq.BatchInputError):
+        node.run({"items": 7})
+
+
+def test_row_097_to_list() -> None:
+    given: list[Any] = [None, 5, "text", b"bytes", {"a": 1}, [1, 2], (1, 2), {3}, range(2), (n for n in "ab")]
+    expected = [[], [5], ["text"], [b"bytes"], [{"a": 1}], [1, 2], [1, 2], [3], [0, 1], ["a", "b"]]
+    assert [flowq.to_list(one) for one in given] == expected
