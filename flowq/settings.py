@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator
@@ -33,6 +33,8 @@ class Settings(BaseSettings):
         full_wait_s: seconds that a producer in the middle of its items waits for room in a full Redis before RedisFull.
         redis_server: the redis-server binary that LocalCluster starts (None: it looks for one).
         ready_file: a worker creates this file once it consumes.
+        progress: what a blocking batch shows on stderr: "bar", "lines" (one every five seconds, for logs), "off", or
+            "auto": bars in a terminal or a notebook.
         log_level: of a worker's log.
         worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
         crash_points: a folder in which tests arm crash points, see engine/crash_points.py (None: there are none).
@@ -54,6 +56,7 @@ class Settings(BaseSettings):
     full_wait_s: Annotated[float, Field(ge=0)] = 60.0
     redis_server: Path | None = None
     ready_file: Path | None = None
+    progress: Literal["auto", "bar", "lines", "off"] = "auto"
     log_level: str = "INFO"
     worker_name: str | None = None
     crash_points: Path | None = None

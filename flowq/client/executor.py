@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,7 +12,8 @@ from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.result import BatchResult
 from flowq.client.handle import BatchHandle, Feeding
-from flowq.client.progress import ProgressBar
+from flowq.client.progress import display
+from flowq.client.watching import Watching
 from flowq.codec import dumps, explain
 from flowq.core.drive import Steps
 from flowq.core.spec import FlowSpec, spec_of
@@ -32,24 +32,22 @@ from flowq.settings import Settings, redacted
 
 log = logging.getLogger("flowq")
 
-SHOW_EVERY_S = 0.2
-
 
 class CeleryExecutor:
     """Sends batches to the workers of one fleet.
 
     Args:
         settings: where the fleet's Redis is.
-        progress: show a progress bar while ``execute`` blocks (None: when stderr is a terminal).
         connections: to share with others; made from the settings if None.
+        watching: how ``execute`` waits; None: with the progress that the settings ask for.
     """
 
     def __init__(
-        self, settings: Settings, *, progress: bool | None = None, connections: Connections | None = None
+        self, settings: Settings, *, connections: Connections | None = None, watching: Watching | None = None
     ) -> None:
         self.settings = settings
         self.connections = connections or Connections(settings)
-        self._progress = sys.stderr.isatty() if progress is None else progress
+        self._watching = watching or Watching(display(settings.progress))
         self.closings = Closings(self.connections)
         self._fleet: Fleet | None = None
         self._latest: BatchHandle[Any] | None = None
@@ -74,15 +72,7 @@ class CeleryExecutor:
         deadline_s = job.policy.deadline
         until = None if deadline_s is None else time.monotonic() + deadline_s
         handle = self._start(job)
-        try:
-            with ProgressBar(handle, enabled=self._progress) as bar:
-                while not handle.wait(_left(until, SHOW_EVERY_S if self._progress else None)):
-                    if until is not None and time.monotonic() >= until:
-                        handle.cancel()
-                    bar.update()
-        except KeyboardInterrupt:
-            handle.cancel()
-            raise
+        self._watching.wait(handle, until)
         return handle.result()
 
     def _start(self, job: BatchJob) -> BatchHandle[Any]:
@@ -244,10 +234,3 @@ def source(items: Items) -> Iterable[Any]:
 def _one_by_one(items: Items) -> Iterator[Any]:
     while one := items.take(1):
         yield one[0]
-
-
-def _left(until: float | None, at_most: float | None) -> float | None:
-    if until is None:
-        return at_most
-    left = max(0.0, until - time.monotonic())
-    return left if at_most is None else min(left, at_most)

@@ -1,0 +1,52 @@
+"""How a blocking run waits for its batch: progress is shown meanwhile, Ctrl-C cancels. Never what it waits for."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flowq.client.handle import BatchHandle
+from flowq.client.progress import Display
+
+
+class Watching:
+    """Waits for batches.
+
+    Args:
+        display: where their progress is shown.
+    """
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def wait(self, handle: BatchHandle[Any], until: float | None = None) -> None:
+        """Block until the batch has ended; at *until* (of ``time.monotonic``) it is cancelled.
+
+        Raises:
+            KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled.
+            Exception: see ``BatchHandle.wait``.
+        """
+        with self._display.of(handle) as drawing:
+            try:
+                while not handle.wait(self._at_most(until)):
+                    if until is not None and time.monotonic() >= until:
+                        handle.cancel()
+                    drawing.update()
+                    self.look(handle)
+            except KeyboardInterrupt:
+                self.interrupted(handle)
+                raise
+
+    def look(self, handle: BatchHandle[Any]) -> None:
+        """Called every now and then while the batch runs, if there is a display."""
+
+    def interrupted(self, handle: BatchHandle[Any]) -> None:
+        """Somebody pressed Ctrl-C, or ``look`` raised KeyboardInterrupt."""
+        handle.cancel()
+
+    def _at_most(self, until: float | None) -> float | None:
+        left_s = None if until is None else max(0.0, until - time.monotonic())
+        every_s = self._display.every_s
+        if left_s is None or every_s is None:
+            return every_s if left_s is None else left_s
+        return min(left_s, every_s)
