@@ -80,6 +80,12 @@ chaos: $(INSTALLED) ## Run the chaos tests: kills, pauses, purges; five seeds of
 chaos-short: $(INSTALLED) ## The same in five minutes: one seed of 45 seconds
 	@FLOWQ_CHAOS_SECONDS=45 FLOWQ_CHAOS_SEEDS=1 $(BIN)/pytest -m chaos -s tests/chaos
 
+.PHONY: browser
+# Apart from the other tests: a browser is not everywhere, and needs root to install.
+browser: $(INSTALLED) ## Look at Flower in headless Chromium (apt install chromium) and take the screenshots of docs/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	$(BIN)/pytest -m browser tests/browser
+
 .PHONY: clean
 clean: ## Remove caches, builds and reports (keeps .venv)
 	@rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
@@ -38,6 +38,8 @@ class Settings(BaseSettings):
         log_level: of a worker's log.
         worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
         crash_points: a folder in which tests arm crash points, see engine/crash_points.py (None: there are none).
+        flower_user: name that Flower asks for.
+        flower_password: password that Flower asks for (None: `flowq flower` makes one).
     """
 
     model_config = SettingsConfigDict(env_prefix="FLOWQ_", frozen=True, extra="ignore")
@@ -60,6 +62,8 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     worker_name: str | None = None
     crash_points: Path | None = None
+    flower_user: Annotated[str, Field(pattern=r"^[^:,\s]+$")] = "flowq"
+    flower_password: SecretStr | None = None
 
     @field_validator("imports", mode="before")
     @classmethod

@@ -286,3 +286,35 @@ class AsyncConnected(Connected):
     async def exec(self, item: int) -> str:  # type: ignore[override]
         await asyncio.sleep(0.002)
         return self.client
+
+
+class FailsOn(flowq.ParallelBatchNode[int, int]):
+    """Fails on the items named in *bad*, at every try."""
+
+    def __init__(self, bad: list[int], **options: Any) -> None:
+        super().__init__(**options)
+        self.bad = bad
+
+    def prep(self, shared: Any) -> Any:
+        return range(shared["count"])
+
+    def exec(self, item: int) -> int:
+        if item in self.bad:
+            raise ValueError(f"item {item} is bad")
+        return item
+
+
+class Slow(flowq.ParallelBatchNode[int, int]):
+    def __init__(self, seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.seconds = seconds
+
+    def exec(self, item: int) -> int:
+        time.sleep(self.seconds)
+        return item
+
+
+class AsyncSlow(Slow):
+    async def exec(self, item: int) -> int:  # type: ignore[override]
+        await asyncio.sleep(self.seconds)
+        return item

@@ -35,6 +35,7 @@ class BatchOptions(TypedDict, total=False):
     queue: str | None
     retention_s: float
     max_items: int | None
+    item_events: bool | None
     policy: BatchPolicy | None
     key: Callable[[Any], str] | None
     label: str | None
@@ -53,7 +54,7 @@ class Fanout(Node[Item, Result]):
         name: shown in errors, logs and drawings; the class name if None.
         config: settings of this node.
         on_error, max_failures, concurrency, in_flight, rate, deadline, chunk_size, priority, queue, retention_s,
-            max_items: see :class:`~flowq.batch.policy.BatchPolicy`.
+            max_items, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
         policy: a BatchPolicy, instead of these and of the retry keywords.
         key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. A function cannot travel to workers:
             for those define a method ``key_of(self, item)`` instead.

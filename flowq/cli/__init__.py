@@ -6,6 +6,7 @@ import click
 
 from flowq.cli.demo import demo
 from flowq.cli.doctor import doctor
+from flowq.cli.flower import flower
 from flowq.cli.worker import worker
 
 
@@ -17,4 +18,5 @@ def main() -> None:
 
 main.add_command(demo)
 main.add_command(doctor)
+main.add_command(flower)
 main.add_command(worker)

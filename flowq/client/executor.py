@@ -134,7 +134,7 @@ class CeleryExecutor:
             require = self.connections.headroom.require
             manifest = self._snapshots.save(self._scope, job.shared, job.policy.retention_s, require=require)
         return Header(
-            new_batch_id(label, job.key), label, node.name, job.policy.queue or self.settings.queue,
+            new_batch_id(label, job.key), label, full_name(node), job.policy.queue or self.settings.queue,
             job.policy.priority, graph, has_store or node.reduces, manifest, self._scope if has_store else "",
             schema_name(job),
         )  # fmt: skip
@@ -187,6 +187,11 @@ class CeleryExecutor:
             "no worker consumes queue %r yet: the batch waits for one (`flowq worker`)", header.queue,
             extra={"batch": header.id},
         )  # fmt: skip
+
+
+def full_name(node: Any) -> str:
+    """What people call a node, with the flow that visits it: ``Nightly.Parse``."""
+    return f"{node.within}.{node.name}" if node.within else str(node.name)
 
 
 def encoded(spec: FlowSpec) -> bytes:

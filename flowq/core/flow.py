@@ -186,6 +186,7 @@ class Flow(Node[Any, Any]):
             )
         visited = node.__copy__()
         visited.set_params(params)
+        visited.within = self.name if self._name is not None or type(self) is not Flow else ""
         return visited
 
     def _note_failure(self, error: Exception, attempt: int) -> None:

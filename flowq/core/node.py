@@ -66,6 +66,8 @@ class Node(Generic[Item, Result]):
     config: Mapping[str, Any] = NO_CONFIG
     # Only a flow has one; declared here so that whoever walks a graph need not know flows.
     start_node: Node[Any, Any] | None = None
+    # The name of the flow that visits this copy; "" outside of a visit, and for a flow that nobody named.
+    within: str = ""
 
     _name: str | None = None
     _asks_ctx: ClassVar[bool] = False

@@ -42,13 +42,20 @@ def publish_aggregate(connections: Connections, header: Header, folds: int = 1) 
             app.signature(FOLD, args=(header.id, gen, *segment), app=app).set(
                 queue=header.queue,
                 serializer="flowq",
-                argsrepr=f"{header.label} · fold {segment[0]}–{segment[1]}",
+                shadow=f"{header.node} fold",
+                argsrepr=f"{header.label} · items {segment[0]}–{segment[1] - 1}",
                 kwargsrepr=header.id,
             )
             for segment in segments
         ]
         finish = app.signature(FINISH, args=(header.id, gen, segments), immutable=True, app=app)
-        finish.set(queue=header.queue, serializer="flowq", argsrepr=f"{header.label} · finish", kwargsrepr=header.id)
+        finish.set(
+            queue=header.queue,
+            serializer="flowq",
+            shadow=f"{header.node} finish",
+            argsrepr=header.label,
+            kwargsrepr=header.id,
+        )
         with connections.producer() as producer:
             chord(parts, finish, app=app).apply_async(producer=producer)
     except (*REDIS_ERRORS, OperationalError) as exc:

@@ -21,6 +21,7 @@ from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
 from flowq.engine.patience import when_taken
 from flowq.engine.redis_client import is_full
+from flowq.engine.shown import Went
 from flowq.engine.slot import Slot, Work
 from flowq.errors import CodecError, EncodeError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
 
@@ -42,6 +43,7 @@ class ChunkRun:
         self._attempts = claim.attempts
         self._began = time.perf_counter()
         self._done_items = 0
+        self._went = Went()
         failed, sealed, avail = (int(field or 0) for field in claim.fields[: len(JUDGED)])
         # The failure past the budget ends the run: nobody goes on in a batch that has failed.
         self._failures_left = work.policy.failures_allowed(avail if sealed else None) - failed
@@ -49,6 +51,7 @@ class ChunkRun:
     def run(self) -> str:
         claim = self._claim
         killed = doomed(self._slot, self._work, claim)
+        self._slot.item_events.taken(self._work, claim.start, claim.stop, begun=1)
         while self._at < claim.stop:
             done = killed or self._run_items()
             killed = None
@@ -56,16 +59,17 @@ class ChunkRun:
             reply = self._commit(done, give)
             if isinstance(reply, Committed):
                 self._done_items += len(done.values)
+                self._went.add(done)
                 self._at, self._attempts = done.upto, 0
                 self._failures_left -= done.counts()["failed"]
-                follow(self._slot, self._work, reply)
+                follow(self._slot, self._work, reply, done)
                 if give or reply.ended:
                     break
             elif isinstance(reply, Stale):
                 self._at, self._attempts = reply.start, 0
             else:
                 return reply
-        return f"{self._done_items} items"
+        return str(self._went)
 
     def _is_over(self) -> bool:
         """Whether the rest of the range is better given back."""
@@ -167,14 +171,15 @@ def store(
         return "busy"
 
 
-def follow(slot: Slot, work: Work, reply: Committed) -> None:
-    """Publish what a commit led to."""
+def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
+    """Publish what the commit of *done* led to, and show what it brought."""
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
     publish_chunks(slot.connections, work.header, reply.ids)
     if reply.ended and work.header.reduces:
         crash_points.reached("closed", work.header.id)
         publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
+    slot.item_events.done(work, done)
 
 
 def encode(done: Done, work: Work) -> tuple[bytes, bytes]:

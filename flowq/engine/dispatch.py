@@ -12,19 +12,11 @@ from flowq.engine.app import CHUNK
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.shown import items_repr
 
 log = logging.getLogger("flowq.dispatch")
 
 MOST_URGENT = 9
-
-
-def items_repr(header: Header, chunk_id: str) -> str:
-    """How a chunk reads in Flower: ``stdlib-audit · items 400–499``."""
-    span = chunk_id.partition(":")[2].partition("~")[0]
-    first, _, stop = span.partition("-")
-    last = int(stop) - 1
-    what = f"item {first}" if int(first) == last else f"items {first}–{last}"
-    return f"{header.label} · {what}"
 
 
 def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.engine.ledger import Claimed
 
 SPLIT_AFTER_S = 1.0
+RUNS_ON = "split"  # why an item is missing in what a range brought: it has become a range of its own
 
 
 class HeldRange:
@@ -55,7 +56,7 @@ class HeldRange:
 
     def done(self, upto: int, holes: list[int], worker: str) -> Done:
         """What the items from ``at`` to *upto* brought; *holes* run on, and are left out."""
-        parked = {index: ItemDone(park=Park(index, 0, 0.0, "split")) for index in holes}
+        parked = {index: ItemDone(park=Park(index, 0, 0.0, RUNS_ON)) for index in holes}
         items = [parked.get(index) or self.finished[index] for index in range(self.at, upto)]
         return Done.gather(self.at, items, worker=worker, started_at=time.time())
 

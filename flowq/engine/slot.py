@@ -25,6 +25,7 @@ from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.pages import PageReader
 from flowq.engine.presence import Fleet
+from flowq.engine.shown import ItemEvents
 from flowq.engine.snapshots import SnapshotBase, Snapshots
 from flowq.engine.unfit import Unfit
 from flowq.errors import CannotTravel
@@ -76,6 +77,7 @@ class Slot:
         self.snapshots = Snapshots(redis, keys)
         self.fleet = Fleet(redis, keys)
         self.unfit = Unfit()
+        self.item_events = ItemEvents(connections, worker)
         self._works: OrderedDict[str, Work] = OrderedDict()
         self._loop: asyncio.Runner | None = None
         self._open = AsyncExitStack()

@@ -14,6 +14,7 @@ from flowq.engine.held_range import HeldRange
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.results import read_state
+from flowq.engine.shown import Went
 from flowq.engine.slot import Slot, Work
 from flowq.errors import BatchLost, DecodeError
 
@@ -34,7 +35,7 @@ class StreamRun:
         self._ranges: dict[str, HeldRange] = {}
         self._of_index: dict[int, HeldRange] = {}
         self._began = time.perf_counter()
-        self._done_items = 0
+        self._went = Went()
         self._closed = False
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
@@ -48,7 +49,7 @@ class StreamRun:
             # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
             for held in list(self._ranges.values()):
                 self._drop(held)
-        return f"{self._done_items} items"
+        return str(self._went)
 
     async def _run(self) -> None:
         running = asyncio.ensure_future(
@@ -107,7 +108,11 @@ class StreamRun:
         return time.perf_counter() - self._began > TAKE_FOR_S or self._slot.holds.stopping()
 
     async def _read(self, start: int, claim: Claimed) -> list[Any]:
-        return await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
+        items = await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
+        if self._work.policy.item_events:
+            shown = self._slot.item_events.taken
+            await asyncio.to_thread(shown, self._work, start, claim.stop, begun=self._in_flight)
+        return items
 
     def _hold(self, claim: Claimed) -> HeldRange:
         held = self._ranges[claim.id] = HeldRange.of(claim)
@@ -124,8 +129,8 @@ class StreamRun:
 
     def _size(self) -> tuple[int, int]:
         elapsed_s = time.perf_counter() - self._began
-        size = max(self._in_flight, next_size(self._last_size, self._done_items, elapsed_s))
-        return size, floor_size(self._done_items, elapsed_s)
+        size = max(self._in_flight, next_size(self._last_size, self._went.items, elapsed_s))
+        return size, floor_size(self._went.items, elapsed_s)
 
     # -- committing ----------------------------------------------------------------------------------------------
 
@@ -145,11 +150,11 @@ class StreamRun:
         size, floor = self._size()
         reply = await asyncio.to_thread(store, self._slot, self._work, held.id, done, give, size, floor, split=slow)
         if isinstance(reply, Committed):
-            self._done_items += len(done.values) - len(done.parked)
+            self._went.add(done)
             for index in slow:
                 self._split(held, index)
             held.advance(upto)
-            await asyncio.to_thread(follow, self._slot, self._work, reply)
+            await asyncio.to_thread(follow, self._slot, self._work, reply, done)
             self._closed = self._closed or bool(reply.ended)
             if give or held.at >= held.stop:
                 self._drop(held)

@@ -11,6 +11,16 @@ from flowq.engine.run import run_chunk, run_finish, run_fold
 from flowq.worker.bodies import chunk_objection, finish_objection, fold_objection
 
 
+class Said:
+    """A result that nobody keeps, as logs and Flower show it: without the quotes that a string has there."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 def add_tasks(app: Celery, room: Any) -> None:
     """Put flowq's tasks on *app*. ``room.slot()`` is the Slot of the process a task runs in."""
     common: dict[str, Any] = {
@@ -23,13 +33,13 @@ def add_tasks(app: Celery, room: Any) -> None:
     }
 
     @app.task(name=CHUNK, takes=staticmethod(chunk_objection), ignore_result=True, **common)
-    def chunk(batch_id: str, chunk_id: str) -> str:
-        return run_chunk(room.slot(), batch_id, chunk_id)
+    def chunk(batch_id: str, chunk_id: str) -> Said:
+        return Said(run_chunk(room.slot(), batch_id, chunk_id))
 
     @app.task(name=FOLD, takes=staticmethod(fold_objection), ignore_result=False, **common)
     def fold_segment(batch_id: str, gen: int, start: int, stop: int) -> str:
         return run_fold(room.slot(), batch_id, gen, (start, stop))
 
     @app.task(name=FINISH, takes=staticmethod(finish_objection), ignore_result=True, **common)
-    def finish_batch(batch_id: str, gen: int, segments: list[tuple[int, int]]) -> str:
-        return run_finish(room.slot(), batch_id, gen, segments)
+    def finish_batch(batch_id: str, gen: int, segments: list[tuple[int, int]]) -> Said:
+        return Said(run_finish(room.slot(), batch_id, gen, segments))

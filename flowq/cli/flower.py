@@ -1,0 +1,35 @@
+"""``flowq flower``: Flower on this machine, behind a password."""
+
+from __future__ import annotations
+
+import secrets
+
+import click
+from pydantic import SecretStr
+
+from flowq.errors import FlowqError
+from flowq.settings import Settings
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=5555, show_default=True, help="0: any free one.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+def flower(port: int, address: str) -> None:
+    """Watch workers, batches and items in a browser.
+
+    It asks for the name FLOWQ_FLOWER_USER and the password FLOWQ_FLOWER_PASSWORD; without a password it makes one and
+    prints it. On another address than 127.0.0.1 it belongs behind a proxy with TLS.
+    """
+    from flowq.engine.flower import run_flower  # Celery: nothing that `--help` needs
+
+    settings = Settings()
+    if settings.flower_password is None:
+        made = secrets.token_urlsafe(12)
+        settings = settings.model_copy(update={"flower_password": SecretStr(made)})
+        click.echo(
+            f"Log in as {settings.flower_user} with the password {made} (or set FLOWQ_FLOWER_PASSWORD)", err=True
+        )
+    try:
+        run_flower(settings, address=address, port=port)
+    except FlowqError as error:
+        raise click.ClickException(str(error)) from error
