@@ -1,0 +1,132 @@
+"""Grapheteria's node on flowq's: ``prepare → execute → cleanup``, and edges that ask the store.
+
+Never its engine: the walk is ``flowq.Flow(start=node)``, a run that waits for people is ``flow.submit(shared)``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from flowq import core
+from flowq.compat.conditions import condition
+from flowq.core.actions import DEFAULT
+from flowq.core.callables import in_loop
+from flowq.core.drive import Steps, call_async, drive_async
+
+_log = logging.getLogger("flowq.node")
+
+_ALWAYS = "True"
+
+
+class Node(core.Node[Any, Any]):
+    """``prepare(shared, request_input)``, ``execute(prepared)``, ``cleanup(shared, prepared, result)``.
+
+    Any of them may be ``async def``. What ``cleanup`` returns does not matter: when it has ended, the edges are asked.
+    ``a > b > c`` is the default way, ``a - "shared['score'] > 80" > b`` a condition; the literal ``"True"`` comes
+    before all others, which are asked in the order they were wired, and the default way is taken when none holds.
+    Conditions compare values of ``shared``, see :func:`flowq.compat.conditions.condition`; all else takes ``when``.
+
+    Args:
+        id: the node's name, the class name if None; read as ``node.id``.
+        config: settings, read as ``self.config``.
+        max_retries: tries of ``execute`` in all.
+        wait: seconds between tries.
+    """
+
+    phases: ClassVar[tuple[str, str, str, str]] = ("prepare", "execute", "exec_fallback", "cleanup")
+
+    def __init__(
+        self, id: str | None = None, config: Mapping[str, Any] | None = None, max_retries: int = 1, wait: float = 0
+    ) -> None:
+        super().__init__(max_retries, wait, name=id, config=config)
+
+    @property
+    def id(self) -> str:
+        """The node's name."""
+        return self.name
+
+    @in_loop
+    def prepare(self, shared: Any, request_input: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Read what ``execute`` needs from the shared store; ``await request_input(prompt)`` asks a person."""
+
+    @in_loop
+    def execute(self, prepared: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Do the work."""
+
+    @in_loop
+    def cleanup(self, shared: Any, prepared: Any, result: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Write to the shared store."""
+
+    def __gt__(self, target: Any) -> Any:
+        return self.next(target)
+
+    def __sub__(self, action: str) -> _Condition:  # type: ignore[override]
+        return _Condition(self, action)
+
+    def visit(self, shared: Any) -> Steps[str | None]:
+        """The life cycle; returns the text of the condition that holds, None for the default way."""
+        prepared = yield self.phase(0), (shared, _request_input)
+        if type(self)._execute_with_retry is Node._execute_with_retry:
+            result = yield from self.perform(shared, prepared)
+        else:
+            result = yield self._execute_with_retry, (prepared,)
+        yield self.phase(3), (shared, prepared, result)
+        return self._holding(shared)
+
+    async def run_standalone(self, shared_state: Any = None) -> Any:
+        """Run this node alone, with one try and no fallback, and return the store."""
+        shared = {} if shared_state is None else shared_state
+        prepared = await call_async(self.phase(0), (shared, _request_input))
+        result = await call_async(self.phase(1), (prepared,))
+        await call_async(self.phase(3), (shared, prepared, result))
+        return shared
+
+    async def _execute_with_retry(self, prepared: Any) -> Any:
+        """Override it to run several items, with ``await self._process_item(item)`` for each."""
+        return await self._process_item(prepared)
+
+    async def _process_item(self, item: Any) -> Any:
+        """One item through its own tries and fallback."""
+        return await drive_async(self.perform(None, item))
+
+    def has_async(self) -> bool:
+        """Whether running this needs an event loop."""
+        return super().has_async() or type(self)._execute_with_retry is not Node._execute_with_retry
+
+    def _holding(self, shared: Any) -> str | None:
+        conditions = [text for text in self.successors if text != DEFAULT]
+        if _ALWAYS in conditions:
+            return _ALWAYS
+        for text in conditions:
+            try:
+                if condition(text)(shared):
+                    return text
+            except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+                _log.warning("a condition does not hold: it failed", extra={"condition": text, "error": repr(error)})
+        return None
+
+
+class _Condition:
+    """What ``node - "condition"`` gives: waits for ``> target``."""
+
+    __slots__ = ("source", "text")
+
+    def __init__(self, source: Node, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError("a condition is a text; for a function there is node.when(predicate, next_node)")
+        if text.strip():
+            condition(text)
+        self.source, self.text = source, text.strip()
+
+    def __gt__(self, target: Any) -> Any:
+        return self.source.next(target, self.text)
+
+    __rshift__ = __gt__
+
+
+async def _request_input(
+    prompt: str | None = None, options: Any = None, input_type: str = "text", request_id: str | None = None
+) -> Any:
+    raise NotImplementedError("request_input waits for a person: submit the flow, flow.submit(shared)")
