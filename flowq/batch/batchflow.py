@@ -16,6 +16,7 @@ from typing_extensions import Unpack
 from flowq.batch.chunk import Done, FlowItem
 from flowq.batch.deltas import by_name, by_reducer, fold_deltas, merge_done
 from flowq.batch.fanout import BatchOptions, Fanout
+from flowq.batch.journey import BatchJourney, Journeys
 from flowq.batch.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps, drive, drive_async, in_loop
@@ -51,13 +52,16 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
     Attributes:
         base: what the items' stores lie over. Whoever runs the items sets it, with ``schema`` and ``reducers``.
         schema: the shared store's schema.
+        journeys: makes the journeys of the items, where these may be left; None where they run to their end.
         reducers: by key, how changes go together.
     """
 
     carries_changes: ClassVar[bool] = True
+    reduces: ClassVar[bool] = True
 
     base: Base = MappingBase({})
     schema: type[BaseModel] | None = None
+    journeys: Journeys | None = None
     reducers: Reducers = MappingProxyType({})
     collect: str = "action"
     last: bool = False
@@ -107,11 +111,9 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
         """The action of the flow as a node: the default one, unless overridden."""
 
-    def perform(self, shared: Any, prep_res: Any) -> Steps[BatchResult[Any]]:
-        """The middle of the life cycle: the items, and then their changes in *shared*."""
-        result = yield from super().perform(shared, prep_res)
+    def take(self, shared: Any, result: BatchResult[Any]) -> None:
+        """See :meth:`Fanout.take`."""
         apply_delta(shared, result.delta or {}, self.over(shared).reducers)
-        return result
 
     def over(self, shared: Any) -> Self:
         """This flow with its items' stores over *shared*, a dict or a SharedStore (None: an empty one)."""
@@ -143,16 +145,27 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         return self._walk_item_async if self._items_are_async() else self._walk_item
 
     def _walk_item(self, params: Mapping[str, Any], *, ctx: ItemContext) -> FlowItem:
-        store = Overlay(self.base, self.schema)
-        action = drive(self.walk(store, {**self.params, **params}))
-        return self._item(store, action, ctx)
+        return drive(self._item_steps(params, ctx))
 
     async def _walk_item_async(self, params: Mapping[str, Any], *, ctx: ItemContext) -> FlowItem:
-        store = Overlay(self.base, self.schema)
-        action = await drive_async(self.walk(store, {**self.params, **params}))
-        return self._item(store, action, ctx)
+        return await drive_async(self._item_steps(params, ctx))
 
-    def _item(self, store: Overlay, action: str | None, ctx: ItemContext) -> FlowItem:
+    def _item_steps(self, params: Mapping[str, Any], ctx: ItemContext) -> Steps[FlowItem]:
+        store = Overlay(self.base, self.schema)
+        params = {**self.params, **params}
+        if self.journeys is None:
+            action = yield from self.walk(store, params)
+            return self._item(store, action, ctx)
+        flow = copy.copy(self)
+        flow.journey = journey = self.journeys(self, ctx, store)
+        journey.enter(flow)
+        action = yield from flow.walk(store, params)
+        item: FlowItem = yield self._item, (store, action, ctx, journey)
+        return item
+
+    def _item(
+        self, store: Overlay, action: str | None, ctx: ItemContext, journey: BatchJourney | None = None
+    ) -> FlowItem:
         value = action if self.collect == "action" else store.get(self.collect)
         return FlowItem(value, store.delta(ctx.item_index or 0, self.reducers))
 

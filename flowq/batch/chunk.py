@@ -25,14 +25,18 @@ class Park:
     Attributes:
         index: the item's place in the batch.
         tries: tries it has used.
-        due_in_s: seconds until it may be tried again.
+        due_in_s: seconds until it goes on by itself (None: never).
         reason: for people.
+        fact: name of what it waits for; "" for its time alone.
+        reached: how far it has come; goes into the ledger, not into what the run brought.
     """
 
     index: int
     tries: int
-    due_in_s: float
+    due_in_s: float | None
     reason: str
+    fact: str = ""
+    reached: bytes = b""
 
 
 class FlowItem(NamedTuple):

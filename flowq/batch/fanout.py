@@ -13,8 +13,10 @@ from typing_extensions import Unpack
 
 from flowq.batch.chunk import Done
 from flowq.batch.executor import BatchJob, Executor, Handle, active
+from flowq.batch.journey import BatchJourney
 from flowq.batch.policy import BatchPolicy, OnError
 from flowq.batch.result import BatchResult
+from flowq.core.actions import checked_action
 from flowq.core.callables import is_async
 from flowq.core.drive import Steps, drive, drive_async
 from flowq.core.node import Item, Node, Result
@@ -70,6 +72,9 @@ class Fanout(Node[Item, Result]):
 
     reduces: ClassVar[bool] = False
     """Whether the batch comes to one value, which the aggregator makes."""
+
+    is_local: bool = False
+    """Whether the items run in the process that visits the node, wherever that is."""
 
     label: str | None = None
     limit: int | None = None
@@ -175,7 +180,27 @@ class Fanout(Node[Item, Result]):
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[BatchResult[Result]]:
         """The middle of the life cycle: the batch. ``post`` is given its result."""
-        return self.executor().execute(self.job(prep_res, shared=shared))
+        result = yield from self.executor().execute(self.job(prep_res, shared=shared))
+        self.take(shared, result)
+        return result
+
+    def take(self, shared: Any, result: BatchResult[Any]) -> None:
+        """Bring what the items changed into *shared*."""
+
+    def visit(self, shared: Any) -> Steps[str | None]:
+        """See :meth:`Node.visit`. On a journey that is left here the batch goes on, and the walk after it."""
+        journey = self.journey
+        if self.is_local or not isinstance(journey, BatchJourney):
+            self.journey = None
+            return (yield from super().visit(shared))
+        if journey.waits_for_batch():
+            prep_res, result = yield from journey.collect(self, shared)
+        else:
+            prep_res = yield self.phase(0), (shared,)
+            result = yield from journey.fan_out(self.job(prep_res, shared=shared))
+        self.take(shared, result)
+        action = yield self.phase(3), (shared, prep_res, result)
+        return action if action is None or action.__class__ is str else checked_action(action, self.name)
 
     def map(self, items: Any, *, label: str | None = None, limit: int | None = None) -> BatchResult[Result]:
         """Run ``exec`` over *items* and return the values in their order. ``prep`` and ``post`` are not called.

@@ -17,6 +17,7 @@ from flowq.batch.chunk import ItemDone
 from flowq.batch.threads import until_ended
 from flowq.batch.tries import Interrupted, Tries
 from flowq.core.drive import drive, drive_async
+from flowq.core.journey import Left
 from flowq.errors import ItemCancelled
 
 Source = AsyncIterator[tuple[int, Any, int]]
@@ -77,6 +78,8 @@ class InFlight:
         try:
             try:
                 value = await tries.one_try_async(index, item, tries_used)
+            except Left as left:
+                return tries.left(index, tries_used, left, perf_counter() - began)
             except Exception as exc:
                 first_s = perf_counter() - began
                 done = await drive_async(tries.settle(index, item, tries_used, exc, self._park_over_s))

@@ -14,6 +14,7 @@ from flowq.batch.laps import Laps
 from flowq.batch.tries import Interrupted, Tries
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import drive
+from flowq.core.journey import Left
 from flowq.errors import FlowError
 
 Stop = Callable[[int, float], bool]
@@ -68,6 +69,9 @@ class InOrder:
             enter_context(here)
             try:
                 block(items[at : at + laps.size], watch)
+            except Left as left:
+                self._done.add(self._tries.left(self._done.upto, 0, left, 0.0))
+                laps.lap(len(values) - at)
             except Exception as exc:
                 laps.lap(len(values) + 1 - at)
                 self._settle(items[len(values)], 0, exc)

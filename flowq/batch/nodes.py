@@ -55,6 +55,8 @@ class BatchNode(_Of[Item, Result]):
     See :class:`~flowq.batch.fanout.Fanout` for the arguments.
     """
 
+    is_local: bool = True
+
     def executor(self) -> Executor:
         """This process."""
         return InlineExecutor(sequential=True)

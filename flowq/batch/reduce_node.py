@@ -78,6 +78,7 @@ class ReduceNode(Worked[Any, Any]):
             options = self.adopt(each, options)
         super().__init__(items=items, out=out, **options)
         self.initial, self.associative = initial, associative
+        self.is_local = not associative
         refuse_without_work(self, "combine")
         if is_async(self.combine):
             raise TypeError("what combines two values is a plain function; work that waits belongs in each=")

@@ -19,6 +19,7 @@ from flowq.batch.threads import sleep_unless
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext, enter_context
 from flowq.core.drive import Steps, async_twin, bounded, call_async
+from flowq.core.journey import Left
 from flowq.core.notes import add_failure_note
 from flowq.registry import portable
 
@@ -116,6 +117,8 @@ class Tries:
                 began = perf_counter()
                 try:
                     value = yield self.one_try, (index, item, attempt)
+                except Left as left:
+                    return self.left(index, attempt, left, busy_s + perf_counter() - began)
                 except Exception as error:
                     exc = error
                     busy_s += perf_counter() - began
@@ -143,6 +146,11 @@ class Tries:
         if type(value) is FlowItem:
             return ItemDone(value.value, outcome, None, seconds, value.delta)
         return ItemDone(value, outcome, None, seconds)
+
+    def left(self, index: int, attempt: int, left: Left, seconds: float) -> ItemDone:
+        """What there is to keep of a try that was left where it has to wait: it goes on as the same try."""
+        park = Park(index, attempt, left.due_in_s, left.reason, left.fact, left.reached)
+        return ItemDone(park=park, seconds=seconds)
 
     async def _wait_async(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

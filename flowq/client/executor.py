@@ -135,7 +135,7 @@ class CeleryExecutor:
             manifest = self._snapshots.save(self._scope, job.shared, job.policy.retention_s, require=require)
         return Header(
             new_batch_id(label, job.key), label, full_name(node), job.policy.queue or self.settings.queue,
-            job.policy.priority, graph, has_store or node.reduces, manifest, self._scope if has_store else "",
+            job.policy.priority, graph, node.reduces, manifest, self._scope if has_store else "",
             schema_name(job),
         )  # fmt: skip
 

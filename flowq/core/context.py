@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from flowq.core.callables import wants_ctx
+from flowq.errors import FlowError
 
 __all__ = ["NO_CONFIG", "ItemContext", "current_context", "enter_context", "wants_ctx"]
 
@@ -44,6 +45,7 @@ class ItemContext:
     is_cancelled: Callable[[], bool] = field(default=_never, repr=False)
     on_progress: Callable[[ItemContext, float, float | None], None] | None = field(default=None, repr=False)
     on_heartbeat: Callable[[ItemContext], None] | None = field(default=None, repr=False)
+    on_wait: Callable[[str, float | None], Awaitable[Any]] | None = field(default=None, repr=False)
 
     @property
     def cancelled(self) -> bool:
@@ -60,6 +62,27 @@ class ItemContext:
         if self.on_heartbeat is not None:
             self.on_heartbeat(self)
 
+    async def wait_for(self, name: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 -- as asyncio.wait_for
+        """The value of the next event *name* that somebody sends to this run (``run.send``). A slot is not held.
+
+        A run on workers leaves its process here, and the node begins anew, from its ``prep``, when the event has come:
+        what stands before the wait runs again. Several waits in one node get the events in the order they were sent.
+
+        Args:
+            name: the event's name.
+            timeout: seconds to wait for it (None: for ever).
+
+        Raises:
+            TimeoutError: it has not come in time.
+            FlowError: nobody could send it: the flow was not submitted.
+        """
+        if self.on_wait is None:
+            raise FlowError(
+                f"{self.node or 'a node'} waits for the event {name!r}, which only a submitted flow can be sent: "
+                "run = flow.submit(shared); run.send(...)"
+            )
+        return await self.on_wait(name, timeout)
+
     def derive(self, node: str, config: Mapping[str, Any], attempt: int) -> ItemContext:
         """The context of a node's call within this one: same item and run, its own node and attempt."""
         return ItemContext(
@@ -73,6 +96,7 @@ class ItemContext:
             self.is_cancelled,
             self.on_progress,
             self.on_heartbeat,
+            self.on_wait,
         )
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 from flowq.core import graph
-from flowq.core.actions import DEFAULT, AnyNode
+from flowq.core.actions import DEFAULT, AnyNode, checked_action
 from flowq.core.check import problems
 from flowq.core.context import ItemContext
 from flowq.core.drive import Call, Steps, bounded, drive, drive_async, in_loop, loop_runs
+from flowq.core.journey import Journey
 from flowq.core.mermaid import draw
 from flowq.core.node import Node
 from flowq.core.retry import Retry
@@ -135,6 +136,23 @@ class Flow(Node[Any, Any]):
                 node = self._enter(self.next_node(node, action, shared), params, visits)
             run(_one_call(self.phase(3), shared, prep_res, action))
 
+    def visit(self, shared: Any) -> Steps[str | None]:
+        """See :meth:`Node.visit`. On a journey the flow goes on where it was left: its ``prep`` runs once."""
+        journey = self.journey
+        if journey is None:
+            return (yield from super().visit(shared))
+        frame = journey.enter(self)
+        try:
+            if not frame.begun:
+                frame.prep_res = yield self.phase(0), (shared,)
+                frame.begun = True
+            self.tries_before = frame.attempt
+            exec_res = yield from self.perform(shared, frame.prep_res)
+            action = yield self.phase(3), (shared, frame.prep_res, exec_res)
+        finally:
+            journey.leave()
+        return action if action is None or action.__class__ is str else checked_action(action, self.name)
+
     def walk(self, shared: Any, params: Mapping[str, Any] | None = None) -> Steps[str | None]:
         """One walk from start to end; returns the last action.
 
@@ -142,6 +160,8 @@ class Flow(Node[Any, Any]):
             params: what the visited nodes are given as ``params``; the flow's own if empty or None.
         """
         pushed = params or dict(self.params)
+        if self.journey is not None:
+            return (yield from self._travel(shared, pushed, self.journey))
         action: str | None = None
         visits = 0
         node = self._enter(self.start_node, pushed, visits)
@@ -151,8 +171,27 @@ class Flow(Node[Any, Any]):
             node = self._enter(self.next_node(node, action, shared), pushed, visits)
         return action
 
+    def _travel(self, shared: Any, pushed: Mapping[str, Any], journey: Journey) -> Steps[str | None]:
+        """The walk as a part of *journey*: from where its frame says, noting there how far it has come."""
+        frame = journey.frames[-1]
+        node = journey.node(frame.at)
+        while node is not None:
+            visited = self._enter(node, pushed, frame.visits)
+            assert visited is not None
+            visited.journey = journey
+            frame.action = yield from visited.visit(shared)
+            frame.visits += 1
+            node = self.next_node(visited, frame.action, shared)
+            frame.at = journey.number(node)
+            journey.steps += 1
+            yield journey.reached, (shared, visited.name)
+        return frame.action
+
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
         """The call that one try consists of: a whole walk."""
+        attempt = 0 if ctx is None else ctx.attempt
+        if self.journey is not None and attempt != self.journey.frames[-1].attempt:
+            self.journey.restart(self, attempt)
         walk = self.walk(shared)
         return (drive, (walk,)) if self.timeout is None else (bounded, (self.timeout, drive, (walk,)))
 

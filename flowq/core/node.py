@@ -10,7 +10,7 @@ import types
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from typing_extensions import TypeVar
 
@@ -21,6 +21,9 @@ from flowq.core.drive import Call, Steps, bounded, drive_async, finish, pause
 from flowq.core.notes import add_failure_note
 from flowq.core.retry import Retry
 from flowq.registry import register
+
+if TYPE_CHECKING:
+    from flowq.core.journey import Journey
 
 Item = TypeVar("Item", default=Any)
 Result = TypeVar("Result", default=Any)
@@ -68,6 +71,9 @@ class Node(Generic[Item, Result]):
     start_node: Node[Any, Any] | None = None
     # The name of the flow that visits this copy; "" outside of a visit, and for a flow that nobody named.
     within: str = ""
+    # What a visit in a walk that may be left sets on its copy of the node.
+    journey: Journey | None = None
+    tries_before: int = 0
 
     _name: str | None = None
     _asks_ctx: ClassVar[bool] = False
@@ -272,7 +278,7 @@ class Node(Generic[Item, Result]):
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
         """The middle of the life cycle: tries, waits between them, and the fallback. Returns what ``post`` is given."""
         outer = current_context()
-        attempt = 0
+        attempt = self.tries_before
         while True:
             ctx: ItemContext | None = None
             # A first try of a node that does not ask has nothing to say, unless it runs inside the call of another.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -67,7 +67,23 @@ class Overlay(Store):
         self._base = base
         self._below = base.keys()
         self._own: dict[str, Any] = {}
+        self._kept: dict[str, Callable[[], Any]] = {}
         self._deleted: set[str] = set()
+
+    def restore(self, kept: Mapping[str, Callable[[], Any]], deleted: Collection[str]) -> None:
+        """Bring a fresh overlay to where another one stood: its changes as loaders, called when first read."""
+        with self.lock:
+            self._kept, self._deleted = dict(kept), set(deleted)
+
+    def own(self) -> dict[str, Any]:
+        """What was read or written here, whether that changed it or not; without what was restored and not read."""
+        with self.lock:
+            return dict(self._own)
+
+    def deleted(self) -> set[str]:
+        """Keys of the base that are deleted here."""
+        with self.lock:
+            return set(self._deleted)
 
     def delta(self, index: int, reducers: Reducers) -> Delta:
         """What item *index* changed.
@@ -76,6 +92,8 @@ class Overlay(Store):
             ValueError: a change that the key's reducer cannot express.
         """
         with self.lock:
+            for key in list(self._kept):
+                self[key]
             ops = {key: self._op(key, value, index, reducers) for key, value in self._own.items()}
             changes: Delta = {key: op for key, op in ops.items() if op is not None}
             changes.update((key, ("del", None, index)) for key in self._deleted)
@@ -100,13 +118,15 @@ class Overlay(Store):
                 return self._own[key]
             if key in self._deleted:
                 raise KeyError(key)
-            value = self._own[key] = self._base.load(key)
+            kept = self._kept.pop(key, None)
+            value = self._own[key] = self._base.load(key) if kept is None else kept()
             return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         value = self.checked(key, value)
         with self.lock:
             self._own[key] = value
+            self._kept.pop(key, None)
             self._deleted.discard(key)
 
     def __delitem__(self, key: str) -> None:
@@ -114,17 +134,18 @@ class Overlay(Store):
             if key not in self:
                 raise KeyError(key)
             self._own.pop(key, None)
+            self._kept.pop(key, None)
             if key in self._below:
                 self._deleted.add(key)
 
     def __iter__(self) -> Iterator[str]:
         with self.lock:
             below = [key for key in self._below if key not in self._deleted]
-            return iter(below + [key for key in self._own if key not in self._below])
+            return iter(below + [key for key in [*self._kept, *self._own] if key not in self._below])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __contains__(self, key: object) -> bool:
         with self.lock:
-            return key in self._own or (key in self._below and key not in self._deleted)
+            return key in self._own or key in self._kept or (key in self._below and key not in self._deleted)

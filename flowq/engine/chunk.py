@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from flowq.batch.chunk import Done, ItemDone
+from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.sizing import floor_size, next_size, overstay
@@ -150,7 +150,7 @@ def store(
     tally = Tally(
         counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
         [outcome.index for outcome in done.notable.values() if outcome.status == "failed"],
-        [Parked(park.index, park.tries, int(park.due_in_s * 1000), "retry") for park in parked],
+        [as_parked(park) for park in parked],
         [(index, b"") for index in split],
     )  # fmt: skip
     ledger, batch_id = slot.connections.ledger, work.header.id
@@ -169,6 +169,12 @@ def store(
         log.error("Redis stays full: items were run in vain", extra={"batch": batch_id, "chunk": chunk_id})
         ledger.commit(batch_id, chunk_id, done.start, done.start, slot.holder, give="hand")
         return "busy"
+
+
+def as_parked(park: Park) -> Parked:
+    """An item that waits, as the ledger keeps it."""
+    due_ms = -1 if park.due_in_s is None else int(park.due_in_s * 1000)
+    return Parked(park.index, park.tries, due_ms, park.reason if park.fact else "retry", park.fact, park.reached)
 
 
 def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
