@@ -34,7 +34,6 @@ def worker(
     instance = app.Worker(
         hostname=f"{stem}@{socket.gethostname()}",
         concurrency=settings.slots,
-        pool="prefork",
         queues=list(queues) or None,
         loglevel=settings.log_level,
         without_gossip=True,

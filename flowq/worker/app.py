@@ -13,6 +13,7 @@ def build_worker_app(settings: Settings) -> Celery:
     """An app whose worker runs flowq's batches; its modules are those the settings name."""
     app = build_app(settings)
     app.conf.worker_consumer = "flowq.worker.consumer:CarefulConsumer"
+    app.conf.worker_pool = "flowq.worker.pool:PromptPool"
     if settings.slots is not None:
         app.conf.worker_concurrency = settings.slots
     install(app, settings)

@@ -13,6 +13,7 @@ from typing import Any
 from billiard import pool
 from billiard.process import current_process
 from celery import Celery, signals
+from kombu.asynchronous import get_event_loop
 
 from flowq.batch.executor import activate
 from flowq.batch.inline import InlineExecutor
@@ -105,6 +106,13 @@ def install(app: Celery, settings: Settings | None = None) -> Celery:
     return app
 
 
+def _wake_consumer() -> None:
+    """From another thread than the consumer's: its event loop goes round once more at once."""
+    hub = get_event_loop()
+    if hub is not None:
+        hub.call_soon(bool)
+
+
 def load_modules(settings: Settings) -> None:
     """Import what the worker was told to: modules by name, and a local program's own script."""
     if os.getcwd() not in sys.path:
@@ -142,6 +150,8 @@ def _connect_signals(room: Room) -> None:
         room.stopping = True
         if room.owned:
             room.until = time.monotonic() + room.settings.soft_shutdown_s
+            # A signal does not end the poll for messages, and up to a second of it may be left.
+            threading.Thread(target=_wake_consumer, daemon=True).start()
         room.pages.stop()
 
     def task_unknown(message: Any = None, **_: Any) -> None:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from celery import bootsteps
+from celery.concurrency.prefork import TaskPool
 
 from flowq.core.node import Node
 from flowq.engine.app import queue_list
@@ -44,10 +45,11 @@ class Pulse(bootsteps.StartStopStep):
         self._leases: Leases | None = None
 
     def include_if(self, parent: Any) -> bool:
-        pool = getattr(parent.pool_cls, "__module__", "")
-        if not pool.startswith("celery.concurrency.prefork"):
+        pool = parent.pool_cls
+        if not (isinstance(pool, type) and issubclass(pool, TaskPool)):
             raise ConfigError(
-                f"flowq runs on celery's prefork pool, this worker uses {pool}: start it with --pool prefork. "
+                f"flowq runs on celery's prefork pool, this worker uses {getattr(pool, '__module__', pool)}: "
+                "start it with --pool prefork. "
                 "(A node with async methods or in_flight > 1 keeps hundreds of calls going in each process.)"
             )
         return True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import flowq
@@ -44,3 +46,33 @@ def test_a_worker_that_stops_under_load_repeats_nothing(tmp_path: Path) -> None:
         state = handle.state()
     assert set(Counter(index for index, *_ in nodes.executions(oracle)).values()) == {1}
     assert (state.losses, state.crashes) == (0, 0)
+
+
+def test_a_worker_with_nothing_to_do_ends_at_once() -> None:
+    with flowq.LocalCluster(slots=2, workers=3, imports=["tests.nodes"]) as cluster:
+        assert nodes.Square().submit(range(100)).wait(timeout=20)
+        took = []
+        for worker in cluster.workers:
+            told_at = time.monotonic()
+            os.kill(worker.pid, signal.SIGTERM)
+            assert worker.process.wait(timeout_s=20)
+            took.append(time.monotonic() - told_at)
+        assert [worker.process.exit_status for worker in cluster.workers] == [0, 0, 0]
+    # Celery's own would take from one and a half seconds to two and a half. A busy machine may stop one of ours.
+    assert min(took) < 1.2, took
+
+
+def test_a_process_that_grew_is_replaced_at_once_and_counts_as_no_crash(tmp_path: Path) -> None:
+    oracle = tmp_path / "oracle"
+    env = {"FLOWQ_MAX_MEMORY_PER_CHILD_MIB": "32"}  # every process has more
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env) as cluster:
+        handle = nodes.Logged(str(oracle), seconds=0.01, chunk_size=2).submit(range(10))
+        assert handle.result(timeout=60) == [item * 3 for item in range(10)]
+        state = handle.state()
+        assert cluster.workers[0].ready
+    assert (state.losses, state.crashes) == (0, 0)
+    runs = nodes.executions(oracle)
+    assert len({pid for _, pid, *_ in runs}) == 5
+    # Celery notices some of the ends only when it looks at its processes, every five seconds.
+    waits = [after[2] - before[3] for before, after in pairwise(runs)]
+    assert sum(waits) < 5, waits

@@ -1,0 +1,84 @@
+"""The pool of flowq's own workers: Celery's prefork pool, whose processes are replaced, and gone, without delay."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from billiard import pool as billiard_pool
+from celery.concurrency import asynpool, prefork
+from kombu.asynchronous import get_event_loop
+
+# Celery's own: how often timers (heartbeats) fire and acknowledgements leave while the pool drains.
+FIRE_TIMERS_EVERY_S = 0.5
+
+LOOK_AGAIN_AFTER_S = (0.02, 0.1, 0.5, 2.0)
+
+
+class PromptProcess(asynpool.Worker):
+    """A child that is gone once it has ended.
+
+    billiard's tells the main process of its end and then sleeps until that kills it, for a second at most: a main
+    process that stops never does. The end itself is enough: the pool sees it.
+    """
+
+    def _do_exit(self, pid: int, exitcode: int | None, exc: BaseException | None = None) -> None:
+        status = (billiard_pool.EX_FAILURE if exc else billiard_pool.EX_OK) if exitcode is None else exitcode
+        try:
+            if self.on_exit is not None:
+                self.on_exit(pid, status)
+        finally:
+            os._exit(status)
+
+
+class PromptProcesses(asynpool.AsynPool):
+    """Processes of which a dead one is replaced at once."""
+
+    Worker = PromptProcess
+
+    def _event_process_exit(self, hub: Any, proc: Any) -> None:
+        """Called when a child has closed its files: on a busy machine that is a moment before it can be reaped.
+
+        Celery looks once, and then every five seconds; a slot would be missing for so long.
+        """
+        super()._event_process_exit(hub, proc)
+        if proc.exitcode is None:
+            for delay_s in LOOK_AGAIN_AFTER_S:
+                hub.call_later(delay_s, self.maintain_pool)
+
+
+class PromptPool(prefork.TaskPool):
+    """Set as ``worker_pool`` of flowq's own workers; a team's app keeps the pool it has."""
+
+    Pool = PromptProcesses
+    _pool: Any
+
+    def on_stop(self) -> None:
+        """Celery's, but it returns when the children have ended, not at the next half second."""
+        hub = get_event_loop()
+        if self._pool is None or hub is None or self._pool._state not in (prefork.RUN, prefork.CLOSE):
+            super().on_stop()
+            return
+        self._pool.close()
+        ended = threading.Event()
+        timers = threading.Thread(target=_fire_timers, args=(hub, ended), daemon=True, name="flowq-draining")
+        timers.start()
+        try:
+            self._pool.join()
+        finally:
+            ended.set()
+            timers.join(timeout=1.0)
+        # The results that the join waited for queued their acknowledgements after the thread's last pass.
+        prefork._run_ready_callbacks(hub)
+        self._pool = None
+
+
+def _fire_timers(hub: Any, ended: threading.Event) -> None:
+    while not ended.is_set():
+        try:
+            hub.fire_timers()
+            prefork._run_ready_callbacks(hub)
+        except Exception:
+            prefork.logger.warning("a timer failed while the pool drains", exc_info=True)
+        ended.wait(FIRE_TIMERS_EVERY_S)
