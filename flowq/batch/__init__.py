@@ -20,8 +20,10 @@ from flowq.batch.items import Items, to_list
 from flowq.batch.map_node import MapNode
 from flowq.batch.nodes import BatchNode, ParallelBatchNode, parallel_batch_node
 from flowq.batch.outcome import Outcome, Status
+from flowq.batch.parallel import Parallel
 from flowq.batch.policy import BatchPolicy, OnError
 from flowq.batch.pool import WorkerPool
+from flowq.batch.race import RaceNode, first_ok, race
 from flowq.batch.reduce_node import ReduceNode
 from flowq.batch.result import BatchResult, Outcomes
 from flowq.batch.runner import Runner
@@ -46,9 +48,11 @@ __all__ = [
     "OnError",
     "Outcome",
     "Outcomes",
+    "Parallel",
     "ParallelBatchNode",
     "Park",
     "Progress",
+    "RaceNode",
     "ReduceNode",
     "Runner",
     "Stats",
@@ -57,9 +61,11 @@ __all__ = [
     "activate",
     "active",
     "deactivate",
+    "first_ok",
     "fold_deltas",
     "merge_done",
     "parallel_batch_node",
+    "race",
     "set_default",
     "to_list",
 ]

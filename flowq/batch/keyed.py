@@ -83,7 +83,8 @@ class Worked(Keyed[Item, Result]):
         if isinstance(child, Flow):
             raise TypeError(f"{child.name} is a flow: run it once an item with flowq.BatchFlow(start=..., collect=...)")
         self.child = child
-        vars(self).update(exec=child.exec, exec_fallback=child.exec_fallback)
+        _, exec, exec_fallback, _ = child.phases
+        vars(self).update(exec=getattr(child, exec), exec_fallback=getattr(child, exec_fallback))
         if not options.keys() & {"max_retries", "wait", "retry", "policy"}:
             vars(self).update(retry_delay=child.retry_delay)
             options = {"retry": child.retry, **options}

@@ -94,6 +94,26 @@ class Timed(flowq.Node[int, int]):
         return os.getpid()
 
 
+class FromBranches(flowq.ParallelBatchNode[int, int]):
+    """A batch node as a branch: its items go to the active executor."""
+
+    def prep(self, shared: Any) -> Any:
+        return shared["numbers"]
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared[self.name] = sum(exec_res)
+
+
+class Doubles(FromBranches):
+    def exec(self, item: int) -> int:
+        return item * 2
+
+
+class Squares(FromBranches):
+    def exec(self, item: int) -> int:
+        return item * item
+
+
 halves = flowq.MapNode(half)
 evens = flowq.FilterNode(is_even)
 evens_later = flowq.FilterNode(is_even_later, items="numbers", out="even")

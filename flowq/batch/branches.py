@@ -1,0 +1,148 @@
+"""Nodes made of other nodes, each of which runs on its own view of the store.
+
+Never which of them count (parallel, race).
+A branch sees the store as it was and what it changed itself; its changes reach the store when the branches have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+from flowq.core.context import ItemContext, current_context, enter_context
+from flowq.core.drive import Call, Steps, bounded, drive, drive_async
+from flowq.core.flow import Flow
+from flowq.core.merge import Reducers
+from flowq.core.node import Node
+from flowq.core.overlay import MappingBase, Overlay
+from flowq.core.store import Store
+from flowq.errors import ItemCancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a branch ended well: its place, its action, and its view of the store."""
+
+    place: int
+    action: str | None
+    store: Overlay
+
+
+class Branches(Node[Any, Any]):
+    """A node made of *nodes*; flows are nodes.
+
+    Args:
+        *nodes: what it is made of, at least one.
+        max_retries, wait, retry, timeout, name, config: as a node's, for all branches together.
+    """
+
+    reducers: Reducers = MappingProxyType({})
+
+    def __init__(self, *nodes: Node[Any, Any], **options: Any) -> None:
+        super().__init__(**options)
+        if not nodes:
+            raise ValueError(f"{type(self).__name__} is made of nodes: give it some")
+        for node in nodes:
+            if not isinstance(node, Node):
+                raise TypeError(
+                    f"{type(self).__name__} is made of nodes, not of {type(node).__name__}; flowq.node makes one"
+                )
+        self.branches = nodes
+
+    def inside(self) -> list[Node[Any, Any]]:
+        """The nodes it is made of."""
+        return list(self.branches)
+
+    def has_async(self) -> bool:
+        """Whether running this needs an event loop: for itself or for one of its nodes."""
+        return super().has_async() or any(node.has_async() for node in self.branches)
+
+    def branch(self, place: int, shared: Any, over: Callable[[], bool], more: Mapping[str, Any]) -> Steps[Ended]:
+        """One branch from its beginning to its end.
+
+        Args:
+            over: whether nobody waits for it any more; ``ctx.cancelled`` asks it.
+            more: params beside those of this node.
+        """
+        outer = current_context()
+        ctx = self._within(over)
+        enter_context(ctx)
+        try:
+            return (yield from self._visit(place, shared, more))
+        finally:
+            if (
+                current_context() is ctx
+            ):  # a generator that is thrown away is closed in whatever context that happens in
+                enter_context(outer)
+
+    def _visit(self, place: int, shared: Any, more: Mapping[str, Any]) -> Steps[Ended]:
+        node = self.branches[place].__copy__()
+        node.set_params({**node.params, **self.params, **more})
+        if not isinstance(node, Flow):
+            node._warn_of_successors()
+        store = Overlay(MappingBase(shared), self._schema(shared))
+        action = yield from node.visit(store)
+        return Ended(place, action, store)
+
+    def reducers_of(self, shared: Any) -> Reducers:
+        """How the changes to a key of *shared* go together."""
+        return {**shared.reducers(), **self.reducers} if isinstance(shared, Store) else self.reducers
+
+    def _note_failure(self, error: Exception, attempt: int) -> None:
+        # The node that failed has left its note.
+        pass
+
+    def _within(self, over: Callable[[], bool]) -> ItemContext:
+        outer = current_context() or ItemContext()
+        ctx = outer.derive(self.name, self.config, outer.attempt)
+        ctx.is_cancelled = lambda: over() or outer.is_cancelled()
+        return ctx
+
+    def _schema(self, shared: Any) -> type[BaseModel] | None:
+        return shared.schema if isinstance(shared, Store) else None
+
+
+class SideBySide(Branches):
+    """A node whose branches run at the same time: in a sync run each has a thread, else a task."""
+
+    def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
+        """The call that one try consists of: all branches."""
+        return (self.run_all, (shared,)) if self.timeout is None else (bounded, (self.timeout, self.run_all, (shared,)))
+
+    def run_all(self, shared: Any) -> Any:
+        """Run the branches and write what counts to *shared*; what ``post`` is given."""
+        raise NotImplementedError
+
+    def start(self, pool: ThreadPoolExecutor, shared: Any, over: Callable[[], bool]) -> list[Future[Ended]]:
+        """Begin every branch in a thread of *pool*."""
+        return [
+            pool.submit(contextvars.copy_context().run, drive, self.branch(place, shared, over, {}))
+            for place in range(len(self.branches))
+        ]
+
+    def start_async(self, shared: Any, over: Callable[[], bool]) -> list[asyncio.Task[Ended]]:
+        """Begin every branch as a task of the running event loop."""
+        return [asyncio.create_task(self._branch_async(place, shared, over)) for place in range(len(self.branches))]
+
+    async def _branch_async(self, place: int, shared: Any, over: Callable[[], bool]) -> Ended:
+        try:
+            return await drive_async(self.branch(place, shared, over, {}))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise ItemCancelled(f"{self.branches[place].name} ended with CancelledError, unasked") from None
+
+
+async def ended_for_good(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel *tasks* and wait until none of them runs."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,88 @@
+"""Parallel: different nodes side by side, joined when all have ended. Never many items of one node (fanout)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any, Literal
+
+from flowq.batch.branches import Ended, SideBySide, ended_for_good
+from flowq.batch.deltas import by_name, by_reducer, fold_deltas
+from flowq.core.drive import async_twin
+from flowq.core.merge import apply_delta
+from flowq.core.node import Node
+from flowq.errors import MergeConflict
+
+
+class Parallel(SideBySide):
+    """Runs *nodes* side by side and goes on when all have ended. In a sync run each has a thread, else a task.
+
+    What the branches changed in the store is merged in their order: dicts merge deeply, lists extend; two branches that
+    set one key to different values are an error, unless a reducer of the store's schema or *merge* says otherwise.
+    ``post`` is given the list of their actions, and returns the default action unless overridden. When a branch fails,
+    the others are cancelled (a blocking one runs to its end; ``ctx.cancelled`` tells it), nothing is merged, and its
+    error is raised. The items of batch nodes among the branches go to the active executor, all at the same time.
+
+    Args:
+        *nodes: nodes and flows.
+        merge: "last": where branches disagree the later one stands; or reducers by key (flowq.Add, flowq.Append, … or
+            their names).
+        max_retries, wait, retry, timeout, name, config: as a node's, for all branches together.
+
+    Raises:
+        MergeConflict: two branches contradict each other.
+    """
+
+    def __init__(
+        self, *nodes: Node[Any, Any], merge: Literal["last"] | Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
+        super().__init__(*nodes, **options)
+        if isinstance(merge, str) and merge != "last":
+            raise ValueError(f'merge is "last" or reducers by key, not {merge!r}')
+        self.last = merge == "last"
+        if merge is not None and not isinstance(merge, str):
+            self.reducers = by_reducer(merge)
+            self._arguments[1]["merge"] = by_name(merge)  # a reducer is functions; its name travels
+
+    async def run_all_async(self, shared: Any) -> list[str | None]:
+        """``run_all`` in the running event loop."""
+        tasks = self.start_async(shared, _never)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            ended = [task.result() for task in sorted(tasks, key=lambda task: not (task.done() and task.exception()))]
+        finally:
+            await ended_for_good(tasks)
+        return self._join(shared, ended)
+
+    @async_twin(run_all_async)
+    def run_all(self, shared: Any) -> list[str | None]:
+        """Run the branches, merge what they changed into *shared*; their actions."""
+        failed = threading.Event()
+        with ThreadPoolExecutor(len(self.branches), thread_name_prefix="flowq-branch") as pool:
+            futures = self.start(pool, shared, failed.is_set)
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except BaseException:
+                failed.set()
+                raise
+        return self._join(shared, [future.result() for future in futures])
+
+    def _join(self, shared: Any, branches: Iterable[Ended]) -> list[str | None]:
+        ended = sorted(branches, key=lambda one: one.place)
+        reducers = self.reducers_of(shared)
+        try:
+            delta = fold_deltas([one.store.delta(one.place, reducers) for one in ended], reducers, self.last)
+        except MergeConflict as error:
+            names = [f"{place} is {self.branches[place].name}" for place in (error.first, error.second)]
+            error.add_note(f"in {self.name}, whose branch {' and branch '.join(names)}")
+            raise
+        apply_delta(shared, delta, reducers)
+        return [one.action for one in ended]
+
+
+def _never() -> bool:
+    return False

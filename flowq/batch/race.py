@@ -1,0 +1,157 @@
+"""The first success of several: ``race`` of calls, ``RaceNode`` and ``first_ok`` of nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, TypeVar
+
+from flowq.batch.branches import Branches, Ended, SideBySide, ended_for_good
+from flowq.core.callables import in_loop
+from flowq.core.context import ItemContext
+from flowq.core.drive import Call, Steps, async_twin, bounded, call_async, drive
+from flowq.core.merge import apply_delta
+from flowq.core.node import Node
+
+T = TypeVar("T")
+
+
+async def race(*contenders: Awaitable[T] | Callable[[], Awaitable[T] | T]) -> T:
+    """The value of the first contender that succeeds. The others are cancelled, and have ended when this returns.
+
+    Args:
+        *contenders: coroutines, tasks or other awaitables; or functions without arguments, which run in threads unless
+            they are async. A thread cannot be cancelled: a function that loses ends by itself.
+
+    Raises:
+        ExceptionGroup: none of them succeeded; it holds the error of each, in their order.
+        ValueError: there are none.
+    """
+    if not contenders:
+        raise ValueError("a race has contenders: give it some")
+    tasks = [asyncio.ensure_future(_begun(one)) for one in contenders]
+    try:
+        value: T = (await _first_success(tasks)).result()
+        return value
+    finally:
+        await ended_for_good(tasks)
+
+
+class _Winner(Branches):
+    """A node made of nodes of which one counts: its changes, and its action."""
+
+    @in_loop
+    def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """The action of the node that won, unless overridden."""
+        return exec_res
+
+    def won(self, shared: Any, winner: Ended) -> str | None:
+        """Write the winner's changes to *shared*; its action."""
+        reducers = self.reducers_of(shared)
+        apply_delta(shared, winner.store.delta(winner.place, reducers), reducers)
+        return winner.action
+
+
+class RaceNode(_Winner, SideBySide):
+    """Runs *nodes* side by side until the first has ended well; the others are cancelled.
+
+    Only the winner's changes reach the store, and its action is this node's. A loser in the middle of blocking code
+    ends by itself, unheard; ``ctx.cancelled`` tells it.
+
+    Args:
+        *nodes: nodes and flows.
+        max_retries, wait, retry, timeout, name, config: as a node's, for the race as a whole.
+
+    Raises:
+        ExceptionGroup: none of them succeeded; it holds the error of each, in their order.
+    """
+
+    async def run_all_async(self, shared: Any) -> str | None:
+        """``run_all`` in the running event loop."""
+        over = threading.Event()
+        tasks = self.start_async(shared, over.is_set)
+        try:
+            winner = (await _first_success(tasks)).result()
+        finally:
+            over.set()
+            await ended_for_good(tasks)
+        return self.won(shared, winner)
+
+    @async_twin(run_all_async)
+    def run_all(self, shared: Any) -> str | None:
+        """Run the branches and write the winner's changes to *shared*; its action."""
+        over = threading.Event()
+        pool = ThreadPoolExecutor(len(self.branches), thread_name_prefix="flowq-branch")
+        try:
+            futures = self.start(pool, shared, over.is_set)
+            for future in as_completed(futures):
+                if future.exception() is None:
+                    return self.won(shared, future.result())
+            raise _nobody([future.exception() for future in futures])
+        finally:
+            over.set()
+            pool.shutdown(wait=False)
+
+
+class FirstOk(_Winner):
+    """Tries *nodes* one after another until one ends well; see :func:`first_ok`."""
+
+    def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
+        """The call that one try consists of: the nodes in their order."""
+        steps = self._in_order(shared)
+        return (drive, (steps,)) if self.timeout is None else (bounded, (self.timeout, drive, (steps,)))
+
+    def _in_order(self, shared: Any) -> Steps[str | None]:
+        errors: list[Exception] = []
+        for place in range(len(self.branches)):
+            try:
+                ended = yield from self.branch(place, shared, _never, {"previous_errors": list(errors)})
+            except Exception as error:
+                errors.append(error)
+            else:
+                return self.won(shared, ended)
+        raise _nobody(errors)
+
+
+def first_ok(*nodes: Node[Any, Any], **options: Any) -> FirstOk:
+    """A node that tries *nodes* one after another until one ends well: a model, then a cheaper one, then a default.
+
+    Only the changes of the one that did reach the store, and its action is this node's. Each finds the errors of those
+    before it in ``self.params["previous_errors"]``, a list.
+
+    Args:
+        *nodes: nodes and flows.
+        **options: max_retries, wait, retry, timeout, name, config: as a node's, for the whole chain.
+
+    When run, raises ExceptionGroup if none of them succeeded; it holds the error of each, in their order.
+    """
+    return FirstOk(*nodes, **options)
+
+
+async def _begun(contender: Any) -> Any:
+    if isinstance(contender, Node):
+        raise TypeError("race() takes calls; flowq.RaceNode(...) takes nodes")
+    return await (contender if inspect.isawaitable(contender) else call_async(contender, ()))
+
+
+async def _first_success(tasks: Iterable[asyncio.Future[T]]) -> asyncio.Future[T]:
+    running = order = list(tasks)
+    while running:
+        done, left = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in order:  # of several that have ended at once, the first in order
+            if task in done and not task.cancelled() and task.exception() is None:
+                return task
+        running = list(left)
+    raise _nobody([task.exception() for task in order if not task.cancelled()])
+
+
+def _nobody(errors: Iterable[BaseException | None]) -> ExceptionGroup[Exception]:
+    raised = [error for error in errors if isinstance(error, Exception)]
+    return ExceptionGroup(f"none of {len(raised)} succeeded", raised)
+
+
+def _never() -> bool:
+    return False
