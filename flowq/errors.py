@@ -18,6 +18,7 @@ FlowqError
 ├── BatchLost                Redis no longer holds the batch
 └── ItemError                what became of one item, other than its own exception
     ├── ItemTimeout          the item ran past its ``timeout``
+    ├── CircuitOpen          its breaker is open, and fails fast
     ├── ItemCancelled        the batch closed before the item had an outcome
     ├── WorkerCrashed        the process that ran the item died, twice
     ├── WorkerLost           whole workers died under the item, five times
@@ -241,6 +242,20 @@ class ItemTimeout(ItemError):
 
     def __str__(self) -> str:
         return f"the item ran longer than its timeout of {self.timeout_s:g} s"
+
+
+class CircuitOpen(ItemError):
+    """The item was not tried: too many tries before it had failed, and its breaker fails fast."""
+
+    def __init__(self, retry_in_s: float) -> None:
+        super().__init__(retry_in_s)
+        self.retry_in_s = retry_in_s
+
+    def __str__(self) -> str:
+        return (
+            f"the breaker is open for {self.retry_in_s:.1f} s more: tries before this one failed. Retry the failed "
+            "items later, or leave out fail_fast=True to have them wait."
+        )
 
 
 class ItemCancelled(ItemError):

@@ -1,6 +1,8 @@
 """Batches without any I/O: policies, outcomes, the runner, batch nodes, and the port to whatever executes them."""
 
 from flowq.batch.batchflow import BatchFlow
+from flowq.batch.breaker import Breaker
+from flowq.batch.cache import Cache
 from flowq.batch.chunk import Done, FlowItem, ItemDone, Park
 from flowq.batch.deltas import fold_deltas, merge_done
 from flowq.batch.executor import (
@@ -24,6 +26,7 @@ from flowq.batch.parallel import Parallel
 from flowq.batch.policy import BatchPolicy, OnError
 from flowq.batch.pool import WorkerPool
 from flowq.batch.race import RaceNode, first_ok, race
+from flowq.batch.rate import Rate
 from flowq.batch.reduce_node import ReduceNode
 from flowq.batch.result import BatchResult, Outcomes
 from flowq.batch.runner import Runner
@@ -35,6 +38,8 @@ __all__ = [
     "BatchNode",
     "BatchPolicy",
     "BatchResult",
+    "Breaker",
+    "Cache",
     "Done",
     "Executor",
     "Fanout",
@@ -53,6 +58,7 @@ __all__ = [
     "Park",
     "Progress",
     "RaceNode",
+    "Rate",
     "ReduceNode",
     "Runner",
     "Stats",

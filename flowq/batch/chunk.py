@@ -85,6 +85,7 @@ class Done:
         worker: the process that ran them ("" for this one).
         started_at: when the run began, in seconds since the epoch.
         deltas: for a BatchFlow, what each item changed in the store, parallel to ``values``; else None.
+        held_s: seconds that the items after these are held for; 0.0: they are not. It does not travel.
     """
 
     start: int
@@ -96,6 +97,7 @@ class Done:
     worker: str = ""
     started_at: float = 0.0
     deltas: list[Any] | None = None
+    held_s: float = 0.0
 
     @classmethod
     def gather(cls, start: int, items: Iterable[ItemDone], *, worker: str = "", started_at: float = 0.0) -> Done:

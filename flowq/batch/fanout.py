@@ -11,10 +11,12 @@ from typing import Any, ClassVar, Literal, Self, TypedDict
 
 from typing_extensions import Unpack
 
+from flowq.batch.breaker import Breaker
+from flowq.batch.cache import Cache
 from flowq.batch.chunk import Done
 from flowq.batch.executor import BatchJob, Executor, Handle, active
 from flowq.batch.journey import BatchJourney
-from flowq.batch.policy import BatchPolicy, OnError
+from flowq.batch.policy import BatchPolicy, OnError, Rates
 from flowq.batch.result import BatchResult
 from flowq.core.actions import checked_action
 from flowq.core.callables import is_async
@@ -30,7 +32,9 @@ class BatchOptions(TypedDict, total=False):
     max_failures: int | float | None
     concurrency: int | None
     in_flight: int
-    rate: str | None
+    rate: Rates | None
+    breaker: Breaker | None
+    cache: float | Cache | None
     deadline: float | None
     chunk_size: Literal["auto"] | int
     priority: int | None
@@ -55,8 +59,8 @@ class Fanout(Node[Item, Result]):
         max_retries, wait, retry, timeout: as a node's, for each item.
         name: shown in errors, logs and drawings; the class name if None.
         config: settings of this node.
-        on_error, max_failures, concurrency, in_flight, rate, deadline, chunk_size, priority, queue, retention_s,
-            max_items, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
+        on_error, max_failures, concurrency, in_flight, rate, breaker, cache, deadline, chunk_size, priority, queue,
+            retention_s, max_items, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
         policy: a BatchPolicy, instead of these and of the retry keywords.
         key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. A function cannot travel to workers:
             for those define a method ``key_of(self, item)`` instead.
@@ -115,6 +119,12 @@ class Fanout(Node[Item, Result]):
                 raise ValueError("give either policy=BatchPolicy(...) or its parts as keywords, not both")
             self.retry, self.timeout = given.retry, given.timeout
         self._policy = given or self._made_policy()
+        if self._policy.cache is not None and (self.carries_changes or self.key_of is None):
+            raise ValueError(
+                "a BatchFlow's items change the store: their results cannot come from a cache"
+                if self.carries_changes
+                else "cache= goes by the items' keys: give key=, or define a method key_of(self, item)"
+            )
 
     def policy(self) -> BatchPolicy:
         """How the items are run."""

@@ -18,14 +18,14 @@ from typing import Any
 
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.executor import BatchJob, Progress, State
+from flowq.batch.here_gate import here_gate
 from flowq.batch.items import Items, Picked
 from flowq.batch.lifespan import held_open, opened
 from flowq.batch.log import Log
-from flowq.batch.pace import Pace
 from flowq.batch.result import BatchResult
 from flowq.batch.runner import Runner
 from flowq.batch.sizing import BUDGET_S, next_size
-from flowq.batch.threads import sleep_unless, until_ended
+from flowq.batch.threads import until_ended
 from flowq.core.context import current_context
 from flowq.core.drive import Steps, async_twin, loop_runs
 from flowq.errors import LoopRunning
@@ -76,16 +76,16 @@ class LocalBatch:
             batch_id=batch_id,
             run_id=None if outer is None else outer.run_id,
             cancelled=self._is_over,
+            gate=here_gate(self._node, job.policy),
         )
         self._outer_cancelled = None if outer is None else outer.is_cancelled
         self._places = places or job.node.in_flight()
-        self._pace = Pace(job.policy.rate_per_s())
         # The items that may be wanted again: those in flight, and those that failed or were cancelled.
         self._kept: dict[int, Any] = {}
         self._running = 0
         self._began = perf_counter()
         self._ended: float | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[float] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
@@ -178,13 +178,11 @@ class LocalBatch:
     def _run_chunks(self) -> None:
         size = 1
         while not self._is_over():
-            if self._pace.is_set and not sleep_unless(self._is_over, self._pace.take()):
-                return
             start, chunk = self._items.take_run(size)
             if not chunk:
                 return
             run = self._run_chunk(start, chunk)
-            size = 1 if self._pace.is_set else min(_MOST_AHEAD, next_size(size, *run))
+            size = min(_MOST_AHEAD, next_size(size, *run))
 
     def _run_chunk(self, start: int, chunk: list[Any]) -> tuple[int, float]:
         """Run *chunk* as far as the batch lets it; answers the items done and the seconds that took."""
@@ -234,8 +232,6 @@ class LocalBatch:
 
     async def _source(self) -> AsyncGenerator[tuple[int, Any, int], None]:
         while not self._is_over():
-            if self._pace.is_set:
-                await asyncio.sleep(self._pace.take())
             start, chunk = self._items.take_run(1)
             if not chunk:
                 return

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from flowq.batch.chunk import ItemDone
+from flowq.batch.gate import Entry, Held
 from flowq.batch.threads import until_ended
 from flowq.batch.tries import Interrupted, Tries
 from flowq.core.drive import drive, drive_async
@@ -44,8 +45,14 @@ class InFlight:
         self._places = asyncio.Semaphore(places)
         self._pool = None if tries.is_async else ThreadPoolExecutor(places, thread_name_prefix="flowq-item")
 
-    async def run(self, source: Source) -> None:
-        """Run what *source* gives; it is asked for the next item only when a place is free."""
+    async def run(self, source: Source) -> float:
+        """Run what *source* gives; it is asked for the next item only when a place is free.
+
+        Returns:
+            Seconds that the item it gave last is held for, before which neither that nor a later one may begin; 0.0:
+            none is.
+        """
+        held_s = 0.0
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -54,7 +61,11 @@ class InFlight:
                         index, item, tries_used = await anext(source)
                     except StopAsyncIteration:
                         break
-                    group.create_task(self._run_item(index, item, tries_used))
+                    entry = await self._enter(index, item, tries_used)
+                    if isinstance(entry, Held) and not entry.alone:
+                        held_s = entry.seconds
+                        break
+                    group.create_task(self._run_item(index, item, tries_used, entry))
         except BaseExceptionGroup as failures:
             # Only the sink and the source can have raised: an item's own errors are outcomes.
             raise failures.exceptions[0] from None
@@ -62,20 +73,29 @@ class InFlight:
             self._close()
             if self._pool is not None:
                 self._pool.shutdown(wait=False)  # every item has been awaited: the threads are idle
+        return held_s
 
-    async def _run_item(self, index: int, item: Any, tries_used: int) -> None:
+    async def _enter(self, index: int, item: Any, tries_used: int) -> Entry | None:
+        """Ask the gate, one item after another: a process takes no permits ahead of what it is about to start."""
+        if self._tries.gate is None:
+            return None
+        return await drive_async(self._tries.enter(index, item, tries_used, self._park_over_s))
+
+    async def _run_item(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> None:
         try:
             if self._pool is None:
-                self._sink(index, await self._coroutine(index, item, tries_used))
+                self._sink(index, await self._coroutine(index, item, tries_used, entry))
             else:
-                await self._in_thread(self._pool, index, item, tries_used)
+                await self._in_thread(self._pool, index, item, tries_used, entry)
         finally:
             self._places.release()
 
-    async def _coroutine(self, index: int, item: Any, tries_used: int) -> ItemDone:
+    async def _coroutine(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> ItemDone:
         tries = self._tries
         began = perf_counter()
         try:
+            if entry is not None:
+                return await drive_async(tries.settle(index, item, tries_used, None, self._park_over_s, entry))
             try:
                 value = await tries.one_try_async(index, item, tries_used)
             except Left as left:
@@ -94,8 +114,10 @@ class InFlight:
             error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
             return tries.failed(index, error, tries_used, perf_counter() - began)
 
-    async def _in_thread(self, pool: ThreadPoolExecutor, index: int, item: Any, tries_used: int) -> None:
-        work = pool.submit(contextvars.copy_context().run, self._blocking, index, item, tries_used)
+    async def _in_thread(
+        self, pool: ThreadPoolExecutor, index: int, item: Any, tries_used: int, entry: Entry | None
+    ) -> None:
+        work = pool.submit(contextvars.copy_context().run, self._blocking, index, item, tries_used, entry)
         try:
             await until_ended(work, self._close)
         finally:
@@ -107,9 +129,9 @@ class InFlight:
     def _close(self) -> None:
         self._closing = True
 
-    def _blocking(self, index: int, item: Any, tries_used: int) -> ItemDone | None:
+    def _blocking(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> ItemDone | None:
         try:
-            return drive(self._tries.settle(index, item, tries_used, None, self._park_over_s))
+            return drive(self._tries.settle(index, item, tries_used, None, self._park_over_s, entry))
         except Interrupted:
             return None
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flowq.batch.chunk import Done, FlowItem, ItemDone
+from flowq.batch.gate import Entry, Gate, Held
 from flowq.batch.laps import Laps
 from flowq.batch.tries import Interrupted, Tries
 from flowq.core.context import ItemContext, current_context, enter_context
@@ -22,6 +23,9 @@ Watch = Callable[[int], object]
 
 _ASK_EVERY_S = 0.001
 """Whether to stop is asked at most so often: asking may cost more than an item."""
+
+_EXPECTED = 500
+"""Items of which the gate is told in one go."""
 
 
 class InOrder:
@@ -49,16 +53,39 @@ class InOrder:
         """Run the items, the first of which has *tries_used* tries behind it, until the end or until told to stop."""
         outer = current_context()
         try:
-            if tries_used and self._items:
-                if watch is not None:
-                    watch(self._done.start)
-                self._settle(self._items[0], tries_used, None)
-            self._run_blocks(stop, watch)
+            if self._tries.gate is None:
+                self._run_ungated(tries_used, stop, watch)
+            else:
+                self._run_gated(self._tries.gate, tries_used, stop, watch)
         except Interrupted:
             pass  # the item that waited has no outcome; those before it have
         finally:
             enter_context(outer)
         self._close()
+
+    def _run_ungated(self, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
+        if tries_used and self._items:
+            if watch is not None:
+                watch(self._done.start)
+            self._settle(self._items[0], tries_used, None)
+        self._run_blocks(stop, watch)
+
+    def _run_gated(self, gate: Gate, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
+        """One item after another, each let in by the gate; ends where one is held."""
+        items, done, tries = self._items, self._done, self._tries
+        while (at := len(done.values)) < len(items) and self._failures_left >= 0:
+            if at % _EXPECTED == 0:
+                gate.expect(items[at : at + _EXPECTED])
+            entry = drive(tries.enter(done.upto, items[at], tries_used, self._park_over_s))
+            if isinstance(entry, Held) and not entry.alone:
+                done.held_s = entry.seconds
+                return
+            if watch is not None:
+                watch(done.upto)  # from here on: nobody is killed for waiting
+            self._settle(items[at], tries_used, None, entry)
+            tries_used = 0
+            if stop is not None and stop(len(done.values), self._laps.elapsed_s):
+                return
 
     def _run_blocks(self, stop: Stop | None, watch: Watch | None) -> None:
         items, values, laps = self._items, self._done.values, self._laps
@@ -105,13 +132,13 @@ class InOrder:
             else:
                 done.values.append(value)
 
-    def _settle(self, item: Any, attempt: int, exc: Exception | None) -> None:
+    def _settle(self, item: Any, attempt: int, exc: Exception | None, entry: Entry | None = None) -> None:
         """Take the next item through the tries that are left to it."""
         index = self._done.upto
-        ended = drive(self._tries.settle(index, item, attempt, exc, self._park_over_s))
+        ended = drive(self._tries.settle(index, item, attempt, exc, self._park_over_s, entry))
         self._done.add(ended)
         if exc is None:
-            self._laps.lap(1)
+            self._laps.lap(1, ended.seconds)
         else:
             self._laps.further(index - self._done.start, ended.seconds)
         if ended.outcome is not None and ended.outcome.status == "failed":

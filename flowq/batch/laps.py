@@ -32,10 +32,10 @@ class Laps:
         self._extra: dict[int, float] = {}
         self._began = self._last = perf_counter()
 
-    def lap(self, count: int) -> None:
-        """A block of *count* items has ended."""
+    def lap(self, count: int, seconds: float | None = None) -> None:
+        """A block of *count* items has ended; it took *seconds*, where other time since the last one was waiting."""
         now = perf_counter()
-        lap_s = now - self._last
+        lap_s = now - self._last if seconds is None else seconds
         self._last = now
         self.elapsed_s = now - self._began
         self._counts.append(count)

@@ -6,21 +6,21 @@ Never here: acting on it (runner, executors) or what became of the items (outcom
 from __future__ import annotations
 
 import math
-import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator
 
+from flowq.batch.breaker import Breaker
+from flowq.batch.cache import Cache
+from flowq.batch.rate import Rate
 from flowq.core.retry import Retry
 from flowq.registry import register
 
 OnError = Literal["raise", "collect", "skip"]
 
-_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour)\s*")
-_PERIOD_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Rates: TypeAlias = str | Rate | list[str | Rate] | tuple[str | Rate, ...]
 
 
 @register
@@ -39,7 +39,9 @@ class BatchPolicy(BaseModel):
         concurrency: items in flight at once, over the whole fleet (None: what the executor finds right).
         in_flight: items that one process keeps in flight, when ``exec`` is async; when it blocks, in as many threads,
             if this was given at all, else one item at a time.
-        rate: items started per time over the whole fleet: "100/s", "30/min", "5000/h".
+        rate: tries begun per time over the whole fleet: "100/s", "30/min", "5000/h", a Rate, or several that all hold.
+        breaker: leaves a service that keeps failing alone for a while.
+        cache: seconds for which a result is used again for items of the same key, or a Cache.
         chunk_size: items one task message carries; "auto" adapts it to the time the items take.
         priority: 0 to 9, higher first (None: the broker's default).
         queue: name of the queue the batch goes to (None: the default one).
@@ -58,7 +60,9 @@ class BatchPolicy(BaseModel):
     max_failures: int | float | None = None
     concurrency: Count | None = None
     in_flight: Count = 100
-    rate: str | None = None
+    rate: str | InstanceOf[Rate] | list[str | InstanceOf[Rate]] | tuple[str | InstanceOf[Rate], ...] | None = None
+    breaker: InstanceOf[Breaker] | None = None
+    cache: Seconds | InstanceOf[Cache] | None = None
     chunk_size: Literal["auto"] | Count = "auto"
     priority: Annotated[int, Field(ge=0, le=9)] | None = None
     queue: str | None = None
@@ -77,9 +81,8 @@ class BatchPolicy(BaseModel):
 
     @field_validator("rate")
     @classmethod
-    def _known_rate(cls, value: str | None) -> str | None:
-        if value is not None and _per_second(value) <= 0:
-            raise ValueError('a rate reads like "100/s", "30/min" or "5000/h"')
+    def _known_rate(cls, value: Rates | None) -> Rates | None:
+        _rates(value)
         return value
 
     def failure_budget(self) -> tuple[int | None, float | None]:
@@ -108,12 +111,16 @@ class BatchPolicy(BaseModel):
         """Items that one process keeps in flight."""
         return self.in_flight if is_async or "in_flight" in self.model_fields_set else 1
 
-    def rate_per_s(self) -> float | None:
-        """``rate`` as items per second."""
-        return None if self.rate is None else _per_second(self.rate)
+    def rates(self) -> tuple[Rate, ...]:
+        """The limits on starts, all of which hold; () for none."""
+        return _rates(self.rate)
+
+    def cached(self) -> Cache | None:
+        """How long results may be used again; None: they may not."""
+        return None if self.cache is None else Cache.of(self.cache)
 
 
-def _per_second(rate: str) -> float:
-    """Items per second of a rate such as "30/min"; 0.0 if it cannot be read."""
-    match = _RATE.fullmatch(rate)
-    return float(match[1]) / _PERIOD_S[match[2][0]] if match else 0.0
+def _rates(given: Rates | None) -> tuple[Rate, ...]:
+    if given is None:
+        return ()
+    return tuple(Rate.of(one) for one in (given if isinstance(given, list | tuple) else (given,)))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowq.batch.chunk import Done
+from flowq.batch.gate import Gate
 from flowq.batch.in_flight import InFlight, Sink, Source
 from flowq.batch.in_order import InOrder, Stop, Watch
 from flowq.batch.policy import BatchPolicy
@@ -33,6 +34,7 @@ class Runner:
         cancelled: whether nobody waits for the items any more; ``ctx.cancelled`` asks it.
         on_progress: receives ``ctx.progress(done, total)`` as ``(ctx, done, total)``.
         on_heartbeat: receives ``ctx.heartbeat()`` as ``(ctx)``.
+        gate: what every try passes through: cache, permits, circuit; None: nothing.
 
     Attributes:
         is_async: whether items need an event loop: ``run_async`` is then the only way.
@@ -49,6 +51,7 @@ class Runner:
         cancelled: Callable[[], bool] | None = None,
         on_progress: Callable[[ItemContext, float, float | None], None] | None = None,
         on_heartbeat: Callable[[ItemContext], None] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.worker = worker
         self._policy = policy
@@ -60,6 +63,7 @@ class Runner:
             cancelled=cancelled,
             on_progress=on_progress,
             on_heartbeat=on_heartbeat,
+            gate=gate,
         )
         self.is_async = self._tries.is_async
 
@@ -89,7 +93,7 @@ class Runner:
                 policy that puts up with none at all, so that nobody runs on after the failure that ends the batch.
 
         Returns:
-            What the run brought: fewer items than given when it was ended early.
+            What the run brought: fewer items than given when it was ended early, or held (``Done.held_s``).
         """
         if max_failed is None:
             max_failed = 0 if self._policy.failure_budget()[0] == 0 else float("inf")
@@ -97,7 +101,7 @@ class Runner:
         InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=park_over_s).run(tries, stop, watch)
         return done
 
-    async def run_async(self, source: Source, in_flight: int, sink: Sink, *, park_over_s: float | None = None) -> None:
+    async def run_async(self, source: Source, in_flight: int, sink: Sink, *, park_over_s: float | None = None) -> float:
         """Run items side by side: coroutines as tasks, blocking items in as many threads.
 
         Args:
@@ -107,7 +111,10 @@ class Runner:
                 what the source raises.
             park_over_s: as for ``run``.
 
+        Returns:
+            Seconds until the item that the source gave last, which was not begun, may begin; 0.0 if all were.
+
         Cancelling this cancels the items and waits for them; a blocking item cannot be cancelled and runs to its end
         (``ctx.cancelled`` tells it), and what it brings still goes to the sink.
         """
-        await InFlight(self._tries, in_flight, sink, park_over_s=park_over_s).run(source)
+        return await InFlight(self._tries, in_flight, sink, park_over_s=park_over_s).run(source)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowq.batch.alarm import call_within
 from flowq.batch.chunk import FlowItem, ItemDone, Park
+from flowq.batch.gate import Entry, Gate, Go, Held, Hit, Refused
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.threads import sleep_unless
@@ -21,6 +22,7 @@ from flowq.core.context import ItemContext, enter_context
 from flowq.core.drive import Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
 from flowq.core.notes import add_failure_note
+from flowq.errors import CircuitOpen
 from flowq.registry import portable
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Tries:
         around: the context of the whole batch.
         cancelled: whether nobody waits for the items any more.
         is_plain: ``exec(item)`` is all there is to a first try: no ``ctx``, no timeout.
+        gate: what every try passes through; None: nothing.
     """
 
     def __init__(
@@ -52,8 +55,10 @@ class Tries:
         cancelled: Callable[[], bool] | None = None,
         on_progress: Callable[[ItemContext, float, float | None], None] | None = None,
         on_heartbeat: Callable[[ItemContext], None] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.node = node
+        self.gate = gate
         self.exec = node.item_call()
         self.timeout_s = policy.timeout
         self.batch_id = batch_id
@@ -97,7 +102,13 @@ class Tries:
         return call(item) if self.timeout_s is None else call_within(self.timeout_s, call, item)
 
     def settle(
-        self, index: int, item: Any, attempt: int, exc: Exception | None = None, park_over_s: float | None = None
+        self,
+        index: int,
+        item: Any,
+        attempt: int,
+        exc: Exception | None = None,
+        park_over_s: float | None = None,
+        entry: Entry | None = None,
     ) -> Steps[ItemDone]:
         """Try *item* until it is done, parked or failed; never raises for what the item does.
 
@@ -107,6 +118,7 @@ class Tries:
             attempt: number of the next try, from 0; with *exc*, of the try that failed.
             exc: what a try that was made elsewhere has raised.
             park_over_s: a longer wait parks the item (None: every wait is slept).
+            entry: what the gate has answered for the next try, if it was asked.
 
         Returns:
             What became of it; its ``seconds`` leave out waits, and the try that was made elsewhere.
@@ -114,6 +126,10 @@ class Tries:
         busy_s = 0.0
         while True:
             if exc is None:
+                if self.gate is not None:
+                    entry = entry or (yield from self.enter(index, item, attempt, park_over_s))
+                    if not isinstance(entry, Go):
+                        return (yield from self._not_tried(index, item, attempt, entry, busy_s))
                 began = perf_counter()
                 try:
                     value = yield self.one_try, (index, item, attempt)
@@ -124,7 +140,12 @@ class Tries:
                     busy_s += perf_counter() - began
                 else:
                     busy_s += perf_counter() - began
+                    if isinstance(entry, Go) and self.gate is not None:
+                        yield from self.gate.succeeded(entry, value)
                     return self.succeeded(index, value, attempt, busy_s)
+                if isinstance(entry, Go) and self.gate is not None:
+                    yield from self.gate.failed(entry, exc)
+                entry = None
             try:
                 delay_s = self.node.retry_delay(exc, attempt)
             except Exception as error:
@@ -139,6 +160,23 @@ class Tries:
             if delay_s > 0:
                 yield self.wait, (delay_s,)
             exc = None
+
+    def enter(self, index: int, item: Any, attempt: int, park_over_s: float | None) -> Steps[Entry]:
+        """Have the gate, which there must be, let the next try of *item* in; see its ``enter``."""
+        assert self.gate is not None
+        return (yield from self.gate.enter(index, item, self.wait, park_over_s, first=attempt == 0))
+
+    def _not_tried(
+        self, index: int, item: Any, attempt: int, entry: Hit | Refused | Held, busy_s: float
+    ) -> Steps[ItemDone]:
+        """What becomes of an item that the gate let in for no try."""
+        if isinstance(entry, Hit):
+            return ItemDone(entry.value, Outcome(index, "ok", attempts=0))
+        if isinstance(entry, Held):
+            return ItemDone(park=Park(index, attempt, entry.seconds, entry.reason), seconds=busy_s)
+        if isinstance(entry.error, CircuitOpen):
+            return (yield from self._fall_back(index, item, attempt - 1, entry.error, busy_s))
+        return self.failed(index, entry.error, attempt - 1, busy_s)
 
     def succeeded(self, index: int, value: Any, attempt: int, seconds: float) -> ItemDone:
         """What there is to keep of a try that returned *value*."""

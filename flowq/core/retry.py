@@ -76,7 +76,7 @@ class Retry:
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be finite and >= 0, not {value!r}")
         for name in ("retry_on", "give_up_on"):
-            object.__setattr__(self, name, _by_name(name, getattr(self, name)))
+            object.__setattr__(self, name, error_filter(name, getattr(self, name)))
 
     def delay_s(self, exc: BaseException, attempt: int, rng: Callable[[], float] = random.random) -> float | None:
         """Seconds to wait before the next try, or None to give up.
@@ -86,11 +86,11 @@ class Retry:
             attempt: number of the try that failed, from 0.
             rng: a number in [0, 1) for the jitter.
         """
-        if not isinstance(exc, Exception) or attempt + 1 >= self.attempts or _matches(self.give_up_on, exc):
+        if not isinstance(exc, Exception) or attempt + 1 >= self.attempts or matches(self.give_up_on, exc):
             return None
-        if not isinstance(exc, RetryAfter) and not _matches(self.retry_on, exc):
+        if not isinstance(exc, RetryAfter) and not matches(self.retry_on, exc):
             return None
-        asked_s = _asked_wait_s(exc)
+        asked_s = asked_wait_s(exc)
         if asked_s is not None:
             return asked_s
         limit_s = LONGEST_WAIT_S if self.max_wait is None else self.max_wait
@@ -103,7 +103,7 @@ class Retry:
             return LONGEST_WAIT_S if self.wait else 0.0
 
 
-def _by_name(field: str, wanted: Any) -> Any:
+def error_filter(field: str, wanted: Any) -> Any:
     """*wanted* with classes replaced by their names; a predicate as it is."""
     if not isinstance(wanted, type) and callable(wanted):
         return wanted
@@ -117,13 +117,14 @@ def _by_name(field: str, wanted: Any) -> Any:
     return names
 
 
-def _matches(wanted: Any, exc: Exception) -> bool:
+def matches(wanted: Any, exc: Exception) -> bool:
+    """Whether *exc* is of one of the classes that *wanted* names, or the predicate *wanted* says so."""
     if isinstance(wanted, tuple):
         return any(class_name(cls) in wanted for cls in type(exc).__mro__)
     return bool(wanted(exc))
 
 
-def _asked_wait_s(exc: Exception) -> float | None:
+def asked_wait_s(exc: Exception) -> float | None:
     """The wait an exception itself asks for, when it is a sensible number."""
     asked: Any = getattr(exc, "retry_after", None)
     if isinstance(asked, timedelta):

@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from flowq.batch import BatchJob, BatchNode, BatchResult, InlineExecutor, ParallelBatchNode, activate, deactivate
+from flowq.batch import (
+    BatchJob,
+    BatchNode,
+    BatchResult,
+    InlineExecutor,
+    ParallelBatchNode,
+    Rate,
+    activate,
+    deactivate,
+)
 from flowq.core import Flow, ItemContext, Node, drive, drive_async
 from flowq.errors import BatchError, BatchInputError, ItemCancelled, LoopRunning
 
@@ -270,7 +279,7 @@ def test_a_deadline_ends_blocking_items_and_their_waits(driven_async: bool) -> N
 @DRIVERS
 def test_a_rate_spaces_the_items(cls: Any, options: Any, driven_async: bool) -> None:
     began = perf_counter()
-    mapped(cls(rate="100/s", **options), range(6), driven_async)
+    mapped(cls(rate=Rate(100, burst=1), **options), range(6), driven_async)
     assert perf_counter() - began >= 0.05
 
 

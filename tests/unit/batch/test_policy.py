@@ -64,7 +64,7 @@ def test_a_share_is_counted_in_whole_items_and_judged_only_once_the_length_is_kn
 
 @pytest.mark.parametrize(("rate", "per_s"), [("100/s", 100), ("30/min", 0.5), ("7200/h", 2), (" 2.5 / second ", 2.5)])
 def test_a_rate_is_read_in_the_usual_spellings(rate: str, per_s: float) -> None:
-    assert BatchPolicy(rate=rate).rate_per_s() == per_s
+    assert [one.per_s for one in BatchPolicy(rate=rate).rates()] == [per_s]
 
 
 def test_blocking_items_run_side_by_side_in_one_process_only_on_demand() -> None:

@@ -1,0 +1,71 @@
+"""``Cache``: how long results may be used again, as a value. Never here: where they are kept (memory, the engine)."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from flowq.core.canonical import canonical
+from flowq.core.functional import NAMELESS
+from flowq.errors import CannotTravel
+from flowq.registry import class_name, register
+
+# Arguments that say how, and not what, a node's items are run.
+_HOW = frozenset(
+    (
+        *("max_retries", "wait", "retry", "timeout", "name", "on_error", "max_failures"),
+        *("concurrency", "in_flight", "rate", "breaker", "cache", "deadline", "chunk_size"),
+        *("priority", "queue", "retention_s", "max_items", "policy", "key", "label", "limit", "item_events"),
+    )
+)
+
+
+@register
+@dataclass(frozen=True)
+class Cache:
+    """An item whose key had a result within the last *ttl* seconds is given that result, and is not run.
+
+    Only what ``exec`` returned is kept: neither failures nor fallbacks are.
+
+    Attributes:
+        ttl: seconds.
+        name: nodes whose caches have the same name share it (None: nodes of one class made with the same arguments
+            do). Change it when ``exec`` has changed.
+
+    Raises:
+        ValueError: no time.
+    """
+
+    ttl: float
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ttl < math.inf:
+            raise ValueError(f"ttl is finite and > 0 seconds, not {self.ttl!r}")
+
+    @classmethod
+    def of(cls, given: Cache | float) -> Cache:
+        """*given*, or the Cache of so many seconds."""
+        return given if isinstance(given, Cache) else cls(given)
+
+    def scope(self, node: Any) -> str:
+        """What tells results of *node* from those of others: equal wherever the node is made of the same arguments."""
+        if self.name is not None:
+            return f"named-{_digest(self.name.encode())}"
+        name = class_name(type(node))
+        args, kwargs = node._arguments
+        own = {key: value for key, value in kwargs.items() if key not in _HOW}
+        try:
+            if any(part in name for part in NAMELESS):
+                raise CannotTravel(name, "several lambdas have this name")
+            return f"class-{_digest(name.encode() + canonical((tuple(args), own)))}"
+        except CannotTravel:
+            # Nothing tells it from another node but itself. Copies of it have the mark, too.
+            return f"object-{vars(node).setdefault('_cache_mark', uuid.uuid4().hex)}"
+
+
+def _digest(text: bytes) -> str:
+    return blake2b(text, digest_size=12).hexdigest()

@@ -1,0 +1,180 @@
+"""What stands before and after a try: cache, permits, circuit. The ports, and the order in which they are asked.
+
+Never here: where their state is kept (here_* for this process, engine/ for a fleet), or what a try is (tries).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from flowq.batch.breaker import Breaker
+from flowq.batch.rate import Charge, Charges
+from flowq.core.drive import Steps
+from flowq.core.retry import asked_wait_s
+from flowq.errors import CircuitOpen
+
+
+class Permits(Protocol):
+    """Books starts under the batch's rates."""
+
+    def book(self, index: int, charges: Sequence[Charge]) -> float:
+        """Take the next free start of the item at *index*; seconds until it.
+
+        An item that comes again before its start keeps it, for as long as the start was far enough away to part with.
+        """
+        ...
+
+    def pause(self, charges: Sequence[Charge], seconds: float) -> None:
+        """Let nothing with these keys start for so long, whatever was booked."""
+        ...
+
+    def may_part(self) -> bool:
+        """Whether there is room to put one more item aside by itself."""
+        ...
+
+
+class Circuit(Protocol):
+    """The state of a breaker. A *ticket* is the name of one try."""
+
+    def ask(self, ticket: str) -> float:
+        """Seconds to wait before asking again; 0.0: go on."""
+        ...
+
+    def succeeded(self, ticket: str) -> None: ...
+    def failed(self, ticket: str) -> None: ...
+
+
+class Memo(Protocol):
+    """Results by key, encoded or copied: what is taken out is the taker's own."""
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Look these up in one go: they will be asked for soon."""
+        ...
+
+    def get(self, key: str) -> tuple[Any, ...]:
+        """``(value,)``, or ``()`` where there is none."""
+        ...
+
+    def put(self, key: str, value: Any) -> None: ...
+
+
+class Go(NamedTuple):
+    """The try may begin."""
+
+    ticket: str
+    charges: tuple[Charge, ...]
+    key: str | None
+
+
+class Hit(NamedTuple):
+    """There is a result already."""
+
+    value: Any
+
+
+class Refused(NamedTuple):
+    """The item ends without a try."""
+
+    error: Exception
+
+
+class Held(NamedTuple):
+    """The try may not begin for so long; *alone*: which says nothing of the items behind it."""
+
+    seconds: float
+    reason: str
+    alone: bool
+
+
+Entry: TypeAlias = Go | Hit | Refused | Held
+
+
+@dataclass(slots=True)
+class Gate:
+    """What the tries of one batch pass through, in this process.
+
+    Attributes:
+        charges: what an item takes of the rates; None: there are none.
+        permits, circuit, memo: None where the policy has no such thing.
+        breaker: whose circuit it is.
+        key_of: makes an item's key of it, for the memo.
+        per_s: starts per second that hold for all items together; None: none do.
+    """
+
+    charges: Charges | None = None
+    permits: Permits | None = None
+    breaker: Breaker | None = None
+    circuit: Circuit | None = None
+    memo: Memo | None = None
+    key_of: Callable[[Any], str] | None = None
+    per_s: float | None = None
+
+    def expect(self, items: Iterable[Any]) -> None:
+        """*items* come next."""
+        if self.memo is not None and self.key_of is not None:
+            keys = []
+            for item in items:
+                try:
+                    keys.append(str(self.key_of(item)))
+                except Exception:  # it is the item's own failure, when its time comes
+                    continue
+            self.memo.expect(keys)
+
+    def enter(
+        self, index: int, item: Any, wait: Callable[[float], Any], part_over_s: float | None, *, first: bool = True
+    ) -> Steps[Entry]:
+        """Ask whether a try of *item* may begin, and wait for it.
+
+        Args:
+            wait: passes the time, in whichever way the driver needs.
+            part_over_s: a longer wait is answered as Held; None: every wait is waited for.
+            first: it is the item's first try, for which a result may be there.
+        """
+        try:
+            key = None if self.memo is None or self.key_of is None else str(self.key_of(item))
+            charges = () if self.charges is None else self.charges.of(item)
+        except Exception as error:
+            return Refused(error)
+        if self.memo is not None and key is not None and first:
+            found = yield self.memo.get, (key,)
+            if found:
+                return Hit(found[0])
+        if self.permits is not None:
+            seconds = yield self.permits.book, (index, charges)
+            if part_over_s is not None and seconds > part_over_s:
+                alone = self.charges is not None and self.charges.keyed
+                if alone:
+                    alone = yield self.permits.may_part, ()
+                # Back in time to wait for the very moment.
+                return Held(seconds - part_over_s, "permit", alone)
+            if seconds > 0:
+                yield wait, (seconds,)
+        ticket = secrets.token_hex(6)
+        while self.circuit is not None and (seconds := (yield self.circuit.ask, (ticket,))) > 0:
+            if self.breaker is not None and self.breaker.fail_fast:
+                return Refused(CircuitOpen(seconds))
+            if part_over_s is not None and seconds > part_over_s:
+                return Held(seconds, "breaker", False)
+            yield wait, (seconds,)
+        return Go(ticket, charges, key)
+
+    def succeeded(self, go: Go, value: Any) -> Steps[None]:
+        """The try returned *value*."""
+        if self.circuit is not None:
+            yield self.circuit.succeeded, (go.ticket,)
+        if self.memo is not None and go.key is not None:
+            yield self.memo.put, (go.key, value)
+
+    def failed(self, go: Go, exc: Exception) -> Steps[None]:
+        """The try raised *exc*."""
+        if self.permits is not None:
+            asked_s = asked_wait_s(exc)
+            if asked_s:
+                yield self.permits.pause, (go.charges, asked_s)
+        if self.circuit is not None and self.breaker is not None:
+            # What does not count against the service shows that it answers.
+            told = self.circuit.failed if self.breaker.counts(exc) else self.circuit.succeeded
+            yield told, (go.ticket,)

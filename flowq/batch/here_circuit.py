@@ -1,0 +1,56 @@
+"""The circuit of a breaker in this process. On a fleet: engine/circuit.py, by the same rules."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from flowq.batch.breaker import Breaker
+from flowq.core.drive import in_loop
+
+ASK_AGAIN_S = 2.0
+"""Longest wait while another item is the one that is tried: how soon the others hear that it went well."""
+
+
+class HereCircuit:
+    """See :class:`~flowq.batch.gate.Circuit`: closed, open, or half-open while one item is tried."""
+
+    def __init__(self, breaker: Breaker, clock: Callable[[], float] = monotonic) -> None:
+        self._breaker, self._clock = breaker, clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._opened: float | None = None
+        self._probe, self._probe_until = "", 0.0
+
+    @in_loop
+    def ask(self, ticket: str) -> float:
+        """See Circuit. One ticket is the probe at a time, and for at most ``reset`` seconds."""
+        with self._lock:
+            if self._opened is None:
+                return 0.0
+            now = self._clock()
+            if now < self._opened + self._breaker.reset:
+                return self._opened + self._breaker.reset - now
+            if self._probe and now < self._probe_until:
+                return min(self._probe_until - now, ASK_AGAIN_S)
+            self._probe, self._probe_until = ticket, now + self._breaker.reset
+            return 0.0
+
+    @in_loop
+    def succeeded(self, ticket: str) -> None:
+        """See Circuit. Only the probe's success closes an open circuit."""
+        with self._lock:
+            if self._opened is None or ticket == self._probe:
+                self._failures, self._opened, self._probe = 0, None, ""
+
+    @in_loop
+    def failed(self, ticket: str) -> None:
+        """See Circuit. The probe's failure opens it anew; those of tries from before it was opened change nothing."""
+        with self._lock:
+            if self._opened is None:
+                self._failures += 1
+                if self._failures >= self._breaker.failures:
+                    self._opened = self._clock()
+            elif ticket == self._probe:
+                self._opened, self._probe = self._clock(), ""

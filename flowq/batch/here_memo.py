@@ -1,0 +1,62 @@
+"""Results kept in this process' memory for a time. On a fleet: engine/memo.py."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any
+
+from flowq.core.drive import in_loop
+
+_MOST_RESULTS = 10_000
+
+
+class Results:
+    """Results by (scope, key); the least recently used of more than 10,000 are dropped."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str], tuple[float, Any]] = OrderedDict()
+
+    def get(self, scope: str, key: str) -> tuple[Any, ...]:
+        with self._lock:
+            until, value = self._kept.get((scope, key), (0.0, None))
+            if until <= self._clock():
+                return ()
+            self._kept.move_to_end((scope, key))
+        return (copy.deepcopy(value),)
+
+    def put(self, scope: str, key: str, value: Any, ttl_s: float) -> None:
+        try:
+            value = copy.deepcopy(value)
+        except Exception:  # an open file, a lock: workers could not keep it either
+            return
+        with self._lock:
+            self._kept[scope, key] = self._clock() + ttl_s, value
+            self._kept.move_to_end((scope, key))
+            if len(self._kept) > _MOST_RESULTS:
+                self._kept.popitem(last=False)
+
+
+class HereMemo:
+    """See :class:`~flowq.batch.gate.Memo`."""
+
+    def __init__(self, results: Results, scope: str, ttl_s: float) -> None:
+        self._results, self._scope, self._ttl_s = results, scope, ttl_s
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """See Memo; nothing to do."""
+
+    @in_loop
+    def get(self, key: str) -> tuple[Any, ...]:
+        """See Memo."""
+        return self._results.get(self._scope, key)
+
+    @in_loop
+    def put(self, key: str, value: Any) -> None:
+        """See Memo."""
+        self._results.put(self._scope, key, value, self._ttl_s)

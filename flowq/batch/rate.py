@@ -1,0 +1,144 @@
+"""``Rate``: how many items may start in a time, as a value. Never here: counting the starts (permits, the engine)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from flowq.registry import register
+
+_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour)\s*")
+_PERIOD_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+CATCH_UP_S = 0.02
+"""Time that starts may be made up for, where no burst is given: a sleep that ends late must not lower the rate."""
+
+OfItem: TypeAlias = Callable[[Any], Any] | str
+
+
+@register
+@dataclass(frozen=True)
+class Rate:
+    """At most *limit* starts in *per* seconds, over all workers; tries after a failure are starts, too.
+
+    Starts are spaced evenly. The arithmetic is the generic cell rate algorithm (ITU-T I.371): one time per key is all
+    that is kept, and every start has its own time, so that whoever waits knows when to come back.
+
+    Attributes:
+        limit: starts, or weight, in *per* seconds.
+        per: seconds.
+        burst: starts that may happen at once after a pause (None: those of 20 ms, at least one). In any *per* seconds
+            there are at most ``limit + burst``.
+        key: items of different keys have limits of their own. A function of the item, or the name of a method of the
+            node, which also travels to workers (None: one limit for all items).
+        weight: how much of the limit an item takes: a function, or the name of a method (None: 1 each).
+        name: batches whose rates have the same name share the limit (None: every batch has its own).
+
+    Raises:
+        ValueError: a limit, a time or a burst that lets nothing through.
+        TypeError: a key or weight that is neither a function nor a name.
+    """
+
+    limit: float
+    per: float = 1.0
+    burst: float | None = None
+    key: OfItem | None = None
+    weight: OfItem | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("limit", "per", "burst"):
+            value = getattr(self, field)
+            if value is None and field == "burst":
+                continue
+            if not 0 < value < math.inf:
+                raise ValueError(f"{field} of a rate is finite and > 0, not {value!r}")
+        if self.burst is not None and self.burst < 1:
+            raise ValueError(f"burst counts starts, at least 1, not {self.burst!r}")
+        for field in ("key", "weight"):
+            value = getattr(self, field)
+            if not (value is None or isinstance(value, str) or callable(value)):
+                raise TypeError(f"{field} takes a function of the item or the name of a method, not {value!r}")
+
+    @classmethod
+    def of(cls, given: Rate | str) -> Rate:
+        """*given*, or what it spells: "100/s", "30/min", "5000/h".
+
+        Raises:
+            ValueError: it spells no rate.
+        """
+        if isinstance(given, Rate):
+            return given
+        match = _TEXT.fullmatch(given)
+        if match is None or float(match[1]) == 0:
+            raise ValueError(f'a rate reads like "100/s", "30/min" or "5000/h", not {given!r}')
+        return cls(float(match[1]), _PERIOD_S[match[2][0]])
+
+    @property
+    def per_s(self) -> float:
+        """Starts per second."""
+        return self.limit / self.per
+
+    @property
+    def step_s(self) -> float:
+        """Seconds from one start to the next."""
+        return self.per / self.limit
+
+    @property
+    def burst_size(self) -> float:
+        """Starts that may happen at once after a pause."""
+        return max(1.0, CATCH_UP_S * self.per_s) if self.burst is None else self.burst
+
+
+class Charge(NamedTuple):
+    """What one start of one item takes of one rate.
+
+    Attributes:
+        rate: which one, by its place among the batch's rates.
+        key: the item's key under it, "" where all items share it.
+        weight: how much of it.
+    """
+
+    rate: int
+    key: str
+    weight: float
+
+
+class Charges:
+    """Makes an item's charges of it.
+
+    Args:
+        node: whose methods keys and weights may name.
+        rates: the batch's rates.
+
+    Attributes:
+        keyed: whether items may have to wait for different times.
+
+    Raises:
+        AttributeError: the node has no method of such a name.
+    """
+
+    def __init__(self, node: Any, rates: tuple[Rate, ...]) -> None:
+        self._functions = [(_bound(node, rate.key), _bound(node, rate.weight)) for rate in rates]
+        self._plain = tuple(Charge(i, "", 1.0) for i in range(len(rates)))
+        self._is_plain = all(key is None and weight is None for key, weight in self._functions)
+        self.keyed = any(key is not None for key, _ in self._functions)
+
+    def of(self, item: Any) -> tuple[Charge, ...]:
+        """The charges of *item*; raises what its key or weight raises."""
+        if self._is_plain:
+            return self._plain
+        return tuple(
+            Charge(i, "" if key is None else str(key(item)), 1.0 if weight is None else float(weight(item)))
+            for i, (key, weight) in enumerate(self._functions)
+        )
+
+
+def _bound(node: Any, given: OfItem | None) -> Callable[[Any], Any] | None:
+    if not isinstance(given, str):
+        return given
+    method: Callable[[Any], Any] = getattr(node, given)
+    return method
