@@ -16,6 +16,7 @@ FlowqError
 │   └── DecodeError          bytes flowq refuses
 ├── BatchError               items failed (an ExceptionGroup that keeps the finished results)
 ├── BatchLost                Redis no longer holds the batch
+├── ResultsFreed             the results were read with ``free=True`` and are not held any more
 └── ItemError                what became of one item, other than its own exception
     ├── ItemTimeout          the item ran past its ``timeout``
     ├── CircuitOpen          its breaker is open, and fails fast
@@ -226,6 +227,20 @@ class BatchLost(FlowqError):
             f"Redis does not hold batch {self.batch_id} (any more). `flowq ls` lists those that are there. It "
             "expired, was deleted, or Redis lost its data: check persistence (appendonly yes) and "
             "maxmemory-policy (noeviction), then submit it again."
+        )
+
+
+class ResultsFreed(FlowqError):
+    """The results of a batch were dropped as they were read (``free=True``)."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(batch_id)
+        self.batch_id = batch_id
+
+    def __str__(self) -> str:
+        return (
+            f"the results of batch {self.batch_id} were dropped as they were read (free=True). What nobody has read "
+            "yet comes from `handle.results(free=True)`; to read results twice, leave free away."
         )
 
 

@@ -6,10 +6,11 @@ Never here: an implementation. Inline lives in inline.py, the one over Celery in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from flowq.batch.following import Stream
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
@@ -100,8 +101,19 @@ class Handle(Protocol[R_co]):
         """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
         ...
 
-    def as_completed(self) -> Iterator[Outcome]:
-        """The outcomes as they come, in no particular order, until the batch has ended; none is raised."""
+    def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
+        """The outcomes as they come, until the batch has ended. *free*: keep none that was read.
+
+        What an item raised is in its outcome; what the source of the items raised is raised.
+        """
+        ...
+
+    def results(self, *, free: bool = False) -> Stream[Any]:
+        """The values in item order, each once all before it are there. *free*: keep none that was read.
+
+        Raises (while it is read):
+            BatchError: at the first item without a value, where ``result`` raises it.
+        """
         ...
 
 

@@ -10,13 +10,18 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from flowq.batch.executor import BatchJob, Handle, Progress, State
+from flowq.batch.following import Stream
 from flowq.batch.here import LocalBatch
+from flowq.batch.in_item_order import ItemOrder, Span
 from flowq.batch.outcome import Outcome
 from flowq.batch.result import BatchResult
+from flowq.batch.values import Values, plain_values
 from flowq.core.drive import Steps
-from flowq.errors import BatchError
+from flowq.errors import BatchError, ResultsFreed
 
 _log = logging.getLogger("flowq")
+
+_WAIT_S = 1.0
 
 
 class InlineExecutor:
@@ -75,6 +80,7 @@ class InlineHandle:
         self._result: BatchResult[Any] | None = None
         self._error: BaseException | None = None
         self._ended = threading.Event()
+        self._read_upto = 0
 
     @property
     def id(self) -> str:
@@ -99,11 +105,14 @@ class InlineHandle:
 
         Raises:
             BatchError: what ``on_error`` and ``max_failures`` say is raised.
+            ResultsFreed: they were dropped as they were read.
         """
         self._ended.wait()
         if self._result is None:
             assert self._error is not None
             raise self._error
+        if self._batch.log.freed:
+            raise ResultsFreed(self.id)
         policy = self._batch.policy
         self._result.raise_for(policy.on_error, policy.max_failures)
         return self._result
@@ -112,9 +121,65 @@ class InlineHandle:
         """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
         self._batch.close("cancelled")
 
-    def as_completed(self) -> Iterator[Outcome]:
-        """The outcomes as they come, until the batch has ended; none is raised."""
-        return self._batch.log.outcomes()
+    def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
+        """The outcomes as they come, until the batch has ended; none is raised. *free*: hold none that was read."""
+        return Stream(self._outcomes(free))
+
+    def results(self, *, free: bool = False) -> Stream[Any]:
+        """The values in item order, as they come. *free*: hold none that was read.
+
+        Raises (while it is read):
+            BatchError: at the first item without a value, where ``result`` raises it.
+        """
+        return Stream(self._values(free))
+
+    def _outcomes(self, free: bool) -> Iterator[list[Outcome]]:
+        log = self._batch.log
+        self._first_to_read(free)
+        for spans in self._following():
+            for done in log.fetch(spans):
+                yield list(done.outcomes())
+            if free:
+                log.drop(spans)
+            if not spans:
+                yield []
+        if self._error is not None:
+            raise self._error
+
+    def _values(self, free: bool) -> Iterator[list[Any]]:
+        log = self._batch.log
+        order, values = ItemOrder(log.fetch, self._first_to_read(free)), Values(self._batch.policy, plain_values)
+        for spans in self._following():
+            for span in spans:
+                order.note(span)
+            for piece in order.pieces(0):
+                yield values.of(piece)
+                if free:
+                    log.drop(order.read)
+                    self._read_upto = order.at
+                order.read = []
+                if values.broken:
+                    break
+            if not spans:
+                yield []
+        if self._result is None:
+            assert self._error is not None
+            raise self._error
+        for piece in order.pieces(0, len(self._result.items)):
+            yield values.of(piece)
+        self._result.raise_for(self._batch.policy.on_error, self._batch.policy.max_failures)
+
+    def _first_to_read(self, free: bool) -> int:
+        if self._batch.log.freed and not free:
+            raise ResultsFreed(self.id)
+        return self._read_upto
+
+    def _following(self) -> Iterator[list[Span]]:
+        """What is logged, until nothing more will be."""
+        seen, ended = 0, False
+        while not ended:
+            spans, seen, ended = self._batch.log.take(seen, _WAIT_S)
+            yield spans
 
     def _run(self) -> None:
         try:

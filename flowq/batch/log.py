@@ -6,11 +6,13 @@ Never here: deciding what that means for the batch (inline).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from flowq.batch.chunk import Done, ItemDone
-from flowq.batch.outcome import Outcome
+from flowq.batch.in_item_order import Span
+
+_AT_ONCE = 1000
 
 
 class Log:
@@ -18,14 +20,16 @@ class Log:
 
     Attributes:
         ok: plain successes and those after a retry; ``fallback`` and ``failed`` likewise count outcomes.
+        freed: whether a reader has dropped what it read.
     """
 
     def __init__(self) -> None:
         self.ok = 0
         self.fallback = 0
         self.failed = 0
-        self._runs: list[Done] = []
-        self._items: list[tuple[int, ItemDone]] = []
+        self.freed = False
+        # None: dropped after it was read.
+        self._entries: list[Done | tuple[int, ItemDone] | None] = []
         self._closed = False
         self._changed = threading.Condition()
 
@@ -38,7 +42,7 @@ class Log:
         """A run over consecutive items has ended."""
         counts = run.counts()
         with self._changed:
-            self._runs.append(run)
+            self._entries.append(run)
             self.ok += counts["ok"]
             self.fallback += counts["fallback"]
             self.failed += counts["failed"]
@@ -48,7 +52,7 @@ class Log:
         """One item has ended, in whatever order."""
         status = "ok" if item.outcome is None else item.outcome.status
         with self._changed:
-            self._items.append((index, item))
+            self._entries.append((index, item))
             self.ok += status == "ok"
             self.fallback += status == "fallback"
             self.failed += status == "failed"
@@ -61,26 +65,40 @@ class Log:
             self._changed.notify_all()
 
     def runs(self) -> list[Done]:
-        """Everything as runs; single items are joined where they are neighbours."""
-        items = sorted(self._items, key=lambda each: each[0])
+        """Everything that was not dropped, as runs; single items are joined where they are neighbours."""
+        runs = [each for each in self._entries if isinstance(each, Done)]
+        items = sorted((each for each in self._entries if isinstance(each, tuple)), key=lambda each: each[0])
         cuts = [at for at, (a, b) in enumerate(pairwise(items), 1) if b[0] != a[0] + 1]
         bounds = [0, *cuts, len(items)] if items else []
         joined = [
             Done.gather(items[start][0], [item for _, item in items[start:upto]]) for start, upto in pairwise(bounds)
         ]
-        return [*self._runs, *joined]
+        return [*runs, *joined]
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """The outcomes as they come, until nothing more will come. Blocks the reader's thread."""
-        runs_seen = items_seen = 0
-        closed = False
-        while not closed:
-            with self._changed:
-                while not self._closed and len(self._runs) == runs_seen and len(self._items) == items_seen:
-                    self._changed.wait()
-                runs, items, closed = self._runs[runs_seen:], self._items[items_seen:], self._closed
-            runs_seen, items_seen = runs_seen + len(runs), items_seen + len(items)
-            for run in runs:
-                yield from run.outcomes()
-            for index, item in items:
-                yield from Done.gather(index, [item]).outcomes()
+    def take(self, seen: int, wait_s: float) -> tuple[list[Span], int, bool]:
+        """What came after the first *seen* entries, with their numbers as ``ref``; how many that makes; if that is all.
+
+        Blocks the reader's thread for at most *wait_s* while nothing comes.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._entries) > seen, wait_s)
+            spans: list[Span] = []
+            some = self._entries[seen : seen + _AT_ONCE]
+            for number, entry in enumerate(some, seen):
+                if isinstance(entry, Done):
+                    spans.append(Span(entry.start, entry.upto, 0, 0, number))
+                elif entry is not None:
+                    spans.append(Span(entry[0], entry[0] + 1, 0, 0, number))
+            seen += len(some)
+            return spans, seen, self._closed and seen == len(self._entries)
+
+    def fetch(self, spans: Sequence[Span]) -> list[Done]:
+        """The outcomes of *spans*."""
+        entries = [self._entries[span.ref] for span in spans]
+        return [one if isinstance(one, Done) else Done.gather(one[0], [one[1]]) for one in entries if one is not None]
+
+    def drop(self, spans: Iterable[Span]) -> None:
+        """Hold *spans* no longer."""
+        for span in spans:
+            self.freed = True
+            self._entries[span.ref] = None

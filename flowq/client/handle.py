@@ -7,22 +7,24 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from flowq.batch.chunk import Done
 from flowq.batch.executor import Progress
+from flowq.batch.following import Stream
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
+from flowq.batch.values import Values
 from flowq.client.failures import read_failures
-from flowq.codec import loads
+from flowq.client.reading import Reading
 from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
-from flowq.engine.results import State, out_fields, read_dones, read_holders, read_state
+from flowq.engine.results import State, read_dones, read_holders, read_state, was_freed
+from flowq.engine.stored_items import StoredItems
+from flowq.errors import BatchError, ItemCancelled, ResultsFreed
 
 R = TypeVar("R")
 
-STREAM_POLL_S = 0.2
 LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised
 FEEDING_LOOK_S = 0.5
 
@@ -103,45 +105,87 @@ class BatchHandle(Generic[R]):
             TimeoutError: it has not ended within *timeout* seconds.
             BatchError: what ``on_error`` and ``max_failures`` say is raised; its ``.results`` has the finished work.
             MergeConflict: two items of a BatchFlow contradict each other.
+            ResultsFreed: they were dropped as they were read.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
         state = self.state()
-        cancelled = state.state == "cancelled"
         result: BatchResult[R] = BatchResult.assemble(
             read_dones(self._connections, self.id),
-            # Of a batch that was cancelled while it was fed the ledger does not know the last items.
-            max(state.avail, self._total or 0) if cancelled else state.avail,
+            self._length(state),
             on_error=self._policy.on_error,
             label=self.label,
             seconds=state.seconds,
             reason=reason_of(state),
-            cut_short=cancelled and self._total is None,
+            cut_short=state.state == "cancelled" and self._total is None,
             inputs=self._inputs,
             key_of=self._key_of,
             again=self._again,
         )
+        if result.cancelled and was_freed(self._connections, self.id):
+            raise ResultsFreed(self.id)
         if self._header.reduces:
             result.delta = reduced(self._connections, self.id, state.gen)
         result.raise_for(self._policy.on_error, self._policy.max_failures)
         return result
 
-    def as_completed(self) -> Iterator[Outcome]:
-        """The outcomes as they come, a chunk at a time, until the batch has ended; none is raised."""
-        seen: set[str] = set()
-        ended = False
-        while not ended:
-            # Ended is read before the fields: what was committed by then is among them.
-            ended = self._closings.wait(self.id, STREAM_POLL_S)
-            for field in out_fields(self._connections, self.id):
-                if field in seen:
-                    continue
-                seen.add(field)
-                blob = self._connections.redis.hget(self._connections.keys.of(self.id, "out"), field)
-                if blob is not None:
-                    yield from outcomes_of(Done.from_plain(loads(blob)))
+    def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
+        """The outcomes as they are committed, until the batch has ended; for ``for`` and for ``async for``.
+
+        Any process may read, and several at once: each gets every outcome. Memory: a few commits at a time. Leaving
+        the loop early leaves the batch running.
+
+        Args:
+            free: drop from Redis what was read, so that the results of a long batch never lie there all at once. Who
+                reads on after a crash gets some outcomes again. ``result`` is not to be had any more.
+
+        Raises (while it is read):
+            ResultsFreed: results were freed as they were read before, and *free* is not given.
+            BatchLost: Redis no longer holds the batch.
+            Exception: what ended the feeding, see ``wait``. What an item raised is in its outcome.
+        """
+        return Stream(self._reading(free).outcomes())
+
+    def results(self, *, free: bool = False) -> Stream[R]:
+        """The values in item order, each as soon as all before it are there; for ``for`` and for ``async for``.
+
+        ``list(handle.results())`` is ``list(handle.result())``, with flat memory and without its outcomes.
+
+        Args:
+            free: as for ``as_completed``; who reads on after that begins with the first value that was not freed.
+
+        Raises (while it is read):
+            BatchError: at the first item without a value, where ``result`` raises it.
+            Exception: as for ``as_completed``.
+        """
+        return Stream(self._reading(free).values(lambda: self._length(self.state()), self._raised))
+
+    def _reading(self, free: bool) -> Reading:
+        return Reading(self._connections, self.id, self._policy, self._check_feeding, free=free)
+
+    def _check_feeding(self, ended: bool) -> None:
+        if self._feeding is not None:
+            self._feeding.check(wait=ended)
+
+    def _length(self, state: State) -> int:
+        # Of a batch that was cancelled while it was fed the ledger does not know the last items.
+        return max(state.avail, self._total or 0) if state.state == "cancelled" else state.avail
+
+    def _raised(self, values: Values) -> Exception | None:
+        """What ``result`` raises, for a reader who has come to the end of the values."""
+        state = self.state()
+        if self._policy.on_error == "collect" or state.state == "succeeded":
+            return None
+        try:
+            self.result()
+        except ResultsFreed:
+            errors = values.errors or {self._length(state): ItemCancelled(reason_of(state))}
+            return BatchError(f"{self.label}: {reason_of(state)}, {state.failed} failed", errors)
+        except BatchError as error:
+            return error
+        return None
 
     def failures(self) -> Iterator[Outcome]:
         """The items that have failed so far, in item order, each with its input, error, traceback, attempts and worker.
@@ -151,7 +195,8 @@ class BatchHandle(Generic[R]):
         Raises:
             DecodeError: an item or a result is of a class that this process does not know: import its module.
         """
-        return read_failures(self._connections, self.id, self._inputs, self._key_of)
+        inputs = StoredItems(self._connections, self.id) if self._inputs is None else self._inputs
+        return read_failures(self._connections, self.id, inputs, self._key_of)
 
     def held(self) -> dict[str, str]:
         """The chunks that somebody holds right now, by the holder's name (``worker@host/pid``)."""
@@ -188,14 +233,6 @@ class Feeding:
             feed()
         except BaseException as exc:  # handed to whoever waits
             self._error = exc
-
-
-def outcomes_of(done: Done) -> Iterator[Outcome]:
-    """The outcomes of one commit."""
-    holes = {park.index for park in done.parked}
-    for index in range(done.start, done.upto):
-        if index not in holes:
-            yield done.outcome(index)
 
 
 def progress_of(state: State) -> Progress:

@@ -18,7 +18,7 @@ from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
 
 SCHEMA_VERSION = 2
-ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell")
+ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell", "free")
 
 Give = Literal["", "back", "crash", "overtime", "hand", "wait"]
 Refusal = Literal["gone", "busy", "paused", "other"]
@@ -294,3 +294,10 @@ class Ledger:
         """
         reply = self._call("tell", batch_id, self.times.wait_ms, kind, name, value)
         return Told(_text(reply[0]), _text(reply[1]), _ids(reply[3:]))  # type: ignore[arg-type]
+
+    def free(self, batch_id: str, read: Iterable[tuple[bytes, bytes]], upto: int = -1) -> int:
+        """Drop outcomes that were read, by (field of ``out``, place in ``line``); *upto*: all before it were.
+
+        Redelivery: drops nothing more.
+        """
+        return int(self._call("free", batch_id, upto, *(part for pair in read for part in pair))[0])

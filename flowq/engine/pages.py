@@ -115,6 +115,10 @@ class PageReader:
             raise DecodeError(f"items {start} to {stop} of batch {batch_id}: their pages hold {len(items)} of them")
         return items
 
+    def one(self, batch_id: str, index: int, first: int) -> Any:
+        """The item at *index*, in the page that begins at *first*; raises what ``read`` raises, and IndexError."""
+        return self._pages(batch_id, [first])[first][index - first]
+
     def _pages(self, batch_id: str, firsts: Sequence[int]) -> dict[int, list[Any]]:
         found: dict[int, list[Any]] = {}
         missing: list[int] = []

@@ -100,3 +100,9 @@ def read_dones(connections: Connections, batch_id: str) -> Iterator[Done]:
             if blob is None:
                 raise BatchLost(batch_id)
             yield Done.from_plain(loads(blob))
+
+
+def was_freed(connections: Connections, batch_id: str) -> bool:
+    """Whether a reader has dropped what it read."""
+    freed: bool = connections.redis.hexists(connections.keys.meta(batch_id), "freed")
+    return freed

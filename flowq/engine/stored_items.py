@@ -29,8 +29,8 @@ class StoredItems(Mapping[int, Any]):
         if index < 0 or not first or index >= len(self):
             raise KeyError(index)
         try:
-            return self._pages.read(self._batch_id, index, index + 1, [int(first[0])])[0]
-        except BatchLost:
+            return self._pages.one(self._batch_id, index, int(first[0]))
+        except (BatchLost, IndexError):
             raise KeyError(index) from None
 
     def __len__(self) -> int:

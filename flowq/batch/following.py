@@ -1,0 +1,120 @@
+"""``Stream``: what is read of a batch as it runs, by ``for`` or ``async for``. Never here: where it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Blocks: TypeAlias = Iterator[Iterable[T]]
+"""What there is, some at a time. An empty block says only that there was nothing for about a second."""
+
+
+class Stream(Generic[T]):
+    """What a batch brings, as it comes: ``for one in stream`` or ``async for one in stream``, once.
+
+    Blocking code waits in its thread; in an event loop the waiting is done in a thread beside it. Leaving the loop
+    early, ``close()`` and the end of a ``with`` block end the reading.
+
+    Args:
+        blocks: what there is to read.
+        abandoned: called once if the reading ends before the stream does.
+    """
+
+    def __init__(self, blocks: Blocks[T], abandoned: Callable[[], None] | None = None) -> None:
+        # Generators that do not know this object: a loop that is left then closes them at once, without the collector.
+        self._sync: Generator[T, None, None] | None = _each(blocks, abandoned)
+        self._async: AsyncGenerator[T, None] | None = _each_async(blocks, abandoned)
+        self._abandoned, self._begun = abandoned, False
+
+    def __iter__(self) -> Iterator[T]:
+        self._begun = True
+        return self._reader()
+
+    def __next__(self) -> T:
+        self._begun = True
+        return next(self._reader())
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        self._begun = True
+        return self._async_reader()
+
+    async def __anext__(self) -> T:
+        self._begun = True
+        return await anext(self._async_reader())
+
+    def close(self) -> None:
+        """Read no further."""
+        # A generator that has not begun is closed without its code being run.
+        if not self._begun and self._abandoned is not None:
+            self._abandoned()
+        self._reader().close()
+
+    async def aclose(self) -> None:
+        """Read no further; in an event loop."""
+        if not self._begun and self._abandoned is not None:
+            await asyncio.to_thread(self._abandoned)
+        await self._async_reader().aclose()
+
+    def __enter__(self) -> Stream[T]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Stream[T]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _reader(self) -> Generator[T, None, None]:
+        if self._sync is None:
+            raise RuntimeError("this stream is read by `async for` already: ask the handle for another one")
+        self._async = None
+        return self._sync
+
+    def _async_reader(self) -> AsyncGenerator[T, None]:
+        if self._async is None:
+            raise RuntimeError("this stream is read by `for` already: ask the handle for another one")
+        self._sync = None
+        return self._async
+
+
+def _each(blocks: Blocks[T], abandoned: Callable[[], None] | None) -> Generator[T, None, None]:
+    ended = False
+    try:
+        for block in blocks:
+            yield from block
+        ended = True
+    finally:
+        if not ended and abandoned is not None:
+            abandoned()
+
+
+async def _each_async(blocks: Blocks[T], abandoned: Callable[[], None] | None) -> AsyncGenerator[T, None]:
+    ended = False
+    turn = threading.Lock()
+    nothing: Any = object()
+
+    def following() -> Any:
+        # A reader that was cancelled leaves its thread behind, waiting: the next one waits for that.
+        with turn:
+            return next(blocks, nothing)
+
+    try:
+        while (block := await asyncio.to_thread(following)) is not nothing:
+            for one in block:
+                yield one
+        ended = True
+    finally:
+        if not ended and abandoned is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.to_thread(abandoned)

@@ -1,0 +1,147 @@
+"""Putting commits in item order while they come in any order: which piece of which commit is next. Reads nothing."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from flowq.batch.chunk import Done
+
+PREFETCH = 16
+PREFETCH_ITEMS = 5000
+
+
+class Span(NamedTuple):
+    """A commit by what it covers: a later generation, and in one a later turn, stands over an earlier one.
+
+    Attributes:
+        start, upto: the items it covers.
+        gen: its generation.
+        turn: 0, or the how manieth record of a parked item it is.
+        ref: whatever finds its outcomes.
+    """
+
+    start: int
+    upto: int
+    gen: int
+    turn: int
+    ref: Any
+
+
+class Piece(NamedTuple):
+    """The outcomes of the items ``start … stop``, out of one commit; None: these items have none."""
+
+    done: Done | None
+    start: int
+    stop: int
+
+
+@dataclass(slots=True)
+class _Covering:
+    span: Span
+    done: Done
+    holes: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
+
+
+Fetch = Callable[[Sequence[Span]], Sequence[Done]]
+
+
+class ItemOrder:
+    """A place in the line of items that moves on as commits become known. Memory: names of commits, and a few of them.
+
+    Args:
+        fetch: the outcomes of some spans.
+        at: the first item that is wanted.
+
+    Attributes:
+        at: items before it have been handed out.
+        read: spans that are not needed any more, until somebody takes them.
+    """
+
+    def __init__(self, fetch: Fetch, at: int = 0) -> None:
+        self.at = at
+        self.read: list[Span] = []
+        self._fetch = fetch
+        self._ahead: list[Span] = []  # sorted, the first ones taken
+        self._taken = 0
+        self._fetched: dict[Span, Done] = {}
+        self._covering: list[_Covering] = []
+
+    def note(self, span: Span) -> None:
+        """A commit is there."""
+        if span.upto > self.at:
+            insort(self._ahead, span, lo=self._taken)
+        else:
+            self.read.append(span)
+
+    def pieces(self, gen: int, n: int | None = None) -> Iterator[Piece]:
+        """What follows, as far as it is known.
+
+        Args:
+            gen: the batch's generation: what failed in an earlier one is being tried again.
+            n: the number of items, once the batch has ended and every commit of it is known.
+        """
+        while n is None or self.at < n:
+            self._begin()
+            piece = self._next(gen, n)
+            if piece is None:
+                return
+            self.at = piece.stop
+            self._end()
+            yield piece
+
+    def _begin(self) -> None:
+        """Take up the commits whose first item has come."""
+        while self._taken < len(self._ahead) and self._ahead[self._taken].start <= self.at:
+            span = self._ahead[self._taken]
+            if span not in self._fetched:
+                self._fetched.update(self._some(span))
+            self._taken += 1
+            done = self._fetched.pop(span)
+            if span.upto <= self.at:
+                self.read.append(span)
+                continue
+            covering = _Covering(span, done, {park.index for park in done.parked})
+            covering.failed.update(i for i, outcome in done.notable.items() if outcome.status == "failed")
+            self._covering.append(covering)
+        if self._taken > 1000:
+            del self._ahead[: self._taken]
+            self._taken = 0
+
+    def _some(self, first: Span) -> Iterator[tuple[Span, Done]]:
+        spans, items = [first], first.upto - first.start
+        for span in self._ahead[self._taken + 1 : self._taken + PREFETCH]:
+            items += span.upto - span.start
+            if items > PREFETCH_ITEMS:
+                break
+            if span not in self._fetched:
+                spans.append(span)
+        return zip(spans, self._fetch(spans), strict=True)
+
+    def _end(self) -> None:
+        if any(one.span.upto <= self.at for one in self._covering):
+            self.read += [one.span for one in self._covering if one.span.upto <= self.at]
+            self._covering = [one for one in self._covering if one.span.upto > self.at]
+
+    def _next(self, gen: int, n: int | None) -> Piece | None:
+        at = self.at
+        standing = [one for one in self._covering if at not in one.holes]
+        best = max(standing, key=lambda one: (one.span.gen, one.span.turn), default=None)
+        if best is None or (n is None and best.span.gen < gen and at in best.failed):
+            if n is None:
+                return None
+            return Piece(None, at, at + 1 if self._covering else self._next_start(n))
+        stop = min(best.span.upto, self._next_start(best.span.upto))
+        if len(self._covering) > 1:
+            stop = at + 1
+        else:
+            others = best.holes | best.failed if best.span.gen < gen else best.holes
+            stop = min((index for index in others if at < index < stop), default=stop)
+        return Piece(best.done, at, stop)
+
+    def _next_start(self, otherwise: int) -> int:
+        """Where the next commit that is known begins."""
+        return self._ahead[self._taken].start if self._taken < len(self._ahead) else otherwise

@@ -1,0 +1,126 @@
+"""Reading a batch while it runs: its outcomes as they are committed, or its values in item order. Memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flowq.batch.in_item_order import PREFETCH, PREFETCH_ITEMS, ItemOrder, Span
+from flowq.batch.outcome import Outcome
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.values import Values, plain_values
+from flowq.engine.commit_line import CommitLine, read_commits
+from flowq.engine.connection import Connections
+from flowq.engine.patience import when_there
+from flowq.errors import ResultsFreed
+
+WAIT_S = 1.0
+
+
+class Reading:
+    """One reader of a batch, from its first outcome on, or (*free*) from the first that nobody has read and freed.
+
+    Args:
+        connections: the process's own.
+        batch_id: the batch.
+        policy: the batch's.
+        check: called while there is nothing to read, and at the end with True; raises what ended the feeding.
+        free: drop from Redis what was read.
+    """
+
+    def __init__(
+        self, connections: Connections, batch_id: str, policy: BatchPolicy, check: Callable[[bool], None], *, free: bool
+    ) -> None:
+        self._connections, self._batch_id, self._policy = connections, batch_id, policy
+        self._check, self._free = check, free
+        self._unfreed: list[Span] = []
+
+    def outcomes(self) -> Iterator[list[Outcome]]:
+        """As they are committed."""
+        self._begin()
+        for spans in self._commits():
+            for some in _groups(spans):
+                for span, done in zip(some, self._fetch(some), strict=True):
+                    yield list(done.outcomes())
+                    self._drop([span], -1)
+            if not spans:
+                yield []
+        self._drop([], -1, all_of_them=True)
+
+    def values(self, total: Callable[[], int], error: Callable[[Values], Exception | None]) -> Iterator[list[Any]]:
+        """In item order, as ``BatchResult`` would hold them.
+
+        Args:
+            total: the number of items, asked once the batch has ended.
+            error: what the batch raises, if it does; asked last.
+        """
+        order = ItemOrder(self._fetch, self._begin())
+        values = Values(self._policy, plain_values)
+        line = CommitLine(self._connections, self._batch_id)
+        for spans in self._commits(line):
+            for span in spans:
+                order.note(span)
+            for piece in order.pieces(line.gen, total() if line.ended else None):
+                yield values.of(piece)
+                self._drop(order.read, order.at)
+                order.read = []
+                if values.broken:
+                    break
+            if values.broken:
+                break
+            if not spans:
+                yield []
+        self._drop(order.read, order.at, all_of_them=True)
+        raised = error(values)
+        if raised is not None:
+            raise raised
+
+    def _begin(self) -> int:
+        """The first item to read."""
+        freed = when_there(self._connections, self._freed)
+        if freed is None:
+            return 0
+        if not self._free:
+            raise ResultsFreed(self._batch_id)
+        return max(0, int(freed))
+
+    def _freed(self) -> bytes | None:
+        meta = self._connections.keys.meta(self._batch_id)
+        freed: bytes | None = self._connections.redis.hget(meta, "freed")
+        return freed
+
+    def _commits(self, line: CommitLine | None = None) -> Iterator[list[Span]]:
+        line = line or CommitLine(self._connections, self._batch_id)
+        while not line.ended:
+            spans = line.take(WAIT_S)
+            if not spans:
+                self._check(line.ended)
+            yield spans
+
+    def _fetch(self, spans: Any) -> Any:
+        return when_there(self._connections, lambda: read_commits(self._connections, self._batch_id, spans))
+
+    def _drop(self, spans: list[Span], upto: int, *, all_of_them: bool = False) -> None:
+        """Free what was read, some commits at a time."""
+        if not self._free:
+            return
+        self._unfreed += spans
+        enough = sum(span.upto - span.start for span in self._unfreed) >= PREFETCH_ITEMS
+        if self._unfreed and (enough or all_of_them or len(self._unfreed) >= PREFETCH):
+            read = [(span.ref.field, span.ref.place) for span in self._unfreed]
+            when_there(self._connections, lambda: self._connections.ledger.free(self._batch_id, read, upto))
+            self._unfreed = []
+
+
+def _groups(spans: list[Span]) -> Iterator[list[Span]]:
+    """*spans* in groups to be fetched at once."""
+    group: list[Span] = []
+    items = 0
+    for span in spans:
+        items += span.upto - span.start
+        if group and (items > PREFETCH_ITEMS or len(group) >= PREFETCH):
+            yield group
+            group, items = [], span.upto - span.start
+        group.append(span)
+    if group:
+        yield group

@@ -1,0 +1,103 @@
+"""Following a batch's commits in the order they were made, from any process. Waits in Redis, polls nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flowq.batch.chunk import Done
+from flowq.batch.in_item_order import Span
+from flowq.codec import loads
+from flowq.engine.connection import Connections
+from flowq.engine.redis_client import AWAY_ERRORS
+from flowq.errors import BatchLost
+
+ENTRIES = 500
+AWAY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A commit: its place in the line, and its field of ``out``."""
+
+    place: bytes
+    field: bytes
+
+
+class CommitLine:
+    """One reader of the line of commits. Several may read one batch; each begins at the line's first entry.
+
+    Attributes:
+        gen: the batch's generation, as far as it is known.
+        ended: whether every commit of a batch that has ended was handed out. (A redrive begins it anew.)
+    """
+
+    def __init__(self, connections: Connections, batch_id: str) -> None:
+        self._connections, self._batch_id = connections, batch_id
+        self._line = connections.keys.of(batch_id, "line")
+        self._last = b"0-0"
+        self._begun = self._at_close = False
+        self.gen = 0
+        self.ended = False
+
+    def take(self, wait_s: float) -> list[Span]:
+        """The commits that follow, whose ``ref`` is an Entry; none if there was none for *wait_s* seconds.
+
+        Raises:
+            BatchLost: Redis does not hold the batch.
+        """
+        try:
+            if not self._begun:
+                self._look()
+                self._begun, self.ended = True, False
+            spans = self._read(None if self._at_close else max(1, int(wait_s * 1000)))
+            if not spans:
+                self._look()
+            return spans
+        except AWAY_ERRORS:
+            time.sleep(AWAY_S)
+            return []
+
+    def _read(self, block_ms: int | None) -> list[Span]:
+        reply = self._connections.redis.xread({self._line: self._last}, count=ENTRIES, block=block_ms)
+        spans: list[Span] = []
+        for place, fields in reply[0][1] if reply else ():
+            self._last = place
+            self._at_close = b"closed" in fields
+            if b"out" in fields:
+                spans.append(span(Entry(place, fields[b"out"])))
+        self.gen = max([self.gen, *(one.gen for one in spans)])
+        return spans
+
+    def _look(self) -> None:
+        """Where the batch stands. It has ended when nothing more was in the line after it had been seen closed."""
+        names = ["state", "gen"]
+        state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._batch_id), names)
+        if state is None:
+            raise BatchLost(self._batch_id)
+        self.gen = int(gen)
+        closed = state not in (b"running", b"paused")
+        self.ended = closed and self._at_close
+        self._at_close = closed
+
+
+def span(entry: Entry) -> Span:
+    """What the commit of an entry covers."""
+    gen, _, rest = entry.field.decode().partition(":")
+    range_, _, turn = rest.partition("~")
+    start, _, upto = range_.partition("-")
+    return Span(int(start), int(upto), int(gen), int(turn or 0), entry)
+
+
+def read_commits(connections: Connections, batch_id: str, spans: Sequence[Span]) -> list[Done]:
+    """The outcomes of some commits.
+
+    Raises:
+        BatchLost: one is not there.
+    """
+    fields = [one.ref.field for one in spans]
+    blobs = connections.redis.hmget(connections.keys.of(batch_id, "out"), fields) if fields else []
+    if None in blobs:
+        raise BatchLost(batch_id)
+    return [Done.from_plain(loads(blob)) for blob in blobs]

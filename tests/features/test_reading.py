@@ -1,0 +1,173 @@
+"""Reading a batch as it runs, in any order and in item order: the same inline and on workers, with flat memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+import flowq
+from tests import nodes
+from tests.submitting import submit
+from tests.waiting import until
+
+
+@pytest.fixture
+def wire(cluster: flowq.LocalCluster) -> Iterator[Redis]:
+    client = Redis.from_url(cluster.redis.redis_url)
+    yield client
+    client.close()
+
+
+def kept(wire: Redis, batch_id: str, part: str) -> int:
+    """How many entries a key of the batch has."""
+    return sum(wire.hlen(key) for key in wire.scan_iter(f"*{{{batch_id}}}:{part}"))
+
+
+@pytest.mark.parametrize("node", [nodes.Square, nodes.AsyncSquare])
+def test_values_are_read_in_item_order_and_outcomes_as_they_come(executor: str, node: Callable[[], Any]) -> None:
+    handle = node().submit(i for i in range(3000))
+    assert list(handle.results()) == [i * i for i in range(3000)]
+    outcomes = list(handle.as_completed())
+    assert sorted((one.index, one.output) for one in outcomes) == [(i, i * i) for i in range(3000)]
+    assert handle.result() == [i * i for i in range(3000)]
+
+
+async def test_an_event_loop_reads_them_too(executor: str) -> None:
+    handle = nodes.Square().submit(range(500))
+    assert [value async for value in handle.results()] == [i * i for i in range(500)]
+    async with handle.as_completed() as outcomes:
+        assert sorted([one.index async for one in outcomes]) == list(range(500))
+
+
+def test_the_first_results_are_there_while_the_generator_still_runs(executor: str) -> None:
+    goes_on = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        assert goes_on.wait(20)
+        yield 3
+
+    results = nodes.Square().submit(items()).results()
+    # Inline, a generator that blocks keeps what it has given, but for the first item.
+    first = [next(results) for _ in range(1 if executor == "inline" else 2)]
+    assert not goes_on.is_set()
+    goes_on.set()
+    assert first + list(results) == [1, 4, 9]
+
+
+@pytest.mark.parametrize("on_error", ["collect", "skip"])
+def test_items_without_a_value_read_as_they_do_in_the_result(executor: str, on_error: Any) -> None:
+    handle = nodes.Picky(on_error=on_error).submit(range(60))
+    assert list(handle.results()) == handle.result()
+
+
+def test_reading_stops_at_the_first_item_without_a_value_where_failures_are_raised(executor: str) -> None:
+    handle = nodes.Picky().submit(range(60))
+    seen: list[Any] = []
+    with pytest.raises(flowq.BatchError) as reading:
+        deque(map(seen.append, handle.results()))
+    with pytest.raises(flowq.BatchError) as raised:
+        handle.result()
+    assert str(reading.value) == str(raised.value)
+    assert seen == list(raised.value.results)[: len(seen)]
+    assert len(seen) <= min(raised.value.errors)
+
+
+def test_an_item_that_waits_for_its_next_try_keeps_its_place(executor: str) -> None:
+    handle = nodes.FailsTwice(max_retries=3, wait=1.1 if executor == "workers" else 0.1).submit(range(12))
+    at_once = [one.index for one in handle.as_completed()]
+    assert sorted(at_once) == list(range(12))
+    assert list(handle.results()) == list(handle.result())
+
+
+def test_what_was_read_can_be_freed(executor: str) -> None:
+    handle = nodes.Square(chunk_size=10).submit(i for i in range(2000))
+    assert list(handle.results(free=True)) == [i * i for i in range(2000)]
+    with pytest.raises(flowq.ResultsFreed, match="free=True"):
+        handle.result()
+    with pytest.raises(flowq.ResultsFreed):
+        next(handle.as_completed())
+    assert list(handle.results(free=True)) == [], "nobody reads it twice"
+
+
+def test_freed_results_are_gone_from_redis_and_a_second_reader_goes_on(
+    cluster: flowq.LocalCluster, wire: Redis
+) -> None:
+    handle = submit(nodes.Square(chunk_size=10), range(2000))
+    assert handle.wait(30)
+    assert kept(wire, handle.id, "out") == 200
+    first = handle.results(free=True)
+    read = [next(first) for _ in range(1500)]
+    first.close()
+    assert kept(wire, handle.id, "out") < 80
+    rest = list(flowq.get_batch(handle.id).results(free=True))
+    assert read[: 2000 - len(rest)] + rest == [i * i for i in range(2000)]
+    assert 500 <= len(rest) < 800, "some are read twice, none is lost"
+    assert kept(wire, handle.id, "out") == 0
+
+
+def test_a_reader_in_another_process_s_place_sees_every_outcome_as_it_is_committed(
+    cluster: flowq.LocalCluster,
+) -> None:
+    goes_on = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield from range(100)
+        assert goes_on.wait(20)
+        yield from range(100, 200)
+
+    handle = submit(nodes.Square(), items())
+    other = flowq.get_batch(handle.id).as_completed()
+    early = [next(other) for _ in range(100)]
+    assert {one.index for one in early} == set(range(100))
+    goes_on.set()
+    assert {one.index for one in other} == set(range(100, 200))
+
+
+def test_what_the_source_raises_is_raised_to_who_reads(executor: str) -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise OSError("the source went away")
+
+    handle = nodes.Square().submit(items())
+    with pytest.raises(OSError, match="went away"):
+        list(handle.as_completed())
+    with pytest.raises(OSError, match="went away"):
+        list(handle.results())
+
+
+def test_reading_ends_when_the_batch_is_cancelled(executor: str) -> None:
+    handle = nodes.Sleepy(on_error="collect", chunk_size=1).submit([0.02] * 400)
+    seen = 0
+    for _ in handle.as_completed():
+        seen += 1
+        if seen == 5:
+            handle.cancel()
+    assert 5 <= seen < 400
+    values = list(handle.results())
+    assert values == handle.result()
+    assert values[-1] is None
+
+
+def test_pages_of_a_generator_are_dropped_but_for_those_of_items_that_failed(
+    cluster: flowq.LocalCluster, wire: Redis
+) -> None:
+    n = 20_000
+    handle = submit(nodes.Picky(on_error="collect"), (i * 3 if i < n - 10 else 7 for i in range(n)))
+    at_hand = submit(nodes.Square(), range(2000))
+    assert handle.wait(30)
+    assert at_hand.wait(30)
+    assert kept(wire, at_hand.id, "pages") > 0, "of a sequence they stay"
+    failures = {one.index: one.input for one in handle.failures()}
+    assert failures[n - 1] == 7, "the items of those that failed are there"
+
+    clean = submit(nodes.Square(), (i for i in range(n)))
+    assert clean.wait(30)
+    until(lambda: kept(wire, clean.id, "pages") == 0, 5, "no page is left")
+    assert clean.result() == [i * i for i in range(n)]
