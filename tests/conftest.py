@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
+from flowq.batch.executor import activate, deactivate
 from flowq.local import EmbeddedRedis, LocalCluster
 
 
@@ -28,10 +29,15 @@ def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
 def session_cluster() -> Iterator[LocalCluster]:
     """One worker with two slots, shared by every test that only needs workers to be there."""
     with LocalCluster(slots=2, workers=1, imports=["tests.nodes", "tests.features.functions"], lease_s=3) as cluster:
+        # It outlives the test that asked for it first: others want their batches elsewhere.
+        deactivate(cluster.executor)
         yield cluster
 
 
 @pytest.fixture
-def cluster(session_cluster: LocalCluster) -> LocalCluster:
+def cluster(session_cluster: LocalCluster) -> Iterator[LocalCluster]:
+    """The shared workers, to which the test's batches go."""
     assert all(worker.ready for worker in session_cluster.workers), "a worker of the shared cluster has died"
-    return session_cluster
+    activate(session_cluster.executor)
+    yield session_cluster
+    deactivate(session_cluster.executor)

@@ -20,6 +20,7 @@ import pytest
 import flowq
 from flowq.codec import dumps, tags
 from flowq.codec.envelope import seal
+from flowq.engine.ledger import SCHEMA_VERSION
 from flowq.engine.results import read_dones
 from tests import nodes
 from tests.messages import NO_CALLBACKS, Log, Wire, altered
@@ -320,7 +321,7 @@ def headed(spec: Any = b"", *rest: Any) -> bytes:
 SQUARE = {"node": "tests.nodes:Square"}
 
 HEADERS_OF_BATCHES: dict[str, dict[str, bytes]] = {
-    "a schema of next year": {"v": b"2"},
+    "a schema of next year": {"v": str(SCHEMA_VERSION + 1).encode()},
     "a schema that is no number": {"v": b"one"},
     "a label that is no text": {"label": b"\xff"},
     "a priority that is none": {"priority": b"high"},
