@@ -18,6 +18,7 @@ from flowq.batch.executor import BatchJob, Executor, Handle, active
 from flowq.batch.journey import BatchJourney
 from flowq.batch.policy import BatchPolicy, OnError, Rates
 from flowq.batch.result import BatchResult
+from flowq.batch.together import group_size
 from flowq.core.actions import checked_action
 from flowq.core.callables import is_async
 from flowq.core.drive import Steps, drive, drive_async
@@ -85,6 +86,13 @@ class Fanout(Node[Item, Result]):
     _options: Mapping[str, Any] = MappingProxyType({})
     _policy: BatchPolicy | None = None
 
+    exec_many: Callable[..., Any] | None = None
+    """A method of that name in a subclass gets a list of items instead of ``exec`` getting one, for services that take
+    many at once: as many as ``chunk_size`` says (100 with "auto"), fewer at the end of a chunk. It returns a result for
+    each, in their order; an exception in a place is the failure of that item alone. It may be async. Outcomes, tries,
+    and fallbacks are the items' own; a call that raises has failed for all its items, and their last try is made one by
+    one."""
+
     key_of: Callable[[Any], str] | None = None
     """Makes an item's key of it. A method of that name in a subclass does as well, and travels to workers."""
 
@@ -143,8 +151,13 @@ class Fanout(Node[Item, Result]):
 
     def in_flight(self) -> int:
         """Items that one process keeps in flight; 1: one after another."""
-        is_async_item = is_async(self.item_call()) or is_async(self.exec_fallback)
+        is_async_item = is_async(self.exec_many or self.item_call()) or is_async(self.exec_fallback)
         return self.policy().places(is_async=is_async_item)
+
+    def counted(self) -> int:
+        """Items that one process has in its hands, as ``concurrency`` counts them."""
+        places = self.in_flight()
+        return max(places, group_size(self.policy())) if self.exec_many is not None else places
 
     def over(self, shared: Any) -> Self:
         """This node as its items run over the store *shared*."""

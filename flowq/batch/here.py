@@ -176,13 +176,15 @@ class LocalBatch:
             self._run_chunks()
 
     def _run_chunks(self) -> None:
-        size = 1
+        group = self._runner.group_size
+        size = group
         while not self._is_over():
             start, chunk = self._items.take_run(size)
             if not chunk:
                 return
             run = self._run_chunk(start, chunk)
-            size = min(_MOST_AHEAD, next_size(size, *run))
+            # Whole groups: a call of a few items would cost as much as a call of many.
+            size = max(1, min(_MOST_AHEAD, next_size(size, *run)) // group) * group
 
     def _run_chunk(self, start: int, chunk: list[Any]) -> tuple[int, float]:
         """Run *chunk* as far as the batch lets it; answers the items done and the seconds that took."""

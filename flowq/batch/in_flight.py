@@ -16,10 +16,14 @@ from typing import Any
 from flowq.batch.chunk import ItemDone
 from flowq.batch.gate import Entry, Held
 from flowq.batch.threads import until_ended
+from flowq.batch.together import Given, TriesTogether
 from flowq.batch.tries import Interrupted, Tries
 from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
 from flowq.errors import ItemCancelled
+
+_LINGER_S = 0.02
+"""How long a group that is not full waits for one more item."""
 
 Source = AsyncIterator[tuple[int, Any, int]]
 Sink = Callable[[int, ItemDone], object]
@@ -40,6 +44,7 @@ class InFlight:
         self._tries.cancelled = self._cancelled
         self._batch_cancelled = tries.cancelled
         self._closing = False
+        self._held_s = 0.0
         self._sink = sink
         self._park_over_s = park_over_s
         self._places = asyncio.Semaphore(places)
@@ -52,9 +57,12 @@ class InFlight:
             Seconds that the item it gave last is held for, before which neither that nor a later one may begin; 0.0:
             none is.
         """
-        held_s = 0.0
         try:
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as tasks:
+                if isinstance(self._tries, TriesTogether):
+                    async for group in self._groups(source, self._tries.group_size):
+                        tasks.create_task(self._run_group(self._tries, group))
+                    return self._held_s
                 while True:
                     await self._places.acquire()
                     try:
@@ -63,9 +71,9 @@ class InFlight:
                         break
                     entry = await self._enter(index, item, tries_used)
                     if isinstance(entry, Held) and not entry.alone:
-                        held_s = entry.seconds
+                        self._held_s = entry.seconds
                         break
-                    group.create_task(self._run_item(index, item, tries_used, entry))
+                    tasks.create_task(self._run_item(index, item, tries_used, entry))
         except BaseExceptionGroup as failures:
             # Only the sink and the source can have raised: an item's own errors are outcomes.
             raise failures.exceptions[0] from None
@@ -73,7 +81,7 @@ class InFlight:
             self._close()
             if self._pool is not None:
                 self._pool.shutdown(wait=False)  # every item has been awaited: the threads are idle
-        return held_s
+        return self._held_s
 
     async def _enter(self, index: int, item: Any, tries_used: int) -> Entry | None:
         """Ask the gate, one item after another: a process takes no permits ahead of what it is about to start."""
@@ -89,6 +97,72 @@ class InFlight:
                 await self._in_thread(self._pool, index, item, tries_used, entry)
         finally:
             self._places.release()
+
+    async def _groups(self, source: Source, size: int) -> AsyncIterator[list[Given]]:
+        """What *source* gives, *size* at a time; fewer where there are no more places, or it takes its time."""
+        ahead: asyncio.Future[tuple[int, Any, int]] | None = None
+        ended = False
+        try:
+            while not ended:
+                group: list[Given] = []
+                while len(group) < size and not (group and self._places.locked()):
+                    if ahead is None:
+                        await self._places.acquire()
+                        ahead = asyncio.ensure_future(anext(source))
+                    if group and not (await asyncio.wait([ahead], timeout=_LINGER_S))[0]:
+                        break
+                    given, ahead = await self._given(ahead), None
+                    if given is None:
+                        ended = True
+                        break
+                    group.append(given)
+                if group:
+                    yield group
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.wait([ahead])
+
+    async def _given(self, ahead: asyncio.Future[tuple[int, Any, int]]) -> Given | None:
+        """The next item, let in by the gate; None when there is no more, or it is held."""
+        try:
+            index, item, tries_used = await ahead
+        except StopAsyncIteration:
+            return None
+        entry = await self._enter(index, item, tries_used)
+        if isinstance(entry, Held) and not entry.alone:
+            self._held_s = entry.seconds
+            return None
+        return index, item, tries_used, entry
+
+    async def _run_group(self, tries: TriesTogether, group: list[Given]) -> None:
+        try:
+            if self._pool is None:
+                self._sink_group(group, await drive_async(tries.settle_group(group, self._park_over_s)))
+            else:
+                await self._group_in_thread(self._pool, tries, group)
+        finally:
+            for _ in group:
+                self._places.release()
+
+    async def _group_in_thread(self, pool: ThreadPoolExecutor, tries: TriesTogether, group: list[Given]) -> None:
+        def blocking() -> list[ItemDone]:
+            try:
+                return drive(tries.settle_group(group, self._park_over_s))
+            except Interrupted:
+                return []
+
+        work = pool.submit(contextvars.copy_context().run, blocking)
+        try:
+            await until_ended(work, self._close)
+        finally:
+            # Also when cancelled: finished work is never thrown away.
+            if work.done() and not work.cancelled():
+                self._sink_group(group, work.result())
+
+    def _sink_group(self, group: list[Given], ended: list[ItemDone]) -> None:
+        for (index, *_), done in zip(group, ended, strict=False):  # none where the batch ended first
+            self._sink(index, done)
 
     async def _coroutine(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> ItemDone:
         tries = self._tries

@@ -12,6 +12,7 @@ from typing import Any
 from flowq.batch.chunk import Done, FlowItem, ItemDone
 from flowq.batch.gate import Entry, Gate, Held
 from flowq.batch.laps import Laps
+from flowq.batch.together import Given, TriesTogether
 from flowq.batch.tries import Interrupted, Tries
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import drive
@@ -53,7 +54,9 @@ class InOrder:
         """Run the items, the first of which has *tries_used* tries behind it, until the end or until told to stop."""
         outer = current_context()
         try:
-            if self._tries.gate is None:
+            if isinstance(self._tries, TriesTogether):
+                self._run_groups(self._tries, tries_used, stop, watch)
+            elif self._tries.gate is None:
                 self._run_ungated(tries_used, stop, watch)
             else:
                 self._run_gated(self._tries.gate, tries_used, stop, watch)
@@ -110,6 +113,37 @@ class InOrder:
                 if stop(len(values), laps.elapsed_s):
                     return
                 ask_at_s = laps.elapsed_s + _ASK_EVERY_S
+
+    def _run_groups(self, tries: TriesTogether, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
+        """One call of many items after another; ends where the gate holds one."""
+        items, done = self._items, self._done
+        while (at := len(done.values)) < len(items) and self._failures_left >= 0 and not done.held_s:
+            if watch is not None:
+                watch(done.upto)
+            group = self._group(tries, items[at : at + (1 if tries_used else tries.group_size)], tries_used)
+            if not group:
+                return
+            tries_used = 0
+            for place, ended in enumerate(drive(tries.settle_group(group, self._park_over_s)), at):
+                done.add(ended)
+                self._laps.further(place, ended.seconds)
+                self._failures_left -= ended.outcome is not None and ended.outcome.status == "failed"
+            self._laps.lap(len(group))
+            if stop is not None and stop(len(done.values), self._laps.elapsed_s):
+                return
+
+    def _group(self, tries: TriesTogether, some: Sequence[Any], tries_used: int) -> list[Given]:
+        """*some* as far as the gate lets them in."""
+        if tries.gate is not None:
+            tries.gate.expect(some)
+        group: list[Given] = []
+        for index, item in enumerate(some, self._done.upto):
+            entry = None if tries.gate is None else drive(tries.enter(index, item, tries_used, self._park_over_s))
+            if isinstance(entry, Held) and not entry.alone:
+                self._done.held_s = entry.seconds
+                break
+            group.append((index, item, tries_used, entry))
+        return group
 
     def _plain_block(self, block: Sequence[Any], watch: Watch | None) -> None:
         call, append = self._tries.exec, self._done.values.append

@@ -84,6 +84,8 @@ class Worked(Keyed[Item, Result]):
             raise TypeError(f"{child.name} is a flow: run it once an item with flowq.BatchFlow(start=..., collect=...)")
         self.child = child
         _, exec, exec_fallback, _ = child.phases
+        if getattr(child, "exec_many", None) is not None:
+            vars(self).update(exec_many=child.exec_many)  # type: ignore[attr-defined]
         vars(self).update(exec=getattr(child, exec), exec_fallback=getattr(child, exec_fallback))
         if not options.keys() & {"max_retries", "wait", "retry", "policy"}:
             vars(self).update(retry_delay=child.retry_delay)

@@ -15,6 +15,7 @@ from flowq.batch.gate import Gate
 from flowq.batch.in_flight import InFlight, Sink, Source
 from flowq.batch.in_order import InOrder, Stop, Watch
 from flowq.batch.policy import BatchPolicy
+from flowq.batch.together import TriesTogether, group_size
 from flowq.batch.tries import Tries
 from flowq.core.context import ItemContext
 
@@ -38,6 +39,7 @@ class Runner:
 
     Attributes:
         is_async: whether items need an event loop: ``run_async`` is then the only way.
+        group_size: items that one call takes at most: more than 1 where the node has an ``exec_many``.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class Runner:
     ) -> None:
         self.worker = worker
         self._policy = policy
-        self._tries = Tries(
+        kind = Tries if node.exec_many is None else TriesTogether
+        self._tries = kind(
             node,
             policy,
             batch_id=batch_id,
@@ -66,6 +69,7 @@ class Runner:
             gate=gate,
         )
         self.is_async = self._tries.is_async
+        self.group_size = 1 if node.exec_many is None else group_size(policy)
 
     def run(
         self,

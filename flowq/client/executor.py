@@ -92,7 +92,7 @@ class CeleryExecutor:
                 if job.policy.rate is not None:
                     log.warning("rate=%r is kept inline only: workers do not know it yet", job.policy.rate)
             stream = items.at_hand() is None
-            birth = birth_fields(self.connections, header, job.policy, job.node.in_flight(), items.total, stream=stream)
+            birth = birth_fields(self.connections, header, job.policy, job.node.counted(), items.total, stream=stream)
             window = self.fleet.window(header.queue)
             feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)
             if place == "fed":

@@ -94,6 +94,38 @@ class Timed(flowq.Node[int, int]):
         return os.getpid()
 
 
+class Embeds(flowq.ParallelBatchNode[int, list[int]]):
+    """A service that takes many at once: each result says how many its call had. Every 10th item is refused alone."""
+
+    def exec_many(self, items: list[int]) -> list[Any]:
+        return [Odd(item) if item % 10 == 9 else [item, len(items)] for item in items]
+
+
+class EmbedsLater(Embeds):
+    async def exec_many(self, items: list[int]) -> list[Any]:  # type: ignore[override]
+        await asyncio.sleep(0.001)
+        return Embeds.exec_many(self, items)
+
+
+class Spoils(flowq.ParallelBatchNode[int, int]):
+    """A call with 13 among its items fails as a whole."""
+
+    def exec_many(self, items: list[int], *, ctx: flowq.ItemContext) -> list[int]:
+        if 13 in items:
+            raise Odd(f"a call of {len(items)}, try {ctx.attempt}")
+        return [item * 2 for item in items]
+
+    def exec_fallback(self, prep_res: int, exc: Exception) -> int:
+        if self.config.get("falls back"):
+            return -prep_res
+        raise exc
+
+
+class TooFew(flowq.ParallelBatchNode[int, int]):
+    def exec_many(self, items: list[int]) -> list[int]:
+        return items[1:]
+
+
 class FromBranches(flowq.ParallelBatchNode[int, int]):
     """A batch node as a branch: its items go to the active executor."""
 

@@ -1,0 +1,169 @@
+"""Items that go through their tries together, as one call of ``exec_many``; what becomes of them stays one by one.
+
+Never here: which items make a group (in_order, in_flight).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from flowq.batch.chunk import ItemDone, Park
+from flowq.batch.gate import Entry, Go
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.tries import Tries
+from flowq.core.callables import is_async, wants_ctx
+from flowq.core.context import ItemContext
+from flowq.core.drive import Steps
+from flowq.core.journey import Left
+from flowq.errors import FlowError
+
+if TYPE_CHECKING:
+    from flowq.batch.fanout import Fanout
+
+GROUP = 100
+"""Items of one call when the policy gives no ``chunk_size``: what many services take at once."""
+
+Given = tuple[int, Any, int, Entry | None]  # index, item, tries used, what the gate has answered for the next
+
+
+@dataclass(slots=True)
+class _Member:
+    """One item of a group that has no outcome yet."""
+
+    place: int
+    index: int
+    item: Any
+    attempt: int
+    entry: Entry | None
+    busy_s: float = 0.0
+    wait_s: float = 0.0
+
+
+class TriesTogether(Tries):
+    """Takes groups of items of one batch through their tries.
+
+    Attributes:
+        group_size: items of one call at most.
+    """
+
+    def __init__(self, node: Fanout[Any, Any], policy: BatchPolicy, **given: Any) -> None:
+        super().__init__(node, policy, **given)
+        assert node.exec_many is not None
+        self.group_size = group_size(policy)
+        self.exec = node.exec_many
+        self._exec_wants_ctx = wants_ctx(self.exec)
+        self._exec_is_async = is_async(self.exec)
+        self.is_async = self._exec_is_async or is_async(node.exec_fallback)
+
+    def context(self, index: int, item: Any, attempt: int) -> ItemContext:
+        """The context of one try; of a call of many, that of its first item."""
+        return super().context(index, item[0] if type(item) is _Call else item, attempt)
+
+    def settle_group(self, group: Sequence[Given], park_over_s: float | None = None) -> Steps[list[ItemDone]]:
+        """Try the items of *group* until each is done, parked or failed; never raises for what they do.
+
+        A call that raises has failed for all its items. Their last try is made one by one, so that an item which spoils
+        the calls it is in hurts no other one.
+        """
+        ended: list[ItemDone | None] = [None] * len(group)
+        pending = [_Member(place, index, item, tries, entry) for place, (index, item, tries, entry) in enumerate(group)]
+        while pending:
+            let_in = []
+            for member in pending:
+                ended[member.place] = yield from self._entering(member, park_over_s)
+                if ended[member.place] is None:
+                    let_in.append(member)
+            again = []
+            for some in self._calls(let_in):
+                for member, answer in zip(some, (yield from self._call(some)), strict=True):
+                    ended[member.place] = yield from self._judge(member, answer, park_over_s)
+                    if ended[member.place] is None:
+                        again.append(member)
+            wait_s = max((member.wait_s for member in again), default=0.0)
+            if wait_s > 0:
+                yield self.wait, (wait_s,)
+            pending = again
+        return [done for done in ended if done is not None]
+
+    def _entering(self, member: _Member, park_over_s: float | None) -> Steps[ItemDone | None]:
+        """Have the gate let *member* in; what becomes of it otherwise."""
+        if self.gate is None:
+            return None
+        if member.entry is None:
+            member.entry = yield from self.enter(member.index, member.item, member.attempt, park_over_s)
+        if isinstance(member.entry, Go):
+            return None
+        return (yield from self._not_tried(member.index, member.item, member.attempt, member.entry, member.busy_s))
+
+    def _calls(self, pending: list[_Member]) -> list[list[_Member]]:
+        if not pending:
+            return []
+        last = self.node.retry.attempts - 1
+        if last > 0 and all(member.attempt >= last for member in pending):
+            return [[member] for member in pending]
+        return [pending]
+
+    def _call(self, members: list[_Member]) -> Steps[list[Any]]:
+        """One call: for each item what it came to, or an exception."""
+        first, items = members[0], _Call(member.item for member in members)
+        began = perf_counter()
+        try:
+            answers = list((yield self.one_try, (first.index, items, first.attempt)))
+            if len(answers) != len(members):
+                raise FlowError(
+                    f"{self.node.name}.exec_many returned {len(answers)} results for {len(members)} items: it returns "
+                    "one for each, in their order; an exception in a place is the failure of that item"
+                )
+        except Left:
+            answers = [FlowError(f"{self.node.name}.exec_many cannot wait for an event or a batch")] * len(members)
+        except Exception as error:
+            answers = [_twin(error) for _ in members]
+        took_s = (perf_counter() - began) / len(members)
+        for member in members:
+            member.busy_s += took_s
+        return answers
+
+    def _judge(self, member: _Member, answer: Any, park_over_s: float | None) -> Steps[ItemDone | None]:
+        """How the item ended; None if it is to be tried again, after its ``wait_s``."""
+        entry, member.entry = member.entry, None
+        if not isinstance(answer, Exception):
+            if self.gate is not None and isinstance(entry, Go):
+                yield from self.gate.succeeded(entry, answer)
+            return self.succeeded(member.index, answer, member.attempt, member.busy_s)
+        if self.gate is not None and isinstance(entry, Go):
+            yield from self.gate.failed(entry, answer)
+        try:
+            delay_s = self.node.retry_delay(answer, member.attempt)
+        except Exception as error:
+            return self.failed(member.index, error, member.attempt, member.busy_s)
+        if delay_s is None:
+            return (yield from self._fall_back(member.index, member.item, member.attempt, answer, member.busy_s))
+        member.attempt, member.wait_s = member.attempt + 1, delay_s
+        if park_over_s is not None and delay_s > park_over_s:
+            reason = f"retry after {type(answer).__name__}: {answer}"
+            return ItemDone(park=Park(member.index, member.attempt, delay_s, reason[:200]), seconds=member.busy_s)
+        return None
+
+
+class _Call(list[Any]):
+    """The items of one call. A class of its own, so that it cannot be taken for an item that is a list."""
+
+
+def _twin(error: Exception) -> Exception:
+    """*error* for one of several items: each failure is noted on an exception of its own."""
+    try:
+        twin = copy.copy(error)
+        twin.__dict__.update(vars(error), __notes__=list(getattr(error, "__notes__", ())))
+    except Exception:  # its constructor takes other arguments than it keeps
+        return error
+    twin.__cause__, twin.__suppress_context__ = error.__cause__, error.__suppress_context__
+    return twin.with_traceback(error.__traceback__)
+
+
+def group_size(policy: BatchPolicy) -> int:
+    """Items of one call of ``exec_many`` at most."""
+    return GROUP if policy.chunk_size == "auto" else policy.chunk_size

@@ -1,0 +1,62 @@
+"""``exec_many`` beside rates and caches, whose gate every item of a call passes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flowq.batch import InlineExecutor, ParallelBatchNode, activate, deactivate
+from flowq.batch.cache import Cache
+from flowq.batch.rate import Rate
+
+
+@pytest.fixture(autouse=True)
+def inline() -> Iterator[None]:
+    executor = InlineExecutor()
+    activate(executor)
+    yield
+    deactivate(executor)
+
+
+class Doubles(ParallelBatchNode[int, int]):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.calls: list[list[int]] = []
+
+    def key_of(self, item: int) -> str:
+        return str(item)
+
+    def exec_many(self, items: list[int]) -> list[int]:
+        self.calls.append(list(items))
+        return [item * 2 for item in items]
+
+
+class DoublesLater(Doubles):
+    async def exec_many(self, items: list[int]) -> list[int]:  # type: ignore[override]
+        await asyncio.sleep(0)
+        return Doubles.exec_many(self, items)
+
+
+@pytest.mark.parametrize("kind", [Doubles, DoublesLater])
+def test_what_the_cache_has_is_in_no_call(kind: type[Doubles]) -> None:
+    node = kind(cache=Cache(60, name=f"test {kind.__name__}"), chunk_size=4)
+    assert node.map(range(6)) == [0, 2, 4, 6, 8, 10]
+    assert node.map(range(3, 9)) == [6, 8, 10, 12, 14, 16]
+    assert node.calls == [[0, 1, 2, 3], [4, 5], [6], [7, 8]]
+
+
+@pytest.mark.parametrize("kind", [Doubles, DoublesLater])
+def test_every_item_of_a_call_takes_a_permit(kind: type[Doubles]) -> None:
+    node = kind(rate=Rate(1000, burst=1), chunk_size=5)
+    result = node.map(range(20))
+    assert result == [2 * n for n in range(20)]
+    assert [len(call) for call in node.calls] == [5, 5, 5, 5]
+    assert result.seconds > 0.015
+
+
+@pytest.mark.parametrize("kind", [Doubles, DoublesLater])
+def test_an_items_key_is_its_own(kind: type[Doubles]) -> None:
+    assert [outcome.key for outcome in kind().map([5, 6]).items] == ["5", "6"]
