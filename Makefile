@@ -36,7 +36,7 @@ $(BIN)/pip:
 
 $(INSTALLED): pyproject.toml | $(BIN)/pip
 	@echo "Installing flowq and its tools into $(VENV) (a minute, once)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,flower,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,flower,metrics,dev]'
 	touch $@
 
 .PHONY: setup

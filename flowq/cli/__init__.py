@@ -7,6 +7,7 @@ import click
 from flowq.cli.demo import demo
 from flowq.cli.doctor import doctor
 from flowq.cli.flower import flower
+from flowq.cli.metrics import metrics
 from flowq.cli.worker import worker
 
 
@@ -19,4 +20,5 @@ def main() -> None:
 main.add_command(demo)
 main.add_command(doctor)
 main.add_command(flower)
+main.add_command(metrics)
 main.add_command(worker)

@@ -178,13 +178,14 @@ def as_parked(park: Park) -> Parked:
 
 
 def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
-    """Publish what the commit of *done* led to, and show what it brought."""
+    """Publish what the commit of *done* led to, and count and show what it brought."""
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
     publish_chunks(slot.connections, work.header, reply.ids)
     if reply.ended and work.header.reduces:
         crash_points.reached("closed", work.header.id)
         publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
+    slot.meter.done(work.header.queue, work.header.node, done)
     slot.item_events.done(work, done)
 
 

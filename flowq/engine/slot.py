@@ -23,6 +23,7 @@ from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
+from flowq.engine.meter import Meter
 from flowq.engine.pages import PageReader
 from flowq.engine.presence import Fleet
 from flowq.engine.shown import ItemEvents
@@ -78,6 +79,7 @@ class Slot:
         self.fleet = Fleet(redis, keys)
         self.unfit = Unfit()
         self.item_events = ItemEvents(connections, worker)
+        self.meter = Meter(redis, keys)
         self._works: OrderedDict[str, Work] = OrderedDict()
         self._loop: asyncio.Runner | None = None
         self._open = AsyncExitStack()
