@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -69,10 +68,8 @@ class CeleryExecutor:
         return self._start(job)
 
     def _run(self, job: BatchJob) -> BatchResult[Any]:
-        deadline_s = job.policy.deadline
-        until = None if deadline_s is None else time.monotonic() + deadline_s
         handle = self._start(job)
-        self._watching.wait(handle, until)
+        self._watching.wait(handle)
         return handle.result()
 
     def _start(self, job: BatchJob) -> BatchHandle[Any]:

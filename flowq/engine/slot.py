@@ -45,6 +45,7 @@ class Holds(Protocol):
     def running(self, index: int, limit_s: float) -> None: ...
     def idle(self) -> None: ...
     def stopping(self) -> bool: ...
+    def gone(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,14 @@ class Slot:
                 node.schema = model_of(header.schema)
                 node.reducers = {**schema_of(node.schema).reducers, **node.reducers}
         policy = node.policy()
-        runner = Runner(node, policy, batch_id=header.id, run_id=header.run_id or None, worker=self.worker)
+        runner = Runner(
+            node,
+            policy,
+            batch_id=header.id,
+            run_id=header.run_id or None,
+            worker=self.worker,
+            cancelled=self.holds.gone,
+        )
         return Work(header, node, policy, runner, node.in_flight())
 
     def _template(self, spec: bytes) -> Node[Any, Any]:
