@@ -22,7 +22,6 @@ from flowq.batch.here_gate import here_gate
 from flowq.batch.items import Items, Picked
 from flowq.batch.lifespan import held_open, opened
 from flowq.batch.log import Log
-from flowq.batch.reasons import CANCELLED, late, stopped
 from flowq.batch.result import BatchResult
 from flowq.batch.runner import Runner
 from flowq.batch.sizing import BUDGET_S, next_size
@@ -51,7 +50,6 @@ class LocalBatch:
         policy: how its items are run.
         log: what it has brought so far.
         reason: why it was closed before its last item, "" if it was not.
-        state: how it ended, or will have: "succeeded" unless it was closed before its last item.
     """
 
     def __init__(
@@ -68,7 +66,6 @@ class LocalBatch:
         self.policy = job.policy
         self.log = Log()
         self.reason = ""
-        self.state: State = "succeeded"
         self._job = job
         self._node = job.node.over(job.shared)
         self._items = items
@@ -108,7 +105,7 @@ class LocalBatch:
         if self._in_order:
             with ThreadPoolExecutor(1, "flowq-batch") as pool:
                 work = pool.submit(contextvars.copy_context().run, self._run_in_order)
-                await until_ended(work, lambda: self.close(CANCELLED))
+                await until_ended(work, lambda: self.close("cancelled"))
                 work.result()
         else:
             await self._run_in_flight()
@@ -136,15 +133,15 @@ class LocalBatch:
                 try:
                     work.result()
                 except BaseException:  # Ctrl-C reaches this thread alone
-                    self.close(CANCELLED)
+                    self.close("cancelled")
                     raise
         return self._result()
 
-    def close(self, reason: str, state: State = "cancelled") -> None:
+    def close(self, reason: str) -> None:
         """End the batch before its last item, from any thread. The first reason stands."""
         if self.reason or self._ended is not None:
             return
-        self.reason, self.state = reason, state
+        self.reason = reason
         if self._loop is not None and self._task is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
                 self._loop.call_soon_threadsafe(self._task.cancel)
@@ -264,7 +261,7 @@ class LocalBatch:
         return self._is_closed()
 
     def _close_late(self) -> None:
-        self.close(late(self.policy.deadline or 0.0))
+        self.close(f"the deadline of {self.policy.deadline:g} s has passed")
 
     def _failures_left(self) -> float:
         if self._before is not None:
@@ -274,7 +271,8 @@ class LocalBatch:
     def _judge(self) -> None:
         """Close the batch when more items have failed than the policy puts up with."""
         if self.log.failed and self._failures_left() < 0:
-            self.close(stopped(self.log.failed, self.policy), "failed")
+            allowed = "" if self.policy.max_failures is None else f", max_failures={self.policy.max_failures}"
+            self.close(f"stopped after {self.log.failed} failed (on_error={self.policy.on_error!r}{allowed})")
 
     # -- what it brought -------------------------------------------------------------------------------------------
 

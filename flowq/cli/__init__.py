@@ -7,7 +7,6 @@ import click
 from flowq.cli.demo import demo
 from flowq.cli.doctor import doctor
 from flowq.cli.flower import flower
-from flowq.cli.metrics import metrics
 from flowq.cli.worker import worker
 
 
@@ -20,5 +19,4 @@ def main() -> None:
 main.add_command(demo)
 main.add_command(doctor)
 main.add_command(flower)
-main.add_command(metrics)
 main.add_command(worker)

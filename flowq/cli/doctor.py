@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import ValidationError
 
-from flowq.settings import Settings, redacted, without_passwords
+from flowq.settings import Settings, redacted
 
 if TYPE_CHECKING:
     from flowq.engine.checkup import Finding
@@ -32,7 +32,7 @@ def doctor(as_json: bool) -> None:
         settings = Settings()
     except ValidationError as error:
         wrong = [f"FLOWQ_{str(one['loc'][0]).upper()} is {one['input']!r}: {one['msg']}" for one in error.errors()]
-        raise click.ClickException(without_passwords("; ".join(wrong))) from error
+        raise click.ClickException("; ".join(wrong)) from error
     findings = examine(settings)
     failed = any(one.verdict == "fail" for one in findings)
     if as_json:

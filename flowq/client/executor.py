@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator
+import time
 from typing import Any
 
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.result import BatchResult
+from flowq.batch.run_flow import RunFlow
 from flowq.client.handle import BatchHandle, Feeding
 from flowq.client.progress import display
 from flowq.client.watching import Watching
-from flowq.codec import dumps, explain
 from flowq.core.drive import Steps
-from flowq.core.spec import FlowSpec, spec_of
+from flowq.core.spec import spec_of
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, new_batch_id
+from flowq.engine.birth import header_of, source
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.feed import Feeder, birth_fields, place_of
@@ -25,8 +26,7 @@ from flowq.engine.patience import trouble
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.snapshots import Snapshots
-from flowq.errors import CannotTravel, ConfigError, EncodeError, UnknownNode
-from flowq.registry import class_name, is_registered
+from flowq.errors import ConfigError, UnknownNode
 from flowq.settings import Settings, redacted
 
 log = logging.getLogger("flowq")
@@ -68,8 +68,10 @@ class CeleryExecutor:
         return self._start(job)
 
     def _run(self, job: BatchJob) -> BatchResult[Any]:
+        deadline_s = job.policy.deadline
+        until = None if deadline_s is None else time.monotonic() + deadline_s
         handle = self._start(job)
-        self._watching.wait(handle)
+        self._watching.wait(handle, until)
         return handle.result()
 
     def _start(self, job: BatchJob) -> BatchHandle[Any]:
@@ -122,19 +124,15 @@ class CeleryExecutor:
         return self._fleet
 
     def _header(self, job: BatchJob) -> Header:
-        node = job.node
-        label = job.label or node.name
-        graph = encoded(spec_of(node))
-        has_store = job.shared is not None
-        manifest = None
-        if has_store:
-            require = self.connections.headroom.require
-            manifest = self._snapshots.save(self._scope, job.shared, job.policy.retention_s, require=require)
-        return Header(
-            new_batch_id(label, job.key), label, full_name(node), job.policy.queue or self.settings.queue,
-            job.policy.priority, graph, node.reduces, manifest, self._scope if has_store else "",
-            schema_name(job),
-        )  # fmt: skip
+        batch_id = new_batch_id(job.label or job.node.name, job.key)
+        # A run keeps what its nodes write: that must not end with what this process keeps.
+        keeps = isinstance(job.node, RunFlow)
+        run_id, scope = (batch_id, batch_id) if keeps else ("", self._scope)
+        if job.shared is None:
+            return header_of(job, batch_id, self.settings.queue)
+        require = self.connections.headroom.require
+        manifest = self._snapshots.save(scope, job.shared, job.policy.retention_s, require=require)
+        return header_of(job, batch_id, self.settings.queue, manifest=manifest, scope=scope, run_id=run_id, keeps=keeps)
 
     def _check_list(self, queue: str) -> None:
         """Refuse to send to a Redis list that none of the workers on *queue* reads: they run on an app of their own."""
@@ -184,55 +182,3 @@ class CeleryExecutor:
             "no worker consumes queue %r yet: the batch waits for one (`flowq worker`)", header.queue,
             extra={"batch": header.id},
         )  # fmt: skip
-
-
-def full_name(node: Any) -> str:
-    """What people call a node, with the flow that visits it: ``Nightly.Parse``."""
-    return f"{node.within}.{node.name}" if node.within else str(node.name)
-
-
-def encoded(spec: FlowSpec) -> bytes:
-    """The graph as bytes.
-
-    Raises:
-        CannotTravel: the codec does not carry an argument; names it and its node.
-    """
-    try:
-        return dumps(spec.to_plain())
-    except EncodeError:
-        for node in spec.nodes:
-            named = [(f"argument {place + 1}", value) for place, value in enumerate(node.args)]
-            named += [(f"argument {name!r}", value) for name, value in node.kwargs.items()]
-            named += [(f"param {name!r}", value) for name, value in node.params.items()]
-            for name, value in named:
-                error = explain(value)
-                if error is not None:
-                    raise CannotTravel(f"{name} of node {node.label}", error.reason) from error
-        raise
-
-
-def schema_name(job: BatchJob) -> str:
-    """The class name of the shared store's schema, "" if it has none.
-
-    Raises:
-        CannotTravel: the workers could not find the schema.
-    """
-    schema = getattr(job.shared, "schema", None)
-    if schema is None:
-        return ""
-    if not is_registered(schema):
-        raise CannotTravel(f"the store's schema {schema.__name__}", "decorate it with @flowq.register")
-    return class_name(schema)
-
-
-def source(items: Items) -> Iterable[Any]:
-    """The items to feed: the sequence itself where there is one, else one after the other."""
-    at_hand = items.at_hand()
-    if at_hand is None:
-        return _one_by_one(items)
-    return at_hand if items.total == len(at_hand) else at_hand[: items.total]
-
-
-def _one_by_one(items: Items) -> Iterator[Any]:
-    while one := items.take(1):
-        yield one[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,6 @@ from flowq.batch.executor import Progress
 from flowq.batch.following import Stream
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
-from flowq.batch.reasons import CANCELLED, ORPHANED, late, stopped
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values
 from flowq.client.failures import read_failures
@@ -21,8 +19,7 @@ from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
-from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import State, read_dones, read_holders, read_state, was_freed
+from flowq.engine.results import State, read_dones, read_holders, read_state, reason_of, was_freed
 from flowq.engine.stored_items import StoredItems
 from flowq.errors import BatchError, ItemCancelled, ResultsFreed
 
@@ -30,7 +27,6 @@ R = TypeVar("R")
 
 LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised
 FEEDING_LOOK_S = 0.5
-DEADLINE_LOOK_S = 0.2
 
 
 class BatchHandle(Generic[R]):
@@ -85,12 +81,7 @@ class BatchHandle(Generic[R]):
             if self._feeding is not None and self._feeding.under_way:
                 # A batch with a key is not closed by the error that ends its feeding: look in on it.
                 left_s = FEEDING_LOOK_S if left_s is None else min(left_s, FEEDING_LOOK_S)
-            if self._policy.deadline is not None:
-                # The fleet holds it; with no worker there, whoever waits does.
-                left_s = DEADLINE_LOOK_S if left_s is None else min(left_s, DEADLINE_LOOK_S)
             self._ended = self._closings.wait(self.id, left_s)
-            if not self._ended and self._policy.deadline is not None:
-                self._expire()
             if self._feeding is not None:
                 self._feeding.check(wait=False)
             if until is not None and time.monotonic() >= until:
@@ -98,10 +89,6 @@ class BatchHandle(Generic[R]):
         if self._feeding is not None:
             self._feeding.check(wait=self._ended)
         return self._ended
-
-    def _expire(self) -> None:
-        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
-            self._connections.ledger.control(self.id, "expire")
 
     def state(self) -> State:
         """The ledger's counters, crashes and losses included."""
@@ -131,7 +118,7 @@ class BatchHandle(Generic[R]):
             on_error=self._policy.on_error,
             label=self.label,
             seconds=state.seconds,
-            reason=reason_of(state, self._policy),
+            reason=reason_of(state),
             cut_short=state.state == "cancelled" and self._total is None,
             inputs=self._inputs,
             key_of=self._key_of,
@@ -194,8 +181,8 @@ class BatchHandle(Generic[R]):
         try:
             self.result()
         except ResultsFreed:
-            errors = values.errors or {self._length(state): ItemCancelled(reason_of(state, self._policy))}
-            return BatchError(f"{self.label}: {reason_of(state, self._policy)}, {state.failed} failed", errors)
+            errors = values.errors or {self._length(state): ItemCancelled(reason_of(state))}
+            return BatchError(f"{self.label}: {reason_of(state)}, {state.failed} failed", errors)
         except BatchError as error:
             return error
         return None
@@ -258,12 +245,3 @@ def progress_of(state: State) -> Progress:
         total, state.done, state.ok, state.fallback, state.failed, state.parked, state.open_chunks, rate, eta_s,
         state.state,  # type: ignore[arg-type]
     )  # fmt: skip
-
-
-def reason_of(state: State, policy: BatchPolicy) -> str:
-    """Why a batch ended before its last item, or ""."""
-    if state.state == "failed":
-        return stopped(state.failed, policy)
-    if state.state != "cancelled":
-        return ""
-    return {"deadline": late(policy.deadline or 0.0), "orphan": ORPHANED}.get(state.reason, CANCELLED)

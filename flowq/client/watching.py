@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from flowq.client.handle import BatchHandle
@@ -18,8 +19,8 @@ class Watching:
     def __init__(self, display: Display) -> None:
         self._display = display
 
-    def wait(self, handle: BatchHandle[Any]) -> None:
-        """Block until the batch has ended.
+    def wait(self, handle: BatchHandle[Any], until: float | None = None) -> None:
+        """Block until the batch has ended; at *until* (of ``time.monotonic``) it is cancelled.
 
         Raises:
             KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled.
@@ -27,7 +28,9 @@ class Watching:
         """
         with self._display.of(handle) as drawing:
             try:
-                while not handle.wait(self._display.every_s):
+                while not handle.wait(self._at_most(until)):
+                    if until is not None and time.monotonic() >= until:
+                        handle.cancel()
                     drawing.update()
                     self.look(handle)
             except KeyboardInterrupt:
@@ -40,3 +43,10 @@ class Watching:
     def interrupted(self, handle: BatchHandle[Any]) -> None:
         """Somebody pressed Ctrl-C, or ``look`` raised KeyboardInterrupt."""
         handle.cancel()
+
+    def _at_most(self, until: float | None) -> float | None:
+        left_s = None if until is None else max(0.0, until - time.monotonic())
+        every_s = self._display.every_s
+        if left_s is None or every_s is None:
+            return every_s if left_s is None else left_s
+        return min(left_s, every_s)

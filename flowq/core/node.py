@@ -311,6 +311,11 @@ class Node(Generic[Item, Result]):
         """The nodes this one is made of: where a flow begins; none for a plain node."""
         return [] if self.start_node is None else [self.start_node]
 
+    @property
+    def asks_ctx(self) -> bool:
+        """Whether any of the four methods declares ``ctx``."""
+        return self._asks_ctx
+
     def has_async(self) -> bool:
         """Whether running this needs an event loop: any of the four methods is ``async def``."""
         return any(is_async(getattr(self, method)) for method in self.phases)

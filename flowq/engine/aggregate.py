@@ -17,6 +17,7 @@ from flowq.codec import dumps, loads
 from flowq.engine.app import FINISH, FOLD
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
+from flowq.engine.family import tell_parent
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import out_fields, span_of
 from flowq.errors import BatchLost, CodecError
@@ -90,6 +91,8 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
         redis.hset(keys.fold(header.id), f"{gen}:result", _encoded(result))
         redis.expire(keys.fold(header.id), 86_400)
     connections.crash_points.reached("reduced", header.id)
+    # Before the confirmation: until that it is told again.
+    tell_parent(connections, header)
     done, state, _ = connections.ledger.control(header.id, "confirm", gen)
     connections.crash_points.reached("confirmed", header.id)
     redis.publish(keys.finished_channel(header.id), f"{state} {gen}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from flowq.batch.policy import BatchPolicy
 from flowq.codec import dumps, loads
+from flowq.engine.ids import is_batch_id
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import SCHEMA_VERSION
 from flowq.engine.redis_client import RedisClient
@@ -36,6 +37,9 @@ class Header:
         manifest: snapshot of the shared store for BatchFlow items: {key: content hash}; scope: where its blobs lie.
         schema: class name of the store's schema, "" for none.
         run_id: the run this batch belongs to ("" for a batch of its own).
+        parent: id of the batch one of whose items waits for this one ("" for none): it is told of the close, and its
+            end is this one's.
+        keeps: a durable run, whose every step is kept.
     """
 
     id: str
@@ -49,10 +53,14 @@ class Header:
     scope: str = ""
     schema: str = ""
     run_id: str = ""
+    parent: str = ""
+    keeps: bool = False
 
     def fields(self) -> dict[str, Any]:
         """The header as fields of the meta hash."""
-        body = (self.spec, self.reduces, self.manifest, self.scope, self.schema, self.run_id)
+        body = (
+            self.spec, self.reduces, self.manifest, self.scope, self.schema, self.run_id, self.parent, self.keeps,
+        )  # fmt: skip
         return {
             "id": self.id,
             "v": SCHEMA_VERSION,
@@ -119,10 +127,10 @@ def parse_header(batch_id: str, fields: Sequence[bytes | None]) -> Header:
     try:
         label, node, queue, priority = ((text or b"").decode() for text in texts)
         rank = int(priority) if priority else None
-        spec, reduces, manifest, scope, schema, run_id = loads(body)
+        spec, reduces, manifest, scope, schema, run_id, parent, keeps = loads(body)
     except (ValueError, TypeError) as error:
         raise DecodeError(f"the header of batch {batch_id} cannot be read: {error}") from error
-    header = Header(batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id)
+    header = Header(batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id, parent, keeps)
     if not _is_whole(header):
         raise DecodeError(f"the header of batch {batch_id} was altered: its parts are of other types")
     return header
@@ -133,7 +141,9 @@ def _is_whole(header: Header) -> bool:
     return (
         type(header.spec) is bytes
         and type(header.reduces) is bool
-        and all(type(text) is str for text in (header.scope, header.schema, header.run_id))
+        and type(header.keeps) is bool
+        and all(type(text) is str for text in (header.scope, header.schema, header.run_id, header.parent))
+        and (not header.parent or is_batch_id(header.parent))
         and (manifest is None or (type(manifest) is dict and all(type(one) is str for one in manifest.values())))
     )
 

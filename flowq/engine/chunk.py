@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -20,47 +18,58 @@ from flowq.batch.sizing import floor_size, next_size, overstay
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
+from flowq.engine.family import end_child
+from flowq.engine.ids import generation, split_id
+from flowq.engine.journeys import Abandoned
 from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
 from flowq.engine.patience import when_taken
 from flowq.engine.redis_client import is_full
 from flowq.engine.shown import Went
-from flowq.engine.slot import Slot, Work
+from flowq.engine.slot import Note, Slot, Work
 from flowq.errors import CodecError, EncodeError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
 
 log = logging.getLogger("flowq.chunk")
 
 PARK_OVER_S = 1.0
 GRACE_S = 1.0
-LOOK_EVERY_S = 0.2  # whether an async item is still wanted
 MAX_CRASHES = 2
 MAX_LOSSES = 5
-JUDGED = ("failed", "sealed", "avail", "gen")  # what a claim answers beside itself, to know when the batch has failed
+JUDGED = ("failed", "sealed", "avail")  # what a claim answers beside itself, to know when the batch has failed
 
 
 class ChunkRun:
-    """A claimed range, item after item in this process; an async batch's only after a crash, one commit an item."""
+    """A claimed range, item after item in this process; an async batch's only after a crash, one commit an item.
 
-    def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
-        self._slot, self._work, self._claim = slot, work, claim
+    Args:
+        slot, work: this process, and the batch in it.
+        claim: the range.
+        note: that it is held; a durable run moves on to another record with every step.
+    """
+
+    def __init__(self, slot: Slot, work: Work, claim: Claimed, note: Note) -> None:
+        self._slot, self._work, self._claim, self._note = slot, work, claim, note
+        if work.journeys is not None:
+            keep = self._keep if work.header.keeps else None
+            work.journeys.begin(generation(claim.id), claim.start, claim.reached, keep)
         self._at = claim.start
         self._attempts = claim.attempts
         self._began = time.perf_counter()
         self._done_items = 0
         self._went = Went()
-        failed, sealed, avail, gen = (int(field or 0) for field in claim.fields[: len(JUDGED)])
-        # The failure past the budget ends the run: nobody goes on in a batch that has failed. A redrive has no budget.
-        allowed = math.inf if gen else work.policy.failures_allowed(avail if sealed else None)
-        self._failures_left = allowed - failed
+        failed, sealed, avail = (int(field or 0) for field in claim.fields[: len(JUDGED)])
+        # The failure past the budget ends the run: nobody goes on in a batch that has failed.
+        self._failures_left = work.policy.failures_allowed(avail if sealed else None) - failed
 
     def run(self) -> str:
         claim = self._claim
         killed = doomed(self._slot, self._work, claim)
         self._slot.item_events.taken(self._work, claim.start, claim.stop, begun=1)
         while self._at < claim.stop:
-            done = killed or self._run_items()
-            killed = None
-            if self._slot.holds.gone():  # not committed: an item that was told so may have answered anything
+            try:
+                done = killed or self._run_items()
+            except Abandoned:
                 return "gone"
+            killed = None
             give: Give = "back" if done.upto < claim.stop and self._is_over() else ""
             reply = self._commit(done, give)
             if isinstance(reply, Committed):
@@ -77,10 +86,28 @@ class ChunkRun:
                 return reply
         return str(self._went)
 
+    def _keep(self, index: int, state: bytes) -> None:
+        """Let the item run on as a record of its own, which goes on from *state* if this process dies.
+
+        Raises:
+            Abandoned: it is another's by now, or the batch is closed.
+        """
+        batch_id, work = self._work.header.id, self._work
+        reply = when_taken(
+            lambda: self._slot.connections.ledger.commit(
+                batch_id, self._note.id, index, index + 1, self._slot.holder, tally=Tally(split=[(index, state)])
+            ),
+            log_as={"batch": batch_id, "chunk": self._note.id},
+        )
+        if not isinstance(reply, Committed):
+            raise Abandoned
+        self._slot.connections.crash_points.reached("kept", batch_id)
+        self._note.move(split_id(self._note.id, index))
+        publish_chunks(self._slot.connections, work.header, reply.ids)
+
     def _is_over(self) -> bool:
-        """Whether the rest of the range is better given back, or nobody wants it any more."""
-        holds = self._slot.holds
-        return overstay(time.perf_counter() - self._began) or holds.stopping() or holds.gone()
+        """Whether the rest of the range is better given back."""
+        return overstay(time.perf_counter() - self._began) or self._slot.holds.stopping()
 
     def _run_items(self) -> Done:
         claim, batch_id = self._claim, self._work.header.id
@@ -111,23 +138,15 @@ class ChunkRun:
         async def only() -> AsyncIterator[tuple[int, Any, int]]:
             yield self._at, item, self._attempts
 
-        running = asyncio.ensure_future(
-            self._work.runner.run_async(only(), 1, lambda _, done: ended.append(done), park_over_s=PARK_OVER_S)
-        )
-        while not running.done() and not self._slot.holds.gone():
-            await asyncio.wait([running], timeout=LOOK_EVERY_S)
-        if not running.done():
-            running.cancel()
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.result()
+        await self._work.runner.run_async(only(), 1, lambda _, done: ended.append(done), park_over_s=PARK_OVER_S)
         return Done.gather(self._at, ended, worker=self._slot.worker, started_at=started_at)
 
     def _commit(self, done: Done, give: Give) -> Committed | Stale | Refusal:
         elapsed_s = time.perf_counter() - self._began
         n = self._done_items + len(done.values)
         size = next_size(self._claim.stop - self._claim.start, n, elapsed_s)
-        return store(self._slot, self._work, self._claim.id, done, give, size, floor_size(n, elapsed_s))
+        self._slot.sizes.note(self._work.header.spec, size)
+        return store(self._slot, self._work, self._note.id, done, give, size, floor_size(n, elapsed_s))
 
 
 def item_limit_s(policy: BatchPolicy) -> float:
@@ -194,14 +213,16 @@ def as_parked(park: Park) -> Parked:
 
 
 def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
-    """Publish what the commit of *done* led to, and count and show what it brought."""
+    """Publish what the commit of *done* led to, and show what it brought."""
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
     publish_chunks(slot.connections, work.header, reply.ids)
+    if reply.ended and work.header.parent and not work.header.reduces:
+        # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
+        end_child(slot.connections, work.header)
     if reply.ended and work.header.reduces:
         crash_points.reached("closed", work.header.id)
         publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
-    slot.meter.done(work.header.queue, work.header.node, done)
     slot.item_events.done(work, done)
 
 

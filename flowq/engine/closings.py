@@ -44,8 +44,10 @@ class Closings:
                     time.sleep(min(AWAY_S, left))
                     pubsub = self._subscribe(channel)
                     continue
-                # What is told is looked at again: it may be of a generation before the one that is waited for.
-                if self._told(pubsub, channel, left) is None:
+                told = self._told(pubsub, channel, left)
+                if told:
+                    return True
+                if told is None:
                     pubsub = None
             return True
         finally:

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 CrashPoint = Literal[
-    "claimed", "ran", "committed", "closed", "folded", "reduced", "confirmed", "appended", "redriven", "woken", "freed"
+    "claimed",
+    "ran",
+    "committed",
+    "closed",
+    "folded",
+    "reduced",
+    "confirmed",
+    "appended",
+    "redriven",
+    "woken",
+    "freed",
+    "kept",
 ]
 
 

@@ -58,10 +58,10 @@ def birth_fields(
         "floor": 1,
         "fixed": int(fixed),
         "reduces": int(header.reduces),
+        "keeps": int(header.keeps),
         "stream": int(stream),
         "channel": connections.keys.closed_channel(header.id),
         "retention_ms": int(policy.retention_s * 1000),
-        "deadline_ms": 0 if policy.deadline is None else max(1, int(policy.deadline * 1000)),
         "policy": remembered(policy),
         "total": -1 if total is None else total,
     }
@@ -103,6 +103,7 @@ class Feeder:
         window: chunks it may have open.
         resumable: the batch has a key: what ends the feeding early leaves it to a further submit under that key. Any
             other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.
+        unread_bytes: while more lies in Redis that nobody has begun, nothing is read (None: it does not wait).
     """
 
     def __init__(
@@ -113,8 +114,10 @@ class Feeder:
         window: int,
         *,
         resumable: bool = False,
+        unread_bytes: int | None = UNREAD_BYTES,
     ) -> None:
         self._connections = connections
+        self._unread_bytes = unread_bytes
         self._resumable = resumable
         self._header = header
         self._birth = birth
@@ -251,14 +254,16 @@ class Feeder:
 
     def _wait_for_readers(self, at: int, size: int) -> None:
         """Stop reading while too much lies in Redis unread."""
+        if self._unread_bytes is None:
+            return
         self._unread.append((at, size))
-        while sum(size for _, size in self._unread) > UNREAD_BYTES:
+        while sum(size for _, size in self._unread) > self._unread_bytes:
             state, cur = when_there(self._connections, self._reading)
             if cur is None or state not in (b"running", b"paused"):
                 return
             while self._unread and self._unread[0][0] <= int(cur):
                 self._unread.popleft()
-            if sum(size for _, size in self._unread) > UNREAD_BYTES:
+            if sum(size for _, size in self._unread) > self._unread_bytes:
                 time.sleep(0.02)
 
     def _reading(self) -> list[bytes | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from flowq.batch.chunk import Done, ItemDone, Park
+from flowq.engine.ids import split_id
 from flowq.engine.ledger import Claimed
 
 SPLIT_AFTER_S = 1.0
@@ -69,9 +70,7 @@ class HeldRange:
 
     def split(self, index: int) -> HeldRange:
         """The record of its own that the ledger made of an item that runs on."""
-        gen, _, rest = self.id.partition(":")
-        k = int(rest.partition("~")[2] or 0) + 1
-        held = HeldRange(f"{gen}:{index}-{index + 1}~{k}", index, index + 1)
+        held = HeldRange(split_id(self.id, index), index, index + 1)
         held.given = index + 1
         if index in self.finished:  # it finished while the split was being committed
             held.finished[index] = self.finished[index]

@@ -28,3 +28,15 @@ def is_chunk_id(value: Any) -> bool:
 def is_segment(start: Any, stop: Any) -> bool:
     """Whether ``start … stop`` can be a run of a batch's items; an empty batch has an empty one."""
     return type(start) is int and type(stop) is int and 0 <= start <= stop
+
+
+def generation(chunk_id: str) -> int:
+    """The generation that a chunk is of."""
+    return int(chunk_id.partition(":")[0])
+
+
+def split_id(chunk_id: str, index: int) -> str:
+    """The id of the record that item *index* of a chunk becomes when it is parked or runs on alone."""
+    gen, _, rest = chunk_id.partition(":")
+    k = int(rest.partition("~")[2] or 0) + 1
+    return f"{gen}:{index}-{index + 1}~{k}"

@@ -44,7 +44,7 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
     if not isinstance(claim, Claimed):
         return claim if claim in ("busy", "paused") else _not_there(slot, batch_id, chunk_id, claim)
     slot.connections.crash_points.reached("claimed", batch_id)
-    with slot.holding(batch_id, claim.id):
+    with slot.holding(batch_id, claim.id) as note:
         try:
             slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])
             work = slot.work(batch_id)
@@ -52,9 +52,9 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
             return _hand_back(slot, batch_id, claim, error)
         try:
             # After a crash items run one by one whatever their kind: beside others a death would not name its item.
-            if (work.runner.is_async or work.in_flight > 1) and not claim.solo:
+            if (work.runner.is_async or work.in_flight > 1) and not claim.solo and not work.header.keeps:
                 return slot.run_async(StreamRun(slot, work, claim).run())
-            return ChunkRun(slot, work, claim).run()
+            return ChunkRun(slot, work, claim, note).run()
         except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
             return _hand_back(slot, batch_id, claim, error)
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from flowq.batch.batchflow import BatchFlow
 from flowq.batch.fanout import Fanout
 from flowq.batch.lifespan import long_lived, opened
 from flowq.batch.policy import BatchPolicy
@@ -23,7 +24,8 @@ from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
-from flowq.engine.meter import Meter
+from flowq.engine.journeys import ItemJourneys, may_be_left
+from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.pages import PageReader
 from flowq.engine.presence import Fleet
 from flowq.engine.shown import ItemEvents
@@ -45,18 +47,37 @@ class Holds(Protocol):
     def running(self, index: int, limit_s: float) -> None: ...
     def idle(self) -> None: ...
     def stopping(self) -> bool: ...
-    def gone(self) -> bool: ...
+
+
+class Note:
+    """That this process holds a chunk (or ``agg``), as its main process reads it."""
+
+    def __init__(self, holds: Holds, batch_id: str, chunk_id: str, holder: str) -> None:
+        self._holds, self._batch_id, self._holder = holds, batch_id, holder
+        self.id = chunk_id
+        holds.hold(batch_id, chunk_id, holder)
+
+    def move(self, chunk_id: str) -> None:
+        """It is held as another record from now on."""
+        old, self.id = self.id, chunk_id
+        self._holds.hold(self._batch_id, chunk_id, self._holder)
+        self._holds.release(self._batch_id, old)
+
+    def take_back(self) -> None:
+        """It is held no more."""
+        self._holds.release(self._batch_id, self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A batch as this process runs it."""
+    """A batch as this process runs it; ``journeys`` where its items may be left."""
 
     header: Header
     node: Fanout[Any, Any]
     policy: BatchPolicy
     runner: Runner
     in_flight: int
+    journeys: ItemJourneys | None = None
 
 
 class Slot:
@@ -79,8 +100,8 @@ class Slot:
         self.snapshots = Snapshots(redis, keys)
         self.fleet = Fleet(redis, keys)
         self.unfit = Unfit()
+        self.sizes = KnownSizes()
         self.item_events = ItemEvents(connections, worker)
-        self.meter = Meter(redis, keys)
         self._works: OrderedDict[str, Work] = OrderedDict()
         self._loop: asyncio.Runner | None = None
         self._open = AsyncExitStack()
@@ -101,19 +122,19 @@ class Slot:
         return work
 
     @contextmanager
-    def holding(self, batch_id: str, chunk_id: str) -> Iterator[None]:
+    def holding(self, batch_id: str, chunk_id: str) -> Iterator[Note]:
         """Have the main process beat for a chunk (or ``agg``) while the block runs.
 
         A SystemExit, by which a stopping worker ends its processes, leaves the note standing: the main process then
         hands back what this one held.
         """
-        self.holds.hold(batch_id, chunk_id, self.holder)
+        note = Note(self.holds, batch_id, chunk_id, self.holder)
         try:
-            yield
+            yield note
         except Exception:
-            self.holds.release(batch_id, chunk_id)
+            note.take_back()
             raise
-        self.holds.release(batch_id, chunk_id)
+        note.take_back()
 
     def run_async(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* in the one event loop that this process keeps for its life."""
@@ -129,15 +150,12 @@ class Slot:
                 node.schema = model_of(header.schema)
                 node.reducers = {**schema_of(node.schema).reducers, **node.reducers}
         policy = node.policy()
-        runner = Runner(
-            node,
-            policy,
-            batch_id=header.id,
-            run_id=header.run_id or None,
-            worker=self.worker,
-            cancelled=self.holds.gone,
-        )
-        return Work(header, node, policy, runner, node.in_flight())
+        journeys = None
+        if isinstance(node, BatchFlow) and (header.keeps or may_be_left(node)):
+            journeys = ItemJourneys(self.connections, self.snapshots, self.fleet, self.sizes, header, policy)
+            node.journeys = journeys
+        runner = Runner(node, policy, batch_id=header.id, run_id=header.run_id or None, worker=self.worker)
+        return Work(header, node, policy, runner, node.in_flight(), journeys)
 
     def _template(self, spec: bytes) -> Node[Any, Any]:
         """The node that an encoded spec describes, its lifespans open: one for all batches of the same spec."""

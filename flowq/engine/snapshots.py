@@ -13,7 +13,6 @@ from typing import Any
 from flowq.batch.result import BatchResult
 from flowq.codec import content_hash, dumps, loads
 from flowq.engine.keys import Keys
-from flowq.engine.meter import SNAPSHOT_BYTES, Meter
 from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError, EncodeError
 
@@ -52,13 +51,21 @@ class Snapshots:
         manifest: dict[str, str] = {}
         blobs: dict[str, bytes] = {}
         for key, value in store.items():
-            try:
-                # What a batch brought is kept as its values; outcomes stay with the batch.
-                blob = dumps(list(value) if isinstance(value, BatchResult) else value)
-            except EncodeError as error:
-                raise EncodeError(f"shared[{key!r}]{error.path}", error.reason) from None
+            blob = encoded_value(key, value)
             manifest[key] = content_hash(blob)
             blobs[manifest[key]] = blob
+        self.keep(scope, blobs, retention_s, require=require)
+        return manifest
+
+    def keep(
+        self,
+        scope: str,
+        blobs: Mapping[str, bytes],
+        retention_s: float,
+        *,
+        require: Callable[[int], None] | None = None,
+    ) -> None:
+        """Upload what Redis lacks of *blobs*, by their hashes; the others are kept as long from now on."""
         lifetime_ms = int(retention_s * 1000)
         with self._redis.pipeline(transaction=False) as pipe:
             for name in blobs:
@@ -69,9 +76,6 @@ class Snapshots:
             require(sum(len(blob) for blob in missing.values()))
         for name, blob in missing.items():
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
-        if missing:
-            Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sum(len(blob) for blob in missing.values())})
-        return manifest
 
     def load(self, scope: str, name: str) -> bytes:
         """The encoded value with this hash.
@@ -96,6 +100,18 @@ class Snapshots:
             _, dropped = self._cache.popitem(last=False)
             self._cached_bytes -= len(dropped)
         return blob
+
+
+def encoded_value(key: str, value: Any) -> bytes:
+    """The value of one key of a store. What a batch brought is kept as its values; outcomes stay with the batch.
+
+    Raises:
+        EncodeError: it cannot travel; the path begins with the key.
+    """
+    try:
+        return dumps(list(value) if isinstance(value, BatchResult) else value)
+    except EncodeError as error:
+        raise EncodeError(f"shared[{key!r}]{error.path}", error.reason) from None
 
 
 class SnapshotBase:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
 
 from flowq.engine.connection import Connections
 from flowq.engine.pages import PageReader
@@ -38,3 +38,31 @@ class StoredItems(Mapping[int, Any]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self)))
+
+
+class StoredSequence(Sequence[Any]):
+    """The items of a batch in their order, a page at a time: what ``post`` is given of a batch that was waited for."""
+
+    def __init__(self, connections: Connections, batch_id: str, n: int) -> None:
+        self._stored, self._n = StoredItems(connections, batch_id), n
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """The item at *index*.
+
+        Raises:
+            IndexError: there is none, or Redis holds it no more.
+        """
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(self._n))]
+        place = index + self._n if index < 0 else index
+        try:
+            return self._stored[place]
+        except KeyError:
+            raise IndexError(f"item {index} of {self._n} is not there") from None
+
+    def __len__(self) -> int:
+        return self._n

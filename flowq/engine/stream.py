@@ -11,6 +11,7 @@ from flowq.batch.chunk import ItemDone
 from flowq.batch.sizing import floor_size, next_size
 from flowq.engine.chunk import PARK_OVER_S, follow, store
 from flowq.engine.held_range import HeldRange
+from flowq.engine.ids import generation
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.results import read_state
@@ -115,6 +116,8 @@ class StreamRun:
         return items
 
     def _hold(self, claim: Claimed) -> HeldRange:
+        if self._work.journeys is not None:
+            self._work.journeys.begin(generation(claim.id), claim.start, claim.reached)
         held = self._ranges[claim.id] = HeldRange.of(claim)
         self._slot.holds.hold(self._work.header.id, claim.id, self._slot.holder)
         return held
@@ -135,9 +138,6 @@ class StreamRun:
     # -- committing ----------------------------------------------------------------------------------------------
 
     async def _commit_finished(self, *, final: bool) -> None:
-        if self._slot.holds.gone():  # nothing is committed: an item that was told so may have answered anything
-            self._closed = True
-            return
         for held in list(self._ranges.values()):
             slow = [] if final else held.slow()
             if slow and len(self._ranges) + len(slow) <= MAX_HELD:

@@ -12,6 +12,7 @@ from flowq.engine.batches import Header, Headers
 from flowq.engine.catalog import Catalog, Sweep
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
+from flowq.engine.family import mind_parent
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import SCHEMA_VERSION
 from flowq.engine.presence import Fleet, alive
@@ -66,6 +67,7 @@ class Caretaker:
         if not is_batch_id(batch_id):
             raise BatchLost(batch_id)
         header = self._headers.get(batch_id)
+        mind_parent(self._connections, header)
         ledger = self._connections.ledger
         woken = ledger.wake(batch_id, window=self._fleet.window(header.queue), idle=self._is_idle(header))
         if woken.state == "lost":

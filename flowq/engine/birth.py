@@ -1,0 +1,95 @@
+"""How a job becomes a batch: its header, its graph as bytes, its items one by one. Never writes to Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from flowq.batch.executor import BatchJob
+from flowq.batch.items import Items
+from flowq.codec import dumps, explain
+from flowq.core.spec import FlowSpec, spec_of
+from flowq.engine.batches import Header
+from flowq.errors import CannotTravel, EncodeError
+from flowq.registry import class_name, is_registered
+
+
+def header_of(
+    job: BatchJob,
+    batch_id: str,
+    queue: str,
+    *,
+    manifest: Mapping[str, str] | None = None,
+    scope: str = "",
+    run_id: str = "",
+    parent: str = "",
+    keeps: bool = False,
+) -> Header:
+    """The header of *job*'s batch.
+
+    Args:
+        queue: where its chunks go unless the job's policy names another.
+        manifest, scope: the snapshot of its store, if it has one.
+        run_id, parent, keeps: see :class:`~flowq.engine.batches.Header`.
+
+    Raises:
+        CannotTravel: the node, an argument of it or the store's schema.
+    """
+    node = job.node
+    return Header(
+        batch_id, job.label or node.name, full_name(node), job.policy.queue or queue, job.policy.priority,
+        encoded(spec_of(node)), node.reduces, None if manifest is None else dict(manifest), scope, schema_name(job),
+        run_id, parent, keeps,
+    )  # fmt: skip
+
+
+def full_name(node: Any) -> str:
+    """What people call a node, with the flow that visits it: ``Nightly.Parse``."""
+    return f"{node.within}.{node.name}" if node.within else str(node.name)
+
+
+def encoded(spec: FlowSpec) -> bytes:
+    """The graph as bytes.
+
+    Raises:
+        CannotTravel: the codec does not carry an argument; names it and its node.
+    """
+    try:
+        return dumps(spec.to_plain())
+    except EncodeError:
+        for node in spec.nodes:
+            named = [(f"argument {place + 1}", value) for place, value in enumerate(node.args)]
+            named += [(f"argument {name!r}", value) for name, value in node.kwargs.items()]
+            named += [(f"param {name!r}", value) for name, value in node.params.items()]
+            for name, value in named:
+                error = explain(value)
+                if error is not None:
+                    raise CannotTravel(f"{name} of node {node.label}", error.reason) from error
+        raise
+
+
+def schema_name(job: BatchJob) -> str:
+    """The class name of the shared store's schema, "" if it has none.
+
+    Raises:
+        CannotTravel: the workers could not find the schema.
+    """
+    schema = getattr(job.shared, "schema", None)
+    if schema is None:
+        return ""
+    if not is_registered(schema):
+        raise CannotTravel(f"the store's schema {schema.__name__}", "decorate it with @flowq.register")
+    return class_name(schema)
+
+
+def source(items: Items) -> Iterable[Any]:
+    """The items to feed: the sequence itself where there is one, else one after the other."""
+    at_hand = items.at_hand()
+    if at_hand is None:
+        return _one_by_one(items)
+    return at_hand if items.total == len(at_hand) else at_hand[: items.total]
+
+
+def _one_by_one(items: Items) -> Iterator[Any]:
+    while one := items.take(1):
+        yield one[0]

@@ -1,0 +1,41 @@
+"""Facts and events of a batch: what its items may wait for. Reads them, and sends events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowq.codec import dumps
+from flowq.engine.batches import read_header
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.errors import BatchLost, FlowError
+
+
+def event_fact(name: str, number: int) -> str:
+    """The fact that is the *number*-th event of this name; lua/tell.lua spells it too."""
+    return f"event:{name}:{number}"
+
+
+def read_fact(connections: Connections, batch_id: str, fact: str) -> bytes | None:
+    """The value of a fact; None if it does not stand."""
+    value: bytes | None = connections.redis.hget(connections.keys.of(batch_id, "facts"), fact)
+    return value
+
+
+def send_event(connections: Connections, batch_id: str, name: str, value: Any) -> None:
+    """Send an event; whoever waits for it goes on, and whoever asks for it later finds it.
+
+    Raises:
+        EncodeError: the value cannot travel.
+        FlowError: the batch has ended.
+        BatchLost: there is none of this id.
+        ValueError: the name is empty, or has a space in it.
+    """
+    if not name or any(char.isspace() for char in name):
+        raise ValueError(f"an event is named by one word, not {name!r}")
+    told = connections.ledger.tell(batch_id, "event", name, dumps(value))
+    if told.done == "lost":
+        raise BatchLost(batch_id)
+    if told.done == "gone":
+        raise FlowError(f"{batch_id} has {told.state}: nobody receives the event {name!r} any more")
+    publish_chunks(connections, read_header(connections.redis, connections.keys, batch_id), told.ids)

@@ -1,0 +1,79 @@
+"""Batches of batches: a child is fed by an item of its parent, tells it when it has closed, and ends with it.
+
+Redelivery: a child that is there is fed on or left alone; a fact that was told is told in vain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flowq.batch.executor import BatchJob
+from flowq.engine.batches import Header, read_header
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.feed import Feeder, birth_fields
+
+
+def start_child(
+    connections: Connections,
+    header: Header,
+    job: BatchJob,
+    items: Iterable[Any],
+    total: int | None,
+    *,
+    window: int,
+    size: int | None,
+) -> None:
+    """Feed the batch of *header*, from where it stands if it was begun before; its first chunks hold *size* items.
+
+    Raises:
+        EncodeError, RedisFull, NoRedis, BatchLost: see ``Feeder.feed``.
+    """
+    birth = birth_fields(connections, header, job.policy, job.node.in_flight(), total, stream=total is None)
+    if size is not None and not birth["fixed"]:
+        birth["size"] = size
+    # It must not wait for readers: the only slot there is may be the one that feeds.
+    Feeder(connections, header, birth, window, unread_bytes=None).relieve(items)
+
+
+def end_child(connections: Connections, header: Header) -> None:
+    """Let the item go on that waits for this closed batch, which needs no aggregation, and confirm its generation."""
+    tell_parent(connections, header)
+    gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
+    connections.ledger.control(header.id, "confirm", gen)
+
+
+def child_fact(child_id: str, gen: int) -> str:
+    """What stands in the parent's ledger once its child has closed."""
+    return f"batch:{child_id}:{gen}"
+
+
+def tell_parent(connections: Connections, header: Header) -> None:
+    """Let the item that waits for this closed batch go on, if one does."""
+    if not header.parent:
+        return
+    gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
+    told = connections.ledger.tell(header.parent, "fact", child_fact(header.id, gen))
+    if told.ids:
+        publish_chunks(connections, read_header(connections.redis, connections.keys, header.parent), told.ids)
+
+
+def mind_parent(connections: Connections, header: Header) -> None:
+    """Bring a child to where its parent stands: it ends with it, rests with it, and goes on with it."""
+    if not header.parent:
+        return
+    keys, ledger = connections.keys, connections.ledger
+    state = connections.redis.hget(keys.meta(header.parent), "state")
+    if state not in (b"running", b"paused"):
+        ledger.control(header.id, "cancel")
+        return
+    own, rests = connections.redis.hmget(keys.meta(header.id), ["state", "rests"])
+    if state == b"paused" and own == b"running":
+        connections.redis.hset(keys.meta(header.id), "rests", 1)
+        ledger.control(header.id, "pause")
+    elif state == b"running" and own == b"paused" and rests == b"1":
+        # Only what rests because of its parent: a batch that somebody paused stays so.
+        connections.redis.hset(keys.meta(header.id), "rests", 0)
+        _, _, ids = ledger.control(header.id, "resume")
+        publish_chunks(connections, header, ids)

@@ -1,0 +1,232 @@
+"""Journeys on workers: a walk that fans a batch out is parked until that has closed, and holds no slot meanwhile.
+
+Redelivery: a walk that is repeated from where it was kept makes the same batches, whose ids tell the step, and finds
+them there. Never here: how a chunk runs and commits (chunk.py, stream.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flowq.batch.batchflow import BatchFlow
+from flowq.batch.executor import BatchJob
+from flowq.batch.fanout import Fanout
+from flowq.batch.items import Items
+from flowq.batch.journey import BatchJourney
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.result import BatchResult
+from flowq.codec import loads
+from flowq.core.context import ItemContext, current_context
+from flowq.core.drive import Steps
+from flowq.core.graph import reachable
+from flowq.core.journey import Left
+from flowq.core.overlay import Overlay
+from flowq.engine.batches import Header, new_batch_id, read_header
+from flowq.engine.birth import header_of, source
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.facts import event_fact, read_fact
+from flowq.engine.family import child_fact, start_child
+from flowq.engine.gather import gather
+from flowq.engine.kept_store import KeptStore
+from flowq.engine.known_sizes import KnownSizes
+from flowq.engine.presence import Fleet
+from flowq.engine.reached import Reached
+from flowq.engine.results import read_state
+from flowq.engine.snapshots import Snapshots
+
+Keep = Callable[[int, bytes], None]
+
+
+class Abandoned(BaseException):
+    """The item is another's by now, or its batch is closed: nobody takes what this walk would bring."""
+
+
+class ItemJourneys:
+    """The journeys of one batch's items in this process.
+
+    Args:
+        connections, snapshots, fleet, sizes: the process's own.
+        header: the batch.
+        policy: of the batch.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        snapshots: Snapshots,
+        fleet: Fleet,
+        sizes: KnownSizes,
+        header: Header,
+        policy: BatchPolicy,
+    ) -> None:
+        self.connections, self.snapshots, self.fleet, self.sizes = connections, snapshots, fleet, sizes
+        self.header = header
+        self.retention_s = policy.retention_s
+        self.gen = 0
+        self.keep: Keep | None = None
+        self._left: dict[int, bytes] = {}
+
+    def begin(self, gen: int, index: int, reached: bytes, keep: Keep | None = None) -> None:
+        """Item *index* is about to run in generation *gen*, from where it was left (b"": from its start).
+
+        *keep*: called with the item's index and its state after every node; None: nothing is kept on the way.
+        """
+        self.gen, self.keep = gen, keep
+        if reached:
+            self._left[index] = reached
+
+    def __call__(self, flow: BatchFlow, ctx: ItemContext, store: Overlay) -> ItemJourney:
+        """See Journeys. Raises DecodeError for a state that this process cannot read."""
+        index = ctx.item_index or 0
+        blob = self._left.pop(index, None)
+        reached = Reached(self.gen) if blob is None else Reached.decode(blob)
+        journey = ItemJourney(self, flow, index, ctx.attempt, store, reached)
+        ctx.on_wait = journey.wait_for
+        return journey
+
+
+class ItemJourney(BatchJourney):
+    """One try of one item under way."""
+
+    def __init__(
+        self, among: ItemJourneys, flow: BatchFlow, index: int, attempt: int, store: Overlay, reached: Reached
+    ) -> None:
+        super().__init__(flow, reached.frames, reached.steps)
+        header = among.header
+        self._among, self._connections = among, among.connections
+        self._index, self._attempt, self._store = index, attempt, store
+        self._reached = reached
+        self._redriven = reached.gen < among.gen
+        reached.gen = among.gen
+        self._kept = KeptStore(
+            among.snapshots, header.scope or header.id, header.manifest or {}, among.retention_s,
+            reached.floor, reached.recent,
+        )  # fmt: skip
+        self._kept.restore(store)
+        self._taken: dict[str, int] = {}
+        self._asked_in = 0
+
+    # -- nodes -----------------------------------------------------------------------------------------------------
+
+    def reached(self, shared: Any, name: str) -> None:
+        """See Journey. A durable run keeps its state here.
+
+        Raises:
+            Abandoned: it was taken from this process.
+        """
+        state = self._reached
+        state.name, state.action, state.at_s = name, self.frames[-1].action, time.time()
+        for event, count in self._taken.items():
+            state.received[event] = state.received.get(event, 0) + count
+        self._taken.clear()
+        state.until.clear()
+        if self._among.keep is not None:
+            self._among.keep(self._index, self._encoded())
+
+    def arrived(self, shared: Overlay, action: str | None) -> Any:
+        """See BatchJourney. What the walk left in the store was kept after its last node."""
+        return action
+
+    def _encoded(self) -> bytes:
+        self._kept.save(self._store)
+        state = self._reached
+        state.steps, state.frames = self.steps, list(self.frames)
+        state.floor, state.recent = self._kept.floor, self._kept.recent
+        return state.encode()
+
+    # -- batches ---------------------------------------------------------------------------------------------------
+
+    def waits_for_batch(self) -> bool:
+        """See BatchJourney."""
+        return self._reached.child is not None
+
+    def fan_out(self, job: BatchJob) -> Steps[BatchResult[Any]]:
+        """See BatchJourney."""
+        header: Header = yield self._start, (job,)
+        self._reached.child = (header.id, 0)
+        _, result = yield from self.collect(job.node, job.shared)
+        return result
+
+    def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]]]:
+        """See BatchJourney."""
+        assert self._reached.child is not None
+        child, gen = self._reached.child
+        closed: bool = yield self._is_over, (child, gen, node.reduces)
+        if not closed:
+            state: bytes = yield self._encoded, ()
+            raise Left("batch", child_fact(child, gen), state)
+        self._reached.child = None
+        brought: tuple[Any, BatchResult[Any]] = yield gather, (self._connections, child, node, shared)
+        return brought
+
+    def _start(self, job: BatchJob) -> Header:
+        """Feed the batch of *job*: from where it stands, if a walk before this one has begun it."""
+        parent = self._among.header
+        items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
+        step = f"{parent.id}:{self._reached.gen}:{self._index}:{self._attempt}:{self.steps}"
+        manifest = None
+        if job.shared is not None:
+            self._kept.save(self._store)
+            manifest = self._kept.manifest()
+        header = header_of(
+            job, new_batch_id(job.label or job.node.name, step), parent.queue, manifest=manifest,
+            scope=parent.scope or parent.id, run_id=parent.run_id, parent=parent.id,
+        )  # fmt: skip
+        start_child(
+            self._connections, header, job, source(items), items.total,
+            window=self._among.fleet.window(header.queue), size=self._among.sizes.get(header.spec),
+        )  # fmt: skip
+        return header
+
+    def _is_over(self, child: str, gen: int, reduces: bool) -> bool:
+        """Whether the batch has ended in that generation; one that failed before this redrive begins another."""
+        state = read_state(self._connections, child)
+        if not state.closed or state.gen < gen or (reduces and state.confirmed < state.gen):
+            return False
+        if self._redriven and state.state != "succeeded":
+            self._redriven = False
+            done, _, ids = self._connections.ledger.control(child, "redrive")
+            if done == "ok":
+                self._reached.child = (child, state.gen + 1)
+                self._publish(child, ids)
+                return False
+        return True
+
+    def _publish(self, batch_id: str, ids: Sequence[str]) -> None:
+        publish_chunks(self._connections, read_header(self._connections.redis, self._connections.keys, batch_id), ids)
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    async def wait_for(self, name: str, timeout_s: float | None) -> Any:
+        """See ItemContext.wait_for."""
+        ctx = current_context()
+        if ctx is not None and ctx.attempt != self._asked_in:
+            # A further try of the node asks for the same events again.
+            self._asked_in = ctx.attempt
+            self._taken.clear()
+        taken = self._taken.get(name, 0)
+        fact = event_fact(name, self._reached.received.get(name, 0) + taken)
+        value = await asyncio.to_thread(read_fact, self._connections, self._among.header.id, fact)
+        if value is not None:
+            self._taken[name] = taken + 1
+            return loads(value)
+        now_s = time.time()
+        if timeout_s is not None:
+            self._reached.until.setdefault(fact, now_s + timeout_s)
+        until_s = self._reached.until.get(fact)
+        if until_s is not None and now_s >= until_s:
+            raise TimeoutError(f"the event {name!r} did not come within {timeout_s:g} s")
+        state = await asyncio.to_thread(self._encoded)
+        raise Left("event", fact, state, None if until_s is None else until_s - now_s)
+
+
+def may_be_left(flow: BatchFlow) -> bool:
+    """Whether a walk over *flow* may have to wait: for a batch of its own, or for an event."""
+    return any(
+        (isinstance(node, Fanout) and not node.is_local) or (node.asks_ctx and node.has_async())
+        for node in reachable(flow.start_node)
+    )
