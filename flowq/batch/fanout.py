@@ -5,7 +5,7 @@ Never here: where the items run (nodes choose their executor).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, TypedDict
 
@@ -22,6 +22,7 @@ from flowq.batch.together import group_size
 from flowq.core.actions import checked_action
 from flowq.core.callables import is_async
 from flowq.core.drive import Steps, drive, drive_async
+from flowq.core.hooks import AnyHook
 from flowq.core.node import Item, Node, Result
 from flowq.core.retry import Retry
 
@@ -44,13 +45,14 @@ class BatchOptions(TypedDict, total=False):
     max_items: int | None
     item_events: bool | None
     policy: BatchPolicy | None
+    hooks: Iterable[AnyHook] | None
     key: Callable[[Any], str] | None
     label: str | None
     limit: int | None
 
 
 _OPTIONS = frozenset(BatchOptions.__annotations__)
-_OWN_OPTIONS = frozenset(("policy", "key", "label", "limit"))
+_OWN_OPTIONS = frozenset(("policy", "hooks", "key", "label", "limit"))
 
 
 class Fanout(Node[Item, Result]):
@@ -63,6 +65,7 @@ class Fanout(Node[Item, Result]):
         on_error, max_failures, concurrency, in_flight, rate, breaker, cache, deadline, chunk_size, priority, queue,
             retention_s, max_items, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
         policy: a BatchPolicy, instead of these and of the retry keywords.
+        hooks: who is told of the batch's items, in the process that runs them; see :class:`~flowq.core.hooks.Hook`.
         key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. A function cannot travel to workers:
             for those define a method ``key_of(self, item)`` instead.
         label: the batch's name for people; the node's name if None.
@@ -117,6 +120,9 @@ class Fanout(Node[Item, Result]):
             raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {unknown[0]!r}")
         self.label = options.get("label")
         self.limit = options.get("limit")
+        hooks = options.get("hooks")
+        if hooks is not None:
+            self.listen(hooks)
         key = options.get("key")
         if key is not None:
             self.key_of = key

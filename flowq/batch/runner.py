@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowq.batch.chunk import Done
@@ -16,6 +17,7 @@ from flowq.batch.in_flight import InFlight, Sink, Source
 from flowq.batch.in_order import InOrder, Stop, Watch
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.together import TriesTogether, group_size
+from flowq.batch.told_tries import ToldTries, ToldTriesTogether
 from flowq.batch.tries import Tries
 from flowq.core.context import ItemContext
 
@@ -57,7 +59,11 @@ class Runner:
     ) -> None:
         self.worker = worker
         self._policy = policy
-        kind = Tries if node.exec_many is None else TriesTogether
+        kind: Callable[..., Tries] = Tries if node.exec_many is None else TriesTogether
+        listeners = node._listeners
+        if listeners is not None and listeners.want("item"):
+            told = ToldTries if node.exec_many is None else ToldTriesTogether
+            kind = partial(told, listeners=listeners, worker=worker)
         self._tries = kind(
             node,
             policy,

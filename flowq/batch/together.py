@@ -31,7 +31,7 @@ Given = tuple[int, Any, int, Entry | None]  # index, item, tries used, what the 
 
 
 @dataclass(slots=True)
-class _Member:
+class Member:
     """One item of a group that has no outcome yet."""
 
     place: int
@@ -70,7 +70,7 @@ class TriesTogether(Tries):
         the calls it is in hurts no other one.
         """
         ended: list[ItemDone | None] = [None] * len(group)
-        pending = [_Member(place, index, item, tries, entry) for place, (index, item, tries, entry) in enumerate(group)]
+        pending = [Member(place, index, item, tries, entry) for place, (index, item, tries, entry) in enumerate(group)]
         while pending:
             let_in = []
             for member in pending:
@@ -89,7 +89,7 @@ class TriesTogether(Tries):
             pending = again
         return [done for done in ended if done is not None]
 
-    def _entering(self, member: _Member, park_over_s: float | None) -> Steps[ItemDone | None]:
+    def _entering(self, member: Member, park_over_s: float | None) -> Steps[ItemDone | None]:
         """Have the gate let *member* in; what becomes of it otherwise."""
         if self.gate is None:
             return None
@@ -99,7 +99,7 @@ class TriesTogether(Tries):
             return None
         return (yield from self._not_tried(member.index, member.item, member.attempt, member.entry, member.busy_s))
 
-    def _calls(self, pending: list[_Member]) -> list[list[_Member]]:
+    def _calls(self, pending: list[Member]) -> list[list[Member]]:
         if not pending:
             return []
         last = self.node.retry.attempts - 1
@@ -107,7 +107,7 @@ class TriesTogether(Tries):
             return [[member] for member in pending]
         return [pending]
 
-    def _call(self, members: list[_Member]) -> Steps[list[Any]]:
+    def _call(self, members: list[Member]) -> Steps[list[Any]]:
         """One call: for each item what it came to, or an exception."""
         first, items = members[0], _Call(member.item for member in members)
         began = perf_counter()
@@ -127,7 +127,7 @@ class TriesTogether(Tries):
             member.busy_s += took_s
         return answers
 
-    def _judge(self, member: _Member, answer: Any, park_over_s: float | None) -> Steps[ItemDone | None]:
+    def _judge(self, member: Member, answer: Any, park_over_s: float | None) -> Steps[ItemDone | None]:
         """How the item ended; None if it is to be tried again, after its ``wait_s``."""
         entry, member.entry = member.entry, None
         if not isinstance(answer, Exception):
@@ -137,7 +137,7 @@ class TriesTogether(Tries):
         if self.gate is not None and isinstance(entry, Go):
             yield from self.gate.failed(entry, answer)
         try:
-            delay_s = self.node.retry_delay(answer, member.attempt)
+            delay_s = self.delay_s(member.index, member.item, answer, member.attempt)
         except Exception as error:
             return self.failed(member.index, error, member.attempt, member.busy_s)
         if delay_s is None:

@@ -147,7 +147,7 @@ class Tries:
                     yield from self.gate.failed(entry, exc)
                 entry = None
             try:
-                delay_s = self.node.retry_delay(exc, attempt)
+                delay_s = self.delay_s(index, item, exc, attempt)
             except Exception as error:
                 # A decision that raises is a failure of the item: nobody else may be hurt by it.
                 return self.failed(index, error, attempt, busy_s)
@@ -177,6 +177,10 @@ class Tries:
         if isinstance(entry.error, CircuitOpen):
             return (yield from self._fall_back(index, item, attempt - 1, entry.error, busy_s))
         return self.failed(index, entry.error, attempt - 1, busy_s)
+
+    def delay_s(self, index: int, item: Any, exc: Exception, attempt: int) -> float | None:
+        """Seconds until the next try of *item*, whose try number *attempt* failed with *exc*; None: no more."""
+        return self.node.retry_delay(exc, attempt)
 
     def succeeded(self, index: int, value: Any, attempt: int, seconds: float) -> ItemDone:
         """What there is to keep of a try that returned *value*."""

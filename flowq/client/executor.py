@@ -147,7 +147,7 @@ class CeleryExecutor:
     def _check_workers(self, node: Any, header: Header) -> None:
         """Refuse what no worker could run; with no worker there at all, say that the batch waits."""
         self._check_list(header.queue)
-        wanted = {one.node for one in spec_of(node).nodes}
+        wanted = spec_of(node).class_names()
         known = [worker.nodes for worker in self.fleet.workers(header.queue)]
         if any(wanted <= set(nodes) for nodes in known):
             return

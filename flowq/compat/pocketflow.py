@@ -48,7 +48,7 @@ class BaseNode(core.Node[Any, Any]):
     def run(self, shared: Any) -> Any:
         """Run this node alone and return what its ``post`` returned."""
         self._warn_of_successors()
-        return drive(self.visit(shared))
+        return drive(self.told("run", self.visit(shared)))
 
     def visit(self, shared: Any) -> Steps[Any]:
         """The life cycle in one call, which an event loop waits for."""
@@ -122,7 +122,7 @@ class BatchNode(Node):
         return results
 
 
-class Flow(BaseNode, core.Flow):
+class Flow(BaseNode, core.Flow):  # type: ignore[misc]  # its run takes the store alone
     """Runs *start* and then whatever the actions lead to, on the one *shared* that it was given."""
 
     def __init__(self, start: BaseNode | None = None) -> None:
@@ -178,7 +178,7 @@ class AsyncNode(Node):
         """Run this node alone and return what its ``post_async`` returned."""
         if self.successors:
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
-        return await drive_async(self.visit(shared))
+        return await drive_async(self.told("run", self.visit(shared)))
 
     def visit(self, shared: Any) -> Steps[Any]:
         """The life cycle.
@@ -205,7 +205,7 @@ class AsyncParallelBatchNode(AsyncNode, BatchNode):
         return results
 
 
-class AsyncFlow(Flow, AsyncNode):
+class AsyncFlow(Flow, AsyncNode):  # type: ignore[misc]  # its run takes the store alone
     """A flow of async and sync nodes. A sync node blocks the event loop while it runs."""
 
     async def post_async(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -213,11 +213,11 @@ class AsyncFlow(Flow, AsyncNode):
         return exec_res
 
 
-class AsyncBatchFlow(AsyncFlow, BatchFlow):
+class AsyncBatchFlow(AsyncFlow, BatchFlow):  # type: ignore[misc]  # its run takes the store alone
     """An AsyncFlow once per dict of params, one after another."""
 
 
-class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):
+class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):  # type: ignore[misc]  # its run takes the store alone
     """An AsyncFlow once per dict of params, all at once on the same *shared*. The first error cancels the others."""
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[None]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flowq.core.functional import NAMELESS
 from flowq.core.graph import predicate_label
+from flowq.core.hooks import travelling
 from flowq.core.node import Node
 from flowq.core.spec_models import FlowSpec, NodeRef, NodeSpec
 from flowq.errors import CannotTravel
@@ -46,10 +47,14 @@ class _Describer:
         if any(part in name for part in NAMELESS):
             raise CannotTravel(f"node {node.name}", "nothing names the function it is made of; define one with `def`")
         args, kwargs = node._arguments
+        listeners = node._listeners
+        # The flows around the root stay behind; those inside it tell their nodes what they are told.
+        hooks = node._hooks if node is not self.root or listeners is None else listeners.hooks
         return NodeSpec(
             node=name,
             args=tuple(self.described(value) for value in args),
-            kwargs={key: self.described(value) for key, value in kwargs.items()},
+            kwargs={key: self.described(value) for key, value in kwargs.items() if key != "hooks"},
+            hooks=tuple(travelling(hooks)),
             params=dict(node.params),
             start=None if node.start_node is None else self.number(node.start_node),
             edges={} if node is self.root else self.edges(node),

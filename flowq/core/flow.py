@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Self, overload
 
 from flowq.core import graph
 from flowq.core.actions import DEFAULT, AnyNode, checked_action
 from flowq.core.check import problems
 from flowq.core.context import ItemContext
 from flowq.core.drive import Call, Steps, bounded, drive, drive_async, in_loop, loop_runs
+from flowq.core.event_stream import EventStream
+from flowq.core.hooks import AnyHook
 from flowq.core.journey import Journey
 from flowq.core.mermaid import draw
 from flowq.core.node import Node
 from flowq.core.retry import Retry
+from flowq.core.run_result import Recorder, RunResult
 from flowq.core.spec import FlowSpec, spec_of
 from flowq.errors import FlowError, LoopRunning, UnknownAction
 
@@ -43,10 +47,14 @@ class Flow(Node[Any, Any]):
         max_retries, wait, retry, timeout: as a node's, for the walk as a whole, which starts again at *start*; what the
             failed walk wrote stays in the store. Mostly they belong to the nodes.
         config: settings, read as ``self.config``.
+        hooks: who is told of what happens in the flow and in its nodes, in batches' items too; see
+            :class:`~flowq.core.hooks.Hook`.
 
     Raises:
         ValueError: max_steps < 1.
     """
+
+    _labels: Mapping[int, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -60,8 +68,9 @@ class Flow(Node[Any, Any]):
         retry: Retry | None = None,
         timeout: float | None = None,
         config: Mapping[str, Any] | None = None,
+        hooks: Iterable[AnyHook] | None = None,
     ) -> None:
-        super().__init__(max_retries, wait, retry=retry, timeout=timeout, name=name, config=config)
+        super().__init__(max_retries, wait, retry=retry, timeout=timeout, name=name, config=config, hooks=hooks)
         if max_steps is not None and max_steps < 1:
             raise ValueError(f"max_steps must be at least 1, not {max_steps}; None means no limit")
         self.start_node = start
@@ -99,6 +108,13 @@ class Flow(Node[Any, Any]):
         own = super().has_async()
         return own or any(Node.has_async(n) if isinstance(n, Flow) else n.has_async() for n in self.nodes())
 
+    def paths(self) -> dict[str, Node[Any, Any]]:
+        """Every node by where it is: ``"Outer/Parse"``. The same in every process that makes the same graph.
+
+        Of several nodes of one name in a flow the second is ``"Parse#2"``, in the order they are reached in.
+        """
+        return graph.paths(self)
+
     def mermaid(self) -> str:
         """The flow as a Mermaid flowchart, nested flows as subgraphs."""
         return draw(self)
@@ -112,6 +128,56 @@ class Flow(Node[Any, Any]):
         return problems(self, [node for node in self._connected if node is not self])
 
     # -- running ---------------------------------------------------------------------------------------------------
+
+    @overload
+    def run(self, shared: Any, *, run_result: Literal[False] = False) -> Any: ...
+    @overload
+    def run(self, shared: Any, *, run_result: Literal[True]) -> RunResult: ...
+    def run(self, shared: Any, *, run_result: bool = False) -> Any:
+        """Run the flow and return its last action. Async nodes are driven in an event loop made for the call.
+
+        Args:
+            shared: the store, a dict or a SharedStore.
+            run_result: return a :class:`RunResult` instead, also when a node fails.
+
+        Raises:
+            LoopRunning: a node has async methods, and this thread runs an event loop already.
+        """
+        if not run_result:
+            return super().run(shared)
+        flow, recorder = self._recorded()
+        try:
+            return recorder.succeeded(shared, flow.run(shared))
+        except LoopRunning:
+            raise
+        except Exception as error:
+            return recorder.failed(shared, error)
+
+    @overload
+    async def run_async(self, shared: Any, *, run_result: Literal[False] = False) -> Any: ...
+    @overload
+    async def run_async(self, shared: Any, *, run_result: Literal[True]) -> RunResult: ...
+    async def run_async(self, shared: Any, *, run_result: bool = False) -> Any:
+        """:meth:`run` in the running event loop."""
+        if not run_result:
+            return await super().run_async(shared)
+        flow, recorder = self._recorded()
+        try:
+            return recorder.succeeded(shared, await flow.run_async(shared))
+        except Exception as error:
+            return recorder.failed(shared, error)
+
+    def _recorded(self) -> tuple[Self, Recorder]:
+        flow, recorder = self.__copy__(), Recorder()
+        flow.listen([recorder])
+        return flow, recorder
+
+    def stream(self, shared: Any) -> EventStream:
+        """Run the flow while its events are read: ``for event in flow.stream(shared)``, or ``async for``.
+
+        Items of a batch are seen where it runs: their events come here if that is this process.
+        """
+        return EventStream(self, shared)
 
     def iter(self, shared: Any) -> Iterator[Step]:
         """Run the flow step by step: yields after each node, before the next one is chosen.
@@ -130,7 +196,7 @@ class Flow(Node[Any, Any]):
             visits = 0
             node = self._enter(self.start_node, params, visits)
             while node is not None:
-                action = run(node.visit(shared))
+                action = run(node.step(shared))
                 yield Step(node, action)
                 visits += 1
                 node = self._enter(self.next_node(node, action, shared), params, visits)
@@ -166,7 +232,7 @@ class Flow(Node[Any, Any]):
         visits = 0
         node = self._enter(self.start_node, pushed, visits)
         while node is not None:
-            action = yield from node.visit(shared)
+            action = yield from node.step(shared)
             visits += 1
             node = self._enter(self.next_node(node, action, shared), pushed, visits)
         return action
@@ -179,7 +245,7 @@ class Flow(Node[Any, Any]):
             visited = self._enter(node, pushed, frame.visits)
             assert visited is not None
             visited.journey = journey
-            frame.action = yield from visited.visit(shared)
+            frame.action = yield from visited.step(shared)
             frame.visits += 1
             node = self.next_node(visited, frame.action, shared)
             frame.at = journey.number(node)
@@ -225,8 +291,16 @@ class Flow(Node[Any, Any]):
             )
         visited = node.__copy__()
         visited.set_params(params)
+        if self._listeners is not None or visited._listeners is not None:
+            self.overhear(visited, self._label(node))
         visited.within = self.name if self._name is not None or type(self) is not Flow else ""
         return visited
+
+    def _label(self, node: Node[Any, Any]) -> str:
+        """What *node* is called within this flow."""
+        if id(node) not in self._labels:
+            self._labels = graph.labels(self.inside())
+        return self._labels.get(id(node), node.name)
 
     def _note_failure(self, error: Exception, attempt: int) -> None:
         # The node that failed has left its note; the flows around it add nothing to find it by.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flowq.core.callables import label_of
@@ -38,3 +39,40 @@ def reachable(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
         further = [*node.inside(), *node.successors.values(), *(target for _, target in node.predicates)]
         todo.extend(reversed(further))
     return list(found.values())
+
+
+def labels(starts: Iterable[Node[Any, Any]]) -> dict[int, str]:
+    """The nodes of one flow by id, as they are called there: their names, numbered where several share one."""
+    found: dict[int, str] = {}
+    counts: Counter[str] = Counter()
+    for node in level(starts):
+        counts[node.name] += 1
+        n = counts[node.name]
+        found[id(node)] = node.name if n == 1 else f"{node.name}#{n}"
+    return found
+
+
+def level(starts: Iterable[Node[Any, Any]]) -> list[Node[Any, Any]]:
+    """The nodes of one flow, from *starts* on, without the insides of those that have some. Each once, depth first."""
+    found: dict[int, Node[Any, Any]] = {}
+    todo = [*reversed(list(starts))]
+    while todo:
+        node = todo.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            todo.extend(target for _, target in reversed(edges(node)))
+    return list(found.values())
+
+
+def paths(flow: Node[Any, Any]) -> dict[str, Node[Any, Any]]:
+    """Every node inside *flow* by its path, ``Outer/Parse``. A flow that holds itself is not entered again."""
+    found: dict[str, Node[Any, Any]] = {}
+    todo: list[tuple[str, Node[Any, Any], frozenset[int]]] = [(flow.name, flow, frozenset((id(flow),)))]
+    while todo:
+        path, around, above = todo.pop(0)
+        called = labels(around.inside())
+        for node in level(around.inside()):
+            found[f"{path}/{called[id(node)]}"] = node
+            if id(node) not in above:
+                todo.append((f"{path}/{called[id(node)]}", node, above | {id(node)}))
+    return found

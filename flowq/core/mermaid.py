@@ -26,7 +26,7 @@ def draw(flow: Node[Any, Any]) -> str:
 
 def _boxes(starts: list[Node[Any, Any]], ids: dict[int, str], drawn: set[int], indent: str) -> list[str]:
     lines: list[str] = []
-    for node in _level(starts):
+    for node in graph.level(starts):
         if id(node) in drawn:
             continue
         drawn.add(id(node))
@@ -37,18 +37,6 @@ def _boxes(starts: list[Node[Any, Any]], ids: dict[int, str], drawn: set[int], i
             inside = _boxes(node.inside(), ids, drawn, indent + _INDENT)
             lines += [f"{indent}subgraph {own}[{label}]", *inside, f"{indent}end"]
     return lines
-
-
-def _level(starts: list[Node[Any, Any]]) -> list[Node[Any, Any]]:
-    """The nodes of one flow, from *starts* on, without the insides of those it nests."""
-    found: dict[int, Node[Any, Any]] = {}
-    todo = starts[::-1]
-    while todo:
-        node = todo.pop()
-        if id(node) not in found:
-            found[id(node)] = node
-            todo.extend(target for _, target in reversed(graph.edges(node)))
-    return list(found.values())
 
 
 def _arrow(label: str) -> str:

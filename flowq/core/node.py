@@ -8,9 +8,10 @@ import inspect
 import logging
 import types
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self
 
 from typing_extensions import TypeVar
 
@@ -18,6 +19,7 @@ from flowq.core.actions import DEFAULT, AnyNode, Transition, checked_action
 from flowq.core.callables import function_of, in_loop, is_async, wants_ctx
 from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
 from flowq.core.drive import Call, Steps, bounded, drive_async, finish, pause
+from flowq.core.hooks import AnyHook, Hook, Listeners, as_hooks
 from flowq.core.notes import add_failure_note
 from flowq.core.retry import Retry
 from flowq.registry import register
@@ -53,6 +55,7 @@ class Node(Generic[Item, Result]):
             async run stops waiting and leaves the thread to end by itself.
         name: shown in errors, logs and drawings; the class name if None.
         config: settings of this node, read as ``self.config`` or ``ctx.config``.
+        hooks: who is told of what happens here; see :class:`~flowq.core.hooks.Hook`.
 
     Raises:
         ValueError: *retry* together with *max_retries* or *wait*; a count below 1.
@@ -76,6 +79,9 @@ class Node(Generic[Item, Result]):
     tries_before: int = 0
 
     _name: str | None = None
+    # The hooks given to this node; and who is told of a visit, those of the flows around it included.
+    _hooks: tuple[Hook, ...] = ()
+    _listeners: Listeners | None = None
     _asks_ctx: ClassVar[bool] = False
     _slots: ClassVar[tuple[str, ...]] = ()
 
@@ -102,6 +108,7 @@ class Node(Generic[Item, Result]):
         timeout: float | None = None,
         name: str | None = None,
         config: Mapping[str, Any] | None = None,
+        hooks: Iterable[AnyHook] | None = None,
     ) -> None:
         if retry is not None and (max_retries, wait) != (1, 0):
             raise ValueError("give either retry=Retry(...) or max_retries and wait, not both")
@@ -112,6 +119,8 @@ class Node(Generic[Item, Result]):
         self._name = name
         if config is not None:
             self.config = config
+        if hooks is not None:
+            self.listen(hooks)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -246,6 +255,18 @@ class Node(Generic[Item, Result]):
         ctx = current_context()
         return 0 if ctx is None else ctx.attempt
 
+    def listen(self, hooks: Iterable[AnyHook]) -> None:
+        """Have *hooks* told of what happens in this node, and in the nodes inside it, from now on."""
+        self._hooks = (*self._hooks, *as_hooks(hooks))
+        self._listeners = Listeners(self._hooks) if self._hooks else None
+
+    def overhear(self, inner: Node[Any, Any], label: str) -> None:
+        """Have who listens here told of *inner* as well: a visit's copy of the node that is called *label* in here."""
+        around = self._listeners
+        if around is not None or inner._listeners is not None:
+            path = f"{(around and around.path) or self.name}/{label}"
+            inner._listeners = (around or Listeners(())).at(path, inner._hooks)
+
     def log(self, msg: str, *, level: int = logging.INFO, **fields: Any) -> None:
         """Log *msg* to ``flowq.node``, with node, run, item and attempt as fields of the record, and your *fields*."""
         ctx = current_context() or ItemContext()
@@ -261,12 +282,31 @@ class Node(Generic[Item, Result]):
             LoopRunning: the node has async methods, and this thread runs an event loop already.
         """
         self._warn_of_successors()
-        return finish(self.visit(shared), needs_loop=self.has_async(), what=self.name)
+        return finish(self.told("run", self.visit(shared)), needs_loop=self.has_async(), what=self.name)
 
     async def run_async(self, shared: Any) -> Any:
         """Run this node alone in the running event loop and return its action."""
         self._warn_of_successors()
-        return await drive_async(self.visit(shared))
+        return await drive_async(self.told("run", self.visit(shared)))
+
+    def step(self, shared: Any) -> Steps[str | None]:
+        """A :meth:`visit` as a part of something larger."""
+        return self.told("node", self.visit(shared))
+
+    def told(self, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
+        """*steps*, of whose beginning and end the hooks are told."""
+        return steps if self._listeners is None else self._telling(self._listeners, what, steps)
+
+    def _telling(self, listeners: Listeners, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
+        began = perf_counter()
+        listeners.tell(f"{what}_start", self.name)
+        try:
+            action = yield from steps
+        except Exception as exc:
+            listeners.tell(f"{what}_error", self.name, error=exc, seconds=perf_counter() - began)
+            raise
+        listeners.tell(f"{what}_end", self.name, action=action, seconds=perf_counter() - began)
+        return action
 
     def visit(self, shared: Any) -> Steps[str | None]:
         """The life cycle, as calls: ``prep``, :meth:`perform`, ``post``. Returns the action."""
@@ -294,6 +334,8 @@ class Node(Generic[Item, Result]):
                         self._note_failure(exc, attempt)
                         raise
                     return (yield from self._fall_back(prep_res, exc, ctx, attempt))
+                if self._listeners is not None:
+                    self._listeners.tell("node_retry", self.name, error=exc, attempt=attempt, delay_s=delay_s)
             finally:
                 # Compared first: a generator that is thrown away is closed in whatever context that happens in.
                 if ctx is not None and current_context() is ctx:

@@ -37,6 +37,8 @@ class _Builder:
         for index, spec in enumerate(self.specs):
             node = self.node(index)
             node.params = dict(spec.params)
+            if spec.hooks:
+                node.listen(spec.hooks)
         for index, spec in enumerate(self.specs):
             node = self.built[index]
             node.successors = {action: self.built[target] for action, target in spec.edges.items()}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from flowq.core.canonical import canonical
 from flowq.errors import CannotTravel
-from flowq.registry import register
+from flowq.registry import class_name, register
 
 _FORMAT = 1
 
@@ -33,6 +33,7 @@ class NodeSpec(BaseModel):
         params: the node's own ``params``.
         edges: action → index of the successor in ``FlowSpec.nodes``.
         start: index of the node a flow begins with.
+        hooks: hooks that travel, as they travel: instances, or classes. They change nothing, and no hash.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +44,7 @@ class NodeSpec(BaseModel):
     params: dict[str, Any] = {}
     edges: dict[str, int] = {}
     start: int | None = None
+    hooks: tuple[Any, ...] = ()
 
     @property
     def label(self) -> str:
@@ -86,9 +88,14 @@ class FlowSpec(BaseModel):
             digest.update(canonical(spec.params, f"params of node {spec.label}"))
         return digest.hexdigest()
 
+    def class_names(self) -> set[str]:
+        """The classes that a process must know to build the graph: of its nodes, and of the hooks that go with them."""
+        hooks = [hook if isinstance(hook, type) else type(hook) for spec in self.nodes for hook in spec.hooks]
+        return {spec.node for spec in self.nodes} | {class_name(hook) for hook in hooks}
+
     def to_plain(self) -> dict[str, Any]:
         """The graph as dicts and lists, with the arguments as they are, for the codec."""
-        return {"format": self.format, "nodes": [{name: getattr(one, name) for name in _FIELDS} for one in self.nodes]}
+        return {"format": self.format, "nodes": [_plain(one) for one in self.nodes]}
 
     @classmethod
     def from_plain(cls, data: Any) -> FlowSpec:
@@ -103,4 +110,7 @@ class FlowSpec(BaseModel):
             raise CannotTravel("the description of a flow", str(exc)) from exc
 
 
-_FIELDS = tuple(NodeSpec.model_fields)
+def _plain(spec: NodeSpec) -> dict[str, Any]:
+    plain = {name: getattr(spec, name) for name in NodeSpec.model_fields}
+    # A flowq that knows no hooks can still read a graph without any.
+    return plain if spec.hooks else {name: value for name, value in plain.items() if name != "hooks"}

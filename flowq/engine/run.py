@@ -115,7 +115,7 @@ def _node_classes(slot: Slot, batch_id: str) -> frozenset[str]:
         graph = FlowSpec.from_plain(loads(slot.headers.get(batch_id).spec))
     except (CannotTravel, DecodeError):
         return frozenset()
-    return frozenset(one.node for one in graph.nodes)
+    return frozenset(graph.class_names())
 
 
 def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from celery import bootsteps
 from celery.concurrency.prefork import TaskPool
 
+from flowq.core.hooks import Hook
 from flowq.core.node import Node
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Headers
@@ -121,7 +122,7 @@ class Pulse(bootsteps.StartStopStep):
 
 def record(worker: Any, started_at: float) -> WorkerRecord:
     """What this worker says of itself."""
-    nodes = tuple(registered_names(Node))
+    nodes = (*registered_names(Node), *registered_names(Hook))
     queues = {name: queue_list(worker.app, name) for name in worker.app.amqp.queues.consume_from}
     pid = worker.pid if hasattr(worker, "pid") else 0
     return WorkerRecord(

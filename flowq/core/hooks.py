@@ -1,0 +1,206 @@
+"""Hooks: whoever wants to be told what happens in a run, and the events they are told. They watch; they never steer."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+from pydantic import BaseModel
+
+from flowq.core.context import current_context
+from flowq.registry import register
+
+log = logging.getLogger("flowq.hooks")
+
+Kind = Literal[
+    "run_start", "run_end", "run_error",
+    "node_start", "node_end", "node_error", "node_retry",
+    "item_start", "item_end", "item_error", "item_retry",
+]  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. Fields that have nothing to say are None.
+
+    Attributes:
+        kind: what happened: "run_", "node_" or "item_", and "start", "end", "error" or (not of a run) "retry".
+        node: name of the node, of the flow for a run.
+        path: where the node is in its flow, ``"Outer/Parse"``; the second of that name there is ``"Parse#2"``.
+        at: when, in seconds since the epoch.
+        action: the action that a node or a run ended with.
+        result: what an item ended with.
+        error: what a try, a node, an item or a run failed with.
+        attempt: number of the try, from 0: of the one that failed for a retry, of the last one for an end.
+        delay_s: seconds until the next try.
+        seconds: how long it took, waits included; of an item its last try.
+        item_index: place of the item in its batch; also for nodes that run within an item of a batch flow.
+        item_key: the item's key, if it has one.
+        run_id: the durable run it belongs to.
+        worker: name of the worker that ran the item, "" for this process.
+    """
+
+    kind: Kind
+    node: str
+    path: str
+    at: float
+    action: Any = None
+    result: Any = None
+    error: BaseException | None = None
+    attempt: int | None = None
+    delay_s: float | None = None
+    seconds: float | None = None
+    item_index: int | None = None
+    item_key: Any = None
+    run_id: str | None = None
+    worker: str = ""
+
+
+class Hook:
+    """Derive from it and override what you want to be told of; the others cost nothing.
+
+    A hook goes to the workers with the batch nodes it watches, and is told of their items there, in the process that
+    runs them: as its class, made anew without arguments, or, if it is a dataclass or a pydantic model, with its fields.
+    A hook that has other state stays in this process and is told of what happens here.
+
+    Methods are plain functions that come back soon. What they raise is logged and changes nothing.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for kind in KINDS:
+            if inspect.iscoroutinefunction(getattr(cls, f"on_{kind}")):
+                raise TypeError(f"{cls.__name__}.on_{kind} is async: a hook is told, and nobody waits for it")
+        register(cls)
+
+    def on_run_start(self, event: Event) -> None:
+        """``run`` or ``run_async`` of a node or flow has been called."""
+
+    def on_run_end(self, event: Event) -> None:
+        """It has come to its end."""
+
+    def on_run_error(self, event: Event) -> None:
+        """It has raised an error."""
+
+    def on_node_start(self, event: Event) -> None:
+        """A flow has come to a node."""
+
+    def on_node_end(self, event: Event) -> None:
+        """The node has returned its action."""
+
+    def on_node_error(self, event: Event) -> None:
+        """The node has failed for good."""
+
+    def on_node_retry(self, event: Event) -> None:
+        """A try has failed; another will be made after ``delay_s``."""
+
+    def on_item_start(self, event: Event) -> None:
+        """The first try of a batch's item begins. After a lost worker it may begin once more elsewhere."""
+
+    def on_item_end(self, event: Event) -> None:
+        """An item has its value, of ``exec`` or (then ``error`` is set) of ``exec_fallback``."""
+
+    def on_item_error(self, event: Event) -> None:
+        """An item has failed for good."""
+
+    def on_item_retry(self, event: Event) -> None:
+        """A try of an item has failed; another will be made after ``delay_s``, maybe elsewhere."""
+
+
+AnyHook: TypeAlias = Hook | type[Hook] | Callable[[Event], object]
+
+
+class Listeners:
+    """Some hooks, ready to be told. Never changes.
+
+    Attributes:
+        hooks: them, in the order they were given.
+        path: where the node they watch is.
+    """
+
+    __slots__ = ("_told", "hooks", "path")
+
+    def __init__(self, hooks: Sequence[Hook], path: str = "") -> None:
+        self.hooks = tuple(hooks)
+        self.path = path
+        overridden = {
+            kind: [getattr(hook, f"on_{kind}") for hook in hooks if _overrides(hook, f"on_{kind}")] for kind in KINDS
+        }
+        self._told: dict[str, list[Callable[[Event], object]]] = {kind: fns for kind, fns in overridden.items() if fns}
+
+    def at(self, path: str, more: Sequence[Hook] = ()) -> Listeners:
+        """These, and *more*, at another place in the graph."""
+        if more:
+            return Listeners([*self.hooks, *(one for one in more if one not in self.hooks)], path)
+        same = object.__new__(Listeners)
+        same.hooks, same.path, same._told = self.hooks, path, self._told
+        return same
+
+    def want(self, prefix: Literal["run", "node", "item"]) -> bool:
+        """Whether any of them asks for events of runs, of nodes or of items."""
+        return any(kind.startswith(prefix) for kind in self._told)
+
+    def tell(self, kind: str, node: str, **fields: Any) -> None:
+        """Tell whoever asked for *kind*; *fields* are those of the event."""
+        methods = self._told.get(kind)
+        if methods is None:
+            return
+        ctx = current_context()
+        if ctx is not None:
+            fields = {"item_index": ctx.item_index, "item_key": ctx.item_key, "run_id": ctx.run_id, **fields}
+        event = Event(cast(Kind, kind), node, self.path or node, time.time(), **fields)
+        for method in methods:
+            try:
+                method(event)
+            except Exception:
+                log.exception("a hook failed", extra={"hook": repr(method), "event": kind, "node": node})
+
+
+class Told(Hook):
+    """A function that is told of everything. It stays in this process."""
+
+    def __init__(self, fn: Callable[[Event], object]) -> None:
+        for kind in KINDS:
+            setattr(self, f"on_{kind}", fn)
+
+
+def as_hooks(given: Iterable[AnyHook] | None) -> tuple[Hook, ...]:
+    """*given* as hooks: an instance as it is, a class made, a function told of everything.
+
+    Raises:
+        TypeError: one of them is none of these.
+    """
+    if isinstance(given, Hook) or (isinstance(given, type) and issubclass(given, Hook)):
+        raise TypeError("hooks is a list: hooks=[hook]")
+    return tuple(_as_hook(one) for one in given or ())
+
+
+def travelling(hooks: Iterable[Hook]) -> list[Any]:
+    """Those of *hooks* that go to workers, as the codec carries them: dataclasses and models, or classes."""
+    found: list[Any] = []
+    for hook in hooks:
+        if dataclasses.is_dataclass(hook) or isinstance(hook, BaseModel):
+            found.append(hook)
+        elif not vars(hook):
+            found.append(type(hook))
+    return found
+
+
+def _as_hook(given: Any) -> Hook:
+    if isinstance(given, Hook):
+        return given
+    if isinstance(given, type) and issubclass(given, Hook):
+        return given()
+    if not callable(given) or inspect.iscoroutinefunction(given):
+        raise TypeError(f"a hook is a flowq.Hook, or a plain function of an event, not {given!r:.100}")
+    return Told(given)
+
+
+def _overrides(hook: Hook, name: str) -> bool:
+    return name in vars(hook) or getattr(type(hook), name) is not getattr(Hook, name)
