@@ -53,8 +53,9 @@ class _Describer:
         return NodeSpec(
             node=name,
             args=tuple(self.described(value) for value in args),
-            kwargs={key: self.described(value) for key, value in kwargs.items() if key != "hooks"},
+            kwargs={key: self.described(value) for key, value in kwargs.items() if key != "hooks" or not node._hooks},
             hooks=tuple(travelling(hooks)),
+            path="" if listeners is None else listeners.path,
             params=dict(node.params),
             start=None if node.start_node is None else self.number(node.start_node),
             edges={} if node is self.root else self.edges(node),

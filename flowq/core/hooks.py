@@ -32,7 +32,7 @@ class Event:
     Attributes:
         kind: what happened: "run_", "node_" or "item_", and "start", "end", "error" or (not of a run) "retry".
         node: name of the node, of the flow for a run.
-        path: where the node is in its flow, ``"Outer/Parse"``; the second of that name there is ``"Parse#2"``.
+        path: where the node is, from the outermost flow that has hooks: ``"Outer/Parse"``, see ``flow.paths()``.
         at: when, in seconds since the epoch.
         action: the action that a node or a run ended with.
         result: what an item ended with.

@@ -255,10 +255,14 @@ class Node(Generic[Item, Result]):
         ctx = current_context()
         return 0 if ctx is None else ctx.attempt
 
-    def listen(self, hooks: Iterable[AnyHook]) -> None:
-        """Have *hooks* told of what happens in this node, and in the nodes inside it, from now on."""
+    def listen(self, hooks: Iterable[AnyHook], path: str = "") -> None:
+        """Have *hooks* told of what happens in this node, and in the nodes inside it, from now on.
+
+        Args:
+            path: where this node is, for a node that was built from a description.
+        """
         self._hooks = (*self._hooks, *as_hooks(hooks))
-        self._listeners = Listeners(self._hooks) if self._hooks else None
+        self._listeners = Listeners(self._hooks, path) if self._hooks else None
 
     def overhear(self, inner: Node[Any, Any], label: str) -> None:
         """Have who listens here told of *inner* as well: a visit's copy of the node that is called *label* in here."""

@@ -38,7 +38,7 @@ class _Builder:
             node = self.node(index)
             node.params = dict(spec.params)
             if spec.hooks:
-                node.listen(spec.hooks)
+                node.listen(spec.hooks, spec.path)
         for index, spec in enumerate(self.specs):
             node = self.built[index]
             node.successors = {action: self.built[target] for action, target in spec.edges.items()}

@@ -34,6 +34,7 @@ class NodeSpec(BaseModel):
         edges: action → index of the successor in ``FlowSpec.nodes``.
         start: index of the node a flow begins with.
         hooks: hooks that travel, as they travel: instances, or classes. They change nothing, and no hash.
+        path: where the node was when its hooks were told of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +46,7 @@ class NodeSpec(BaseModel):
     edges: dict[str, int] = {}
     start: int | None = None
     hooks: tuple[Any, ...] = ()
+    path: str = ""
 
     @property
     def label(self) -> str:
@@ -113,4 +115,4 @@ class FlowSpec(BaseModel):
 def _plain(spec: NodeSpec) -> dict[str, Any]:
     plain = {name: getattr(spec, name) for name in NodeSpec.model_fields}
     # A flowq that knows no hooks can still read a graph without any.
-    return plain if spec.hooks else {name: value for name, value in plain.items() if name != "hooks"}
+    return plain if spec.hooks else {name: value for name, value in plain.items() if name not in ("hooks", "path")}
