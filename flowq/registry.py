@@ -11,6 +11,8 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import importlib
+import os
 import pathlib
 import traceback
 import uuid
@@ -22,6 +24,9 @@ from flowq import errors
 AnyClass = TypeVar("AnyClass", bound=type)
 
 TEXT_LIMIT_BYTES = 16384
+
+_FLOWQ = str(pathlib.Path(__file__).parent) + os.sep
+_DEMO = _FLOWQ + "demo" + os.sep  # written as users write
 
 _LEAVES: frozenset[type] = frozenset(
     (
@@ -43,10 +48,11 @@ _HIDDEN_FIELDS: dict[type, tuple[str, ...]] = {
 class Registry:
     """Classes by name. A class defined again under the same name (a reload, a notebook cell) replaces the older one."""
 
-    __slots__ = ("_classes",)
+    __slots__ = ("_classes", "_renamed")
 
     def __init__(self) -> None:
         self._classes: dict[str, type] = {}
+        self._renamed: dict[str, str] = {}
 
     def add(self, cls: type) -> None:
         self._classes[class_name(cls)] = cls
@@ -57,7 +63,11 @@ class Registry:
     def of(self, base: type) -> list[str]:
         return sorted(name for name, cls in self._classes.items() if issubclass(cls, base))
 
+    def module_of(self, cls: type) -> str:
+        return self._renamed.get(cls.__module__, cls.__module__)
+
     def rename(self, module: str, new: str) -> None:
+        self._renamed[module] = new
         for name, cls in list(self._classes.items()):
             if name.startswith(f"{module}:"):
                 del self._classes[name]
@@ -187,7 +197,8 @@ def portable(exc: BaseException) -> Exception:
 def remote_error(exc: BaseException) -> errors.RemoteError:
     """The RemoteError that stands for *exc*, its notes kept, with *exc* as its ``__cause__``."""
     cls = type(exc)
-    remote = errors.RemoteError(f"{cls.__module__}.{cls.__qualname__}", _message(exc), format_traceback(exc))
+    name = f"{_registry.module_of(cls)}.{cls.__qualname__}"
+    remote = errors.RemoteError(name, _message(exc), format_traceback(exc))
     for note in getattr(exc, "__notes__", ()):
         remote.add_note(str(note))
     remote.__cause__ = exc
@@ -197,15 +208,36 @@ def remote_error(exc: BaseException) -> errors.RemoteError:
 def format_traceback(exc: BaseException, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
     """The formatted traceback of *exc*, its end kept where it is longer than *limit_bytes* of UTF-8.
 
-    An exception that came from another process answers with the traceback it had there.
+    It begins in the user's code: how flowq came to call that is left out. An exception that came from another process answers with the traceback it had there.
     """
     if isinstance(exc, errors.RemoteError) and exc.traceback:
         text = exc.traceback
     elif isinstance(exc.__cause__, RemoteTraceback):
         text = exc.__cause__.text
     else:
-        text = "".join(traceback.format_exception(exc))
+        shown = traceback.TracebackException.from_exception(exc)
+        _leave_out_the_way_there(shown)
+        text = "".join(shown.format())
     return tail(text, limit_bytes)
+
+
+def _leave_out_the_way_there(shown: traceback.TracebackException) -> None:
+    """Drop flowq's own frames above the user's first, of the exception and all that it came from or holds."""
+    todo, seen = [shown], set()
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        first = next((at for at, frame in enumerate(one.stack) if not _is_on_the_way(frame.filename)), 0)
+        del one.stack[:first]
+        todo += [part for part in (one.__cause__, one.__context__, *(one.exceptions or ())) if part is not None]
+
+
+def _is_on_the_way(filename: str) -> bool:
+    if filename.startswith("<frozen importlib") or filename == importlib.__file__:
+        return True
+    return filename.startswith(_FLOWQ) and not filename.startswith(_DEMO)
 
 
 def tail(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:

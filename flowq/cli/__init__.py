@@ -1,22 +1,29 @@
-"""The ``flowq`` command: one file a group of commands."""
+"""The ``flowq`` command: one file a command, or a few that belong together; each is imported when it is used."""
 
 from __future__ import annotations
 
 import click
 
-from flowq.cli.demo import demo
-from flowq.cli.doctor import doctor
-from flowq.cli.flower import flower
-from flowq.cli.worker import worker
+from flowq.cli.group import Commands
+
+SECTIONS = {
+    "Begin": {"init": "init", "demo": "demo", "doctor": "doctor"},
+    "Run": {"run": "run", "worker": "worker", "graph": "graph"},
+    "Look": {
+        "ls": "ls", "status": "status", "watch": "watch", "results": "results", "failures": "failures",
+        "report": "report", "flower": "flower",
+    },
+    "Act": {"retry": "retry", "cancel": "control", "pause": "control", "resume": "control", "gc": "gc"},
+}  # fmt: skip
+"""The commands by section, and the module of this package that each is in."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, sections=SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="flowq", prog_name="flowq")
 def main() -> None:
-    """Distributed batch processing on Celery and Redis."""
+    """Distributed batch processing on Celery and Redis.
 
+    Commands look for batches at FLOWQ_BROKER_URL; without it, in what `flowq run --local` left in the current folder.
 
-main.add_command(demo)
-main.add_command(doctor)
-main.add_command(flower)
-main.add_command(worker)
+    Exit status: 0 all is well, 1 the work failed, 2 a mistake in what was asked, 130 Ctrl-C.
+    """

@@ -64,6 +64,21 @@ class BatchHandle(Generic[R]):
     def label(self) -> str:
         return self._header.label
 
+    @property
+    def node(self) -> str:
+        """The name of the node whose items they are."""
+        return self._header.node
+
+    @property
+    def queue(self) -> str:
+        """The queue that its workers consume."""
+        return self._header.queue
+
+    @property
+    def is_fed_here(self) -> bool:
+        """Whether a thread of this process still gives it its items: without this process the batch would stand."""
+        return self._feeding is not None and self._feeding.under_way
+
     def __repr__(self) -> str:
         return f"<BatchHandle {self.id}>"
 

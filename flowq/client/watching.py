@@ -14,7 +14,12 @@ class Watching:
 
     Args:
         display: where their progress is shown.
+
+    Attributes:
+        look_every_s: how often ``look`` is called at least; None: as often as the display is updated, if ever.
     """
+
+    look_every_s: float | None = None
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -38,7 +43,7 @@ class Watching:
                 raise
 
     def look(self, handle: BatchHandle[Any]) -> None:
-        """Called every now and then while the batch runs, if there is a display."""
+        """Called every now and then while the batch runs; see ``look_every_s``."""
 
     def interrupted(self, handle: BatchHandle[Any]) -> None:
         """Somebody pressed Ctrl-C, or ``look`` raised KeyboardInterrupt."""
@@ -46,7 +51,5 @@ class Watching:
 
     def _at_most(self, until: float | None) -> float | None:
         left_s = None if until is None else max(0.0, until - time.monotonic())
-        every_s = self._display.every_s
-        if left_s is None or every_s is None:
-            return every_s if left_s is None else left_s
-        return min(left_s, every_s)
+        waits = [wait_s for wait_s in (left_s, self._display.every_s, self.look_every_s) if wait_s is not None]
+        return min(waits, default=None)

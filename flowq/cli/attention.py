@@ -1,0 +1,107 @@
+"""Ctrl-C while a command waits for batches: the first leaves them running, a second one cancels them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from flowq.client.handle import BatchHandle
+from flowq.client.progress import Display
+from flowq.client.watching import Watching
+
+SECOND_THOUGHTS_S = 2.0
+
+
+class Detached(KeyboardInterrupt):
+    """The command stops waiting; the batch runs on."""
+
+
+class Attention(Watching):
+    """Waits for batches, and hears Ctrl-C in whichever thread it waits.
+
+    Args:
+        display: where their progress is shown.
+        console: where it says what Ctrl-C does.
+        stays: whether the batches have workers that outlive this command; if not, the first Ctrl-C cancels.
+
+    Attributes:
+        seen: the batches it waited for, in the order in which that began.
+    """
+
+    def __init__(self, display: Display, console: Console, *, stays: bool) -> None:
+        super().__init__(display)
+        self.seen: list[BatchHandle[Any]] = []
+        self.look_every_s = 0.2
+        self._console, self._stays = console, stays
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._pressed = 0
+        self._pressed_at = 0.0
+        self._said: set[str] = set()
+
+    def wait(self, handle: BatchHandle[Any], until: float | None = None) -> None:
+        """See Watching; raises Detached where it stops waiting for a batch that runs on."""
+        with self._lock:
+            self.seen.append(handle)
+            self._waiting += 1
+        try:
+            super().wait(handle, until)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    @contextmanager
+    def listening(self) -> Iterator[Attention]:
+        """Ctrl-C is heard here for the length of the block; for the main thread."""
+        before = signal.signal(signal.SIGINT, self._press)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def look(self, handle: BatchHandle[Any]) -> None:
+        """Leave or cancel *handle*, as Ctrl-C was pressed."""
+        if not self._pressed:
+            return
+        if self._cancels:
+            raise KeyboardInterrupt
+        if handle.is_fed_here:
+            self._say_once(
+                "feeding", f"{handle.id} is still given its items from here: it is left as soon as it has them."
+            )
+        elif time.monotonic() - self._pressed_at > SECOND_THOUGHTS_S:
+            raise Detached
+        else:
+            self._say_once("leaving", f"Leaving {handle.id} running. Ctrl-C again, now, cancels it.")
+
+    def interrupted(self, handle: BatchHandle[Any]) -> None:
+        """Cancel the batch, if that was meant, and say what becomes of it."""
+        if self._cancels:
+            handle.cancel()
+            self._console.print(f"{handle.id} was cancelled.", highlight=False)
+        else:
+            self._console.print(
+                f"{handle.id} runs on. Come back with [bold]flowq watch {handle.id}[/bold]", highlight=False
+            )
+
+    @property
+    def _cancels(self) -> bool:
+        return self._pressed > 1 or not self._stays
+
+    def _press(self, signum: int, frame: Any) -> None:
+        if not self._waiting:
+            # In a node of the flow's own: as in any Python program.
+            raise KeyboardInterrupt
+        self._pressed += 1
+        self._pressed_at = time.monotonic()
+
+    def _say_once(self, what: str, words: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            self._console.print(words, highlight=False)

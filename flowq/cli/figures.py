@@ -1,0 +1,46 @@
+"""The figures of a batch, as JSON and as words for people. Reads nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.text import Text
+
+from flowq.client.progress import count_of, figures, span_text
+from flowq.engine.results import State
+
+STATE_STYLES = {"running": "cyan", "paused": "yellow", "succeeded": "green", "failed": "red", "cancelled": "yellow"}
+
+
+def record_of(batch_id: str, label: str, state: State) -> dict[str, Any]:
+    """What ``--json`` says of a batch."""
+    return {
+        "id": batch_id,
+        "label": label,
+        "state": state.state,
+        "total": state.avail if state.sealed else None,
+        "done": state.done,
+        "ok": state.ok,
+        "fallback": state.fallback,
+        "failed": state.failed,
+        "parked": state.parked,
+        "retried": state.retried,
+        "crashes": state.crashes,
+        "losses": state.losses,
+        "redrives": state.gen,
+        "seconds": round(state.seconds, 3),
+    }
+
+
+def state_text(state: str) -> Text:
+    """The state, in its colour."""
+    return Text(state, STATE_STYLES.get(state, ""))
+
+
+def ago(moment: float) -> str:
+    """How long *moment* (seconds since the epoch) is gone: ``3 min 20 s ago``."""
+    return f"{span_text(max(0.0, time.time() - moment))} ago"
+
+
+__all__ = ["ago", "count_of", "figures", "record_of", "span_text", "state_text"]

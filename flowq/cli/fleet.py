@@ -1,0 +1,76 @@
+"""Where ``flowq run`` sends its batches: to the fleet, to local workers, or nowhere: they run in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from flowq.batch.executor import activate, deactivate
+from flowq.cli.attention import Attention
+from flowq.cli.group import Command
+from flowq.cli.place import import_from_here
+from flowq.client import CeleryExecutor, connect
+from flowq.client.progress import Display
+from flowq.local import LocalCluster, Project
+from flowq.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The workers that a command starts: how many, of how many slots each (None: this machine's cores, shared out)."""
+
+    workers: int = 1
+    slots: int | None = None
+
+
+@contextmanager
+def to_fleet(settings: Settings, display: Display, console: Console) -> Iterator[Attention]:
+    """Batches go to the workers at ``settings.broker_url``."""
+    attention = Attention(display, console, stays=True)
+    with _active(connect(settings), attention):
+        yield attention
+
+
+@contextmanager
+def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, console: Console) -> Iterator[Attention]:
+    """Batches go to workers that this command starts; what becomes of them stays in this folder's project.
+
+    Raises:
+        ConfigError: another command uses the project, or workers or Redis do not start.
+    """
+    project = Project(Path.cwd())
+    import_from_here()
+    with project.open(alone=True) as redis:
+        project.remember(imports)
+        with LocalCluster(
+            workers=local.workers, slots=local.slots, imports=project.imports, broker_url=redis.url
+        ) as cluster:
+            attention = Attention(display, console, stays=False)
+            with _active(cluster.executor, attention):
+                yield attention
+
+
+@contextmanager
+def _active(executor: CeleryExecutor, attention: Attention) -> Iterator[None]:
+    """Batches of this process go where *executor* sends them, and are waited for by *attention*."""
+    ours = CeleryExecutor(executor.settings, connections=executor.connections, watching=attention)
+    activate(ours)
+    try:
+        with attention.listening():
+            yield
+    finally:
+        deactivate(ours)
+
+
+def local_options(command: Command) -> Command:
+    """``--workers`` and ``--slots`` of the local workers."""
+    slots = click.option(
+        "--slots", type=click.IntRange(1), help="Items a local worker runs at a time (default: cores)."
+    )
+    workers = click.option("--workers", type=click.IntRange(1), default=1, help="Local workers (default: 1).")
+    return workers(slots(command))

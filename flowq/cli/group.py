@@ -1,0 +1,112 @@
+"""The group of flowq's commands: what each error means for the exit status, and ``--json``. Never a command.
+
+Exit status: 0 all is well, 1 the work failed, 2 a user's mistake, 130 somebody pressed Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from flowq.errors import FlowqError
+from flowq.settings import Settings
+
+FAILED = 1
+INTERRUPTED = 130
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Mistake(click.ClickException):
+    """What the user can mend: said in one sentence, with no stack trace."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are used, and may raise flowq's own errors.
+
+    Args:
+        sections: by the heading they have in the help, the commands and the module of ``flowq.cli`` each is in.
+    """
+
+    def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sections = sections
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands, in the order of the help."""
+        return [name for commands in self.sections.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name; None if there is none."""
+        for commands in self.sections.values():
+            if cmd_name in commands:
+                module = import_module(f"flowq.cli.{commands[cmd_name]}")
+                command: click.Command = getattr(module, cmd_name)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by section."""
+        widest = max(len(name) for name in self.list_commands(ctx))
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                found = [(name, self.get_command(ctx, name)) for name in names]
+                room = formatter.width - widest - 6
+                rows = [(name.ljust(widest), one.get_short_help_str(room)) for name, one in found if one]
+                formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with the nearest name for one that is not there."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if near:
+                raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from error
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; flowq's own errors become sentences."""
+        try:
+            return super().invoke(ctx)
+        except FlowqError as error:
+            raise Mistake(str(error)) from error
+        except ValidationError as error:
+            if error.title != Settings.__name__:
+                raise
+            raise Mistake(settings_mistake(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(INTERRUPTED)
+
+
+def settings_mistake(error: ValidationError) -> str:
+    """What is wrong with the settings, by the names of their variables."""
+    wrong = [f"FLOWQ_{str(one['loc'][0]).upper()} is {one['input']!r}: {one['msg']}" for one in error.errors()]
+    return "; ".join(wrong)
+
+
+def json_option(command: Command) -> Command:
+    """``--json``: the command is called with ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def emit(value: Any) -> None:
+    """Print *value* as one JSON document; what JSON does not know is written as its text."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def emit_line(value: Any) -> None:
+    """Print *value* as one line of JSON."""
+    click.echo(json.dumps(value, default=str))

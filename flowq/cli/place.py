@@ -1,0 +1,113 @@
+"""Where a command looks for batches: at FLOWQ_BROKER_URL, else in what was run locally in this folder."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowq.cli.group import Command, Mistake
+from flowq.client import BatchHandle, CeleryExecutor, connect
+from flowq.client.attach import attached
+from flowq.engine.catalog import Catalog
+from flowq.errors import BatchLost
+from flowq.local import Project
+from flowq.settings import Settings
+
+
+class Place:
+    """The fleet that a command looks at.
+
+    Attributes:
+        executor: what sends batches there and reads them back.
+        project: the folder of a local run; None: at FLOWQ_BROKER_URL.
+        has_workers: whether somebody else may have started workers there.
+    """
+
+    def __init__(self, executor: CeleryExecutor, project: Project | None, *, has_workers: bool) -> None:
+        self.executor = executor
+        self.project = project
+        self.has_workers = has_workers
+
+    def batch(self, batch_id: str | None) -> BatchHandle[Any]:
+        """The batch of this id, or the one whose id begins so; the newest one if None.
+
+        Raises:
+            BatchLost: there is none.
+            Mistake: several begin so, or there is no batch at all.
+        """
+        if batch_id is not None:
+            try:
+                return attached(self.executor, batch_id)
+            except BatchLost:
+                return attached(self.executor, self._beginning(batch_id))
+        newest = next(self._catalog().newest("batch"), None)
+        if newest is None:
+            raise Mistake("there is no batch yet")
+        return attached(self.executor, newest.id)
+
+    def _beginning(self, start: str) -> str:
+        found = [one.id for one in self._catalog().newest("batch") if start and one.id.startswith(start)]
+        if len(found) > 1:
+            raise Mistake(f"{len(found)} batches begin with {start!r}: {', '.join(found[:5])}")
+        return found[0] if found else start
+
+    def _catalog(self) -> Catalog:
+        return Catalog(self.executor.connections.redis, self.executor.connections.keys)
+
+    def know(self, imports: Iterable[str] = ()) -> None:
+        """Import the modules whose classes may be among items and results: those given, the settings', the project's.
+
+        One that does not import is said and left out: it may be just what the user is mending.
+        """
+        known = () if self.project is None else self.project.imports
+        import_from_here()
+        for name in dict.fromkeys([*imports, *self.executor.settings.imports, *known]):
+            try:
+                importlib.import_module(name)
+            except Exception as error:
+                click.echo(f"(module {name} does not import: {type(error).__name__}: {error})", err=True)
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    """The place to look at.
+
+    Raises:
+        Mistake: nothing is configured, and nothing was run here.
+        NoRedis: nothing answers at FLOWQ_BROKER_URL.
+    """
+    settings = Settings()
+    if settings.broker_url is not None:
+        yield Place(connect(settings), None, has_workers=True)
+        return
+    project = Project(Path.cwd())
+    if not project.is_there:
+        raise Mistake(
+            "there is nothing to look at: FLOWQ_BROKER_URL is not set, and `flowq run … --local` was not used in "
+            f"{Path.cwd()}."
+        )
+    with project.open() as redis:
+        executor = connect(settings.model_copy(update={"broker_url": redis.url}))
+        try:
+            yield Place(executor, project, has_workers=not redis.is_own)
+        finally:
+            executor.connections.close()
+
+
+def import_from_here() -> None:
+    """Let modules be imported from the current folder, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def imports_option(command: Command) -> Command:
+    """``--import MODULE``, repeatable: the command is called with ``imports``."""
+    words = "Module with classes of items or results; repeatable."
+    return click.option("--import", "imports", multiple=True, metavar="MODULE", help=words)(command)

@@ -1,0 +1,42 @@
+"""``--set KEY=VALUE``: what the shared store begins with; and what is shown of it at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.pretty import Pretty
+from rich.table import Table
+
+from flowq.cli.group import Mistake
+
+SHOWN_ELEMENTS = 5
+SHOWN_LETTERS = 60
+
+
+def parsed(values: Iterable[str]) -> dict[str, Any]:
+    """The store of ``("n=3", "name=x", "tags=[1, 2]")``; what is not JSON is text.
+
+    Raises:
+        Mistake: there is no ``=`` in one.
+    """
+    store: dict[str, Any] = {}
+    for one in values:
+        key, equals, text = one.partition("=")
+        if not equals or not key:
+            raise Mistake(f"--set takes KEY=VALUE, not {one!r}")
+        try:
+            store[key] = json.loads(text)
+        except ValueError:
+            store[key] = text
+    return store
+
+
+def show_store(console: Console, store: Mapping[str, Any]) -> None:
+    """One line a key, long values shortened."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for key, value in store.items():
+        table.add_row(key, Pretty(value, max_length=SHOWN_ELEMENTS, max_string=SHOWN_LETTERS, overflow="fold"))
+    console.print(table)
