@@ -208,7 +208,8 @@ def remote_error(exc: BaseException) -> errors.RemoteError:
 def format_traceback(exc: BaseException, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
     """The formatted traceback of *exc*, its end kept where it is longer than *limit_bytes* of UTF-8.
 
-    It begins in the user's code: how flowq came to call that is left out. An exception that came from another process answers with the traceback it had there.
+    It begins in the user's code: how flowq came to call that is left out. An exception that came from another process
+    answers with the traceback it had there.
     """
     if isinstance(exc, errors.RemoteError) and exc.traceback:
         text = exc.traceback

@@ -7,13 +7,13 @@ import click
 from flowq.cli.group import Commands
 
 SECTIONS = {
-    "Begin": {"init": "init", "demo": "demo", "doctor": "doctor"},
+    "Begin": {"demo": "demo", "doctor": "doctor"},
     "Run": {"run": "run", "worker": "worker", "graph": "graph"},
     "Look": {
         "ls": "ls", "status": "status", "watch": "watch", "results": "results", "failures": "failures",
-        "report": "report", "flower": "flower",
+        "flower": "flower",
     },
-    "Act": {"retry": "retry", "cancel": "control", "pause": "control", "resume": "control", "gc": "gc"},
+    "Act": {"cancel": "control"},
 }  # fmt: skip
 """The commands by section, and the module of this package that each is in."""
 

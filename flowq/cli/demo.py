@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from flowq.errors import FlowqError
-
 
 @click.command()
 @click.option("--kill", is_flag=True, help="Kill a worker that holds a chunk, half-way.")
@@ -18,16 +16,14 @@ from flowq.errors import FlowqError
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), help="Folder of the report."
 )
 def demo(kill: bool, limit: int | None, slots: int | None, out: Path) -> None:
-    """Audit every file of this Python's standard library, one item a file.
+    """Audit Python's standard library on real workers.
 
-    With FLOWQ_BROKER_URL set it uses the workers there; they need FLOWQ_IMPORTS=flowq.demo.flow.
+    One item a file. With FLOWQ_BROKER_URL set it uses the workers there; they need FLOWQ_IMPORTS=flowq.demo.flow.
     """
     from flowq.demo.show import run_demo  # rich tables and an embedded Redis: nothing other commands need
 
     try:
         sys.exit(run_demo(out, kill=kill, limit=limit, slots=slots))
-    except FlowqError as error:
-        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("Interrupted: the batch was cancelled, workers and Redis have ended.", err=True)
         sys.exit(130)

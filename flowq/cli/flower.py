@@ -7,7 +7,6 @@ import secrets
 import click
 from pydantic import SecretStr
 
-from flowq.errors import FlowqError
 from flowq.settings import Settings
 
 
@@ -29,7 +28,4 @@ def flower(port: int, address: str) -> None:
         click.echo(
             f"Log in as {settings.flower_user} with the password {made} (or set FLOWQ_FLOWER_PASSWORD)", err=True
         )
-    try:
-        run_flower(settings, address=address, port=port)
-    except FlowqError as error:
-        raise click.ClickException(str(error)) from error
+    run_flower(settings, address=address, port=port)

@@ -84,7 +84,8 @@ def place() -> Iterator[Place]:
     """
     settings = Settings()
     if settings.broker_url is not None:
-        yield Place(connect(settings), None, has_workers=True)
+        with _closing(connect(settings)) as executor:
+            yield Place(executor, None, has_workers=True)
         return
     project = Project(Path.cwd())
     if not project.is_there:
@@ -92,12 +93,19 @@ def place() -> Iterator[Place]:
             "there is nothing to look at: FLOWQ_BROKER_URL is not set, and `flowq run … --local` was not used in "
             f"{Path.cwd()}."
         )
-    with project.open() as redis:
-        executor = connect(settings.model_copy(update={"broker_url": redis.url}))
-        try:
-            yield Place(executor, project, has_workers=not redis.is_own)
-        finally:
-            executor.connections.close()
+    with (
+        project.open() as redis,
+        _closing(connect(settings.model_copy(update={"broker_url": redis.url}))) as executor,
+    ):
+        yield Place(executor, project, has_workers=not redis.is_own)
+
+
+@contextmanager
+def _closing(executor: CeleryExecutor) -> Iterator[CeleryExecutor]:
+    try:
+        yield executor
+    finally:
+        executor.connections.close()
 
 
 def import_from_here() -> None:

@@ -17,6 +17,7 @@ from flowq.cli.fleet import Local, local_options, to_fleet, to_local_workers
 from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit, json_option
 from flowq.cli.loading import load, module_of
 from flowq.cli.shared_values import parsed, show_store
+from flowq.cli.words import one_line
 from flowq.client.handle import BatchHandle
 from flowq.client.progress import Mode, display, span_text
 from flowq.core.flow import Flow
@@ -132,9 +133,3 @@ def summarize(
     if status == 0:
         ended = f", with action {action!r}" if action not in (None, "default") else ""
         console.print(f"Done in {span_text(seconds)}{ended}.", highlight=False)
-
-
-def one_line(text: str, most: int = 300) -> str:
-    """The beginning of *text*, in one line."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else flat[: most - 1] + "…"

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from flowq.errors import FlowqError
+from flowq.cli.group import Mistake
 from flowq.settings import Settings
 
 
@@ -20,7 +20,10 @@ from flowq.settings import Settings
 def worker(
     slots: int | None, name: str | None, queues: tuple[str, ...], imports: tuple[str, ...], log_level: str | None
 ) -> None:
-    """Run a worker until it is told to stop (Ctrl-C or SIGTERM: running items finish first)."""
+    """Run a worker until it is told to stop.
+
+    At Ctrl-C or SIGTERM running items finish first, for FLOWQ_SOFT_SHUTDOWN_S seconds.
+    """
     from flowq.worker.app import build_worker_app  # a worker's imports stay out of every other command
 
     settings = Settings()
@@ -28,8 +31,8 @@ def worker(
     settings = settings.model_copy(update={key: value for key, value in given.items() if value})
     try:
         app = build_worker_app(settings)
-    except (FlowqError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
+    except ImportError as error:
+        raise Mistake(str(error)) from error
     stem = settings.worker_name or "flowq"
     instance = app.Worker(
         hostname=f"{stem}@{socket.gethostname()}",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome
@@ -16,12 +14,7 @@ from flowq.engine.results import READ_BLOBS, out_fields, span_of
 AT_ONCE = 1000
 
 
-def read_failures(
-    connections: Connections,
-    batch_id: str,
-    inputs: Mapping[int, Any] | Sequence[Any] | None,
-    key_of: Callable[[Any], str] | None,
-) -> Iterator[Outcome]:
+def read_failures(connections: Connections, batch_id: str) -> Iterator[Outcome]:
     """The outcomes of the items that have failed so far, in item order; memory: a thousand of them at a time."""
     members = connections.redis.smembers(connections.keys.of(batch_id, "failed"))
     failed = sorted(int(member) for member in members)
@@ -30,7 +23,7 @@ def read_failures(
         some = failed[at : at + AT_ONCE]
         found = _among(connections, batch_id, [one for one in fields if _holds(one, some)], some)
         for index in sorted(found):
-            yield _with_input(found[index], inputs, key_of)
+            yield found[index]
 
 
 def _among(connections: Connections, batch_id: str, fields: Sequence[str], failed: Sequence[int]) -> dict[int, Outcome]:
@@ -51,14 +44,3 @@ def _holds(field: str, failed: Sequence[int]) -> bool:
     start, upto = span_of(field)
     place = bisect_left(failed, start)
     return place < len(failed) and failed[place] < upto
-
-
-def _with_input(
-    outcome: Outcome, inputs: Mapping[int, Any] | Sequence[Any] | None, key_of: Callable[[Any], str] | None
-) -> Outcome:
-    try:
-        item = None if inputs is None else inputs[outcome.index]
-    except (KeyError, IndexError):
-        item = None
-    key = None if item is None or key_of is None else key_of(item)
-    return replace(outcome, input=item, key=key)

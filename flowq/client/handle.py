@@ -14,6 +14,7 @@ from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values
 from flowq.client.failures import read_failures
+from flowq.client.outcomes import read_outcomes, with_inputs
 from flowq.client.reading import Reading
 from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
@@ -202,6 +203,23 @@ class BatchHandle(Generic[R]):
             return error
         return None
 
+    def outcomes(self, *, inputs: bool = False) -> Iterator[Outcome]:
+        """One outcome for each item known so far, in item order, in flat memory; what has none yet reads as cancelled.
+
+        Args:
+            inputs: with each item and its key, which takes Redis longer.
+
+        Raises:
+            ResultsFreed: results were dropped as they were read.
+            DecodeError: an item or a result is of a class that this process does not know: import its module.
+        """
+        state = self.state()
+        if was_freed(self._connections, self.id):
+            raise ResultsFreed(self.id)
+        why = reason_of(state) or "it has no outcome yet"
+        found = read_outcomes(self._connections, self.id, self._length(state), why)
+        return with_inputs(found, self._stored(), self._key_of) if inputs else found
+
     def failures(self) -> Iterator[Outcome]:
         """The items that have failed so far, in item order, each with its input, error, traceback, attempts and worker.
 
@@ -210,8 +228,10 @@ class BatchHandle(Generic[R]):
         Raises:
             DecodeError: an item or a result is of a class that this process does not know: import its module.
         """
-        inputs = StoredItems(self._connections, self.id) if self._inputs is None else self._inputs
-        return read_failures(self._connections, self.id, inputs, self._key_of)
+        return with_inputs(read_failures(self._connections, self.id), self._stored(), self._key_of)
+
+    def _stored(self) -> Any:
+        return StoredItems(self._connections, self.id) if self._inputs is None else self._inputs
 
     def held(self) -> dict[str, str]:
         """The chunks that somebody holds right now, by the holder's name (``worker@host/pid``)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import flowq
 from flowq import errors
 from flowq.registry import (
     RemoteTraceback,
@@ -17,6 +18,8 @@ from flowq.registry import (
     portable,
     register,
     registered,
+    remote_error,
+    rename_module,
 )
 
 
@@ -157,3 +160,27 @@ def test_a_long_traceback_keeps_its_end_within_the_limit() -> None:
     assert text.startswith("…\n")
     assert text.endswith("\\udcff the end\n")
     assert len(format_traceback(raised(ValueError("x" * 500)), limit_bytes=100).encode()) == 100
+
+
+def test_a_traceback_begins_in_the_users_code() -> None:
+    def breaks(item: int) -> int:
+        return 1 // item
+
+    with pytest.raises(flowq.BatchError) as raised:
+        flowq.parallel_batch_node(exec=breaks).map([0])
+    text = format_traceback(raised.value.errors[0])
+    assert "return 1 // item" in text
+    assert "flowq/batch" not in text
+    assert text.rstrip().endswith("in node breaks, item 0, attempt 1")
+
+
+def test_an_error_of_flowqs_own_keeps_its_frames() -> None:
+    with pytest.raises(flowq.BatchInputError) as raised:
+        flowq.parallel_batch_node(exec=str).map(3)
+    assert "flowq/batch" in format_traceback(raised.value)
+
+
+def test_a_class_of_a_script_that_was_loaded_under_another_name_is_shown_by_its_own() -> None:
+    lost = type("Lost", (Exception,), {"__module__": "loaded_as"})
+    rename_module("loaded_as", "its_own")
+    assert remote_error(lost("gone")).type_name == "its_own.Lost"

@@ -108,7 +108,7 @@ def test_only_commits_that_hold_a_failure_are_read(cluster: LocalCluster) -> Non
     for field in connections.redis.hkeys(out):
         if b"0:5-10" not in field:
             connections.redis.hset(out, field, b"not readable")
-    assert [one.index for one in read_failures(connections, batch.id, None, None)] == [7]
+    assert [one.index for one in read_failures(connections, batch.id)] == [7]
 
 
 def test_the_catalogue_lists_the_newest_first(cluster: LocalCluster) -> None:

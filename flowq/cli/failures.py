@@ -1,0 +1,117 @@
+"""``flowq failures``: the items that failed in a batch, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flowq.batch.outcome import Outcome
+from flowq.cli.group import emit_line, json_option
+from flowq.cli.place import imports_option, place
+from flowq.cli.words import one_line
+from flowq.errors import RemoteError
+
+SHOWN_LETTERS = 60
+
+
+@click.command()
+@click.argument("batch", required=False)
+@click.option("-n", "most", type=click.IntRange(1), default=20, help="So many of the first (default: 20).")
+@click.option("--traceback", "full", is_flag=True, help="Show where each was raised.")
+@imports_option
+@json_option
+def failures(batch: str | None, most: int, full: bool, imports: tuple[str, ...], as_json: bool) -> None:
+    """List the failed items of a batch, and why they failed.
+
+    BATCH is an id, or how one begins; the newest batch if left out. With --json one line an item, all of them.
+    """
+    with place() as here:
+        handle = here.batch(batch)
+        here.know(imports)
+        if as_json:
+            for outcome in handle.failures():
+                emit_line(json_of(outcome))
+            return
+        state = handle.state()
+        console = Console()
+        if not state.failed:
+            console.print(
+                f"No item of {handle.id} has failed ({state.done:,} of {state.avail:,} done).", highlight=False
+            )
+            return
+        console.print(f"{state.failed:,} of {state.avail:,} items failed in {handle.id}\n", highlight=False)
+        kinds, shown = read(handle.failures(), most)
+        show(console, shown, full=full)
+        show_kinds(console, kinds, len(shown))
+    console.print(f"\nWhen that is mended: [bold]flowq retry {handle.id}[/bold]", highlight=False)
+
+
+def json_of(outcome: Outcome) -> dict[str, Any]:
+    """What ``--json`` says of a failed item."""
+    return {
+        "index": outcome.index,
+        "key": outcome.key,
+        "input": outcome.input,
+        "error": error_text(outcome),
+        "attempts": outcome.attempts,
+        "seconds": round(outcome.execution_time, 6),
+        "worker": outcome.worker,
+        "traceback": outcome.traceback,
+    }
+
+
+def error_text(outcome: Outcome) -> str:
+    """``ValueError: no price``."""
+    if isinstance(outcome.error, RemoteError):
+        return str(outcome.error)
+    return f"{type(outcome.error).__name__}: {outcome.error}"
+
+
+def read(found: Iterable[Outcome], most: int) -> tuple[Counter[str], list[Outcome]]:
+    """How often each kind of error occurs among all, and the first *most* outcomes."""
+    kinds: Counter[str] = Counter()
+    shown: list[Outcome] = []
+    for outcome in found:
+        kinds[error_text(outcome).partition(":")[0]] += 1
+        if len(shown) < most:
+            shown.append(outcome)
+    return kinds, shown
+
+
+def show(console: Console, shown: list[Outcome], *, full: bool) -> None:
+    """A table of the outcomes, and where the first was raised; with *full*, one after the other with all of it."""
+    if full:
+        for outcome in shown:
+            console.print(Text(f"item {outcome.index}: {one_line(repr(outcome.input), 200)}", "bold"))
+            console.print(Text(outcome.traceback.rstrip() or error_text(outcome)), soft_wrap=True)
+            console.print(Text(f"({outcome.attempts} tries, {outcome.worker})\n", "dim"))
+        return
+    keyed = any(outcome.key is not None for outcome in shown)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("item", justify="right")
+    table.add_column("key" if keyed else "input", overflow="fold")
+    table.add_column("error", overflow="fold", ratio=1)
+    table.add_column("tries", justify="right")
+    table.add_column("worker", overflow="fold")
+    for outcome in shown:
+        what = outcome.key if keyed else one_line(repr(outcome.input), SHOWN_LETTERS)
+        error = Text(one_line(error_text(outcome), 200), "red")
+        table.add_row(str(outcome.index), Text(what or "–"), error, str(outcome.attempts), Text(outcome.worker, "dim"))
+    console.print(table)
+    first = shown[0]
+    if first.traceback:
+        console.print(Text(f"\nItem {first.index} failed here:"))
+        console.print(Text(first.traceback.rstrip(), "dim"), soft_wrap=True)
+
+
+def show_kinds(console: Console, kinds: Counter[str], shown: int) -> None:
+    """What more there is than what was shown."""
+    if kinds.total() > shown:
+        counted = ", ".join(f"{count:,} × {name}" for name, count in kinds.most_common(8))
+        console.print(f"\nThe first {shown:,} of {kinds.total():,}: {counted}. More with -n.", highlight=False)

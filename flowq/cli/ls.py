@@ -1,0 +1,61 @@
+"""``flowq ls``: the batches that Redis holds, newest first."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flowq.cli.figures import STATE_STYLES, ago, record_of, state_text
+from flowq.cli.group import emit, json_option
+from flowq.cli.place import place
+from flowq.client.handle import progress_of
+from flowq.client.overview import Listed, batches
+from flowq.client.progress import count_of, figures, span_text
+
+
+@click.command()
+@click.option("-n", "most", type=click.IntRange(1), default=20, help="So many of the newest (default: 20).")
+@click.option("--state", type=click.Choice(list(STATE_STYLES)), help="Only batches in this state.")
+@click.option("--label", help="Only batches of this label.")
+@json_option
+def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
+    """List batches, newest first.
+
+    Redis keeps them for a day after their end, unless `retention_s` says otherwise.
+    """
+    with place() as here:
+        wanted = (
+            one
+            for one in batches(here.executor.connections)
+            if state in (None, one.state.state) and label in (None, one.label)
+        )
+        found = list(islice(wanted, most))
+    if as_json:
+        emit([json_of(one) for one in found])
+    elif found:
+        Console().print(table(found))
+    else:
+        click.echo("No batches." if state is None and label is None else "No such batches.")
+
+
+def json_of(one: Listed) -> dict[str, object]:
+    """What ``--json`` says of a batch in a list."""
+    return {**record_of(one.id, one.label, one.state), "node": one.node, "queue": one.queue, "created": one.created_at}
+
+
+def table(found: list[Listed]) -> Table:
+    """One row a batch."""
+    rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("batch", "state", "items", "", "took", "begun"):
+        rows.add_column(title, no_wrap=title != "", justify="right" if title in ("items", "took") else "left")
+    for one in found:
+        now = progress_of(one.state)
+        rows.add_row(
+            Text(one.id), state_text(one.state.state), count_of(now), figures(now), span_text(one.state.seconds),
+            Text(ago(one.created_at), "dim"),
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,83 @@
+"""``flowq watch``: one batch until its end, from any terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from rich.console import Console
+
+from flowq.cli.attention import Attention, Detached
+from flowq.cli.figures import record_of
+from flowq.cli.group import FAILED, INTERRUPTED, emit_line, json_option
+from flowq.cli.place import Place, place
+from flowq.client import BatchHandle
+from flowq.client.handle import progress_of
+from flowq.client.progress import Display, Mode, count_of, display, figures, span_text
+from flowq.settings import Settings
+
+LINE_EVERY_S = 1.0
+
+
+@click.command()
+@click.argument("batch", required=False)
+@click.option("--progress", type=click.Choice(["auto", "bar", "lines", "off"]), help="How progress is shown on stderr.")
+@json_option
+def watch(batch: str | None, progress: Mode | None, as_json: bool) -> None:
+    """Watch a batch until it has ended.
+
+    BATCH is an id, or how one begins; the newest batch if left out. Ctrl-C leaves it running; pressed twice it cancels
+    the batch. The exit status is 0 if the batch succeeded. With --json a line a second.
+    """
+    with place() as here:
+        handle = here.batch(batch)
+        if as_json:
+            sys.exit(lines(handle))
+        console = Console(stderr=True)
+        warn_if_nobody_works(here, handle, console)
+        sys.exit(until_the_end(handle, display(progress or Settings().progress), console, stays=here.has_workers))
+
+
+def until_the_end(handle: BatchHandle[Any], shown: Display, console: Console, *, stays: bool) -> int:
+    """Wait for a batch; the exit status of what became of it."""
+    attention = Attention(shown, console, stays=stays)
+    try:
+        with attention.listening():
+            attention.wait(handle)
+    except Detached:
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return said(handle, console)
+
+
+def said(handle: BatchHandle[Any], console: Console) -> int:
+    """Say how an ended batch ended; the exit status."""
+    state = handle.state()
+    now = progress_of(state)
+    console.print(
+        f"{handle.id} {state.state} after {span_text(state.seconds)}: {count_of(now)} · {figures(now).plain}",
+        highlight=False,
+    )
+    if state.failed:
+        console.print(f"  why:        [bold]flowq failures {handle.id}[/bold]", highlight=False)
+        console.print(f"  once more:  [bold]flowq retry {handle.id}[/bold]", highlight=False)
+    return 0 if state.state == "succeeded" else FAILED
+
+
+def lines(handle: BatchHandle[Any]) -> int:
+    """A line of JSON a second."""
+    while True:
+        ended = handle.wait(0)
+        state = handle.state()
+        emit_line({**record_of(handle.id, handle.label, state), "rate": round(progress_of(state).rate, 3)})
+        if ended:
+            return 0 if state.state == "succeeded" else FAILED
+        handle.wait(LINE_EVERY_S)
+
+
+def warn_if_nobody_works(here: Place, handle: BatchHandle[Any], console: Console) -> None:
+    """Say so where the batch waits for workers that are not there."""
+    if not handle.state().closed and not here.executor.fleet.workers(handle.queue):
+        console.print(f"[yellow]No worker consumes queue {handle.queue!r}: the batch waits for one.[/yellow]")

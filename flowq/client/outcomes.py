@@ -1,0 +1,57 @@
+"""The outcomes of a batch in item order, out of Redis, whatever its length: a window of items at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flowq.batch.chunk import Done
+from flowq.batch.outcome import Outcome
+from flowq.codec import loads
+from flowq.engine.connection import Connections
+from flowq.engine.results import READ_BLOBS, out_fields, span_of
+from flowq.errors import ItemCancelled
+
+WINDOW_ITEMS = 10_000
+
+
+def read_outcomes(connections: Connections, batch_id: str, n: int, why: str) -> Iterator[Outcome]:
+    """One outcome for each of the batch's *n* items; what has none reads as cancelled, and says *why*.
+
+    Raises:
+        DecodeError: a result is of a class that this process does not know.
+    """
+    fields = [(span_of(field), field) for field in out_fields(connections, batch_id)]
+    for start in range(0, n, WINDOW_ITEMS):
+        stop = min(n, start + WINDOW_ITEMS)
+        standing: list[Done | None] = [None] * (stop - start)
+        inside = [field for (first, upto), field in fields if first < stop and start < upto]
+        for done in _read(connections, batch_id, inside):
+            holes = {park.index for park in done.parked}
+            for index in range(max(start, done.start), min(stop, done.upto)):
+                if index not in holes:
+                    standing[index - start] = done
+        for index, run in enumerate(standing, start):
+            yield run.outcome(index) if run else Outcome(index, "cancelled", error=ItemCancelled(why), attempts=0)
+
+
+def _read(connections: Connections, batch_id: str, fields: Sequence[str]) -> Iterator[Done]:
+    out = connections.keys.of(batch_id, "out")
+    for at in range(0, len(fields), READ_BLOBS):
+        for blob in connections.redis.hmget(out, fields[at : at + READ_BLOBS]):
+            if blob is not None:
+                yield Done.from_plain(loads(blob))
+
+
+def with_inputs(
+    found: Iterator[Outcome], inputs: Mapping[int, Any] | Sequence[Any], key_of: Callable[[Any], str] | None
+) -> Iterator[Outcome]:
+    """The outcomes with their items and keys, as far as those are still at hand."""
+    for outcome in found:
+        try:
+            item = inputs[outcome.index]
+        except (KeyError, IndexError):
+            yield outcome
+        else:
+            yield replace(outcome, input=item, key=None if key_of is None else key_of(item))

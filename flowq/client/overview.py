@@ -1,0 +1,43 @@
+"""Every batch that Redis holds, newest first, with its counters; and the workers. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flowq.engine.catalog import Catalog
+from flowq.engine.connection import Connections
+from flowq.engine.results import State, read_state
+from flowq.errors import BatchLost, DecodeError
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One batch.
+
+    Attributes:
+        id, label, node, queue: as its handle has them.
+        created_at: seconds since the epoch, by Redis' clock.
+        state: its counters.
+    """
+
+    id: str
+    label: str
+    node: str
+    queue: str
+    created_at: float
+    state: State
+
+
+def batches(connections: Connections) -> Iterator[Listed]:
+    """The batches that are there, newest first, each read as it is asked for."""
+    redis, keys = connections.redis, connections.keys
+    for entry in Catalog(redis, keys).newest("batch"):
+        try:
+            label, node, queue = (
+                (text or b"").decode(errors="replace")
+                for text in redis.hmget(keys.meta(entry.id), ["label", "node", "queue"])
+            )
+            yield Listed(entry.id, label, node, queue, entry.created_at, read_state(connections, entry.id))
+        except (BatchLost, DecodeError):
+            continue  # it expired just now, or is another release's

@@ -1,0 +1,93 @@
+"""What a user gets wrong: a sentence and exit status 2, never a stack trace of flowq's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flowq.cli import main
+from tests.integration.cli.conftest import Flowq
+
+BROKEN = {
+    "syntax.py": "def f(:\n    pass\n",
+    "raises.py": "import flowq\n\nflow = flowq.Flow(start=1 / 0)\n",
+    "lacks.py": "import there_is_no_such_module\n",
+    "plain.py": "number = 3\n",
+    "two.py": "import flowq\n\none = flowq.Flow()\nother = flowq.Flow()\n\n\ndef needs(n):\n    return one\n",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with broken modules, as the current one."""
+    for name, source in BROKEN.items():
+        (tmp_path / name).write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def invoke(*words: str, **env: str) -> Result:
+    return CliRunner().invoke(main, words, env=env)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "there_is_none:flow"), "there is no module 'there_is_none'"),
+        (("run", "syntax"), "SyntaxError: invalid syntax"),
+        (("run", "raises"), "ZeroDivisionError"),
+        (("run", "lacks"), "No module named 'there_is_no_such_module'"),
+        (("run", "plain:number"), "plain:number is int, and neither a flow nor a node"),
+        (("run", "plain"), "plain has no flow or node at its top level"),
+        (("run", "two"), "say which flow of two"),
+        (("run", "two:third"), "there is no two:third. two has one, other"),
+        (("run", "two:needs"), "is called without arguments"),
+        (("run", "two:one", "--set", "n"), "--set takes KEY=VALUE"),
+        (("graph", "plain"), "plain has no flow or node"),
+        (("rnu",), "Did you mean 'run'?"),
+        (("ls",), "there is nothing to look at"),
+        (("watch", "some-batch"), "there is nothing to look at"),
+    ],
+)
+def test_a_mistake_is_a_sentence(here: Path, words: tuple[str, ...], said: str) -> None:
+    result = invoke(*words)
+    assert result.exit_code == 2, result.output
+    assert said in result.output
+    assert "flowq/cli" not in result.output
+
+
+def test_the_users_own_frames_are_shown_where_their_module_raises(here: Path) -> None:
+    shown = invoke("run", "raises").output
+    assert 'raises.py", line 3' in shown
+    assert "importlib" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("FLOWQ_LEASE_S", "soon"), ("FLOWQ_PREFIX", "a b"), ("FLOWQ_PROGRESS", "pretty")]
+)
+def test_a_wrong_setting_is_named(here: Path, name: str, value: str) -> None:
+    for command in (("run", "two:one"), ("ls",), ("doctor",)):
+        result = invoke(*command, **{name: value})
+        assert result.exit_code == 2
+        assert f"{name} is {value!r}" in result.output
+
+
+def test_no_redis_is_said_without_the_password(here: Path) -> None:
+    result = invoke("ls", FLOWQ_BROKER_URL="redis://app:a-secret@127.0.0.1:1/0")
+    assert result.exit_code == 2
+    assert "no Redis answers at redis://app:***@127.0.0.1:1/0" in result.output
+    assert "a-secret" not in result.output
+
+
+def test_an_unknown_batch_is_said(flowq_cli: Flowq) -> None:
+    for command in ("status", "watch", "failures", "results", "cancel"):
+        result = flowq_cli(command, "no-such-batch")
+        assert result.exit_code == 2
+        assert "Redis does not hold batch no-such-batch" in result.output
+
+
+def test_results_go_to_known_kinds_of_files_in_folders_that_are_there(flowq_cli: Flowq, tmp_path: Path) -> None:
+    assert "ends in .jsonl or .csv" in flowq_cli("results", "-o", "out.xlsx").output
