@@ -207,10 +207,14 @@ class Fanout(Node[Item, Result]):
             limit=self.limit if limit is None else limit,
         )
 
-    def perform(self, shared: Any, prep_res: Any) -> Steps[BatchResult[Result]]:
-        """The middle of the life cycle: the batch. ``post`` is given its result."""
+    def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
+        """The middle of the life cycle: the batch. Returns what ``post`` is given."""
         result = yield from self.executor().execute(self.job(prep_res, shared=shared))
         self.take(shared, result)
+        return self.conclude(prep_res, result)
+
+    def conclude(self, prep_res: Any, result: BatchResult[Any]) -> Any:
+        """What ``post`` is given when the batch has ended: its result."""
         return result
 
     def take(self, shared: Any, result: BatchResult[Any]) -> None:
@@ -228,7 +232,7 @@ class Fanout(Node[Item, Result]):
             prep_res = yield self.phase(0), (shared,)
             result = yield from journey.fan_out(self.job(prep_res, shared=shared))
         self.take(shared, result)
-        action = yield self.phase(3), (shared, prep_res, result)
+        action = yield self.phase(3), (shared, prep_res, self.conclude(prep_res, result))
         return action if action is None or action.__class__ is str else checked_action(action, self.name)
 
     def map(self, items: Any, *, label: str | None = None, limit: int | None = None) -> BatchResult[Result]:

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from flowq.batch.keyed import Worked, refuse_without_work
+from flowq.batch.result import BatchResult
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext
-from flowq.core.drive import Steps
 from flowq.core.node import Item, Node
 
 
@@ -54,15 +54,18 @@ class FilterNode(Worked[Item, bool]):
         judging: Any = self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item)
         return bool(await judging)
 
-    def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
+    def prep(self, shared: Any) -> Any:
+        """The items, which are read once more afterwards."""
+        items = super().prep(shared)
+        return list(items) if isinstance(items, Iterator) else items
+
+    def conclude(self, prep_res: Any, result: BatchResult[Any]) -> Mapping[str, Any]:
         """The items that are kept, and how many there were."""
-        items = list(prep_res) if isinstance(prep_res, Iterator) else prep_res  # read once more afterwards
-        kept = yield from super().perform(shared, items)
-        yes = {outcome.index for outcome in kept.ok if outcome.output}
-        left = [item for index, item in enumerate(items or ()) if index in yes]
-        return {self.out_key: left, "original_count": len(kept.items), "filtered_count": len(left)}
+        yes = {outcome.index for outcome in result.ok if outcome.output}
+        left = [item for index, item in enumerate(prep_res or ()) if index in yes]
+        return {self.out_key: left, "original_count": len(result.items), "filtered_count": len(left)}
 
     def written(self, exec_res: Any) -> Mapping[str, Any]:
-        """What :meth:`perform` found."""
+        """What :meth:`conclude` found."""
         found: Mapping[str, Any] = exec_res
         return found

@@ -12,12 +12,11 @@ from typing import Any, ClassVar, Self
 
 from flowq.batch.chunk import Done, FlowItem
 from flowq.batch.executor import Executor
-from flowq.batch.fanout import Fanout
 from flowq.batch.inline import InlineExecutor
 from flowq.batch.keyed import Worked, defines, refuse_without_work
+from flowq.batch.result import BatchResult
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext
-from flowq.core.drive import Steps
 from flowq.core.functional import class_of
 from flowq.core.node import Node
 from flowq.core.reducers import MISSING
@@ -147,9 +146,8 @@ class ReduceNode(Worked[Any, Any]):
             return self.fold([copy.deepcopy(partials[0]), *partials[1:]]) if partials else ()
         return self.fold([self._beginning(), *partials])
 
-    def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
+    def conclude(self, prep_res: Any, result: BatchResult[Any]) -> Mapping[str, Any]:
         """The value, and how many items are in it."""
-        result = yield from Fanout.perform(self, shared, prep_res)
         partial: Partial = result.delta
         if self.associative:
             partial = self.fold([self._beginning(), partial])
@@ -161,7 +159,7 @@ class ReduceNode(Worked[Any, Any]):
         return () if self.initial is MISSING else (copy.deepcopy(self.initial),)
 
     def written(self, exec_res: Any) -> Mapping[str, Any]:
-        """What :meth:`perform` found."""
+        """What :meth:`conclude` found."""
         found: Mapping[str, Any] = exec_res
         return found
 
