@@ -78,6 +78,8 @@ class Fanout(Node[Item, Result]):
     carries_changes: ClassVar[bool] = False
     """Whether an item runs over the shared store and brings back what it changed in it."""
 
+    opens_own: ClassVar[bool] = True
+
     reduces: ClassVar[bool] = False
     """Whether the batch comes to one value, which the aggregator makes."""
 

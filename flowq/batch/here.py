@@ -20,7 +20,6 @@ from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.executor import BatchJob, Progress, State
 from flowq.batch.here_gate import here_gate
 from flowq.batch.items import Items, Picked
-from flowq.batch.lifespan import held_open, opened
 from flowq.batch.log import Log
 from flowq.batch.result import BatchResult
 from flowq.batch.runner import Runner
@@ -28,6 +27,7 @@ from flowq.batch.sizing import BUDGET_S, next_size
 from flowq.batch.threads import until_ended
 from flowq.core.context import current_context
 from flowq.core.drive import Steps, async_twin, loop_runs
+from flowq.core.lifespan import held_open, long_lived, opened
 from flowq.errors import LoopRunning
 
 _MOST_AHEAD = 10_000
@@ -67,7 +67,9 @@ class LocalBatch:
         self.log = Log()
         self.reason = ""
         self._job = job
-        self._node = job.node.over(job.shared)
+        node = job.node.over(job.shared)
+        # What this batch opens is its own, though others of the same node run meanwhile.
+        self._node = node.__copy__() if node.keeps_open else node
         self._items = items
         self._before = before
         self._runner = Runner(
@@ -172,7 +174,7 @@ class LocalBatch:
         return self._places == 1 and not self._runner.is_async
 
     def _run_in_order(self) -> None:
-        with held_open(self._node):
+        with held_open(long_lived(self._node)):
             self._run_chunks()
 
     def _run_chunks(self) -> None:
@@ -215,7 +217,7 @@ class LocalBatch:
 
     async def _run_in_flight(self) -> None:
         self._loop = asyncio.get_running_loop()
-        async with opened(self._node), contextlib.aclosing(self._source()) as source:
+        async with opened(long_lived(self._node)), contextlib.aclosing(self._source()) as source:
             running = self._runner.run_async(source, self._places, self._sink)
             self._task = self._loop.create_task(running)
             deadline = self.policy.deadline

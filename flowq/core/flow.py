@@ -17,6 +17,7 @@ from flowq.core.drive import Call, Steps, bounded, drive, drive_async, in_loop, 
 from flowq.core.event_stream import EventStream
 from flowq.core.hooks import AnyHook
 from flowq.core.journey import Journey
+from flowq.core.lifespan import held_open, long_lived_here, opened
 from flowq.core.mermaid import draw
 from flowq.core.node import Node
 from flowq.core.retry import Retry
@@ -309,11 +310,16 @@ class Flow(Node[Any, Any]):
 
 def _stepper(flow: Flow, stack: contextlib.ExitStack) -> Callable[[Steps[Any]], Any]:
     """What drives the steps of one iteration: for async nodes, one event loop for all of them."""
+    nodes = long_lived_here(flow)
     if not flow.has_async():
+        stack.enter_context(held_open(nodes))
         return drive
     if loop_runs():
         raise LoopRunning(flow.name)
     runner = stack.enter_context(asyncio.Runner())
+    span = opened(nodes)
+    runner.run(span.__aenter__())
+    stack.callback(lambda: runner.run(span.__aexit__(None, None, None)))
     return lambda steps: runner.run(drive_async(steps))
 
 

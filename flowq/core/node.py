@@ -18,8 +18,9 @@ from typing_extensions import TypeVar
 from flowq.core.actions import DEFAULT, AnyNode, Transition, checked_action
 from flowq.core.callables import function_of, in_loop, is_async, wants_ctx
 from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
-from flowq.core.drive import Call, Steps, bounded, drive_async, finish, pause
+from flowq.core.drive import Call, Steps, bounded, drive_async, pause
 from flowq.core.hooks import AnyHook, Hook, Listeners, as_hooks
+from flowq.core.lifespan import finish_open, long_lived_here, opened
 from flowq.core.notes import add_failure_note
 from flowq.core.retry import Retry
 from flowq.registry import register
@@ -78,11 +79,20 @@ class Node(Generic[Item, Result]):
     journey: Journey | None = None
     tries_before: int = 0
 
+    opens_own: ClassVar[bool] = False
+    """Whether the node opens what it and the nodes inside it keep open by itself, each time it is used."""
+
     _name: str | None = None
     # The hooks given to this node; and who is told of a visit, those of the flows around it included.
     _hooks: tuple[Hook, ...] = ()
     _listeners: Listeners | None = None
     _asks_ctx: ClassVar[bool] = False
+    keeps_open: ClassVar[bool] = False
+    """Whether the class has a ``lifespan``, ``setup`` or ``teardown`` of its own."""
+
+    has_lifespan: ClassVar[bool] = False
+    """Whether it is a ``lifespan``."""
+
     _slots: ClassVar[tuple[str, ...]] = ()
 
     params: dict[str, Any]
@@ -124,6 +134,8 @@ class Node(Generic[Item, Result]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.has_lifespan = cls.lifespan is not Node.lifespan
+        cls.keeps_open = cls.has_lifespan or (cls.setup, cls.teardown) != (Node.setup, Node.teardown)
         cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in cls.phases)
         members = [name_and_member for base in cls.__mro__ for name_and_member in vars(base).items()]
         cls._slots = tuple(name for name, member in members if isinstance(member, types.MemberDescriptorType))
@@ -164,19 +176,35 @@ class Node(Generic[Item, Result]):
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Write to the shared store and return the action to follow; None is ``"default"``."""
 
+    @in_loop
+    def setup(self) -> Any:
+        """Open what the node uses in every call, a connection or a model: set attributes of ``self``. May be async.
+
+        Called once before the node is used: on workers once a process, else once a batch or, for a node that is no
+        batch node, once a run. A plain ``setup`` is called in the thread that runs the items one after another.
+        """
+
+    @in_loop
+    def teardown(self) -> Any:
+        """Close what :meth:`setup` has opened. Called once, whatever happened; on workers when the process ends."""
+
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """What the node keeps open while a batch runs its items: override it to open a client or a pool.
+        """:meth:`setup` and :meth:`teardown` in one, for what is used with ``async with``; override it instead of them.
 
-        On workers it is entered once a process and left when the process ends, inline once a batch, always in an event
-        loop (that of the items, where they are async). Set attributes of ``self``, ``yield``, and close::
+        It is entered and left when they would be called, always in an event loop (that of the items, where they are
+        async). Set attributes of ``self``, ``yield``, and close::
 
             @asynccontextmanager
             async def lifespan(self):
                 async with httpx.AsyncClient() as self.client:
                     yield
         """
-        yield
+        await _called(self.setup)
+        try:
+            yield
+        finally:
+            await _called(self.teardown)
 
     def retry_delay(self, exc: Exception, attempt: int) -> float | None:
         """Seconds until the next try, or None to give up. Asked on every failure; override it to decide by the error.
@@ -286,12 +314,13 @@ class Node(Generic[Item, Result]):
             LoopRunning: the node has async methods, and this thread runs an event loop already.
         """
         self._warn_of_successors()
-        return finish(self.told("run", self.visit(shared)), needs_loop=self.has_async(), what=self.name)
+        return finish_open(self, self.told("run", self.visit(shared)))
 
     async def run_async(self, shared: Any) -> Any:
         """Run this node alone in the running event loop and return its action."""
         self._warn_of_successors()
-        return await drive_async(self.told("run", self.visit(shared)))
+        async with opened(long_lived_here(self)):
+            return await drive_async(self.told("run", self.visit(shared)))
 
     def step(self, shared: Any) -> Steps[str | None]:
         """A :meth:`visit` as a part of something larger."""
@@ -393,6 +422,13 @@ class Node(Generic[Item, Result]):
     def _warn_of_successors(self) -> None:
         if self.successors:
             warnings.warn("Node won't run successors. Use Flow.", stacklevel=3)
+
+
+async def _called(fn: Callable[[], Any]) -> None:
+    # In the thread of the loop, on purpose: that of the items, where they run in it.
+    value = fn()
+    if inspect.isawaitable(value):
+        await value
 
 
 def _check_target(node: Any) -> None:

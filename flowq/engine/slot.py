@@ -15,10 +15,10 @@ from pydantic import BaseModel
 
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.fanout import Fanout
-from flowq.batch.lifespan import long_lived, opened
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
 from flowq.codec import loads
+from flowq.core.lifespan import long_lived, opened
 from flowq.core.node import Node
 from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
@@ -162,10 +162,10 @@ class Slot:
         node = self._templates.get(spec)
         if node is None:
             node = build(FlowSpec.from_plain(loads(spec)))
-            lives_long = bool(long_lived(node))
-            if lives_long:
-                self.run_async(self._open.enter_async_context(opened(node)))
-            if lives_long or len(self._templates) < CACHED_NODES:
+            lasting = long_lived(node)
+            if lasting:
+                self.run_async(self._open.enter_async_context(opened(lasting)))
+            if lasting or len(self._templates) < CACHED_NODES:
                 self._templates[spec] = node
         return node
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import operator
 import os
+import socket
 import time
 from collections import Counter
 from typing import Any
@@ -92,6 +93,47 @@ class Timed(flowq.Node[int, int]):
     def exec(self, item: int) -> int:
         time.sleep(self.seconds)
         return os.getpid()
+
+
+class Asks(flowq.ParallelBatchNode[int, int]):
+    """Sends each item to a server, over the one connection that its process keeps; answers what comes back."""
+
+    def __init__(self, port: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.port = port
+
+    def setup(self) -> None:
+        self.connection = socket.create_connection(("127.0.0.1", self.port))
+        self.answers = self.connection.makefile("r")
+
+    def teardown(self) -> None:
+        self.answers.close()
+        self.connection.close()
+
+    def exec(self, item: int) -> int:
+        self.connection.sendall(f"{item}\n".encode())
+        return int(self.answers.readline())
+
+
+class AsksLater(flowq.ParallelBatchNode[int, int]):
+    """The same in an event loop: one connection, one question at a time."""
+
+    def __init__(self, port: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.port = port
+
+    async def setup(self) -> None:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.turn = asyncio.Lock()
+
+    async def teardown(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+    async def exec(self, item: int) -> int:
+        async with self.turn:
+            self.writer.write(f"{item}\n".encode())
+            return int(await self.reader.readline())
 
 
 class Embeds(flowq.ParallelBatchNode[int, list[int]]):
