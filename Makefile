@@ -36,7 +36,7 @@ $(BIN)/pip:
 
 $(INSTALLED): pyproject.toml | $(BIN)/pip
 	@echo "Installing flowq and its tools into $(VENV) (a minute, once)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,flower,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,flower,metrics,dev]'
 	touch $@
 
 .PHONY: setup
@@ -72,19 +72,26 @@ bench: $(INSTALLED) ## Measure flowq beside plain Celery and a process pool
 	@$(BIN)/python -m benchmarks
 
 .PHONY: chaos
-# FLOWQ_CHAOS_SECONDS and FLOWQ_CHAOS_SEEDS set other lengths.
+# The tests of tests/chaos, and two of the others at full length: schedules of the ledger, messages that went wrong.
+# FLOWQ_CHAOS_SECONDS, FLOWQ_CHAOS_SEEDS, FLOWQ_MODEL_SEEDS and FLOWQ_MUTATIONS set other lengths.
+chaos: export FLOWQ_CHAOS_SECONDS ?= 180
+chaos: export FLOWQ_CHAOS_SEEDS ?= 5
+chaos: export FLOWQ_MODEL_SEEDS ?= 10000
 chaos: $(INSTALLED) ## Run the chaos tests: kills, pauses, purges; five seeds of three minutes (half an hour)
-	@FLOWQ_CHAOS_SECONDS=$${FLOWQ_CHAOS_SECONDS:-180} FLOWQ_CHAOS_SEEDS=$${FLOWQ_CHAOS_SEEDS:-5} $(BIN)/pytest -m chaos -s tests/chaos
+	@$(CHAOS)
 
 .PHONY: chaos-short
-chaos-short: $(INSTALLED) ## The same in five minutes: one seed of 45 seconds
-	@FLOWQ_CHAOS_SECONDS=45 FLOWQ_CHAOS_SEEDS=1 $(BIN)/pytest -m chaos -s tests/chaos
+chaos-short: export FLOWQ_CHAOS_SECONDS ?= 45
+chaos-short: export FLOWQ_CHAOS_SEEDS ?= 1
+chaos-short: export FLOWQ_MODEL_SEEDS ?= 2000
+chaos-short: $(INSTALLED) ## The same in some six minutes: one seed of 45 seconds
+	@$(CHAOS)
 
-.PHONY: browser
-# Apart from the other tests: a browser is not everywhere, and needs root to install.
-browser: $(INSTALLED) ## Look at Flower in headless Chromium (apt install chromium) and take the screenshots of docs/
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	$(BIN)/pytest -m browser tests/browser
+chaos chaos-short: export FLOWQ_MUTATIONS ?= 10000
+define CHAOS
+$(BIN)/pytest -n 2 tests/integration/engine/test_ledger_model.py tests/integration/test_mutations.py
+$(BIN)/pytest -m chaos -s tests/chaos
+endef
 
 .PHONY: clean
 clean: ## Remove caches, builds and reports (keeps .venv)

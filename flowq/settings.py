@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -36,15 +37,16 @@ class Settings(BaseSettings):
         progress: what a blocking batch shows on stderr: "bar", "lines" (one every five seconds, for logs), "off", or
             "auto": bars in a terminal or a notebook.
         log_level: of a worker's log.
+        log_format: of a worker's log: "text", or "json" for one object a line.
         worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
         crash_points: a folder in which tests arm crash points, see engine/crash_points.py (None: there are none).
         flower_user: name that Flower asks for.
         flower_password: password that Flower asks for (None: `flowq flower` makes one).
     """
 
-    model_config = SettingsConfigDict(env_prefix="FLOWQ_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FLOWQ_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    broker_url: str | None = None
+    broker_url: Annotated[str | None, Field(repr=False)] = None
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")] = "flowq"
     queue: Annotated[str, Field(min_length=1)] = "flowq"
     imports: Annotated[tuple[str, ...], NoDecode] = ()
@@ -60,6 +62,7 @@ class Settings(BaseSettings):
     ready_file: Path | None = None
     progress: Literal["auto", "bar", "lines", "off"] = "auto"
     log_level: str = "INFO"
+    log_format: Literal["text", "json"] = "text"
     worker_name: str | None = None
     crash_points: Path | None = None
     flower_user: Annotated[str, Field(pattern=r"^[^:,\s]+$")] = "flowq"
@@ -105,10 +108,20 @@ def with_tls(url: str, **options: str) -> str:
     return urlunsplit(parts._replace(query=urlencode({**query, "ssl_cert_reqs": checked}, safe="/")))
 
 
+_PASSWORD = re.compile(r"(\w://[^\s/:@?#]*):[^\s/]*@|([?&](?:password|ssl_password)=)[^\s&#]+")
+
+
+def without_passwords(text: str) -> str:
+    """*text* with ``***`` for the passwords of the URLs in it."""
+    if "://" not in text:
+        return text
+    return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[2]}***", text)
+
+
 def redacted(url: str) -> str:
     """*url* without its password, for messages and logs."""
     parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
+    if "@" in parts.netloc:
+        user, _, host = parts.netloc.rpartition("@")
+        url = urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
+    return without_passwords(url)

@@ -29,7 +29,10 @@ def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
 def session_cluster() -> Iterator[LocalCluster]:
     """One worker with two slots, shared by every test that only needs workers to be there."""
     with LocalCluster(
-        slots=2, workers=1, imports=["tests.nodes", "tests.features.functions", "tests.features.nodes"], lease_s=3
+        slots=2,
+        workers=1,
+        imports=["tests.nodes", "tests.features.functions", "tests.features.nodes", "tests.patient"],
+        lease_s=3,
     ) as cluster:
         # It outlives the test that asked for it first: others want their batches elsewhere.
         deactivate(cluster.executor)

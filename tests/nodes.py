@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
@@ -317,4 +318,42 @@ class Slow(flowq.ParallelBatchNode[int, int]):
 class AsyncSlow(Slow):
     async def exec(self, item: int) -> int:  # type: ignore[override]
         await asyncio.sleep(self.seconds)
+        return item
+
+
+class Chatty(flowq.ParallelBatchNode[int, int]):
+    """Prints and logs; with *trouble*, of a password and a deep traceback as well."""
+
+    def __init__(self, trouble: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.trouble = trouble
+
+    def exec(self, item: int) -> int:
+        log = logging.getLogger("users.own")
+        print("printed by", item, "in two", end=" ")
+        print("parts")
+        log.info("heard of %s", item, extra={"customer": f"no. {item}"})
+        if self.trouble:
+            try:
+                deep(400)
+            except ValueError:
+                log.exception("in trouble with redis://me:hush-hush@host/0")
+        return item
+
+
+def deep(levels: int) -> None:
+    if levels == 0:
+        raise ValueError("deep down")
+    if levels % 2:  # two frames in turn: Python's printer does not fold them
+        deep(levels - 1)
+    else:
+        deep(levels - 1)
+
+
+class AsyncChatty(flowq.ParallelBatchNode[int, int]):
+    async def exec(self, item: int, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
+        await asyncio.sleep(0.05)
+        self.log(f"async item {item}")
+        if ctx.attempt == 0:
+            raise Refused("once")
         return item

@@ -21,6 +21,7 @@ from flowq.batch.executor import BatchJob, Progress, State
 from flowq.batch.here_gate import here_gate
 from flowq.batch.items import Items, Picked
 from flowq.batch.log import Log
+from flowq.batch.reasons import CANCELLED, late, stopped
 from flowq.batch.result import BatchResult
 from flowq.batch.runner import Runner
 from flowq.batch.sizing import BUDGET_S, next_size
@@ -50,6 +51,7 @@ class LocalBatch:
         policy: how its items are run.
         log: what it has brought so far.
         reason: why it was closed before its last item, "" if it was not.
+        state: how it ended, or will have: "succeeded" unless it was closed before its last item.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LocalBatch:
         self.policy = job.policy
         self.log = Log()
         self.reason = ""
+        self.state: State = "succeeded"
         self._job = job
         node = job.node.over(job.shared)
         # What this batch opens is its own, though others of the same node run meanwhile.
@@ -107,7 +110,7 @@ class LocalBatch:
         if self._in_order:
             with ThreadPoolExecutor(1, "flowq-batch") as pool:
                 work = pool.submit(contextvars.copy_context().run, self._run_in_order)
-                await until_ended(work, lambda: self.close("cancelled"))
+                await until_ended(work, lambda: self.close(CANCELLED))
                 work.result()
         else:
             await self._run_in_flight()
@@ -135,15 +138,15 @@ class LocalBatch:
                 try:
                     work.result()
                 except BaseException:  # Ctrl-C reaches this thread alone
-                    self.close("cancelled")
+                    self.close(CANCELLED)
                     raise
         return self._result()
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, state: State = "cancelled") -> None:
         """End the batch before its last item, from any thread. The first reason stands."""
         if self.reason or self._ended is not None:
             return
-        self.reason = reason
+        self.reason, self.state = reason, state
         if self._loop is not None and self._task is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
                 self._loop.call_soon_threadsafe(self._task.cancel)
@@ -263,7 +266,7 @@ class LocalBatch:
         return self._is_closed()
 
     def _close_late(self) -> None:
-        self.close(f"the deadline of {self.policy.deadline:g} s has passed")
+        self.close(late(self.policy.deadline or 0.0))
 
     def _failures_left(self) -> float:
         if self._before is not None:
@@ -273,8 +276,7 @@ class LocalBatch:
     def _judge(self) -> None:
         """Close the batch when more items have failed than the policy puts up with."""
         if self.log.failed and self._failures_left() < 0:
-            allowed = "" if self.policy.max_failures is None else f", max_failures={self.policy.max_failures}"
-            self.close(f"stopped after {self.log.failed} failed (on_error={self.policy.on_error!r}{allowed})")
+            self.close(stopped(self.log.failed, self.policy), "failed")
 
     # -- what it brought -------------------------------------------------------------------------------------------
 

@@ -14,10 +14,11 @@ from flowq.batch.following import Stream
 from flowq.batch.here import LocalBatch
 from flowq.batch.in_item_order import ItemOrder, Span
 from flowq.batch.outcome import Outcome
+from flowq.batch.reasons import CANCELLED
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values, plain_values
 from flowq.core.drive import Steps
-from flowq.errors import BatchError, ResultsFreed
+from flowq.errors import ResultsFreed
 
 _log = logging.getLogger("flowq")
 
@@ -119,7 +120,7 @@ class InlineHandle:
 
     def cancel(self) -> None:
         """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
-        self._batch.close("cancelled")
+        self._batch.close(CANCELLED)
 
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
         """The outcomes as they come, until the batch has ended; none is raised. *free*: hold none that was read."""
@@ -193,12 +194,4 @@ class InlineHandle:
     def _state(self) -> State:
         if not self._ended.is_set():
             return "running"
-        if self._batch.reason == "cancelled":
-            return "cancelled"
-        if self._result is None:
-            return "failed"
-        try:
-            self._result.raise_for(self._batch.policy.on_error, self._batch.policy.max_failures)
-        except BatchError:
-            return "failed"
-        return "succeeded"
+        return "failed" if self._result is None else self._batch.state

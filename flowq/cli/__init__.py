@@ -11,7 +11,7 @@ SECTIONS = {
     "Run": {"run": "run", "worker": "worker", "graph": "graph"},
     "Look": {
         "ls": "ls", "status": "status", "watch": "watch", "results": "results", "failures": "failures",
-        "flower": "flower",
+        "flower": "flower", "metrics": "metrics",
     },
     "Act": {"cancel": "control"},
 }  # fmt: skip

@@ -45,13 +45,13 @@ class Attention(Watching):
         self._pressed_at = 0.0
         self._said: set[str] = set()
 
-    def wait(self, handle: BatchHandle[Any], until: float | None = None) -> None:
+    def wait(self, handle: BatchHandle[Any]) -> None:
         """See Watching; raises Detached where it stops waiting for a batch that runs on."""
         with self._lock:
             self.seen.append(handle)
             self._waiting += 1
         try:
-            super().wait(handle, until)
+            super().wait(handle)
         finally:
             with self._lock:
                 self._waiting -= 1

@@ -16,7 +16,7 @@ import click
 from pydantic import ValidationError
 
 from flowq.errors import FlowqError
-from flowq.settings import Settings
+from flowq.settings import Settings, without_passwords
 
 FAILED = 1
 INTERRUPTED = 130
@@ -94,7 +94,7 @@ class Commands(click.Group):
 def settings_mistake(error: ValidationError) -> str:
     """What is wrong with the settings, by the names of their variables."""
     wrong = [f"FLOWQ_{str(one['loc'][0]).upper()} is {one['input']!r}: {one['msg']}" for one in error.errors()]
-    return "; ".join(wrong)
+    return without_passwords("; ".join(wrong))
 
 
 def json_option(command: Command) -> Command:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
 from typing import Any
 
 from flowq.batch.executor import BatchJob
@@ -68,10 +67,8 @@ class CeleryExecutor:
         return self._start(job)
 
     def _run(self, job: BatchJob) -> BatchResult[Any]:
-        deadline_s = job.policy.deadline
-        until = None if deadline_s is None else time.monotonic() + deadline_s
         handle = self._start(job)
-        self._watching.wait(handle, until)
+        self._watching.wait(handle)
         return handle.result()
 
     def _start(self, job: BatchJob) -> BatchHandle[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import State, read_dones, read_holders, read_state, reason_of, was_freed
 from flowq.engine.stored_items import StoredItems
 from flowq.errors import BatchError, ItemCancelled, ResultsFreed
@@ -28,6 +30,7 @@ R = TypeVar("R")
 
 LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised
 FEEDING_LOOK_S = 0.5
+DEADLINE_LOOK_S = 0.2
 
 
 class BatchHandle(Generic[R]):
@@ -97,7 +100,12 @@ class BatchHandle(Generic[R]):
             if self._feeding is not None and self._feeding.under_way:
                 # A batch with a key is not closed by the error that ends its feeding: look in on it.
                 left_s = FEEDING_LOOK_S if left_s is None else min(left_s, FEEDING_LOOK_S)
+            if self._policy.deadline is not None:
+                # The fleet holds it; with no worker there, whoever waits does.
+                left_s = DEADLINE_LOOK_S if left_s is None else min(left_s, DEADLINE_LOOK_S)
             self._ended = self._closings.wait(self.id, left_s)
+            if not self._ended and self._policy.deadline is not None:
+                self._expire()
             if self._feeding is not None:
                 self._feeding.check(wait=False)
             if until is not None and time.monotonic() >= until:
@@ -105,6 +113,10 @@ class BatchHandle(Generic[R]):
         if self._feeding is not None:
             self._feeding.check(wait=self._ended)
         return self._ended
+
+    def _expire(self) -> None:
+        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
+            self._connections.ledger.control(self.id, "expire")
 
     def state(self) -> State:
         """The ledger's counters, crashes and losses included."""
@@ -134,7 +146,7 @@ class BatchHandle(Generic[R]):
             on_error=self._policy.on_error,
             label=self.label,
             seconds=state.seconds,
-            reason=reason_of(state),
+            reason=reason_of(state, self._policy),
             cut_short=state.state == "cancelled" and self._total is None,
             inputs=self._inputs,
             key_of=self._key_of,
@@ -197,8 +209,8 @@ class BatchHandle(Generic[R]):
         try:
             self.result()
         except ResultsFreed:
-            errors = values.errors or {self._length(state): ItemCancelled(reason_of(state))}
-            return BatchError(f"{self.label}: {reason_of(state)}, {state.failed} failed", errors)
+            errors = values.errors or {self._length(state): ItemCancelled(reason_of(state, self._policy))}
+            return BatchError(f"{self.label}: {reason_of(state, self._policy)}, {state.failed} failed", errors)
         except BatchError as error:
             return error
         return None
@@ -216,7 +228,7 @@ class BatchHandle(Generic[R]):
         state = self.state()
         if was_freed(self._connections, self.id):
             raise ResultsFreed(self.id)
-        why = reason_of(state) or "it has no outcome yet"
+        why = reason_of(state, self._policy) or "it has no outcome yet"
         found = read_outcomes(self._connections, self.id, self._length(state), why)
         return with_inputs(found, self._stored(), self._key_of) if inputs else found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flowq.client.handle import BatchHandle
@@ -24,8 +23,8 @@ class Watching:
     def __init__(self, display: Display) -> None:
         self._display = display
 
-    def wait(self, handle: BatchHandle[Any], until: float | None = None) -> None:
-        """Block until the batch has ended; at *until* (of ``time.monotonic``) it is cancelled.
+    def wait(self, handle: BatchHandle[Any]) -> None:
+        """Block until the batch has ended.
 
         Raises:
             KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled.
@@ -33,9 +32,7 @@ class Watching:
         """
         with self._display.of(handle) as drawing:
             try:
-                while not handle.wait(self._at_most(until)):
-                    if until is not None and time.monotonic() >= until:
-                        handle.cancel()
+                while not handle.wait(self._look_every_s()):
                     drawing.update()
                     self.look(handle)
             except KeyboardInterrupt:
@@ -49,7 +46,6 @@ class Watching:
         """Somebody pressed Ctrl-C, or ``look`` raised KeyboardInterrupt."""
         handle.cancel()
 
-    def _at_most(self, until: float | None) -> float | None:
-        left_s = None if until is None else max(0.0, until - time.monotonic())
-        waits = [wait_s for wait_s in (left_s, self._display.every_s, self.look_every_s) if wait_s is not None]
+    def _look_every_s(self) -> float | None:
+        waits = [wait_s for wait_s in (self._display.every_s, self.look_every_s) if wait_s is not None]
         return min(waits, default=None)

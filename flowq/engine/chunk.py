@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -32,9 +34,10 @@ log = logging.getLogger("flowq.chunk")
 
 PARK_OVER_S = 1.0
 GRACE_S = 1.0
+LOOK_EVERY_S = 0.2  # whether an async item is still wanted
 MAX_CRASHES = 2
 MAX_LOSSES = 5
-JUDGED = ("failed", "sealed", "avail")  # what a claim answers beside itself, to know when the batch has failed
+JUDGED = ("failed", "sealed", "avail", "gen")  # what a claim answers beside itself, to know when the batch has failed
 
 
 class ChunkRun:
@@ -56,9 +59,10 @@ class ChunkRun:
         self._began = time.perf_counter()
         self._done_items = 0
         self._went = Went()
-        failed, sealed, avail = (int(field or 0) for field in claim.fields[: len(JUDGED)])
-        # The failure past the budget ends the run: nobody goes on in a batch that has failed.
-        self._failures_left = work.policy.failures_allowed(avail if sealed else None) - failed
+        failed, sealed, avail, gen = (int(field or 0) for field in claim.fields[: len(JUDGED)])
+        # The failure past the budget ends the run: nobody goes on in a batch that has failed. A redrive has no budget.
+        allowed = math.inf if gen else work.policy.failures_allowed(avail if sealed else None)
+        self._failures_left = allowed - failed
 
     def run(self) -> str:
         claim = self._claim
@@ -70,6 +74,8 @@ class ChunkRun:
             except Abandoned:
                 return "gone"
             killed = None
+            if self._slot.holds.gone():  # not committed: an item that was told so may have answered anything
+                return "gone"
             give: Give = "back" if done.upto < claim.stop and self._is_over() else ""
             reply = self._commit(done, give)
             if isinstance(reply, Committed):
@@ -106,8 +112,9 @@ class ChunkRun:
         publish_chunks(self._slot.connections, work.header, reply.ids)
 
     def _is_over(self) -> bool:
-        """Whether the rest of the range is better given back."""
-        return overstay(time.perf_counter() - self._began) or self._slot.holds.stopping()
+        """Whether the rest of the range is better given back, or nobody wants it any more."""
+        holds = self._slot.holds
+        return overstay(time.perf_counter() - self._began) or holds.stopping() or holds.gone()
 
     def _run_items(self) -> Done:
         claim, batch_id = self._claim, self._work.header.id
@@ -138,7 +145,16 @@ class ChunkRun:
         async def only() -> AsyncIterator[tuple[int, Any, int]]:
             yield self._at, item, self._attempts
 
-        await self._work.runner.run_async(only(), 1, lambda _, done: ended.append(done), park_over_s=PARK_OVER_S)
+        running = asyncio.ensure_future(
+            self._work.runner.run_async(only(), 1, lambda _, done: ended.append(done), park_over_s=PARK_OVER_S)
+        )
+        while not running.done() and not self._slot.holds.gone():
+            await asyncio.wait([running], timeout=LOOK_EVERY_S)
+        if not running.done():
+            running.cancel()
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()
         return Done.gather(self._at, ended, worker=self._slot.worker, started_at=started_at)
 
     def _commit(self, done: Done, give: Give) -> Committed | Stale | Refusal:
@@ -213,7 +229,7 @@ def as_parked(park: Park) -> Parked:
 
 
 def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
-    """Publish what the commit of *done* led to, and show what it brought."""
+    """Publish what the commit of *done* led to, and count and show what it brought."""
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
     publish_chunks(slot.connections, work.header, reply.ids)
@@ -223,6 +239,7 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
     if reply.ended and work.header.reduces:
         crash_points.reached("closed", work.header.id)
         publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
+    slot.meter.done(work.header.queue, work.header.node, done)
     slot.item_events.done(work, done)
 
 

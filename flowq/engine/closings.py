@@ -44,10 +44,8 @@ class Closings:
                     time.sleep(min(AWAY_S, left))
                     pubsub = self._subscribe(channel)
                     continue
-                told = self._told(pubsub, channel, left)
-                if told:
-                    return True
-                if told is None:
+                # What is told is looked at again: it may be of a generation before the one that is waited for.
+                if self._told(pubsub, channel, left) is None:
                     pubsub = None
             return True
         finally:

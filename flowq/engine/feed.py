@@ -62,6 +62,7 @@ def birth_fields(
         "stream": int(stream),
         "channel": connections.keys.closed_channel(header.id),
         "retention_ms": int(policy.retention_s * 1000),
+        "deadline_ms": 0 if policy.deadline is None else max(1, int(policy.deadline * 1000)),
         "policy": remembered(policy),
         "total": -1 if total is None else total,
     }

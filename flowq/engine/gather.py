@@ -27,7 +27,7 @@ def gather(
     items = StoredSequence(connections, batch_id, state.avail)
     result: BatchResult[Any] = BatchResult.assemble(
         read_dones(connections, batch_id), state.avail, on_error=policy.on_error, label=node.label or node.name,
-        seconds=state.seconds, reason=reason_of(state), inputs=items, key_of=node.key_of,
+        seconds=state.seconds, reason=reason_of(state, policy), inputs=items, key_of=node.key_of,
     )  # fmt: skip
     if node.reduces:
         result.delta = reduced(connections, batch_id, state.gen)

@@ -9,6 +9,7 @@
 | {p}:{scope}:blob:{hash}     | string | retention, renewed at a save | snapshots.py                      |
 | {p}:batches                 | zset   | an id until it is confirmed  | append, redrive, confirm          |
 | {p}:catalog                 | zset   | an id for its retention      | append, catalog.py                |
+| {p}:totals                  | hash   | a month after the last one   | meter.py                          |
 | {p}:workers                 | zset   | 3 × the beat                 | presence.py                       |
 | {p}:worker:{name}           | hash   | 3 × the beat                 | presence.py                       |
 | {p}:caretaker:v{versions}   | string | one wake interval            | caretaker                         |
@@ -46,6 +47,7 @@ class Keys:
         self.prefix = prefix
         self.batches = f"{prefix}:batches"
         self.catalog = f"{prefix}:catalog"
+        self.totals = f"{prefix}:totals"
         self.workers = f"{prefix}:workers"
         self.later = f"{prefix}:later"
 

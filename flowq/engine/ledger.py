@@ -22,7 +22,7 @@ ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell", "free")
 
 Give = Literal["", "back", "crash", "overtime", "hand", "wait"]
 Refusal = Literal["gone", "busy", "paused", "other"]
-Control = Literal["cancel", "pause", "resume", "redrive", "confirm"]
+Control = Literal["cancel", "expire", "pause", "resume", "redrive", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +281,8 @@ class Ledger:
 
     def control(self, batch_id: str, act: Control, gen: int = 0) -> tuple[str, str, list[str]]:
         """Cancel, pause, resume, redrive or confirm; ("ok" | "unchanged" | "lost", state, ids to publish).
+
+        "expire" closes the batch if its deadline has passed.
 
         Redelivery: "unchanged".
         """

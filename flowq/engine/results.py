@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flowq.batch.chunk import Done
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.reasons import CANCELLED, ORPHANED, late, stopped
 from flowq.codec import loads
 from flowq.engine.connection import Connections
 from flowq.errors import BatchLost
@@ -14,13 +16,19 @@ from flowq.errors import BatchLost
 READ_BLOBS = 64
 COUNTERS = (
     "state", "gen", "cur", "avail", "sealed", "ok", "fallback", "failed", "retried", "crashes", "losses",
-    "created_ms", "closed_ms", "confirmed",
+    "created_ms", "closed_ms", "confirmed", "reason", "idle_ms",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A batch's counters, as of one moment. ``total`` is known once the producer has written its last item."""
+    """A batch's counters, as of one moment.
+
+    Attributes:
+        avail: items written so far; all there are once it is ``sealed``.
+        reason: why it was cancelled other than by a person: "deadline", "orphan", or "".
+        seconds: it has run, the time between a close and a redrive left out.
+    """
 
     state: str
     gen: int
@@ -36,6 +44,7 @@ class State:
     parked: int
     seconds: float
     confirmed: int
+    reason: str = ""
 
     @property
     def closed(self) -> bool:
@@ -61,14 +70,22 @@ def read_state(connections: Connections, batch_id: str) -> State:
     ended_s = int(v["closed_ms"]) / 1000 if closed and v["closed_ms"] else time.time()
     return State(
         v["state"].decode(), int(v["gen"]), int(v["avail"]), v["sealed"] == b"1", int(v["ok"]), int(v["fallback"]),
-        int(v["failed"]), int(v["retried"]), int(v["crashes"]), int(v["losses"]), open_chunks, parked,
-        max(0.0, ended_s - int(v["created_ms"]) / 1000), int(v["confirmed"]),
+        int(v["failed"]), int(v["retried"]), int(v["crashes"]), int(v["losses"]),
+        # What a close cut off stays for a redrive, and is neither open nor parked meanwhile.
+        0 if closed else open_chunks, 0 if closed else parked,
+        max(0.0, ended_s - (int(v["created_ms"]) + int(v["idle_ms"] or 0)) / 1000), int(v["confirmed"]),
+        (v["reason"] or b"").decode(),
     )  # fmt: skip
 
 
 def read_holders(connections: Connections, batch_id: str) -> dict[str, str]:
-    """Who holds which open chunk: chunk id → holder."""
-    records = connections.redis.hgetall(connections.keys.of(batch_id, "open"))
+    """Who holds which open chunk: chunk id → holder; nobody once the batch is closed."""
+    with connections.redis.pipeline(transaction=False) as pipe:
+        pipe.hget(connections.keys.meta(batch_id), "state")
+        pipe.hgetall(connections.keys.of(batch_id, "open"))
+        state, records = pipe.execute()
+    if state not in (b"running", b"paused"):
+        return {}
     holders = {chunk_id.decode(): record.split()[1].decode() for chunk_id, record in records.items()}
     return {chunk_id: holder for chunk_id, holder in holders.items() if holder != "-"}
 
@@ -108,10 +125,10 @@ def was_freed(connections: Connections, batch_id: str) -> bool:
     return freed
 
 
-def reason_of(state: State) -> str:
+def reason_of(state: State, policy: BatchPolicy) -> str:
     """Why a batch ended before its last item, or ""."""
-    if state.state == "cancelled":
-        return "the batch was cancelled"
     if state.state == "failed":
-        return f"the batch stopped after {state.failed} failures"
-    return ""
+        return stopped(state.failed, policy)
+    if state.state != "cancelled":
+        return ""
+    return {"deadline": late(policy.deadline or 0.0), "orphan": ORPHANED}.get(state.reason, CANCELLED)

@@ -26,6 +26,7 @@ from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.journeys import ItemJourneys, may_be_left
 from flowq.engine.known_sizes import KnownSizes
+from flowq.engine.meter import Meter
 from flowq.engine.pages import PageReader
 from flowq.engine.presence import Fleet
 from flowq.engine.shown import ItemEvents
@@ -47,6 +48,7 @@ class Holds(Protocol):
     def running(self, index: int, limit_s: float) -> None: ...
     def idle(self) -> None: ...
     def stopping(self) -> bool: ...
+    def gone(self) -> bool: ...
 
 
 class Note:
@@ -102,6 +104,7 @@ class Slot:
         self.unfit = Unfit()
         self.sizes = KnownSizes()
         self.item_events = ItemEvents(connections, worker)
+        self.meter = Meter(redis, keys)
         self._works: OrderedDict[str, Work] = OrderedDict()
         self._loop: asyncio.Runner | None = None
         self._open = AsyncExitStack()
@@ -154,7 +157,14 @@ class Slot:
         if isinstance(node, BatchFlow) and (header.keeps or may_be_left(node)):
             journeys = ItemJourneys(self.connections, self.snapshots, self.fleet, self.sizes, header, policy)
             node.journeys = journeys
-        runner = Runner(node, policy, batch_id=header.id, run_id=header.run_id or None, worker=self.worker)
+        runner = Runner(
+            node,
+            policy,
+            batch_id=header.id,
+            run_id=header.run_id or None,
+            worker=self.worker,
+            cancelled=self.holds.gone,
+        )
         return Work(header, node, policy, runner, node.in_flight(), journeys)
 
     def _template(self, spec: bytes) -> Node[Any, Any]:

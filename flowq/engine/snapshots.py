@@ -13,6 +13,7 @@ from typing import Any
 from flowq.batch.result import BatchResult
 from flowq.codec import content_hash, dumps, loads
 from flowq.engine.keys import Keys
+from flowq.engine.meter import SNAPSHOT_BYTES, Meter
 from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError, EncodeError
 
@@ -76,6 +77,8 @@ class Snapshots:
             require(sum(len(blob) for blob in missing.values()))
         for name, blob in missing.items():
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
+        if missing:
+            Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sum(len(blob) for blob in missing.values())})
 
     def load(self, scope: str, name: str) -> bytes:
         """The encoded value with this hash.

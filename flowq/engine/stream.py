@@ -138,6 +138,9 @@ class StreamRun:
     # -- committing ----------------------------------------------------------------------------------------------
 
     async def _commit_finished(self, *, final: bool) -> None:
+        if self._slot.holds.gone():  # nothing is committed: an item that was told so may have answered anything
+            self._closed = True
+            return
         for held in list(self._ranges.values()):
             slow = [] if final else held.slow()
             if slow and len(self._ranges) + len(slow) <= MAX_HELD:

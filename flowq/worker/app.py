@@ -7,6 +7,7 @@ from celery import Celery
 from flowq.engine.app import build_app
 from flowq.settings import Settings
 from flowq.worker.install import install, load_modules
+from flowq.worker.logs import format_logs
 
 
 def build_worker_app(settings: Settings) -> Celery:
@@ -18,5 +19,7 @@ def build_worker_app(settings: Settings) -> Celery:
         app.conf.worker_concurrency = settings.slots
     install(app, settings)
     app.flowq.owned = True
+    app.conf.worker_redirect_stdouts = False  # prints.py does it by lines
+    format_logs(settings)
     load_modules(settings)
     return app

@@ -26,6 +26,7 @@ from flowq.settings import Settings
 from flowq.worker.main_module import load_main
 from flowq.worker.pages import SharedPages
 from flowq.worker.parent_death import die_with_parent
+from flowq.worker.prints import log_prints
 from flowq.worker.pulse import Pulse
 from flowq.worker.tasks import add_tasks
 from flowq.worker.unknown import UnknownTasks
@@ -130,6 +131,7 @@ def _connect_signals(room: Room) -> None:
         activate(InlineExecutor())
         if room.owned:
             pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = UNHEARD_TRIES
+            log_prints()
         room.slot()
 
     def child_ending(**_: Any) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from flowq.engine.batches import Headers
@@ -16,7 +16,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Committed, Give, Stale
 from flowq.errors import BatchLost, DecodeError
-from flowq.worker.pages import Held, PageView, SharedPages
+from flowq.worker.pages import PageView, SharedPages
 
 log = logging.getLogger("flowq.leases")
 
@@ -57,7 +57,7 @@ class Leases:
             else:
                 living.append(page)
                 self._watch(page)
-        self._beat(held for page in living for held in page.held)
+        self._beat(living)
 
     def _watch(self, page: PageView) -> None:
         """Kill a process whose item ran past its time, or that grew past its memory: nothing else would end them."""
@@ -74,12 +74,17 @@ class Leases:
         with contextlib.suppress(ProcessLookupError):
             os.kill(page.pid, signal.SIGKILL)
 
-    def _beat(self, held: Iterable[Held]) -> None:
+    def _beat(self, pages: Sequence[PageView]) -> None:
+        """Beat for all that is held; who learns that all of its own is gone cancels what runs."""
         by_batch: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for batch_id, chunk_id, holder in held:
+        for batch_id, chunk_id, holder in (held for page in pages for held in page.held):
             by_batch[batch_id].append((chunk_id, holder))
+        gone: set[tuple[str, str]] = set()
         for batch_id, pairs in by_batch.items():
-            self._connections.ledger.beat(batch_id, pairs)
+            gone.update((batch_id, chunk_id) for chunk_id in self._connections.ledger.beat(batch_id, pairs))
+        for page in pages:
+            if page.held and all((batch_id, chunk_id) in gone for batch_id, chunk_id, _ in page.held):
+                self._pages.tell_gone(page)
 
     def _free(self, page: PageView) -> None:
         """A process of ours died under these chunks: the ledger learns it now, not when the lease lapses."""

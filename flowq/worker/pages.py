@@ -26,6 +26,11 @@ _ITEM = struct.Struct("<qd")
 _ITEM_AT = 8
 _READ_TRIES = 20
 _STOPPING_AT = PAGE_BYTES * CHILDREN * PAGES_A_CHILD  # one byte after the last page: the worker is stopping
+# Then a word for each page, written by the main process alone: the sequence at which all that the page held was gone.
+# What the child has taken since has another sequence, so that no item is cancelled for the one before it.
+_GONE_AT = _STOPPING_AT + 1
+_WORD = struct.Struct("<I")
+_END = _GONE_AT + _WORD.size * CHILDREN * PAGES_A_CHILD
 _NO_ITEM = -1
 
 Held = tuple[str, str, str]  # batch id, chunk id, holder
@@ -40,13 +45,14 @@ class PageView:
     item: int
     kill_at: float
     held: list[Held]
+    sequence: int
 
 
 class SharedPages:
     """All pages of a worker. Made before the pool forks."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _STOPPING_AT + 1)
+        self._memory = mmap.mmap(-1, _END)
 
     def own(self, child_index: int) -> OwnPage:
         """The page of this process, the pool's child number *child_index*."""
@@ -64,6 +70,10 @@ class SharedPages:
         views = (self._read(number) for number in range(CHILDREN * PAGES_A_CHILD) if self._pid(number))
         return [view for view in views if view is not None]
 
+    def tell_gone(self, page: PageView) -> None:
+        """Tell a child that the ledger knows nothing any more of what *page* says it holds."""
+        _WORD.pack_into(self._memory, _GONE_AT + _WORD.size * page.number, page.sequence)
+
     def clear(self, number: int) -> None:
         """Free a dead process's page."""
         _HEAD.pack_into(self._memory, number * PAGE_BYTES, 0, 0, _NO_ITEM, 0.0, 0)
@@ -79,11 +89,12 @@ class SharedPages:
             body = bytes(self._memory[at + _HEAD.size : at + _HEAD.size + size])
             if sequence % 2 == 0 and _HEAD.unpack_from(self._memory, at)[0] == sequence:
                 try:
-                    return PageView(number, pid, item, kill_at, [tuple(one) for one in loads(body)] if body else [])
+                    held = [tuple(one) for one in loads(body)] if body else []
+                    return PageView(number, pid, item, kill_at, held, sequence)
                 except CodecError:
                     continue
             time.sleep(0)
-        return PageView(number, pid, _NO_ITEM, 0.0, [])
+        return PageView(number, pid, _NO_ITEM, 0.0, [], 0)
 
 
 class OwnPage:
@@ -91,6 +102,8 @@ class OwnPage:
 
     def __init__(self, memory: mmap.mmap, at: int) -> None:
         self._memory, self._at = memory, at
+        self._gone_at = _GONE_AT + _WORD.size * (at // PAGE_BYTES)
+        _WORD.pack_into(memory, self._gone_at, 0)
         self._sequence = 0
         self._held: dict[tuple[str, str], Held] = {}
         self._write()
@@ -104,6 +117,10 @@ class OwnPage:
         """Do not beat for it any more."""
         self._held.pop((batch_id, chunk_id), None)
         self._write()
+
+    def gone(self) -> bool:
+        """Whether all that it holds is gone from the ledger: nobody waits any more for what its items bring."""
+        return bool(_WORD.unpack_from(self._memory, self._gone_at)[0] == self._sequence)
 
     def stopping(self) -> bool:
         """Whether the worker is stopping."""

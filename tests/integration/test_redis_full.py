@@ -202,7 +202,7 @@ def in_hand(oracle: str) -> int:
 
 
 def test_workers_outlive_a_redis_that_is_full_again_and_again(tmp_path: Path) -> None:
-    oracle, n = str(tmp_path / "executions"), 400
+    oracle, n = str(tmp_path / "executions"), 200
     choose = random.Random(7)
     with flowq.LocalCluster(
         workers=2, slots=1, lease_s=LEASE_S, imports=["tests.faulty"], redis_options=OPTIONS, grace_s=0

@@ -17,7 +17,7 @@ for i = 3, #ARGV, 2 do
       gone[#gone + 1] = id
     end
   else
-    local r = read(id)
+    local r = not closed(state) and read(id)
     if not r then
       gone[#gone + 1] = id
     elseif r.holder == holder then

@@ -11,6 +11,7 @@ local state, version = meta('state', 'v')
 if not state or closed(state) then return {'gone'} end
 if version and version ~= SCHEMA then return {'other'} end
 if state == 'paused' then return {'paused'} end
+if is_late() then return {'gone'} end
 
 if id == '' then
   if not may_allocate() then return {'gone'} end

@@ -1,5 +1,5 @@
 -- control: what a person or the aggregator decides about a whole batch.
--- ARGV  2 cancel | pause | resume | redrive | confirm  3 wait_ms  4 agg_wait_ms  5 gen (confirm)
+-- ARGV  2 cancel | expire | pause | resume | redrive | confirm  3 wait_ms  4 agg_wait_ms  5 gen (confirm)
 -- Answers {'ok' | 'unchanged' | 'lost', state, ids…}. A second call of any of them is 'unchanged'.
 local act, wait, agg_wait = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
@@ -10,6 +10,12 @@ if act ~= 'redrive' then even_when_full() end
 if act == 'cancel' then
   if closed(state) then return {'unchanged', state} end
   close('cancelled', agg_wait)
+  return {'ok', 'cancelled'}
+end
+
+if act == 'expire' then
+  if closed(state) or not is_late() then return {'unchanged', state} end
+  close('cancelled', agg_wait, 'deadline')
   return {'ok', 'cancelled'}
 end
 
@@ -42,24 +48,55 @@ if act == 'confirm' then
   return {'ok', state}
 end
 
--- redrive: a new generation of exactly the failed indices, in consecutive ranges.
+-- redrive: a new generation of what has no good outcome: what failed, and what the close cut off.
 if not closed(state) then return {'unchanged', state} end
-local failed = redis.call('SMEMBERS', FAILED)
-if #failed == 0 then return {'unchanged', state} end
-for i, v in ipairs(failed) do failed[i] = tonumber(v) end
-table.sort(failed)
-redis.call('DEL', FAILED, WAKE)
+local ranges = {}
+local function again(start, stop) ranges[#ranges + 1] = {start, stop} end
+-- An item goes on from where it had come.
+local function go_on(id, start)
+  local reached = redis.call('HGET', SAVED, id)
+  if reached then redis.call('HSET', SAVED, 'last:' .. int(start), reached) end
+  if meta('keeps') ~= 1 then redis.call('HDEL', SAVED, id) end
+end
+
+for _, index in ipairs(redis.call('SMEMBERS', FAILED)) do again(tonumber(index), tonumber(index) + 1) end
+for _, id in ipairs(redis.call('HKEYS', OPEN)) do
+  local _, _, stop = range_of(id)
+  local from = read(id).from
+  again(from, stop)
+  go_on(id, from)
+end
+for _, id in ipairs(redis.call('HKEYS', PARKED)) do
+  local _, start, stop = range_of(id)
+  again(start, stop)
+  go_on(id, start)
+end
+for _, range in ipairs(redis.call('LRANGE', REDO, 0, -1)) do
+  local start, stop = string.match(range, '^(%d+)-(%d+)$')
+  again(tonumber(start), tonumber(stop))
+end
+local cur, avail, size, fixed, in_flight, closed_ms = meta('cur', 'avail', 'size', 'fixed', 'in_flight', 'closed_ms')
+if #ranges == 0 and cur == avail then return {'unchanged', state} end
+-- The items of a batch that was not fed to its end may be gone.
+if redis.call('EXISTS', INDEX) == 0 then return {'unchanged', state} end
+
+redis.call('DEL', FAILED, OPEN, PARKED, REDO, WAKE)
 for i = 1, OWN_KEYS do redis.call('PERSIST', KEYS[i]) end
 redis.call('ZADD', BATCHES, int(now), redis.call('HGET', META, 'id'))
-set('state', 'running', 'gen', int(gen + 1), 'failed', 0, 'size', 1)
-local first, last = failed[1], failed[1]
-for i = 2, #failed + 1 do
-  local index = failed[i]
-  if index and index == last + 1 then
-    last = index
+add('idle_ms', now - closed_ms)
+-- As inline: however many of them fail again, the others are run.
+set('state', 'running', 'reason', '', 'gen', int(gen + 1), 'failed', 0, 'budget', -1, 'share', -1)
+if fixed == 0 then set('size', in_flight or size) end
+table.sort(ranges, function(a, b) return a[1] < b[1] end)
+local first, last
+for _, range in ipairs(ranges) do
+  if range[1] == last then
+    last = range[2]
   else
-    redis.call('RPUSH', REDO, int(first) .. '-' .. int(last + 1))
-    first, last = index, index
+    if first then redis.call('RPUSH', REDO, int(first) .. '-' .. int(last)) end
+    first, last = range[1], range[2]
   end
 end
+if first then redis.call('RPUSH', REDO, int(first) .. '-' .. int(last)) end
+begin_deadline()
 return allocate({'ok', 'running'}, wait)

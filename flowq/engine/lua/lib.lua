@@ -3,7 +3,7 @@
 -- KEYS, in the same order for every act (engine/keys.py spells them):
 --   1 meta    hash  state, gen, cur, avail, sealed, counters, sizing
 --   2 open    hash  chunk id -> "from holder claims crashes losses wait_ms attempts solo overtime"
---   3 wake    zset  chunk id | agg | feed | orphan -> ms at which somebody must act on it
+--   3 wake    zset  chunk id | agg | feed | orphan | deadline -> ms at which somebody must act on it
 --   4 pages   hash  first index -> encoded items
 --   5 index   zset  first index -> itself, so that the page of an index is found in O(log n)
 --   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason fact-it-waits-for"
@@ -191,8 +191,8 @@ end
 local function unpark(ids, wait)
   local places, items = room()
   if places <= 0 or redis.call('HLEN', PARKED) == 0 then return places, items end
-  -- Chunks whose lease has lapsed, feed and orphan may be due as well: wake sees to them.
-  local others = redis.call('HLEN', OPEN) + 2
+  -- Chunks whose lease has lapsed, feed, orphan and deadline may be due as well: wake sees to them.
+  local others = redis.call('HLEN', OPEN) + 3
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAKE, '-inf', int(now), 'LIMIT', 0, int(places + others))) do
     if places <= 0 or items <= 0 then break end
     local attempts = unparked(id)
@@ -225,12 +225,13 @@ local function allocate(ids, wait)
   return ids
 end
 
--- Closes the batch once, tells its waiters, and leaves its aggregation due until it is confirmed.
-local function close(state, agg_wait)
-  local gen, channel, avail, retention = meta('gen', 'channel', 'avail', 'retention_ms')
-  -- What no commit covered reads as cancelled; it is not allocated in a later generation either.
-  set('state', state, 'closed_ms', int(now), 'weight', '0', 'parents', '0', 'sealed', '1', 'cur', int(avail))
-  redis.call('DEL', OPEN, WAKE, PARKED, REDO, WAITS)
+-- Closes the batch once, tells its waiters, and leaves its aggregation due until it is confirmed. *reason*: why before
+-- its last item, '' if by a person or by its failures.
+local function close(state, agg_wait, reason)
+  local gen, channel, retention = meta('gen', 'channel', 'retention_ms')
+  -- What no commit covered reads as cancelled. Its places stay, for a redrive; no act looks at them in a closed batch.
+  set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'weight', '0', 'parents', '0', 'sealed', '1')
+  redis.call('DEL', WAKE, WAITS)
   redis.call('XADD', LINE, '*', 'closed', state .. ' ' .. int(gen))
   due_at('agg', now + agg_wait)
   for i = 1, OWN_KEYS do redis.call('PEXPIRE', KEYS[i], int(retention)) end
@@ -263,6 +264,17 @@ local function release(from, upto, kept)
       redis.call('HDEL', LEFT, int(page))
     end
   end
+end
+
+-- The deadline is counted from here: the batch's creation, or its redrive.
+local function begin_deadline()
+  local deadline = meta('deadline_ms')
+  if deadline and deadline > 0 then due_at('deadline', now + deadline) end
+end
+
+local function is_late()
+  local at = redis.call('ZSCORE', WAKE, 'deadline')
+  return at and tonumber(at) <= now
 end
 
 local function finished()

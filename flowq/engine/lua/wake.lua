@@ -21,6 +21,10 @@ if closed(state) then
   end
   return answer
 end
+if is_late() then
+  close('cancelled', agg_wait, 'deadline')
+  return {'cancelled'}
+end
 if state == 'paused' then return answer end
 if window > 0 then set('window', int(window)) end
 
@@ -33,7 +37,7 @@ if is_due('orphan') then
   redis.call('ZREM', WAKE, 'orphan')
   if not redis.call('ZSCORE', WAKE, 'feed') then
     -- Nobody has fed it on for as long as it would be kept had it ended.
-    close('cancelled', agg_wait)
+    close('cancelled', agg_wait, 'orphan')
     return {'cancelled'}
   end
 end

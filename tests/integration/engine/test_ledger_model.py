@@ -1,7 +1,8 @@
 """The ledger under random schedules: whatever is lost, doubled, killed, paused or forgotten, P1 holds.
 
 A world of producer, queue, holders and caretaker acts on the real Lua scripts in a real Redis, on a clock of its own.
-A seed is a schedule; the checks are independent of the ledger's own counters.
+A seed is a schedule; the checks are independent of the ledger's own counters. FLOWQ_MODEL_SEEDS sets how many; whoever
+changes an act runs 2,000, as `make chaos-short` does.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from redis import Redis
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Appended, Claimed, Committed, Elsewhere, Ledger, Parked, Stale, Tally, Times
 
-SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "2000"))
+SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "300"))
 SHARDS = 20
 MAX_STEPS = 4000
 BATCH = "b-model"
+RUNS = ("running", "paused")
 
 
 @dataclass
@@ -61,6 +63,7 @@ class World:
         self.keeps = rng.choice([0, 0, 1])
         self.stream = int(rng.random() < 0.6)
         self.cut: dict[int, int] = {}
+        self.deadline_ms = rng.choice([0, 0, 0, 0, 2000, 20_000])
         self.fed = 0
         self.sealed = False
         self.queue: list[str] = []
@@ -68,9 +71,10 @@ class World:
         self.closes: list[str] = []
         self.gen = 0
         self.cancelled = False
-        self.failed_per_gen: list[set[int]] = []
+        self.redriven: list[set[int]] = []
         self.saved: tuple[dict[bytes, bytes], int] | None = None
         self.counter = 0
+        self.redriven_ms = 0
         self.untold: list[str] = []
         self.told: list[str] = []
 
@@ -101,6 +105,7 @@ class World:
             "budget": self.budget, "share": -1, "concurrency": self.concurrency, "in_flight": self.in_flight, "size": 1,
             "floor": 1, "fixed": 0, "channel": "model", "retention_ms": 10_000_000,
             "id": BATCH, "keeps": self.keeps, "stream": self.stream,
+            "deadline_ms": self.deadline_ms,
         }  # fmt: skip
         for _ in range(2 if self.rng.random() < self.chaos else 1):
             reply = self.ledger.append(
@@ -170,7 +175,7 @@ class World:
             self.told.append(fact)
 
     def fails(self, index: int, gen: int) -> bool:
-        return gen == 0 and random.Random(f"{self.fail_share}{index}").random() < self.fail_share
+        return gen < 2 and random.Random(f"{self.fail_share}{index}{gen}").random() < self.fail_share
 
     def commit(self, held: Holding) -> None:
         rng = self.rng
@@ -224,8 +229,10 @@ class World:
             self.holding.remove(held)  # otherwise a zombie keeps it and commits again later
 
     def wake(self) -> None:
-        idle = not self.queue
+        idle, before = not self.queue, self.meta("state")
         woken = self.ledger.wake(BATCH, window=self.window, most=50, idle=idle)
+        if woken.state == "cancelled" and before in RUNS:
+            self.closed_late()
         if idle and woken.state == "running":
             self.check_nobody_is_forgotten()
         self.publish([chunk_id for chunk_id in woken.ids if chunk_id != "agg"])
@@ -245,6 +252,13 @@ class World:
         """A claim names the pages of its range, and they are there."""
         assert {index for page in pages for index in range(page, page + self.cut[page])} >= set(range(start, stop))
         assert all(self.redis.hexists(self.keys.of(BATCH, "pages"), str(page)) for page in pages)
+
+    def closed_late(self) -> None:
+        began_ms = int(self.meta("created_ms")) if self.gen == 0 else self.redriven_ms
+        assert self.meta("reason") == "deadline"
+        assert 0 < self.deadline_ms <= self.now_ms - began_ms
+        self.cancelled = True
+        self.ended("cancelled")
 
     def overtake(self) -> None:
         """A holder is slow: its lease lapses, another takes the chunk, and two believe that they hold it."""
@@ -283,7 +297,7 @@ class World:
         self.told = [fact for fact in every if fact.encode() in stand]
         self.saved = None
         self.gen = int(self.meta("gen") or 0)
-        del self.failed_per_gen[self.gen :]
+        del self.redriven[self.gen :]
         self.cancelled = self.meta("state") == "cancelled"
         if self.meta("state") == "":
             self.fed, self.sealed = 0, False
@@ -322,6 +336,10 @@ class World:
             if done == "ok":
                 self.cancelled = True
                 self.ended("cancelled")
+        elif roll < 0.968:
+            done, _, _ = self.ledger.control(BATCH, "expire")
+            if done == "ok":
+                self.closed_late()
         elif roll < 0.97 and self.holding and rng.random() < 0.5:
             self.overtake()
         elif roll < 0.975:
@@ -333,12 +351,18 @@ class World:
                 self.forget()
 
     def redrive(self) -> bool:
-        failed = {int(index) for index in self.redis.smembers(self.keys.of(BATCH, "failed"))}
+        """Whatever has no good outcome, and was given at all, is run again."""
+        newest = self.newest(self.by_gen())
+        again = {index for index in range(int(self.meta("avail"))) if newest.get(index) != "ok"}
         done, state, ids = self.ledger.control(BATCH, "redrive")
         if done != "ok":
+            assert not again
             return False
+        assert again
         assert state == "running"
-        self.failed_per_gen.append(failed)
+        self.redriven.append(again)
+        self.redriven_ms = self.now_ms
+        self.cancelled = False
         self.gen += 1
         self.publish(ids)
         return True
@@ -349,7 +373,10 @@ class World:
         self.forgets = False
         self.calm()
         self.check()
-        if self.rng.random() < 0.5 and self.redrive():
+        for _ in range(self.rng.choice([0, 0, 1, 3])):
+            self.chaos = self.rng.choice([0.0, 0.1, 0.4])
+            if not self.redrive():
+                break
             for _ in range(20):
                 self.step()
             self.calm()
@@ -361,7 +388,7 @@ class World:
         self.holding.clear()
         self.ledger.control(BATCH, "resume")
         for _ in range(MAX_STEPS):
-            if self.meta("state") in {"succeeded", "failed", "cancelled"}:
+            if self.meta("state") not in (*RUNS, ""):
                 return
             self.feed()
             self.wake()
@@ -375,36 +402,46 @@ class World:
 
     # -- the oracle ----------------------------------------------------------------------------------------------
 
+    def by_gen(self) -> dict[int, dict[int, str]]:
+        """The outcomes that were committed in each generation, by index."""
+        found: dict[int, dict[int, str]] = {}
+        for name, blob in self.redis.hgetall(self.keys.of(BATCH, "out")).items():
+            gen = int(name.split(b":")[0])
+            for index, outcome in json.loads(blob).items():
+                assert int(index) not in found.setdefault(gen, {}), f"index {index} has two outcomes in {gen}"
+                found[gen][int(index)] = outcome
+        return found
+
+    def newest(self, by_gen: dict[int, dict[int, str]]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for gen in sorted(by_gen):
+            found.update(by_gen[gen])
+        return found
+
     def check(self) -> None:
         state = self.meta("state")
         assert self.closes.count(f"{state} {self.gen}") == 1, (state, self.gen, self.closes)
         assert len([close for close in self.closes if close.endswith(f" {self.gen}")]) == 1, self.closes
         listed = self.redis.zscore(self.keys.catalog, f"batch:{BATCH}")
         assert listed == int(self.meta("created_ms")), "the catalogue lists a batch from its creation on"
-        for part in ("open", "parked", "redo"):
+        for part in ("open", "parked", "redo") if state == "succeeded" else ():
             assert not self.redis.exists(self.keys.of(BATCH, part)), f"{part} is left over"
-        by_gen: dict[int, dict[int, str]] = {}
-        for name, blob in self.redis.hgetall(self.keys.of(BATCH, "out")).items():
-            gen = int(name.split(b":")[0])
-            for index, outcome in json.loads(blob).items():
-                assert int(index) not in by_gen.setdefault(gen, {}), f"index {index} has two outcomes in {gen}"
-                by_gen[gen][int(index)] = outcome
+        assert self.redis.zrange(self.keys.of(BATCH, "wake"), 0, -1) in ([], [b"agg"]), "timers are dropped"
+        by_gen = self.by_gen()
         if state == "succeeded" and self.gen == 0:
             assert set(by_gen.get(0, {})) == set(range(self.n)), "every index is covered"
-        for gen, failed in enumerate(self.failed_per_gen, start=1):
+        for gen, again in enumerate(self.redriven, start=1):
             covered = set(by_gen.get(gen, {}))
-            assert covered <= failed
+            assert covered <= again
             if gen == self.gen and state == "succeeded":
-                assert covered == failed
-        newest: dict[int, str] = {}
-        for gen in sorted(by_gen):
-            newest.update(by_gen[gen])
+                assert covered == again
+        newest = self.newest(by_gen)
         failed_now = {index for index, outcome in newest.items() if outcome == "failed"}
         recount = sum(outcome == "ok" for outcome in newest.values())
         assert int(self.meta("ok")) == recount
         assert int(self.meta("failed")) == len({i for i, o in by_gen.get(self.gen, {}).items() if o == "failed"})
-        if self.gen == 0:
-            assert {int(i) for i in self.redis.smembers(self.keys.of(BATCH, "failed"))} == failed_now
+        failed_in_it = {index for index, outcome in by_gen.get(self.gen, {}).items() if outcome == "failed"}
+        assert {int(i) for i in self.redis.smembers(self.keys.of(BATCH, "failed"))} == failed_in_it
         if self.budget >= 0 and self.gen == 0:
             assert (len(failed_now) > self.budget) == (state == "failed") or self.cancelled
         assert int(self.meta("weight")) == 0

@@ -1,0 +1,33 @@
+"""``flowq metrics``: one process beside a fleet that Prometheus and an autoscaler ask."""
+
+from __future__ import annotations
+
+import contextlib
+
+import click
+
+from flowq.errors import FlowqError
+from flowq.settings import Settings, redacted
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True, help="0: any free one.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+def metrics(port: int, address: str) -> None:
+    """Tell Prometheus how the fleet does, at /metrics; an autoscaler the pending items, at /pending.
+
+    One such process is enough for a fleet, wherever it reaches its Redis. It only reads.
+    """
+    from flowq.engine.connection import Connections
+    from flowq.engine.exporter import MetricsServer
+
+    settings = Settings()
+    try:
+        server = MetricsServer(Connections(settings), address=address, port=port)
+    except FlowqError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {address}:{port}: {error.strerror}") from error
+    click.echo(f"{server.url}/metrics, of {redacted(settings.url)}", err=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve()

@@ -1,0 +1,132 @@
+"""What a fleet has done so far, as counters in one Redis hash: outcomes, retries, times. Every process adds its own.
+
+They are for graphs. A killed process may take what it did not add yet with it, a repeated commit is counted once.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from flowq.batch.chunk import Done
+from flowq.engine.keys import Keys
+from flowq.engine.redis_client import REDIS_ERRORS, RedisClient
+
+log = logging.getLogger("flowq.meter")
+
+BUCKETS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0)
+KEPT_S = 30 * 86_400
+SNAPSHOT_BYTES = "snapshot_bytes"
+APART = "\t"  # between the parts of a field; a node's name has none
+
+Labels = tuple[str, str]  # queue, node
+
+
+class Meter:
+    """Adds up what commits brought. One round trip a commit; what cannot be written is left out."""
+
+    def __init__(self, redis: RedisClient, keys: Keys) -> None:
+        self._redis, self._keys = redis, keys
+
+    def done(self, queue: str, node: str, done: Done) -> None:
+        """A commit stored *done*, a run over items of *node* that came by *queue*."""
+        labels = (queue.replace(APART, " "), node.replace(APART, " "))
+        counts: Counter[str] = Counter()
+        for name, n in done.counts().items():
+            counts[_field(name, labels)] = n
+        counts[_field("chunks", labels, _bucket(done.seconds))] = 1
+        for bucket, n in _buckets(done).items():
+            counts[_field("items", labels, bucket)] = n
+        sums = {
+            _field("chunk_s", labels): done.seconds,
+            _field("item_s", labels): done.item_seconds,
+        }
+        self.add(counts, sums)
+
+    def add(self, counts: Mapping[str, int], sums: Mapping[str, float] | None = None) -> None:
+        """Add to the counters of these fields."""
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for name, n in counts.items():
+                    if n:
+                        pipe.hincrby(self._keys.totals, name, n)
+                for name, seconds in (sums or {}).items():
+                    pipe.hincrbyfloat(self._keys.totals, name, round(seconds, 6))
+                pipe.expire(self._keys.totals, KEPT_S)
+                pipe.execute()
+        except REDIS_ERRORS as error:
+            log.debug("figures were not written", extra={"error": repr(error)})
+
+
+@dataclass(slots=True)
+class Times:
+    """How long something took: how often it fell into each bucket of ``BUCKETS_S`` and above, and the sum."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Totals:
+    """The counters of a fleet, by queue and node.
+
+    Attributes:
+        outcomes: by "ok", "fallback", "failed".
+        retried: items that took more than one try.
+        item_times, chunk_times: seconds of each.
+        snapshot_bytes: sent for the stores of batch flows and runs.
+    """
+
+    outcomes: dict[str, dict[Labels, int]] = field(default_factory=lambda: defaultdict(dict))
+    retried: dict[Labels, int] = field(default_factory=dict)
+    item_times: dict[Labels, Times] = field(default_factory=lambda: defaultdict(Times))
+    chunk_times: dict[Labels, Times] = field(default_factory=lambda: defaultdict(Times))
+    snapshot_bytes: int = 0
+
+
+def read_totals(redis: RedisClient, keys: Keys) -> Totals:
+    """What the fleet's counters say."""
+    totals = Totals()
+    for name, value in redis.hgetall(keys.totals).items():
+        kind, *rest = name.decode(errors="replace").split(APART)
+        if kind == SNAPSHOT_BYTES:
+            totals.snapshot_bytes = int(value)
+            continue
+        labels = (rest[0], rest[1])
+        match kind:
+            case "ok" | "fallback" | "failed":
+                totals.outcomes[kind][labels] = int(value)
+            case "retried":
+                totals.retried[labels] = int(value)
+            case "items":
+                totals.item_times[labels].counts[int(rest[2])] = int(value)
+            case "chunks":
+                totals.chunk_times[labels].counts[int(rest[2])] = int(value)
+            case "item_s":
+                totals.item_times[labels].seconds = float(value)
+            case "chunk_s":
+                totals.chunk_times[labels].seconds = float(value)
+    return totals
+
+
+def _field(name: str, labels: Labels, bucket: int | None = None) -> str:
+    return APART.join((name, *labels) if bucket is None else (name, *labels, str(bucket)))
+
+
+def _bucket(seconds: float) -> int:
+    return bisect_left(BUCKETS_S, seconds)
+
+
+def _buckets(done: Done) -> Counter[int]:
+    """The items of a run by the bucket of their time, those that wait for another try left out."""
+    n = len(done.values) - len(done.parked)
+    if done.durations is None or done.parked:
+        mean_s = done.item_seconds / n if n else 0.0
+        return Counter({_bucket(mean_s): n})
+    times = sorted(done.durations)
+    below = [bisect_right(times, bound) for bound in BUCKETS_S] + [n]
+    return Counter({bucket: upto - at for bucket, (at, upto) in enumerate(pairwise([0, *below]))})
