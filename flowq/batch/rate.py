@@ -116,6 +116,7 @@ class Charges:
 
     Attributes:
         keyed: whether items may have to wait for different times.
+        plain: whether all items take 1 of the same limits.
 
     Raises:
         AttributeError: the node has no method of such a name.
@@ -123,14 +124,14 @@ class Charges:
 
     def __init__(self, node: Any, rates: tuple[Rate, ...]) -> None:
         self._functions = [(_bound(node, rate.key), _bound(node, rate.weight)) for rate in rates]
-        self._plain = tuple(Charge(i, "", 1.0) for i in range(len(rates)))
-        self._is_plain = all(key is None and weight is None for key, weight in self._functions)
+        self._same = tuple(Charge(i, "", 1.0) for i in range(len(rates)))
+        self.plain = all(key is None and weight is None for key, weight in self._functions)
         self.keyed = any(key is not None for key, _ in self._functions)
 
     def of(self, item: Any) -> tuple[Charge, ...]:
         """The charges of *item*; raises what its key or weight raises."""
-        if self._is_plain:
-            return self._plain
+        if self.plain:
+            return self._same
         return tuple(
             Charge(i, "" if key is None else str(key(item)), 1.0 if weight is None else float(weight(item)))
             for i, (key, weight) in enumerate(self._functions)

@@ -65,6 +65,14 @@ def chunk_size(wanted: int, floor: int, left: int, slots: int) -> int:
     return max(1, min(left, max(floor, min(wanted, tail_size(left, slots)))))
 
 
+def busy_chunks(per_s: float, item_s: float, places: int) -> int:
+    """Chunks that a rate of *per_s* items of *item_s* seconds keeps busy, *places* items at once in each.
+
+    Twice as many as it takes on the mean, and one more, so that a slow item or a lost worker does not lower the rate.
+    """
+    return max(2, math.ceil(2 * per_s * item_s / max(1, places)) + 1)
+
+
 def overstay(elapsed_s: float, *, budget_s: float = BUDGET_S) -> bool:
     """Whether a chunk has run so long that the rest of its items is better given back."""
     return elapsed_s > OVERSTAY * budget_s

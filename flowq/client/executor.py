@@ -85,8 +85,6 @@ class CeleryExecutor:
         if place != "whole":
             if place == 0:
                 self._check_workers(job.node, header)
-                if job.policy.rate is not None:
-                    log.warning("rate=%r is kept inline only: workers do not know it yet", job.policy.rate)
             stream = items.at_hand() is None
             birth = birth_fields(self.connections, header, job.policy, job.node.counted(), items.total, stream=stream)
             window = self.fleet.window(header.queue)

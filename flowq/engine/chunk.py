@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
-from flowq.batch.sizing import floor_size, next_size, overstay
+from flowq.batch.sizing import busy_chunks, floor_size, next_size, overstay
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
@@ -25,6 +25,7 @@ from flowq.engine.ids import generation, split_id
 from flowq.engine.journeys import Abandoned
 from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
 from flowq.engine.patience import when_taken
+from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import Note, Slot, Work
@@ -32,7 +33,6 @@ from flowq.errors import CodecError, EncodeError, ItemError, ItemTimeout, Worker
 
 log = logging.getLogger("flowq.chunk")
 
-PARK_OVER_S = 1.0
 GRACE_S = 1.0
 LOOK_EVERY_S = 0.2  # whether an async item is still wanted
 MAX_CRASHES = 2
@@ -76,7 +76,7 @@ class ChunkRun:
             killed = None
             if self._slot.holds.gone():  # not committed: an item that was told so may have answered anything
                 return "gone"
-            give: Give = "back" if done.upto < claim.stop and self._is_over() else ""
+            give: Give = "wait" if done.held_s else "back" if done.upto < claim.stop and self._is_over() else ""
             reply = self._commit(done, give)
             if isinstance(reply, Committed):
                 self._done_items += len(done.values)
@@ -153,9 +153,10 @@ class ChunkRun:
         if not running.done():
             running.cancel()
         await asyncio.wait([running])
-        if not running.cancelled():
-            running.result()
-        return Done.gather(self._at, ended, worker=self._slot.worker, started_at=started_at)
+        held_s = 0.0 if running.cancelled() else running.result()
+        done = Done.gather(self._at, ended, worker=self._slot.worker, started_at=started_at)
+        done.held_s = held_s
+        return done
 
     def _commit(self, done: Done, give: Give) -> Committed | Stale | Refusal:
         elapsed_s = time.perf_counter() - self._began
@@ -192,7 +193,8 @@ def store(
 ) -> Committed | Stale | Refusal:
     """Store *done* in the ledger; the items in *split*, holes in it, run on as records of their own.
 
-    While Redis is full it is tried again for 5 min, with the lease kept; then the range is given back as it was.
+    While Redis is full it is tried again for 5 min, with the lease kept; then the range is given back as it was. What
+    ``give`` says has to wait goes on after ``done.held_s``.
     """
     slot.connections.crash_points.reached("ran", work.header.id)
     blob, part = encode(done, work)
@@ -209,7 +211,7 @@ def store(
     def commit() -> Committed | Stale | Refusal:
         return ledger.commit(
             batch_id, chunk_id, done.start, done.upto, slot.holder, blob, tally,
-            part=part, give=give, size=size, floor=floor,
+            part=part, give=give, size=size, floor=floor, wait_ms=int(done.held_s * 1000), most=most_chunks(work, done),
         )  # fmt: skip
 
     try:
@@ -226,6 +228,14 @@ def as_parked(park: Park) -> Parked:
     """An item that waits, as the ledger keeps it."""
     due_ms = -1 if park.due_in_s is None else int(park.due_in_s * 1000)
     return Parked(park.index, park.tries, due_ms, park.reason if park.fact else "retry", park.fact, park.reached)
+
+
+def most_chunks(work: Work, done: Done) -> int:
+    """The most chunks to have open under the batch's rate, from what *done* showed of its items; 0: no such limit."""
+    n = len(done.values) - len(done.parked)
+    if work.gate is None or work.gate.per_s is None or n == 0:
+        return 0
+    return busy_chunks(work.gate.per_s, done.item_seconds / n, work.in_flight)
 
 
 def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:

@@ -7,6 +7,10 @@
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
 | {p}:{scope}:blob:{hash}     | string | retention, renewed at a save | snapshots.py                      |
+| {p}:{batch}:booked:{index}  | string | until its start has passed   | permit (permits.py)               |
+| {p}:rate:{scope}:{key}      | string | a minute after the last one  | permit, pause (permits.py)        |
+| {p}:breaker:{scope}         | hash   | an hour after a failure      | circuit_ask, circuit_tell         |
+| {p}:cache:{scope}:{key}     | string | the cache's ttl              | memo.py                           |
 | {p}:batches                 | zset   | an id until it is confirmed  | append, redrive, confirm          |
 | {p}:catalog                 | zset   | an id for its retention      | append, catalog.py                |
 | {p}:totals                  | hash   | a month after the last one   | meter.py                          |
@@ -20,6 +24,8 @@
 """
 
 from __future__ import annotations
+
+from hashlib import blake2b
 
 LEDGER = (
     "meta",
@@ -81,6 +87,20 @@ class Keys:
     def blob(self, scope: str, content_hash: str) -> str:
         return f"{self.prefix}:{{{scope}}}:blob:{content_hash}"
 
+    def booking(self, batch_id: str, index: int) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:booked:{index}"
+
+    def bucket(self, name: str | None, batch_id: str, rate: int, key: str) -> str:
+        """The bucket of one key of a rate: that of its name, or the *rate*-th of a batch."""
+        scope = f"{batch_id}:{rate}" if name is None else f"named-{_digest(name)}"
+        return f"{self.prefix}:rate:{scope}:{_digest(key)}"
+
+    def circuit(self, name: str | None, batch_id: str) -> str:
+        return f"{self.prefix}:breaker:{batch_id if name is None else f'named-{_digest(name)}'}"
+
+    def result(self, scope: str, key: str) -> str:
+        return f"{self.prefix}:cache:{scope}:{_digest(key)}"
+
     def worker(self, name: str) -> str:
         return f"{self.prefix}:worker:{name}"
 
@@ -102,3 +122,8 @@ class Keys:
 
     def later_of(self, queue: str, task: str) -> str:
         return f"{self.prefix}:later:{queue}:{task}"
+
+
+def _digest(text: str) -> str:
+    # What a user's function made of an item may hold anything, and be of any length.
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

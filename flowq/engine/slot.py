@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.fanout import Fanout
+from flowq.batch.gate import Gate
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
 from flowq.codec import loads
@@ -24,6 +25,7 @@ from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
+from flowq.engine.gate import fleet_gate
 from flowq.engine.journeys import ItemJourneys, may_be_left
 from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.meter import Meter
@@ -80,6 +82,7 @@ class Work:
     runner: Runner
     in_flight: int
     journeys: ItemJourneys | None = None
+    gate: Gate | None = None
 
 
 class Slot:
@@ -157,6 +160,7 @@ class Slot:
         if isinstance(node, BatchFlow) and (header.keeps or may_be_left(node)):
             journeys = ItemJourneys(self.connections, self.snapshots, self.fleet, self.sizes, header, policy)
             node.journeys = journeys
+        gate = fleet_gate(self.connections, header.id, node, policy)
         runner = Runner(
             node,
             policy,
@@ -164,8 +168,9 @@ class Slot:
             run_id=header.run_id or None,
             worker=self.worker,
             cancelled=self.holds.gone,
+            gate=gate,
         )
-        return Work(header, node, policy, runner, node.in_flight(), journeys)
+        return Work(header, node, policy, runner, node.in_flight(), journeys, gate)
 
     def _template(self, spec: bytes) -> Node[Any, Any]:
         """The node that an encoded spec describes, its lifespans open: one for all batches of the same spec."""

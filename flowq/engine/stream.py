@@ -9,10 +9,11 @@ from typing import Any
 
 from flowq.batch.chunk import ItemDone
 from flowq.batch.sizing import floor_size, next_size
-from flowq.engine.chunk import PARK_OVER_S, follow, store
+from flowq.engine.chunk import follow, store
 from flowq.engine.held_range import HeldRange
 from flowq.engine.ids import generation
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
+from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.results import read_state
 from flowq.engine.shown import Went
@@ -38,6 +39,7 @@ class StreamRun:
         self._began = time.perf_counter()
         self._went = Went()
         self._closed = False
+        self._held_s = 0.0
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
 
@@ -67,7 +69,7 @@ class StreamRun:
                 running.cancel()
             await asyncio.gather(running, return_exceptions=True)
         if not running.cancelled():
-            running.result()
+            self._held_s = running.result()
 
     # -- taking --------------------------------------------------------------------------------------------------
 
@@ -87,6 +89,9 @@ class StreamRun:
             for index, item in enumerate(items, held.given):
                 if self._closed or self._slot.holds.stopping():
                     return
+                # Behind a gate a range may take any time: others get their turn.
+                if self._work.gate is not None and self._is_over():
+                    return
                 self._of_index[index] = held
                 yield index, item, held.begin(index)
             claim = await self._take()
@@ -95,7 +100,7 @@ class StreamRun:
         """The next free range, if there is one and this task's time is not over."""
         if self._closed or self._is_over():
             return None
-        most = max(self._in_flight, self._size()[0])
+        most = self._size()[0]
         try:
             claim = await asyncio.to_thread(
                 self._slot.connections.ledger.claim, self._work.header.id, "", self._slot.holder, most=most
@@ -110,6 +115,8 @@ class StreamRun:
 
     async def _read(self, start: int, claim: Claimed) -> list[Any]:
         items = await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
+        if self._work.gate is not None:
+            await asyncio.to_thread(self._work.gate.expect, items)
         if self._work.policy.item_events:
             shown = self._slot.item_events.taken
             await asyncio.to_thread(shown, self._work, start, claim.stop, begun=self._in_flight)
@@ -133,6 +140,9 @@ class StreamRun:
     def _size(self) -> tuple[int, int]:
         elapsed_s = time.perf_counter() - self._began
         size = max(self._in_flight, next_size(self._last_size, self._went.items, elapsed_s))
+        per_s = None if self._work.gate is None else self._work.gate.per_s
+        if per_s is not None:
+            size = min(size, max(1, int(per_s * TAKE_FOR_S)))
         return size, floor_size(self._went.items, elapsed_s)
 
     # -- committing ----------------------------------------------------------------------------------------------
@@ -149,10 +159,13 @@ class StreamRun:
             upto = held.ready()
             if upto > held.at or (final and held.at < held.stop):
                 give: Give = "" if not final or upto == held.stop else "back" if upto > held.at else "hand"
+                if give and self._held_s:
+                    give = "wait"
                 await self._commit(held, upto, give, [])
 
     async def _commit(self, held: HeldRange, upto: int, give: Give, slow: list[int]) -> None:
         done = held.done(upto, slow, self._slot.worker)
+        done.held_s = self._held_s
         size, floor = self._size()
         reply = await asyncio.to_thread(store, self._slot, self._work, held.id, done, give, size, floor, split=slow)
         if isinstance(reply, Committed):

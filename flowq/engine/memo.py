@@ -1,0 +1,70 @@
+"""Results of a fleet, kept in Redis for a time. In one process: batch/here_memo.py."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from flowq.codec import dumps, loads
+from flowq.engine.connection import Connections
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.errors import CodecError
+
+log = logging.getLogger("flowq.memo")
+
+
+class FleetMemo:
+    """See :class:`~flowq.batch.gate.Memo`. A Redis that is away or full only makes items run that need not.
+
+    Args:
+        connections: the process's own.
+        scope: which node's results.
+        ttl_s: how long they are kept.
+    """
+
+    def __init__(self, connections: Connections, scope: str, ttl_s: float) -> None:
+        self._connections, self._scope, self._ttl_ms = connections, scope, max(1, int(ttl_s * 1000))
+        self._ahead: dict[str, bytes | None] = {}
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """See Memo."""
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return
+        try:
+            found = self._connections.redis.mget([self._name(key) for key in wanted])
+        except REDIS_ERRORS as exc:
+            log.warning("cached results cannot be read", extra={"error": repr(exc)})
+            return
+        self._ahead.update(zip(wanted, found, strict=True))
+
+    def get(self, key: str) -> tuple[Any, ...]:
+        """See Memo."""
+        # Looked up in one go with its neighbours; asked for again, another item may have brought it meanwhile.
+        found = self._ahead.pop(key) if key in self._ahead else self._read(key)
+        if found is None:
+            return ()
+        try:
+            return (loads(found),)
+        except CodecError:  # of another flowq, or of classes that are not here
+            return ()
+
+    def put(self, key: str, value: Any) -> None:
+        """See Memo; what cannot travel is not kept."""
+        try:
+            self._connections.redis.set(self._name(key), dumps(value), px=self._ttl_ms)
+        except CodecError:
+            return
+        except REDIS_ERRORS as exc:
+            log.warning("a result was not cached", extra={"error": repr(exc)})
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            found: bytes | None = self._connections.redis.get(self._name(key))
+        except REDIS_ERRORS:
+            return None
+        return found
+
+    def _name(self, key: str) -> str:
+        return self._connections.keys.result(self._scope, key)
