@@ -152,12 +152,13 @@ class Gate:
                 return Held(seconds - part_over_s, "permit", alone)
             if seconds > 0:
                 yield wait, (seconds,)
-        ticket = secrets.token_hex(6)
+        ticket, waited_s = secrets.token_hex(6), 0.0
         while self.circuit is not None and (seconds := (yield self.circuit.ask, (ticket,))) > 0:
             if self.breaker is not None and self.breaker.fail_fast:
                 return Refused(CircuitOpen(seconds))
-            if part_over_s is not None and seconds > part_over_s:
-                return Held(seconds, "breaker", False)
+            waited_s += seconds
+            if part_over_s is not None and waited_s > part_over_s:
+                return Held(max(seconds, part_over_s), "breaker", False)
             yield wait, (seconds,)
         return Go(ticket, charges, key)
 

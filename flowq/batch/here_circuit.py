@@ -9,7 +9,7 @@ from time import monotonic
 from flowq.batch.breaker import Breaker
 from flowq.core.drive import in_loop
 
-ASK_AGAIN_S = 2.0
+ASK_AGAIN_S = 0.25
 """Longest wait while another item is the one that is tried: how soon the others hear that it went well."""
 
 

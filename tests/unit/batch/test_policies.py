@@ -11,7 +11,7 @@ import pytest
 
 from flowq.batch import BatchFlow, Breaker, Cache, ParallelBatchNode, Rate
 from flowq.batch.breaker import Breaker as BreakerValue
-from flowq.batch.here_circuit import HereCircuit
+from flowq.batch.here_circuit import ASK_AGAIN_S, HereCircuit
 from flowq.core import RetryAfter
 from flowq.errors import CircuitOpen
 
@@ -137,11 +137,11 @@ def test_a_half_open_circuit_lets_one_try_through_and_waits_for_no_lost_one() ->
     assert circuit.ask("e") == 10.0
     clock.now += 10
     assert circuit.ask("probe") == 0.0
-    assert circuit.ask("e") == 2.0
+    assert circuit.ask("e") == ASK_AGAIN_S
     clock.now += 10
     assert circuit.ask("next probe") == 0.0, "the first one never came back"
     circuit.succeeded("probe")
-    assert circuit.ask("e") == 2.0
+    assert circuit.ask("e") == ASK_AGAIN_S
     circuit.failed("next probe")
     assert circuit.ask("e") == 10.0
     clock.now += 10
