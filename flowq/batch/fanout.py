@@ -25,6 +25,7 @@ from flowq.core.drive import Steps, drive, drive_async
 from flowq.core.hooks import AnyHook
 from flowq.core.node import Item, Node, Result
 from flowq.core.retry import Retry
+from flowq.core.streamed import whole
 
 
 class BatchOptions(TypedDict, total=False):
@@ -155,7 +156,7 @@ class Fanout(Node[Item, Result]):
 
     def item_call(self) -> Callable[..., Result | Awaitable[Result]]:
         """What is called with one item; it may be ``async def`` and may declare ``*, ctx``."""
-        return self.exec
+        return whole(self.exec, self.gather) if self.gathers else self.exec
 
     def in_flight(self) -> int:
         """Items that one process keeps in flight; 1: one after another."""

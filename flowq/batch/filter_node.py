@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from flowq.batch.keyed import Worked, refuse_without_work
+from flowq.batch.keyed import Worked, refuse_without_work, then
 from flowq.batch.result import BatchResult
-from flowq.core.callables import is_async, wants_ctx
-from flowq.core.context import ItemContext
 from flowq.core.node import Item, Node
 
 
@@ -45,14 +43,7 @@ class FilterNode(Worked[Item, bool]):
 
     def item_call(self) -> Callable[..., bool | Awaitable[bool]]:
         """Whether to keep one item. Only that comes back from a worker, whatever *keep* returned."""
-        return self._keeps_async if is_async(self.exec) else self._keeps
-
-    def _keeps(self, item: Item, *, ctx: ItemContext) -> bool:
-        return bool(self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item))
-
-    async def _keeps_async(self, item: Item, *, ctx: ItemContext) -> bool:
-        judging: Any = self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item)
-        return bool(await judging)
+        return then(super().item_call(), bool)
 
     def prep(self, shared: Any) -> Any:
         """The items, which are read once more afterwards."""

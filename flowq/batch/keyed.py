@@ -5,10 +5,12 @@ Never here: what is done with the items (map_node, filter_node, reduce_node, nod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 from flowq.batch.fanout import Fanout
+from flowq.core.callables import is_async, wants_ctx
+from flowq.core.context import ItemContext
 from flowq.core.flow import Flow
 from flowq.core.functional import class_of
 from flowq.core.node import Item, Node, Result
@@ -87,6 +89,7 @@ class Worked(Keyed[Item, Result]):
         if getattr(child, "exec_many", None) is not None:
             vars(self).update(exec_many=child.exec_many)  # type: ignore[attr-defined]
         vars(self).update(exec=getattr(child, exec), exec_fallback=getattr(child, exec_fallback))
+        vars(self).update(gather=child.gather)
         if not options.keys() & {"max_retries", "wait", "retry", "policy"}:
             vars(self).update(retry_delay=child.retry_delay)
             options = {"retry": child.retry, **options}
@@ -108,3 +111,19 @@ def refuse_without_work(node: Node[Any, Any], method: str) -> None:
     """Raise TypeError if nothing says what *node* does: no function, no node, no *method* of a subclass."""
     if method not in vars(node) and not defines(type(node), method):
         raise TypeError(f"{type(node).__name__} takes a function or a node, or define {method} in a subclass")
+
+
+def then(fn: Callable[..., Any], make: Callable[[Any], Any]) -> Callable[..., Any]:
+    """*fn*, which runs one item, and *make* of what it returns."""
+    asks = wants_ctx(fn)
+    if is_async(fn):
+
+        async def call_async(item: Any, *, ctx: ItemContext) -> Any:
+            return make(await (fn(item, ctx=ctx) if asks else fn(item)))
+
+        return call_async
+
+    def call(item: Any, *, ctx: ItemContext) -> Any:
+        return make(fn(item, ctx=ctx) if asks else fn(item))
+
+    return call

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Self
 from flowq.batch.chunk import Done, FlowItem
 from flowq.batch.executor import Executor
 from flowq.batch.inline import InlineExecutor
-from flowq.batch.keyed import Worked, defines, refuse_without_work
+from flowq.batch.keyed import Worked, defines, refuse_without_work, then
 from flowq.batch.result import BatchResult
-from flowq.core.callables import is_async, wants_ctx
+from flowq.core.callables import is_async
 from flowq.core.context import ItemContext
 from flowq.core.functional import class_of
 from flowq.core.node import Node
@@ -98,14 +98,7 @@ class ReduceNode(Worked[Any, Any]):
         """One item as a partial of its own; nothing of it is kept beside."""
         if self.child is None and not defines(type(self), "exec"):
             return _itself
-        return self._one_async if is_async(self.exec) else self._one
-
-    def _one(self, item: Any, *, ctx: ItemContext) -> FlowItem:
-        return FlowItem(None, (self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item),))
-
-    async def _one_async(self, item: Any, *, ctx: ItemContext) -> FlowItem:
-        working: Any = self.exec(item, ctx=ctx) if wants_ctx(self.exec) else self.exec(item)
-        return FlowItem(None, (await working,))
+        return then(super().item_call(), _partial)
 
     # -- many items ------------------------------------------------------------------------------------------------
 
@@ -162,6 +155,10 @@ class ReduceNode(Worked[Any, Any]):
         """What :meth:`conclude` found."""
         found: Mapping[str, Any] = exec_res
         return found
+
+
+def _partial(value: Any) -> FlowItem:
+    return FlowItem(None, (value,))
 
 
 def _itself(item: Any, *, ctx: ItemContext) -> FlowItem:

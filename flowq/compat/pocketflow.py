@@ -36,6 +36,7 @@ class BaseNode(core.Node[Any, Any]):
     """``prep → exec → post`` without tries. In an event loop it runs there in one go, and blocks it."""
 
     sync_in_thread: ClassVar[bool] = False
+    gathers: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()

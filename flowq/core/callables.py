@@ -9,7 +9,7 @@ import functools
 import inspect
 import types
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
@@ -26,6 +26,7 @@ class Facts(NamedTuple):
     wants_ctx: bool
     in_loop: bool
     twin: Callable[..., Awaitable[Any]] | None
+    streams: Literal["", "sync", "async"]
 
 
 def in_loop(fn: AnyCallable) -> AnyCallable:
@@ -96,7 +97,14 @@ def _facts(fn: Callable[..., Any]) -> Facts:
         wants_ctx=_declares_ctx(fn),
         in_loop=getattr(fn, _IN_LOOP, False),
         twin=getattr(fn, _TWIN, None),
+        streams=_streams(fn),
     )
+
+
+def _streams(fn: Callable[..., Any]) -> Literal["", "sync", "async"]:
+    if inspect.isasyncgenfunction(fn):
+        return "async"
+    return "sync" if inspect.isgeneratorfunction(fn) else ""
 
 
 def _declares_ctx(fn: Callable[..., Any]) -> bool:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self
 from typing_extensions import TypeVar
 
 from flowq.core.actions import DEFAULT, AnyNode, Transition, checked_action
-from flowq.core.callables import function_of, in_loop, is_async, wants_ctx
+from flowq.core.callables import facts, function_of, in_loop, is_async, wants_ctx
 from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
 from flowq.core.drive import Call, Steps, bounded, drive_async, pause
 from flowq.core.hooks import AnyHook, Hook, Listeners, as_hooks
 from flowq.core.lifespan import finish_open, long_lived_here, opened
 from flowq.core.notes import add_failure_note
 from flowq.core.retry import Retry
+from flowq.core.streamed import listed, whole
 from flowq.registry import register
 
 if TYPE_CHECKING:
@@ -86,7 +87,11 @@ class Node(Generic[Item, Result]):
     # The hooks given to this node; and who is told of a visit, those of the flows around it included.
     _hooks: tuple[Hook, ...] = ()
     _listeners: Listeners | None = None
+    gathers: ClassVar[bool] = True
+    """Whether an ``exec`` that yields is read to its end."""
+
     _asks_ctx: ClassVar[bool] = False
+    _yields: ClassVar[bool] = False
     keeps_open: ClassVar[bool] = False
     """Whether the class has a ``lifespan``, ``setup`` or ``teardown`` of its own."""
 
@@ -136,6 +141,7 @@ class Node(Generic[Item, Result]):
         super().__init_subclass__(**kwargs)
         cls.has_lifespan = cls.lifespan is not Node.lifespan
         cls.keeps_open = cls.has_lifespan or (cls.setup, cls.teardown) != (Node.setup, Node.teardown)
+        cls._yields = facts(getattr(cls, cls.phases[1])).streams != ""
         cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in cls.phases)
         members = [name_and_member for base in cls.__mro__ for name_and_member in vars(base).items()]
         cls._slots = tuple(name for name, member in members if isinstance(member, types.MemberDescriptorType))
@@ -164,8 +170,20 @@ class Node(Generic[Item, Result]):
 
     @in_loop
     def exec(self, prep_res: Item, /, *args: Any, **kwargs: Any) -> Result | Awaitable[Result]:
-        """Do the work. It must not touch the shared store, and may run again: make it idempotent."""
+        """Do the work. It must not touch the shared store, and may run again: make it idempotent.
+
+        It may yield its result bit by bit: see :meth:`gather`.
+        """
         return None  # type: ignore[return-value]
+
+    def gather(self, stream: Any) -> Any:
+        """What an ``exec`` that yields comes to: the list of all it yielded. Override it to make something else of it.
+
+        Args:
+            stream: the iterator of a generator function; of an ``async def`` one an async iterator, and this may then
+                be ``async def``, too.
+        """
+        return listed(stream)
 
     @in_loop
     def exec_fallback(self, prep_res: Item, exc: Exception, /, *args: Any, **kwargs: Any) -> Any:
@@ -380,6 +398,8 @@ class Node(Generic[Item, Result]):
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
         """The call that one try consists of."""
         body = self.phase(1, ctx)
+        if self.gathers and type(self)._yields:
+            body = whole(body, self.gather)
         return (body, (prep_res,)) if self.timeout is None else (bounded, (self.timeout, body, (prep_res,)))
 
     def inside(self) -> list[Node[Any, Any]]:
@@ -393,7 +413,8 @@ class Node(Generic[Item, Result]):
 
     def has_async(self) -> bool:
         """Whether running this needs an event loop: any of the four methods is ``async def``."""
-        return any(is_async(getattr(self, method)) for method in self.phases)
+        methods = [getattr(self, name) for name in self.phases]
+        return any(map(is_async, methods)) or facts(methods[1]).streams == "async"
 
     def _fall_back(self, prep_res: Any, exc: Exception, ctx: ItemContext | None, attempt: int) -> Steps[Any]:
         try:

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import flowq
@@ -134,6 +135,34 @@ class AsksLater(flowq.ParallelBatchNode[int, int]):
         async with self.turn:
             self.writer.write(f"{item}\n".encode())
             return int(await self.reader.readline())
+
+
+class Yields(flowq.ParallelBatchNode[int, list[int]]):
+    """A stream of bits as an item's result."""
+
+    def exec(self, item: int) -> Iterator[int]:  # type: ignore[override]
+        yield from range(item)
+
+
+class YieldsLater(flowq.ParallelBatchNode[int, list[int]]):
+    """An async stream that breaks at the first try of every odd item."""
+
+    async def exec(self, item: int, *, ctx: flowq.ItemContext) -> AsyncIterator[int]:  # type: ignore[override]
+        for bit in range(item):
+            await asyncio.sleep(0)
+            if bit == 2 and item % 2 and not ctx.attempt:
+                raise Odd(item)
+            yield bit
+
+
+class Sums(YieldsLater):
+    """Makes one number of the stream, as it comes."""
+
+    async def gather(self, stream: AsyncIterator[int]) -> int:
+        total = 0
+        async for bit in stream:
+            total += bit
+        return total
 
 
 class Embeds(flowq.ParallelBatchNode[int, list[int]]):
