@@ -11,11 +11,14 @@ from typing import Any, ClassVar, Literal, Self, TypedDict
 
 from typing_extensions import Unpack
 
+from flowq.batch.async_items import readable
 from flowq.batch.breaker import Breaker
 from flowq.batch.cache import Cache
 from flowq.batch.chunk import Done
 from flowq.batch.executor import BatchJob, Executor, Handle, active
+from flowq.batch.following import Stream
 from flowq.batch.journey import BatchJourney
+from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy, OnError, Rates
 from flowq.batch.result import BatchResult
 from flowq.batch.together import group_size
@@ -202,7 +205,7 @@ class Fanout(Node[Item, Result]):
         """The batch of this node over *items*."""
         return BatchJob(
             node=self,
-            items=items,
+            items=readable(self.name, items),
             policy=self.policy(),
             shared=shared if self.carries_changes else None,
             label=label or self.label or self.name,
@@ -242,7 +245,7 @@ class Fanout(Node[Item, Result]):
         """Run ``exec`` over *items* and return the values in their order. ``prep`` and ``post`` are not called.
 
         Args:
-            items: an iterable of items.
+            items: an iterable of items, or an async one.
             label: the batch's name for people.
             limit: only so many of the first items.
 
@@ -263,9 +266,22 @@ class Fanout(Node[Item, Result]):
         """Start a batch through the active executor and come back at once.
 
         Args:
-            items: an iterable of items.
+            items: an iterable of items, or an async one.
             key: the batch's identity: submitting again under the same key attaches to the batch that is there.
             label: the batch's name for people.
             limit: only so many of the first items.
         """
         return active().submit(self.job(items, key=key, label=label, limit=limit))
+
+    def stream(self, items: Any, *, label: str | None = None, limit: int | None = None) -> Stream[Outcome]:
+        """Run ``exec`` over *items* and give their outcomes as they come: for ``for`` and for ``async for``.
+
+        Leaving the loop early cancels the rest. What an item raised is in its outcome and is not raised here.
+
+        Args:
+            items: an iterable of items, or an async one.
+            label: the batch's name for people.
+            limit: only so many of the first items.
+        """
+        handle = self.executor().submit(self.job(items, label=label, limit=limit))
+        return handle.as_completed().or_else(handle.cancel)

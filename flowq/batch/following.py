@@ -27,10 +27,15 @@ class Stream(Generic[T]):
     """
 
     def __init__(self, blocks: Blocks[T], abandoned: Callable[[], None] | None = None) -> None:
+        self._blocks = blocks
         # Generators that do not know this object: a loop that is left then closes them at once, without the collector.
         self._sync: Generator[T, None, None] | None = _each(blocks, abandoned)
         self._async: AsyncGenerator[T, None] | None = _each_async(blocks, abandoned)
         self._abandoned, self._begun = abandoned, False
+
+    def or_else(self, abandoned: Callable[[], None]) -> Stream[T]:
+        """This stream, with *abandoned* called if its reading ends before it does."""
+        return Stream(self._blocks, abandoned)
 
     def __iter__(self) -> Iterator[T]:
         self._begun = True

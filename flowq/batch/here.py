@@ -107,13 +107,14 @@ class LocalBatch:
     async def run_async(self) -> BatchResult[Any]:
         """``run`` in the running event loop. Cancelling it cancels what runs, and waits for it."""
         self._began = perf_counter()
-        if self._in_order:
-            with ThreadPoolExecutor(1, "flowq-batch") as pool:
-                work = pool.submit(contextvars.copy_context().run, self._run_in_order)
-                await until_ended(work, lambda: self.close(CANCELLED))
-                work.result()
-        else:
-            await self._run_in_flight()
+        with contextlib.closing(self._items):
+            if self._in_order:
+                with ThreadPoolExecutor(1, "flowq-batch") as pool:
+                    work = pool.submit(contextvars.copy_context().run, self._run_in_order)
+                    await until_ended(work, lambda: self.close(CANCELLED))
+                    work.result()
+            else:
+                await self._run_in_flight()
         return self._result()
 
     @async_twin(run_async)
@@ -124,6 +125,11 @@ class LocalBatch:
             LoopRunning: items are async, and this thread runs an event loop already.
         """
         self._began = perf_counter()
+        with contextlib.closing(self._items):
+            self._run()
+        return self._result()
+
+    def _run(self) -> None:
         if self._in_order:
             self._run_in_order()
         elif not loop_runs():
@@ -140,13 +146,13 @@ class LocalBatch:
                 except BaseException:  # Ctrl-C reaches this thread alone
                     self.close(CANCELLED)
                     raise
-        return self._result()
 
     def close(self, reason: str, state: State = "cancelled") -> None:
         """End the batch before its last item, from any thread. The first reason stands."""
         if self.reason or self._ended is not None:
             return
         self.reason, self.state = reason, state
+        self._items.close()
         if self._loop is not None and self._task is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
                 self._loop.call_soon_threadsafe(self._task.cancel)
@@ -239,7 +245,7 @@ class LocalBatch:
 
     async def _source(self) -> AsyncGenerator[tuple[int, Any, int], None]:
         while not self._is_over():
-            start, chunk = self._items.take_run(1)
+            start, chunk = await self._items.take_run_async()
             if not chunk:
                 return
             self._kept[start] = chunk[0]

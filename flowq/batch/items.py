@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
+from time import monotonic
 from typing import Any
 
+from flowq.batch.async_items import AsyncItems
 from flowq.errors import BatchInputError
+
+_TAKE_FOR_S = 0.05  # the items of a slow source do not wait longer than this for more of them
 
 
 def to_list(value: Any) -> list[Any]:
@@ -46,6 +50,7 @@ class Items:
         items = _checked(name, given)
         self._name = name
         self._given = items
+        self._limit = limit
         self._rest: Iterator[Any] = iter(items if limit is None else islice(items, limit))
         self._max_items = max_items
         self.taken = 0
@@ -65,12 +70,44 @@ class Items:
         Raises:
             BatchInputError: there are more than ``max_items``.
         """
-        taken = list(islice(self._rest, n))
+        taken, ended = self._next(n)
         self.taken += len(taken)
         self._refuse_more_than_allowed(self.taken)
-        if len(taken) < n:
+        if ended:
             self.total = self.taken
         return taken
+
+    def _next(self, n: int) -> tuple[list[Any], bool]:
+        """The next *n* items, of a slow source those of a moment; and whether its end was reached."""
+        if n == 1 or self.total is not None:
+            taken = list(islice(self._rest, n))
+            return taken, len(taken) < n
+        taken, until = [], monotonic() + _TAKE_FOR_S
+        for item in self._rest:
+            taken.append(item)
+            if len(taken) == n or monotonic() > until:
+                return taken, False
+        return taken, True
+
+    async def take_run_async(self) -> tuple[int, list[Any]]:
+        """``take_run(1)`` in an event loop, which is not kept waiting for items that are async themselves."""
+        if not isinstance(self._given, AsyncItems):
+            return self.take_run(1)
+        try:
+            if self.taken == self._limit:
+                raise StopAsyncIteration
+            item = await self._given.next_async()
+        except StopAsyncIteration:
+            self.total = self.taken
+            return self.taken, []
+        self.taken += 1
+        self._refuse_more_than_allowed(self.taken)
+        return self.taken - 1, [item]
+
+    def close(self) -> None:
+        """Read no further, from any thread."""
+        if isinstance(self._given, AsyncItems):
+            self._given.close()
 
     def take_run(self, n: int) -> tuple[int, list[Any]]:
         """:meth:`take`, and the index of the first item taken."""
@@ -115,6 +152,13 @@ class Picked:
         taken = [self._inputs[index] for at, index in enumerate(ahead) if index == start + at]
         self.taken += len(taken)
         return start, taken
+
+    async def take_run_async(self) -> tuple[int, list[Any]]:
+        """``take_run(1)`` in an event loop."""
+        return self.take_run(1)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _checked(name: str, given: Any) -> Iterable[Any]:

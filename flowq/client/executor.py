@@ -6,6 +6,7 @@ import functools
 import logging
 from typing import Any
 
+from flowq.batch.async_items import AsyncItems
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.result import BatchResult
@@ -13,7 +14,7 @@ from flowq.batch.run_flow import RunFlow
 from flowq.client.handle import BatchHandle, Feeding
 from flowq.client.progress import display
 from flowq.client.watching import Watching
-from flowq.core.drive import Steps
+from flowq.core.drive import Steps, loop_runs
 from flowq.core.spec import spec_of
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, new_batch_id
@@ -25,7 +26,7 @@ from flowq.engine.patience import trouble
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.snapshots import Snapshots
-from flowq.errors import ConfigError, UnknownNode
+from flowq.errors import ConfigError, LoopRunning, UnknownNode
 from flowq.settings import Settings, redacted
 
 log = logging.getLogger("flowq")
@@ -67,6 +68,8 @@ class CeleryExecutor:
         return self._start(job)
 
     def _run(self, job: BatchJob) -> BatchResult[Any]:
+        if isinstance(job.items, AsyncItems) and loop_runs():
+            raise LoopRunning(job.node.name)  # this thread would wait for what only its own loop can bring
         handle = self._start(job)
         self._watching.wait(handle)
         return handle.result()

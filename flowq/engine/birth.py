@@ -91,5 +91,8 @@ def source(items: Items) -> Iterable[Any]:
 
 
 def _one_by_one(items: Items) -> Iterator[Any]:
-    while one := items.take(1):
-        yield one[0]
+    try:
+        while one := items.take(1):
+            yield one[0]
+    finally:
+        items.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 
 import flowq
+from flowq.batch.executor import active
 from tests import nodes
 from tests.submitting import submit
 from tests.waiting import until
@@ -171,3 +173,25 @@ def test_pages_of_a_generator_are_dropped_but_for_those_of_items_that_failed(
     assert clean.wait(30)
     until(lambda: kept(wire, clean.id, "pages") == 0, 5, "no page is left")
     assert clean.result() == [i * i for i in range(n)]
+
+
+def test_leaving_a_node_s_stream_early_cancels_the_rest(executor: str, tmp_path: Path) -> None:
+    oracle = tmp_path / "oracle"
+    node = nodes.Logged(str(oracle), seconds=0.01, chunk_size=1)
+    for outcome in node.stream(range(1000)):
+        assert outcome.output == outcome.index * 3
+        if outcome.index >= 5:
+            break
+    until(lambda: is_over(executor), 10, "the batch has ended")
+    assert len(nodes.executions(oracle)) < 500
+
+
+def is_over(executor: str) -> bool:
+    if executor == "inline":
+        return not any(thread.name.startswith("flowq-batch") for thread in threading.enumerate())
+    latest = active().latest()  # type: ignore[attr-defined]
+    return bool(latest.progress().state == "cancelled")
+
+
+def test_a_node_s_stream_that_is_read_to_its_end_gives_every_outcome(executor: str) -> None:
+    assert sorted(one.index for one in nodes.Square().stream(range(50))) == list(range(50))

@@ -1,0 +1,143 @@
+"""An async iterable of items, read by blocking code or from an event loop, but run in the loop it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+from flowq.core.drive import loop_runs
+from flowq.errors import FlowError, LoopRunning
+
+AHEAD = 256
+LOOK_EVERY_S = 1.0
+
+_END: Any = object()
+
+
+class AsyncItems(Iterator[Any]):
+    """Reads *given* once, in one of two ways: ``next(items)`` from a thread, or ``await items.next_async()``.
+
+    What an async generator waits for (a session, a connection) belongs to the event loop that runs where the batch is
+    made: the generator is run there. Where none runs, it gets a loop of its own in the thread that reads.
+
+    Args:
+        what: the node's name, for errors.
+        given: the items. Of a loop that is busy elsewhere at most 256 of them are read ahead.
+    """
+
+    def __init__(self, what: str, given: AsyncIterable[Any]) -> None:
+        self._what = what
+        self._items: AsyncIterator[Any] = aiter(given)
+        self._home = asyncio.get_running_loop() if loop_runs() else None
+        self._own: asyncio.Runner | None = None
+        self._pump: Future[None] | None = None
+        self._held: deque[Any] = deque()
+        self._error: BaseException | None = None
+        self._ended = False
+        self._room: asyncio.Event | None = None
+        self._changed = threading.Condition()
+
+    def __next__(self) -> Any:
+        """The next item.
+
+        Raises:
+            LoopRunning: called in an event loop, which would wait for itself.
+            FlowError: the loop that the items belong to has ended.
+        """
+        if loop_runs():
+            raise LoopRunning(self._what)
+        if self._home is not None:
+            return self._from_home(self._home)
+        if self._ended:
+            raise StopIteration
+        if self._own is None:
+            self._own = asyncio.Runner()
+        item = self._own.run(self._one())
+        if item is _END:
+            self.close()
+            raise StopIteration
+        return item
+
+    async def next_async(self) -> Any:
+        """The next item, in an event loop.
+
+        Raises:
+            StopAsyncIteration: there is none.
+        """
+        if self._home is None or self._home is asyncio.get_running_loop():
+            return await anext(self._items)
+        item = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._one(), self._home))
+        if item is _END:
+            raise StopAsyncIteration
+        return item
+
+    def close(self) -> None:
+        """Read no further, from any thread. What blocks in ``next`` ends, but for a loop of its own."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        if self._pump is not None:
+            self._pump.cancel()
+        if self._own is not None and not self._own.get_loop().is_running():
+            own, self._own = self._own, None
+            own.close()
+
+    async def _one(self) -> Any:
+        return await anext(self._items, _END)
+
+    # -- by a thread, from the loop where the batch was made --------------------------------------------------------
+
+    def _from_home(self, home: asyncio.AbstractEventLoop) -> Any:
+        if self._pump is None and not self._ended:
+            self._pump = asyncio.run_coroutine_threadsafe(self._fill(), home)
+        with self._changed:
+            while not self._held and not self._ended:
+                self._changed.wait(LOOK_EVERY_S)
+                if not home.is_running():
+                    raise FlowError(f"{self._what}: the event loop of its async items ended before they did")
+            if self._held:
+                item = self._held.popleft()
+                if self._room is not None and len(self._held) <= AHEAD // 2:
+                    home.call_soon_threadsafe(self._room.set)
+                    self._room = None
+                return item
+        if self._error is not None:
+            raise self._error
+        raise StopIteration
+
+    async def _fill(self) -> None:
+        try:
+            async for item in self._items:
+                room = self._hold(item)
+                if room is not None:
+                    await room.wait()
+                if self._ended:
+                    break
+        except Exception as error:  # handed to whoever reads
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+            with contextlib.suppress(Exception):
+                await self._items.aclose()  # type: ignore[attr-defined]  # an iterator need not have it
+
+    def _hold(self, item: Any) -> asyncio.Event | None:
+        """Take up an item; with enough of them, the event that tells of room."""
+        with self._changed:
+            self._held.append(item)
+            self._changed.notify()
+            if len(self._held) >= AHEAD:
+                self._room = asyncio.Event()
+            return self._room
+
+
+def readable(what: str, given: Any) -> Any:
+    """*given*, read in the loop that runs here if it can only be read by ``async for``."""
+    is_async = isinstance(given, AsyncIterable) and not isinstance(given, Iterable)
+    return AsyncItems(what, given) if is_async else given

@@ -1,0 +1,113 @@
+"""Items from async generators: read in the loop they belong to, whether the batch runs here or on workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import flowq
+from tests import nodes
+
+N = 1000
+
+
+class Pages:
+    """Numbers as they come from somewhere, page by page; remembers the loops that read them."""
+
+    def __init__(self, n: int = N, fails_at: int | None = None) -> None:
+        self.n, self.fails_at = n, fails_at
+        self.given = 0
+        self.loops: set[asyncio.AbstractEventLoop] = set()
+        self.closed = False
+
+    async def numbers(self) -> AsyncIterator[int]:
+        try:
+            for number in range(self.n):
+                if number % 100 == 0:
+                    await asyncio.sleep(0.001)
+                if number == self.fails_at:
+                    raise OSError("the source went away")
+                self.loops.add(asyncio.get_running_loop())
+                self.given += 1
+                yield number
+        finally:
+            self.closed = True
+
+
+NODES = pytest.mark.parametrize("node", [nodes.Square, nodes.AsyncSquare])
+
+
+@NODES
+def test_without_a_loop_they_get_one(executor: str, node: type[Any]) -> None:
+    pages = Pages()
+    assert node().map(pages.numbers()) == [i * i for i in range(N)]
+    assert len(pages.loops) == 1
+    assert pages.closed
+
+
+@NODES
+async def test_in_a_loop_they_are_read_there(executor: str, node: type[Any]) -> None:
+    pages = Pages()
+    assert await node().map_async(pages.numbers()) == [i * i for i in range(N)]
+    assert pages.loops == {asyncio.get_running_loop()}
+
+
+async def test_a_batch_is_fed_by_the_loop_that_submitted_it_while_that_reads_the_results(executor: str) -> None:
+    pages = Pages()
+    handle = nodes.Square().submit(pages.numbers())
+    assert [value async for value in handle.results()] == [i * i for i in range(N)]
+    assert pages.loops == {asyncio.get_running_loop()}
+
+
+class FromGenerator(flowq.ParallelBatchNode[int, int]):
+    async def prep(self, shared: Any) -> AsyncIterator[int]:
+        for number in range(shared["n"]):
+            await asyncio.sleep(0)
+            yield number
+
+    def exec(self, item: int) -> int:
+        return item * item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: list[int]) -> None:
+        shared["total"] = sum(exec_res)
+
+
+@pytest.mark.parametrize("in_loop", [False, True])
+def test_prep_may_be_an_async_generator(inline: None, in_loop: bool) -> None:
+    shared = {"n": 50}
+    flow = flowq.Flow(start=FromGenerator())
+    if in_loop:
+        asyncio.run(flow.run_async(shared))
+    else:
+        flow.run(shared)
+    assert shared["total"] == sum(i * i for i in range(50))
+
+
+def test_what_it_raises_is_raised(executor: str) -> None:
+    pages = Pages(fails_at=250)
+    with pytest.raises(OSError, match="went away"):
+        nodes.Square().map(pages.numbers())
+    assert pages.closed
+
+
+async def test_and_in_a_loop(executor: str) -> None:
+    handle = nodes.Square().submit(Pages(fails_at=250).numbers())
+    with pytest.raises(OSError, match="went away"):
+        [one async for one in handle.as_completed()]
+
+
+@NODES
+def test_only_as_many_are_read_as_are_wanted(executor: str, node: type[Any]) -> None:
+    pages = Pages()
+    assert node().map(pages.numbers(), limit=10) == [i * i for i in range(10)]
+    assert pages.given <= 11
+    with pytest.raises(flowq.BatchInputError, match="max_items=20"):
+        node(max_items=20).map(Pages().numbers())
+
+
+async def test_a_loop_is_not_made_to_wait_for_itself(executor: str) -> None:
+    with pytest.raises(flowq.LoopRunning):
+        nodes.Square().map(Pages().numbers())
