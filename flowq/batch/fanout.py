@@ -16,9 +16,7 @@ from flowq.batch.breaker import Breaker
 from flowq.batch.cache import Cache
 from flowq.batch.chunk import Done
 from flowq.batch.executor import BatchJob, Executor, Handle, active
-from flowq.batch.following import Stream
 from flowq.batch.journey import BatchJourney
-from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy, OnError, Rates
 from flowq.batch.result import BatchResult
 from flowq.batch.together import group_size
@@ -272,16 +270,3 @@ class Fanout(Node[Item, Result]):
             limit: only so many of the first items.
         """
         return active().submit(self.job(items, key=key, label=label, limit=limit))
-
-    def stream(self, items: Any, *, label: str | None = None, limit: int | None = None) -> Stream[Outcome]:
-        """Run ``exec`` over *items* and give their outcomes as they come: for ``for`` and for ``async for``.
-
-        Leaving the loop early cancels the rest. What an item raised is in its outcome and is not raised here.
-
-        Args:
-            items: an iterable of items, or an async one.
-            label: the batch's name for people.
-            limit: only so many of the first items.
-        """
-        handle = self.executor().submit(self.job(items, label=label, limit=limit))
-        return handle.as_completed().or_else(handle.cancel)

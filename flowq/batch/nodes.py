@@ -10,8 +10,10 @@ from typing import Any, Self, TypeVar, overload
 
 from flowq.batch.executor import Executor
 from flowq.batch.fanout import Fanout
+from flowq.batch.following import Stream
 from flowq.batch.inline import InlineExecutor
 from flowq.batch.keyed import Keyed
+from flowq.batch.outcome import Outcome
 from flowq.core.functional import class_of, functional
 from flowq.core.node import Item, Node, Result
 
@@ -20,7 +22,7 @@ R = TypeVar("R")
 
 
 class _Of(Fanout[Item, Result]):
-    """What both kinds of batch nodes can be made of."""
+    """What both kinds of batch nodes offer beside a life cycle: to be made of a function, to be read as a stream."""
 
     @classmethod
     def of(
@@ -47,6 +49,19 @@ class _Of(Fanout[Item, Result]):
         made: type[Any] = class_of(cls.__name__, (Keyed, cls), {"exec": fn})
         node: Self = made(items=items, out=out, count=count, **options)
         return node
+
+    def stream(self, items: Any, *, label: str | None = None, limit: int | None = None) -> Stream[Outcome]:
+        """Run ``exec`` over *items* and give their outcomes as they come: for ``for`` and for ``async for``.
+
+        Leaving the loop early cancels the rest. What an item raised is in its outcome and is not raised here.
+
+        Args:
+            items: an iterable of items, or an async one.
+            label: the batch's name for people.
+            limit: only so many of the first items.
+        """
+        handle = self.executor().submit(self.job(items, label=label, limit=limit))
+        return handle.as_completed().or_else(handle.cancel)
 
 
 class BatchNode(_Of[Item, Result]):
