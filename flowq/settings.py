@@ -33,7 +33,7 @@ class Settings(BaseSettings):
             no limit).
         full_wait_s: seconds that a producer in the middle of its items waits for room in a full Redis before RedisFull.
         redis_server: the redis-server binary that LocalCluster starts (None: it looks for one).
-        ready_file: a worker creates this file once it consumes.
+        ready_file: a worker touches this file with every pulse, from when it consumes; workers/health.py reads it.
         progress: what a blocking batch shows on stderr: "bar", "lines" (one every five seconds, for logs), "off", or
             "auto": bars in a terminal or a notebook.
         log_level: of a worker's log.

@@ -56,8 +56,8 @@ class Room:
         self._pid = -1
 
     def announced(self) -> None:
-        """The fleet knows this worker, and it consumes: whoever started it may go on."""
-        if self.settings.ready_file is not None and not self.settings.ready_file.exists():
+        """The fleet knows this worker, and it consumes; called with every pulse, for workers/health.py."""
+        if self.settings.ready_file is not None:
             self.settings.ready_file.touch()
 
     def slot(self) -> Slot:
