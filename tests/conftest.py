@@ -31,7 +31,14 @@ def session_cluster() -> Iterator[LocalCluster]:
     with LocalCluster(
         slots=2,
         workers=1,
-        imports=["tests.nodes", "tests.features.functions", "tests.features.nodes", "tests.patient", "tests.policed"],
+        imports=[
+            "tests.nodes",
+            "tests.features.functions",
+            "tests.features.nodes",
+            "tests.mendable",
+            "tests.patient",
+            "tests.policed",
+        ],
         lease_s=3,
     ) as cluster:
         # It outlives the test that asked for it first: others want their batches elsewhere.

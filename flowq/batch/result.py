@@ -169,9 +169,11 @@ class BatchResult(list[R]):
         return await drive_async(self._retried())
 
     def _retried(self) -> Steps[BatchResult[R]]:
-        indices = [index for index in sorted([*self._failed, *self._cancelled]) if self._has_input(index)]
-        if not self._failed and not self._cancelled:
+        indices = sorted([*self._failed, *self._cancelled])
+        if not indices:
             return self
+        if self._inputs is not None:  # otherwise whoever runs them again has them
+            indices = [index for index in indices if self._has_input(index)]
         if self._again is None or not indices:
             raise ValueError("this result does not hold its items any more: run the batch again from its source")
         return (yield from self._again(indices))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from flowq.batch.executor import Progress
@@ -17,14 +17,17 @@ from flowq.batch.values import Values
 from flowq.client.failures import read_failures
 from flowq.client.outcomes import read_outcomes, with_inputs
 from flowq.client.reading import Reading
+from flowq.core.drive import Steps
 from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ledger import Control
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import State, read_dones, read_holders, read_state, reason_of, was_freed
 from flowq.engine.stored_items import StoredItems
-from flowq.errors import BatchError, ItemCancelled, ResultsFreed
+from flowq.errors import BatchError, BatchLost, ItemCancelled, ResultsFreed
 
 R = TypeVar("R")
 
@@ -51,14 +54,12 @@ class BatchHandle(Generic[R]):
         inputs: Any = None,
         total: int | None = None,
         key_of: Callable[[Any], str] | None = None,
-        again: Callable[[Any], Any] | None = None,
         feeding: Feeding | None = None,
     ) -> None:
         self._connections, self._closings, self._header = connections, closings, header
         self._policy = policy
-        self._inputs, self._total, self._key_of, self._again = inputs, total, key_of, again
+        self._inputs, self._total, self._key_of = inputs, total, key_of
         self._feeding = feeding
-        self._ended = False
 
     @property
     def id(self) -> str:
@@ -95,7 +96,8 @@ class BatchHandle(Generic[R]):
             Exception: what the generator of its items raised.
         """
         until = None if timeout is None else time.monotonic() + timeout
-        while not self._ended:
+        ended = False  # not kept for the next call: the batch may be redriven meanwhile, by whomever
+        while not ended:
             left_s = None if until is None else max(0.0, until - time.monotonic())
             if self._feeding is not None and self._feeding.under_way:
                 # A batch with a key is not closed by the error that ends its feeding: look in on it.
@@ -103,16 +105,16 @@ class BatchHandle(Generic[R]):
             if self._policy.deadline is not None:
                 # The fleet holds it; with no worker there, whoever waits does.
                 left_s = DEADLINE_LOOK_S if left_s is None else min(left_s, DEADLINE_LOOK_S)
-            self._ended = self._closings.wait(self.id, left_s)
-            if not self._ended and self._policy.deadline is not None:
+            ended = self._closings.wait(self.id, left_s)
+            if not ended and self._policy.deadline is not None:
                 self._expire()
             if self._feeding is not None:
                 self._feeding.check(wait=False)
             if until is not None and time.monotonic() >= until:
                 break
         if self._feeding is not None:
-            self._feeding.check(wait=self._ended)
-        return self._ended
+            self._feeding.check(wait=ended)
+        return ended
 
     def _expire(self) -> None:
         with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
@@ -135,6 +137,11 @@ class BatchHandle(Generic[R]):
             MergeConflict: two items of a BatchFlow contradict each other.
             ResultsFreed: they were dropped as they were read.
         """
+        result = self._assembled(timeout)
+        result.raise_for(self._policy.on_error, self._policy.max_failures)
+        return result
+
+    def _assembled(self, timeout: float | None = None) -> BatchResult[R]:
         if not self.wait(timeout):
             raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
@@ -147,17 +154,25 @@ class BatchHandle(Generic[R]):
             label=self.label,
             seconds=state.seconds,
             reason=reason_of(state, self._policy),
-            cut_short=state.state == "cancelled" and self._total is None,
+            cut_short=state.cut and self._total is None,
             inputs=self._inputs,
             key_of=self._key_of,
-            again=self._again,
+            again=self._run_again,
         )
         if result.cancelled and was_freed(self._connections, self.id):
             raise ResultsFreed(self.id)
         if self._header.reduces:
             result.delta = reduced(self._connections, self.id, state.gen)
-        result.raise_for(self._policy.on_error, self._policy.max_failures)
         return result
+
+    def _run_again(self, _: Sequence[int]) -> Steps[BatchResult[R]]:
+        # Which items: the ledger knows. Of a result that was read before somebody redrove it, none may be left.
+        result: BatchResult[R] = yield self._redriven, ()
+        return result
+
+    def _redriven(self) -> BatchResult[R]:
+        self.retry_failed()
+        return self._assembled()
 
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
         """The outcomes as they are committed, until the batch has ended; for ``for`` and for ``async for``.
@@ -198,8 +213,8 @@ class BatchHandle(Generic[R]):
             self._feeding.check(wait=ended)
 
     def _length(self, state: State) -> int:
-        # Of a batch that was cancelled while it was fed the ledger does not know the last items.
-        return max(state.avail, self._total or 0) if state.state == "cancelled" else state.avail
+        # Of a batch that was closed while it was fed the ledger does not know the last items.
+        return max(state.avail, self._total or 0) if state.cut else state.avail
 
     def _raised(self, values: Values) -> Exception | None:
         """What ``result`` raises, for a reader who has come to the end of the values."""
@@ -250,8 +265,51 @@ class BatchHandle(Generic[R]):
         return read_holders(self._connections, self.id)
 
     def cancel(self) -> None:
-        """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
-        self._connections.ledger.control(self.id, "cancel")
+        """End the batch: what has no outcome yet reads as cancelled. Idempotent.
+
+        Items that run are told within a second or so. What is finished stays readable.
+
+        Raises:
+            BatchLost: Redis no longer holds the batch.
+        """
+        self._control("cancel")
+
+    def pause(self) -> None:
+        """Begin nothing more until ``resume``; items that run end, and count. A deadline goes on. Idempotent.
+
+        Raises:
+            BatchLost: Redis no longer holds the batch.
+        """
+        self._control("pause")
+
+    def resume(self) -> None:
+        """Go on after ``pause``. Idempotent.
+
+        Raises:
+            BatchLost: Redis no longer holds the batch.
+        """
+        self._control("resume")
+
+    def retry_failed(self) -> BatchHandle[R]:
+        """Run what failed or was cancelled once more, as a further generation of this very batch; this handle.
+
+        Wait for it, or ask for the result, as before: of items that succeeded then, nothing is run again, and every
+        item keeps its ``ctx.idempotency_key``. However many fail again, the others are run. Nothing happens while the
+        batch runs, or when no item is left to be run.
+
+        Raises:
+            BatchLost: Redis no longer holds the batch.
+        """
+        self._control("redrive")
+        self._feeding = None  # what could not be written is not part of the batch any more
+        return self
+
+    def _control(self, act: Control) -> None:
+        done, _, chunk_ids = self._connections.ledger.control(self.id, act)
+        if done == "lost":
+            raise BatchLost(self.id)
+        self._connections.crash_points.reached("controlled", self.id)
+        publish_chunks(self._connections, self._header, chunk_ids)
 
 
 class Feeding:

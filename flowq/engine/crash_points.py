@@ -19,7 +19,7 @@ CrashPoint = Literal[
     "reduced",
     "confirmed",
     "appended",
-    "redriven",
+    "controlled",
     "woken",
     "freed",
     "kept",

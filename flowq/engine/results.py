@@ -16,7 +16,7 @@ from flowq.errors import BatchLost
 READ_BLOBS = 64
 COUNTERS = (
     "state", "gen", "cur", "avail", "sealed", "ok", "fallback", "failed", "retried", "crashes", "losses",
-    "created_ms", "closed_ms", "confirmed", "reason", "idle_ms",
+    "created_ms", "closed_ms", "confirmed", "reason", "idle_ms", "cut",
 )  # fmt: skip
 
 
@@ -26,6 +26,7 @@ class State:
 
     Attributes:
         avail: items written so far; all there are once it is ``sealed``.
+        cut: it was closed before all its items were written.
         reason: why it was cancelled other than by a person: "deadline", "orphan", or "".
         seconds: it has run, the time between a close and a redrive left out.
     """
@@ -45,6 +46,7 @@ class State:
     seconds: float
     confirmed: int
     reason: str = ""
+    cut: bool = False
 
     @property
     def closed(self) -> bool:
@@ -74,7 +76,7 @@ def read_state(connections: Connections, batch_id: str) -> State:
         # What a close cut off stays for a redrive, and is neither open nor parked meanwhile.
         0 if closed else open_chunks, 0 if closed else parked,
         max(0.0, ended_s - (int(v["created_ms"]) + int(v["idle_ms"] or 0)) / 1000), int(v["confirmed"]),
-        (v["reason"] or b"").decode(),
+        (v["reason"] or b"").decode(), v["cut"] == b"1",
     )  # fmt: skip
 
 
@@ -129,6 +131,6 @@ def reason_of(state: State, policy: BatchPolicy) -> str:
     """Why a batch ended before its last item, or ""."""
     if state.state == "failed":
         return stopped(state.failed, policy)
-    if state.state != "cancelled":
+    if state.state != "cancelled" and not state.cut:
         return ""
     return {"deadline": late(policy.deadline or 0.0), "orphan": ORPHANED}.get(state.reason, CANCELLED)

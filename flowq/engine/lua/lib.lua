@@ -228,9 +228,10 @@ end
 -- Closes the batch once, tells its waiters, and leaves its aggregation due until it is confirmed. *reason*: why before
 -- its last item, '' if by a person or by its failures.
 local function close(state, agg_wait, reason)
-  local gen, channel, retention = meta('gen', 'channel', 'retention_ms')
+  local gen, channel, retention, sealed = meta('gen', 'channel', 'retention_ms', 'sealed')
   -- What no commit covered reads as cancelled. Its places stay, for a redrive; no act looks at them in a closed batch.
   set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'weight', '0', 'parents', '0', 'sealed', '1')
+  if sealed == 0 then set('cut', '1') end
   redis.call('DEL', WAKE, WAITS)
   redis.call('XADD', LINE, '*', 'closed', state .. ' ' .. int(gen))
   due_at('agg', now + agg_wait)

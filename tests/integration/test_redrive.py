@@ -1,0 +1,187 @@
+"""A batch that ended is taken up again: what failed and what was cut off, and nothing else. Pause, resume, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flowq
+from flowq.batch.executor import active
+from flowq.engine.connection import Connections
+from tests.crashing import Armed
+from tests.mendable import AsyncMendable, Mendable, MendableFlow, MendableStep, executed
+from tests.nodes import FailsTwice
+from tests.programs import Program
+from tests.submitting import submit
+from tests.waiting import until
+
+N = 1000
+FAILING = sorted(random.Random(37).sample(range(N), 37))
+KINDS = pytest.mark.parametrize("kind", [Mendable, AsyncMendable], ids=["blocking", "async"])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "executions")
+
+
+@pytest.fixture
+def mended(tmp_path: Path) -> Path:
+    return tmp_path / "mended"
+
+
+def again(path: str) -> dict[int, set[str]]:
+    """The items that were executed more than once, and the keys that they had."""
+    counts = Counter(index for index, _ in executed(path))
+    return {index: {key for one, key in executed(path) if one == index} for index, n in counts.items() if n > 1}
+
+
+@KINDS
+@pytest.mark.parametrize("source", [list, iter], ids=["from a list", "from a generator"])
+def test_a_redrive_executes_exactly_what_failed(
+    cluster: flowq.LocalCluster, path: str, mended: Path, kind: type[Mendable], source: Any
+) -> None:
+    handle = submit(kind(path, str(mended), FAILING, on_error="collect"), source(range(N)))
+    first = handle.result(timeout=30)
+    assert sorted(first.errors) == FAILING
+    mended.touch()
+    result = handle.retry_failed().result(timeout=30)
+    assert result == [i * 3 for i in range(N)]
+    assert not result.failed
+    assert len(executed(path)) == N + 37
+    assert {index: len(keys) for index, keys in again(path).items()} == dict.fromkeys(FAILING, 1), "one key an item"
+    state = handle.state()
+    assert (state.state, state.gen, state.ok, state.failed) == ("succeeded", 1, N, 0)
+    assert list(handle.results()) == result
+    assert handle.retry_failed().result() == result, "nothing is left to be run"
+    assert len(executed(path)) == N + 37
+
+
+@pytest.mark.parametrize("driven_async", [False, True], ids=["sync", "async"])
+def test_a_result_runs_again_what_failed(
+    cluster: flowq.LocalCluster, path: str, mended: Path, driven_async: bool
+) -> None:
+    first = Mendable(path, str(mended), [3, 4, 50], on_error="collect").map(range(100))
+    still = first.retry_failed()
+    assert sorted(still.errors) == [3, 4, 50], "what fails again is not raised"
+    mended.touch()
+    result = asyncio.run(still.retry_failed_async()) if driven_async else still.retry_failed()
+    assert result == [i * 3 for i in range(100)]
+    assert len(executed(path)) == 100 + 3 + 3
+    assert sorted(first.errors) == [3, 4, 50], "the first result is as it was"
+
+
+@KINDS
+def test_what_the_first_failure_cut_off_is_run_as_well(
+    cluster: flowq.LocalCluster, path: str, mended: Path, kind: type[Mendable]
+) -> None:
+    node = kind(path, str(mended), [7, 8], seconds=0.002)
+    with pytest.raises(flowq.BatchError) as raised:
+        node.map(range(300))
+    assert raised.value.results.cancelled
+    still = raised.value.results.retry_failed()
+    assert (sorted(still.errors), len(still.cancelled)) == ([7, 8], 0), "two fail again, and the others are run"
+    mended.touch()
+    assert still.retry_failed() == [i * 3 for i in range(300)]
+    assert {index for index, _ in executed(path)} == set(range(300))
+
+
+def test_a_handle_of_another_process_redrives_as_well(cluster: flowq.LocalCluster, path: str, mended: Path) -> None:
+    mine = submit(Mendable(path, str(mended), [5], on_error="collect"), range(20))
+    mine.wait()
+    mended.touch()
+    theirs = flowq.get_batch(mine.id)
+    assert theirs.retry_failed().result(timeout=20) == [i * 3 for i in range(20)]
+    assert mine.result() == [i * 3 for i in range(20)]
+
+
+def test_the_changes_of_a_batch_flow_are_whole_after_a_redrive(
+    cluster: flowq.LocalCluster, path: str, mended: Path
+) -> None:
+    flow = MendableFlow(start=MendableStep(path, str(mended), [2, 30]), on_error="collect")
+    job = flow.job([{"n": n} for n in range(60)], shared={"found": []})
+    handle: Any = active().submit(job)
+    first = handle.result(timeout=30)
+    assert first.delta["found"] == ("extend", [n for n in range(60) if n not in (2, 30)], 0)
+    mended.touch()
+    result = handle.retry_failed().result(timeout=30)
+    assert result.delta["found"] == ("extend", list(range(60)), 0)
+    assert set(again(path)) == {2, 30}
+    state = until(lambda: handle.state() if handle.state().confirmed == 1 else None, 10, "it is aggregated again")
+    assert (state.gen, state.ok) == (1, 60)
+
+
+def test_what_a_cancel_cut_off_can_be_taken_up_again(cluster: flowq.LocalCluster, path: str, mended: Path) -> None:
+    handle = submit(Mendable(path, str(mended), seconds=0.02, on_error="collect"), range(150))
+    until(lambda: handle.progress().done > 10, 10, "some are done")
+    handle.cancel()
+    handle.cancel()
+    first = handle.result()
+    assert first.cancelled, "some are not"
+    assert [first[one.index] for one in first.ok] == [one.index * 3 for one in first.ok], "finished ones stay readable"
+    ok = {one.index for one in first.ok}
+    assert handle.retry_failed().result(timeout=30) == [i * 3 for i in range(150)]
+    assert not ok & set(again(path)), "what had an outcome is not run again"
+
+
+def test_cancel_drops_items_that_wait_for_their_next_try(cluster: flowq.LocalCluster) -> None:
+    handle = submit(FailsTwice(max_retries=3, wait=1.5, on_error="collect"), range(30))
+    until(lambda: handle.state().parked == 30, 10, "all wait")
+    handle.cancel()
+    connections = Connections(flowq.Settings(broker_url=cluster.broker_url))
+    assert handle.state().parked == 0
+    timers = connections.redis.zrange(connections.keys.of(handle.id, "wake"), 0, -1)
+    assert set(timers) <= {b"agg"}
+    assert {one.status for one in handle.result().items} == {"cancelled"}
+    assert handle.retry_failed().result(timeout=30) == list(range(30)), "they begin from their first try"
+    connections.close()
+
+
+def test_pause_and_resume_keep_every_outcome(cluster: flowq.LocalCluster, path: str, mended: Path) -> None:
+    handle = submit(Mendable(path, str(mended), seconds=0.01, on_error="collect"), range(300))
+    until(lambda: handle.progress().done > 20, 10, "some are done")
+    handle.pause()
+    handle.pause()
+    assert handle.state().state == "paused"
+    until(lambda: not handle.held(), 10, "what ran has ended")
+    stands = handle.progress().done, len(executed(path))
+    assert stands[0] < 300
+    assert not handle.wait(1.5)
+    assert (handle.progress().done, len(executed(path))) == stands, "nothing has begun"
+    handle.resume()
+    handle.resume()
+    assert handle.result(timeout=30) == [i * 3 for i in range(300)]
+    assert len(executed(path)) == 300
+    handle.pause()
+    assert handle.state().state == "succeeded"
+
+
+REDRIVER = """
+    import sys, flowq
+    from flowq.batch.executor import activate
+    activate(flowq.connect(sys.argv[1]))
+    flowq.get_batch(sys.argv[2]).retry_failed()
+"""
+
+
+def test_who_dies_between_a_redrive_and_its_messages_costs_a_lease(
+    cluster: flowq.LocalCluster, path: str, mended: Path, tmp_path: Path
+) -> None:
+    handle = submit(Mendable(path, str(mended), [5, 6], on_error="collect"), range(20))
+    handle.wait()
+    mended.touch()
+    armed = Armed(tmp_path / "armed")
+    armed.arm("controlled", handle.id)
+    program = Program(
+        tmp_path / "p.py", REDRIVER, cluster.broker_url, handle.id, env={**armed.env, "FLOWQ_LEASE_S": "3"}
+    )
+    assert program.end()[0] == -signal.SIGKILL
+    assert handle.state().gen == 1
+    assert handle.result(timeout=20) == [i * 3 for i in range(20)]
+    assert set(again(path)) == {5, 6}

@@ -1,0 +1,68 @@
+"""Nodes whose items fail until somebody mends what they need, for workers to import."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import flowq
+from tests.nodes import Refused, record
+
+
+class Mendable(flowq.ParallelBatchNode[int, int]):
+    """The items in *failing* fail until *mended* exists. Notes each execution: index, key."""
+
+    def __init__(
+        self, path: str, mended: str, failing: Sequence[int] = (), seconds: float = 0.0, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.path, self.mended, self.failing, self.seconds = path, mended, failing, seconds
+
+    def exec(self, item: int, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
+        record(self.path, f"{ctx.item_index} {ctx.idempotency_key}")
+        time.sleep(self.seconds)
+        return self.judged(item)
+
+    def judged(self, item: int) -> int:
+        if item in self.failing and not Path(self.mended).exists():
+            raise Refused(item)
+        return item * 3
+
+
+class AsyncMendable(Mendable):
+    async def exec(self, item: int, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
+        record(self.path, f"{ctx.item_index} {ctx.idempotency_key}")
+        await asyncio.sleep(self.seconds)
+        return self.judged(item)
+
+
+class MendableStep(flowq.Node[int, int]):
+    """One step of a batch flow's item, as Mendable; adds what it brings to the store."""
+
+    def __init__(self, path: str, mended: str, failing: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        self.path, self.mended, self.failing = path, mended, failing
+
+    def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
+        n = int(self.params["n"])
+        record(self.path, f"{ctx.item_index} {ctx.idempotency_key}")
+        if n in self.failing and not Path(self.mended).exists():
+            raise Refused(n)
+        return n
+
+    def post(self, shared: Any, prep_res: Any, exec_res: int) -> None:
+        shared["found"] = [*shared["found"], exec_res]
+
+
+class MendableFlow(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": n} for n in range(shared["count"])]
+
+
+def executed(path: str | Path) -> list[tuple[int, str]]:
+    """Each execution so far: index and idempotency key."""
+    lines = Path(path).read_text().splitlines() if Path(path).exists() else []
+    return [(int(index), key) for index, key in (line.split() for line in lines)]
