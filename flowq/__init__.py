@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Secret
+
 from flowq.batch import (
     BatchFlow,
     BatchNode,
@@ -153,6 +155,7 @@ __all__ = [
     "Retry",
     "RetryAfter",
     "RunResult",
+    "Secret",
     "Settings",
     "SharedStore",
     "Union",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +12,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
+
+_KEY_BYTES = 32
 
 
 class Settings(BaseSettings):
@@ -40,6 +43,8 @@ class Settings(BaseSettings):
         log_format: of a worker's log: "text", or "json" for one object a line.
         worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
         crash_points: a folder in which tests arm crash points, see engine/crash_points.py (None: there are none).
+        secret_key: what seals secrets on their way to workers and back: 32 random bytes in base64, the same for all.
+            Several, with commas between, while a key is being replaced: the first seals (None: secrets do not travel).
         flower_user: name that Flower asks for.
         flower_password: password that Flower asks for (None: `flowq flower` makes one).
     """
@@ -65,6 +70,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     worker_name: str | None = None
     crash_points: Path | None = None
+    secret_key: SecretStr | None = None
     flower_user: Annotated[str, Field(pattern=r"^[^:,\s]+$")] = "flowq"
     flower_password: SecretStr | None = None
 
@@ -80,10 +86,36 @@ class Settings(BaseSettings):
     def _spell_tls(cls, value: str | None) -> str | None:
         return value if value is None else with_tls(value)
 
+    @field_validator("secret_key")
+    @classmethod
+    def _whole_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        _decoded(value)
+        return value
+
+    @property
+    def secret_keys(self) -> tuple[bytes, ...]:
+        """``secret_key`` as keys of 32 bytes; none if there is none."""
+        return _decoded(self.secret_key)
+
     @property
     def url(self) -> str:
         """The broker's URL, or Redis' default address."""
         return self.broker_url or DEFAULT_BROKER_URL
+
+
+def _decoded(keys: SecretStr | None) -> tuple[bytes, ...]:
+    found = []
+    for text in [] if keys is None else keys.get_secret_value().split(","):
+        try:
+            found.append(base64.urlsafe_b64decode(text.strip()))
+        except ValueError:
+            found.append(b"")
+        if len(found[-1]) != _KEY_BYTES:
+            raise ValueError(
+                "a FLOWQ_SECRET_KEY is 32 random bytes in base64, as this makes one: "
+                "python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+            )
+    return tuple(found)
 
 
 def with_tls(url: str, **options: str) -> str:

@@ -6,6 +6,7 @@ from flowq.codec.envelope import MAX_BYTES, VERSION
 from flowq.codec.explain import explain
 from flowq.codec.kombu_registration import CONTENT_TYPE, register_kombu
 from flowq.codec.message import content_hash, dumps, loads
+from flowq.codec.secrets import keyring
 from flowq.registry import RemoteTraceback
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "content_hash",
     "dumps",
     "explain",
+    "keyring",
     "loads",
     "register_kombu",
 ]

@@ -18,7 +18,7 @@ def dumps(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
     Carried exactly: None, bool, int of any size, float, str, bytes, bytearray, list, tuple, dict with any keys, set,
     frozenset, datetime, date, time, timedelta, Decimal, UUID, Path, numpy arrays and scalars; Enum, dataclass,
     NamedTuple and pydantic objects whose classes are registered; such classes themselves, and classes of exceptions.
-    Exceptions as ``registry.portable`` makes them. An object that
+    Exceptions as ``registry.portable`` makes them. Pydantic's secrets, sealed with FLOWQ_SECRET_KEY. An object that
     occurs twice arrives as two.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 import ormsgpack
 from ormsgpack import Ext, packb, unpackb
 
-from flowq.codec import arrays, class_objects, classes, exceptions, extensions, nesting, tags
+from flowq.codec import arrays, class_objects, classes, exceptions, extensions, nesting, secrets, tags
 from flowq.codec.nesting import FREE_DEPTH, MAX_DEPTH
 from flowq.codec.refusals import TOO_DEEP
 from flowq.codec.spell import holds_buffer, spell_out
@@ -37,6 +37,7 @@ _DECODERS: dict[int, Callable[[bytes, tags.Unpack], Any]] = {
     **arrays.DECODERS,
     tags.EXCEPTION: exceptions.decode_exception,
     tags.CLASS: class_objects.decode_class,
+    tags.SECRET: secrets.decode_secret,
 }
 
 
@@ -106,6 +107,8 @@ def _encode(value: Any, pack_parts: tags.Pack) -> Ext:
         return Ext(tags.CLASS, class_objects.encode_class(value))
     if isinstance(value, BaseException):
         return Ext(tags.EXCEPTION, exceptions.encode_exception(value, pack_parts))
+    if secrets.is_secret(value):
+        return Ext(tags.SECRET, secrets.encode_secret(value, pack_parts))
     if arrays.is_numpy(value):
         return Ext(*arrays.encode_numpy(value, pack_parts))
     return Ext(*classes.encode_instance(value, pack_parts))

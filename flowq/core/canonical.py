@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from flowq.core.callables import label_of
 from flowq.errors import CannotTravel
@@ -123,6 +123,8 @@ def _encode_object(value: Any, where: str) -> bytes:
         return _fields(name, {**vars(value), **(value.model_extra or {})}, where)
     if isinstance(value, BaseException):
         return _fields(name, {"args": value.args, **vars(value)}, where)
+    if isinstance(value, SecretStr | SecretBytes | Secret):
+        return _framed("x", cls.__name__.encode())  # a hash is shown around: the secret itself has no part in it
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic) and not value.dtype.hasobject:
         return _framed("n", f"{cls.__name__}|{value.dtype.str}|{value.shape}|".encode() + value.tobytes())

@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Never, cast
 
-from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    PydanticSchemaGenerationError,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from typing_extensions import TypeVar
 
 from flowq.core.reducers import MISSING
@@ -62,6 +70,10 @@ class TypedReads:
         """A dict, the one in the store; any other mapping as a new dict."""
         return self._read(key, _dict, default, "a dict")
 
+    def get_secret(self, key: str, default: U = _NO_DEFAULT) -> Any | U:
+        """What a secret holds: of pydantic's ``SecretStr``, ``SecretBytes`` or ``Secret``, which show it to nobody."""
+        return self._read(key, _revealed, default, "a secret")
+
     def bind(self, key: str, model: type[T]) -> T:
         """The value of *key* as a *model*: a pydantic model, a dataclass, a TypedDict, or any type pydantic knows.
 
@@ -112,6 +124,12 @@ def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, numbers.Real | Decimal):
         raise TypeError
     return value
+
+
+def _revealed(value: Any) -> Any:
+    if not isinstance(value, SecretStr | SecretBytes | Secret):
+        raise TypeError
+    return value.get_secret_value()
 
 
 def _instance(cls: type[T], value: Any) -> T:

@@ -14,7 +14,7 @@ from typing import Any
 from celery import Celery
 from kombu.messaging import Producer
 
-from flowq.codec import register_kombu
+from flowq.codec import keyring, register_kombu
 from flowq.engine.app import build_app
 from flowq.engine.crash_points import CrashPoints
 from flowq.engine.headroom import Headroom
@@ -35,6 +35,7 @@ class Connections:
 
     def __init__(self, settings: Settings, app: Celery | None = None) -> None:
         register_kombu()
+        keyring.use(settings.secret_keys)
         self.settings = settings
         self.app = app or build_app(settings)
         self.keys = Keys(settings.prefix)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import base64
+import functools
 import itertools
 import os
 import secrets
@@ -12,6 +14,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from pydantic import SecretStr
 
 from flowq.batch.executor import activate, deactivate
 from flowq.client import CeleryExecutor, connect
@@ -180,10 +185,8 @@ class LocalCluster:
 
     def _activate(self) -> None:
         """Make this cluster the executor of the program's batches."""
-        settings = Settings(broker_url=self.broker_url)
-        if self._lease_s is not None:
-            settings = Settings(broker_url=self.broker_url, lease_s=self._lease_s)
-        self._executor = connect(settings)
+        lease: dict[str, Any] = {} if self._lease_s is None else {"lease_s": self._lease_s}
+        self._executor = connect(Settings(broker_url=self.broker_url, secret_key=self._secret_key(), **lease))
         activate(self._executor)
 
     def _deactivate(self) -> None:
@@ -227,13 +230,20 @@ class LocalCluster:
         self._workers.append(worker)
         return worker
 
+    def _secret_key(self) -> SecretStr | None:
+        """The key of the settings; on a Redis of its own the cluster has one that this program made up."""
+        key = Settings().secret_key
+        return key if key is not None or self._broker_url is not None else _program_key()
+
     def _worker_env(self) -> dict[str, str]:
         main = main_path()
+        key = self._secret_key()
         ours = {
             "FLOWQ_BROKER_URL": self.broker_url,
             "FLOWQ_LOG_LEVEL": self._log_level,
             "FLOWQ_MAIN_PATH": None if main is None else str(main),
             "FLOWQ_IMPORTS": ",".join(self._imports) or None,
+            "FLOWQ_SECRET_KEY": None if key is None else key.get_secret_value(),
             "FLOWQ_LEASE_S": None if self._lease_s is None else str(self._lease_s),
             "PYTHONPATH": os.pathsep.join(import_path()),
         }
@@ -241,6 +251,12 @@ class LocalCluster:
         # This program's script, not that of whoever started the program.
         env.pop("FLOWQ_MAIN_PATH", None)
         return {**env, **{name: value for name, value in ours.items() if value is not None}, **self._env}
+
+
+@functools.cache
+def _program_key() -> SecretStr:
+    """One key for all clusters of this program: what it seals for one of them, it may send to another."""
+    return SecretStr(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 
 
 def _cores() -> int:

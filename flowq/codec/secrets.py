@@ -1,0 +1,104 @@
+"""Secrets ↔ extension payloads: pydantic's SecretStr, SecretBytes and Secret leave a process sealed, or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Secret, SecretBytes, SecretStr
+
+from flowq.codec.tags import Pack, Unpack
+from flowq.errors import DecodeError, EncodeError
+
+_KINDS: tuple[Any, ...] = (SecretStr, SecretBytes, Secret)
+_CONTEXT = b"flowq secret 1"
+
+_NO_KEY = (
+    "it is a secret, and leaves this process only sealed: set FLOWQ_SECRET_KEY to the same key for producers and "
+    "workers (32 random bytes in base64), or let exec read the secret where it runs"
+)
+_NO_LIBRARY = "it is a secret, and sealing it takes the library cryptography: pip install 'flowq[secrets]'"
+
+
+class Keyring:
+    """The keys of this process. The newest one seals; all of them open.
+
+    Sealing is AES-SIV: the same secret gives the same bytes, so that a snapshot holds it once and an unchanged one is
+    seen to be unchanged. Who reads Redis learns which secrets are equal, and how long they are.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: tuple[bytes, ...] = ()
+
+    def use(self, keys: Sequence[bytes]) -> None:
+        """Seal with the first of *keys*, of 32 bytes each; open with any, and with those used before."""
+        with self._lock:
+            self._keys = (*keys, *(key for key in self._keys if key not in keys))
+
+    def seal(self, data: bytes, kind: bytes) -> bytes:
+        """*data*, readable only with the key.
+
+        Raises:
+            EncodeError: there is no key, or no library.
+        """
+        if not self._keys:
+            raise EncodeError("", _NO_KEY)
+        try:
+            sealed: bytes = _cipher(self._keys[0]).encrypt(data, [_CONTEXT, kind])
+        except ImportError:
+            raise EncodeError("", _NO_LIBRARY) from None
+        return sealed
+
+    def open(self, data: bytes, kind: bytes) -> bytes:
+        """What was sealed.
+
+        Raises:
+            DecodeError: with another key, or it was altered.
+        """
+        for key in self._keys:
+            try:
+                return bytes(_cipher(key).decrypt(data, [_CONTEXT, kind]))
+            except ImportError:
+                raise DecodeError("the message holds a secret; opening it takes cryptography: flowq[secrets]") from None
+            except Exception:
+                continue
+        known = "another FLOWQ_SECRET_KEY than this process has" if self._keys else "a FLOWQ_SECRET_KEY; here is none"
+        raise DecodeError(f"the message holds a secret that was sealed with {known}")
+
+
+keyring = Keyring()
+
+
+def is_secret(value: Any) -> bool:
+    """Whether *value* is one of pydantic's secrets; a subclass would come back as its base."""
+    return type(value) in _KINDS
+
+
+def encode_secret(value: Any, pack: Pack) -> bytes:
+    """The payload of a secret.
+
+    Raises:
+        EncodeError: there is no key.
+    """
+    kind = bytes((_KINDS.index(type(value)),))
+    return kind + keyring.seal(pack(value.get_secret_value()), kind)
+
+
+def decode_secret(data: bytes, unpack: Unpack) -> Any:
+    """The reverse of ``encode_secret``.
+
+    Raises:
+        DecodeError: it was not sealed with a key of this process.
+    """
+    kind = data[:1]
+    if not kind or kind[0] >= len(_KINDS):
+        raise DecodeError("the message holds a secret of a kind that this release of flowq does not know")
+    return _KINDS[kind[0]](unpack(keyring.open(data[1:], kind)))
+
+
+def _cipher(key: bytes) -> Any:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+    return AESSIV(key)
