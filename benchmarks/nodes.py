@@ -43,3 +43,10 @@ class UseStore(flowq.Node):
 class StoreFlow(flowq.BatchFlow):
     def prep(self, shared: Any) -> list[dict[str, int]]:
         return [{"n": n} for n in range(shared["count"])]
+
+
+class Digest(flowq.ParallelBatchNode[Any, int]):
+    """An item is a number and 128 characters that cannot be compressed; its value depends on all of it."""
+
+    def exec(self, item: Any) -> int:
+        return work.digest(item)
