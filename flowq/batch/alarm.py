@@ -13,6 +13,7 @@ from time import perf_counter
 from types import FrameType
 from typing import Any, TypeVar
 
+from flowq.core.limit import limited
 from flowq.errors import ItemTimeout
 
 T = TypeVar("T")
@@ -29,11 +30,16 @@ class _Expired(BaseException):
 class _Guard:
     """One call under a limit; nothing is raised for it unless it is open."""
 
-    __slots__ = ("is_open", "until")
+    __slots__ = ("is_open", "timeout_s", "until")
 
     def __init__(self, timeout_s: float) -> None:
-        self.until = perf_counter() + timeout_s
+        self.timeout_s = timeout_s
         self.is_open = True
+        self.begin()
+
+    def begin(self) -> None:
+        """Its time counts from now."""
+        self.until = perf_counter() + self.timeout_s
 
 
 class _Alarm:
@@ -78,14 +84,17 @@ def call_within(timeout_s: float, fn: Callable[..., T], *args: Any) -> T:
     alarm = _alarm()
     guard = _Guard(timeout_s)
     if alarm is None:
-        value = fn(*args)
+        with limited(guard.begin):
+            value = fn(*args)
         if perf_counter() > guard.until:
             raise ItemTimeout(timeout_s)
         return value
     try:
         alarm.install(guard)
         try:
-            return fn(*args)
+            # The timer goes off when it was set to, and is then set anew.
+            with limited(guard.begin):
+                return fn(*args)
         finally:
             # Closed before anything is tidied up: a signal that arrives later finds nothing to raise for, one
             # that arrives here is still caught below.

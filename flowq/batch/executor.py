@@ -6,8 +6,8 @@ Never here: an implementation. Inline lives in inline.py, the one over Celery in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from flowq.batch.following import Stream
@@ -48,6 +48,25 @@ class BatchJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What a running item said of itself last.
+
+    Attributes:
+        done, total: as given to ``ctx.progress``, in a unit of the item's own; None where it has said nothing.
+        at: when, in seconds since the epoch.
+    """
+
+    done: float | None = None
+    total: float | None = None
+    at: float = 0.0
+
+    def __str__(self) -> str:
+        if self.done is None:
+            return "alive"
+        return f"{self.done:g}" if self.total is None else f"{self.done:g}/{self.total:g}"
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where a batch stands.
 
@@ -59,6 +78,8 @@ class Progress:
         rate: items per second so far.
         eta_s: seconds until the end at this rate; None when it cannot be told.
         state: "running", "paused", then "succeeded", "failed" or "cancelled".
+        retried: items of those done that took several tries.
+        reports: what items that run have said with ``ctx.progress``, by index.
     """
 
     total: int | None
@@ -71,6 +92,8 @@ class Progress:
     rate: float
     eta_s: float | None
     state: State
+    retried: int = 0
+    reports: Mapping[int, Report] = field(default_factory=dict)
 
 
 class Handle(Protocol[R_co]):

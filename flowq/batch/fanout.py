@@ -15,7 +15,7 @@ from flowq.batch.async_items import readable
 from flowq.batch.breaker import Breaker
 from flowq.batch.cache import Cache
 from flowq.batch.chunk import Done
-from flowq.batch.executor import BatchJob, Executor, Handle, active
+from flowq.batch.executor import BatchJob, Executor, Handle, Progress, active
 from flowq.batch.journey import BatchJourney
 from flowq.batch.policy import BatchPolicy, OnError, Rates
 from flowq.batch.result import BatchResult
@@ -48,13 +48,14 @@ class BatchOptions(TypedDict, total=False):
     item_events: bool | None
     policy: BatchPolicy | None
     hooks: Iterable[AnyHook] | None
+    on_progress: Callable[[Progress], object] | None
     key: Callable[[Any], str] | None
     label: str | None
     limit: int | None
 
 
 _OPTIONS = frozenset(BatchOptions.__annotations__)
-_OWN_OPTIONS = frozenset(("policy", "hooks", "key", "label", "limit"))
+_OWN_OPTIONS = frozenset(("on_progress", "policy", "hooks", "key", "label", "limit"))
 
 
 class Fanout(Node[Item, Result]):
@@ -68,6 +69,8 @@ class Fanout(Node[Item, Result]):
             retention_s, max_items, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
         policy: a BatchPolicy, instead of these and of the retry keywords.
         hooks: who is told of the batch's items, in the process that runs them; see :class:`~flowq.core.hooks.Hook`.
+        on_progress: called with the batch's :class:`~flowq.batch.executor.Progress` while ``run`` or ``map`` waits for
+            it, a few times a second, and at its end; in this process. A method of that name does as well.
         key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. A function cannot travel to workers:
             for those define a method ``key_of(self, item)`` instead.
         label: the batch's name for people; the node's name if None.
@@ -100,6 +103,9 @@ class Fanout(Node[Item, Result]):
     and fallbacks are the items' own; a call that raises has failed for all its items, and their last try is made one by
     one."""
 
+    on_progress: Callable[[Progress], object] | None = None
+    """Called now and then while the batch is waited for."""
+
     key_of: Callable[[Any], str] | None = None
     """Makes an item's key of it. A method of that name in a subclass does as well, and travels to workers."""
 
@@ -127,6 +133,10 @@ class Fanout(Node[Item, Result]):
         hooks = options.get("hooks")
         if hooks is not None:
             self.listen(hooks)
+        told = options.get("on_progress")
+        if told is not None:
+            self.on_progress = told
+            self._arguments[1].pop("on_progress", None)  # it stays here
         key = options.get("key")
         if key is not None:
             self.key_of = key

@@ -13,11 +13,11 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 from flowq.batch.chunk import Done, ItemDone
-from flowq.batch.executor import BatchJob, Progress, State
+from flowq.batch.executor import BatchJob, Progress, Report, State
 from flowq.batch.here_gate import here_gate
 from flowq.batch.items import Items, Picked
 from flowq.batch.log import Log
@@ -26,10 +26,13 @@ from flowq.batch.result import BatchResult
 from flowq.batch.runner import Runner
 from flowq.batch.sizing import BUDGET_S, next_size
 from flowq.batch.threads import until_ended
-from flowq.core.context import current_context
+from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Steps, async_twin, loop_runs
 from flowq.core.lifespan import held_open, long_lived, opened
 from flowq.errors import LoopRunning
+
+TELL_EVERY_S = 0.2
+"""How often ``on_progress`` is called."""
 
 _MOST_AHEAD = 10_000
 """Items read ahead of those that run at most, however fast they are."""
@@ -81,6 +84,8 @@ class LocalBatch:
             batch_id=batch_id,
             run_id=None if outer is None else outer.run_id,
             cancelled=self._is_over,
+            on_progress=self._report,
+            on_heartbeat=self._report,
             gate=here_gate(self._node, job.policy),
         )
         self._outer_cancelled = None if outer is None else outer.is_cancelled
@@ -88,6 +93,9 @@ class LocalBatch:
         # The items that may be wanted again: those in flight, and those that failed or were cancelled.
         self._kept: dict[int, Any] = {}
         self._running = 0
+        # What the items that run have said of themselves.
+        self._reports: dict[int, Report] = {}
+        self._told = perf_counter()
         self._began = perf_counter()
         self._ended: float | None = None
         self._task: asyncio.Task[float] | None = None
@@ -174,7 +182,24 @@ class LocalBatch:
             rate=rate,
             eta_s=left / rate if left is not None and rate > 0 else None,
             state=state,
+            retried=log.retried,
+            reports=dict(self._reports),
         )
+
+    def _tell(self) -> None:
+        tell = self._node.on_progress
+        if tell is not None and perf_counter() - self._told >= TELL_EVERY_S:
+            self._told = perf_counter()
+            tell(self.progress("running"))
+
+    def _report(self, ctx: ItemContext, done: float | None = None, total: float | None = None) -> None:
+        index = ctx.item_index or 0
+        before = self._reports.get(index)
+        if done is None and before is not None:  # a heartbeat
+            done, total = before.done, before.total
+        if self._in_order:
+            self._reports = {}  # those before it have ended
+        self._reports[index] = Report(done, total, time())
 
     # -- one after another -----------------------------------------------------------------------------------------
 
@@ -207,9 +232,11 @@ class LocalBatch:
             done = self._runner.run(rest, start + at, stop=self._stop_run, max_failed=self._failures_left())
             self._keep_failed(done, rest)
             self.log.add_run(done)
+            self._tell()
             at += len(done.values)
             self._judge()
         self._running = 0
+        self._reports = {}
         self._kept.update(enumerate(chunk[at:], start + at))
         return at, perf_counter() - began
 
@@ -254,9 +281,11 @@ class LocalBatch:
 
     def _sink(self, index: int, item: ItemDone) -> None:
         self._running -= 1
+        self._reports.pop(index, None)
         if item.outcome is None or item.outcome.status != "failed":
             del self._kept[index]
         self.log.add_item(index, item)
+        self._tell()
         self._judge()
 
     # -- when it ends ----------------------------------------------------------------------------------------------
@@ -308,6 +337,8 @@ class LocalBatch:
             again=lambda indices: self._again(after, indices),
         )
         result.delta = self._node.merged(after.runs)
+        if self._node.on_progress is not None:
+            self._node.on_progress(self.progress(self.state))
         return result
 
     def _again(self, after: _Before, indices: Sequence[int]) -> Steps[BatchResult[Any]]:

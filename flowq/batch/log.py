@@ -27,6 +27,7 @@ class Log:
         self.ok = 0
         self.fallback = 0
         self.failed = 0
+        self.retried = 0
         self.freed = False
         # None: dropped after it was read.
         self._entries: list[Done | tuple[int, ItemDone] | None] = []
@@ -46,6 +47,7 @@ class Log:
             self.ok += counts["ok"]
             self.fallback += counts["fallback"]
             self.failed += counts["failed"]
+            self.retried += counts["retried"]
             self._changed.notify_all()
 
     def add_item(self, index: int, item: ItemDone) -> None:
@@ -56,6 +58,7 @@ class Log:
             self.ok += status == "ok"
             self.fallback += status == "fallback"
             self.failed += status == "failed"
+            self.retried += item.outcome is not None and item.outcome.attempts > 1
             self._changed.notify_all()
 
     def close(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
+from flowq.batch.executor import Progress
 from flowq.client.handle import BatchHandle
 from flowq.client.progress import Display
 from flowq.client.watching import Watching
@@ -45,13 +46,13 @@ class Attention(Watching):
         self._pressed_at = 0.0
         self._said: set[str] = set()
 
-    def wait(self, handle: BatchHandle[Any]) -> None:
+    def wait(self, handle: BatchHandle[Any], tell: Callable[[Progress], object] | None = None) -> None:
         """See Watching; raises Detached where it stops waiting for a batch that runs on."""
         with self._lock:
             self.seen.append(handle)
             self._waiting += 1
         try:
-            super().wait(handle)
+            super().wait(handle, tell)
         finally:
             with self._lock:
                 self._waiting -= 1

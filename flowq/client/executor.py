@@ -71,7 +71,7 @@ class CeleryExecutor:
         if isinstance(job.items, AsyncItems) and loop_runs():
             raise LoopRunning(job.node.name)  # this thread would wait for what only its own loop can bring
         handle = self._start(job)
-        self._watching.wait(handle)
+        self._watching.wait(handle, job.node.on_progress)
         return handle.result()
 
     def _start(self, job: BatchJob) -> BatchHandle[Any]:

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from flowq.batch.executor import Progress
@@ -25,6 +26,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Control
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.reports import read_reports
 from flowq.engine.results import State, read_dones, read_holders, read_state, reason_of, was_freed
 from flowq.engine.stored_items import StoredItems
 from flowq.errors import BatchError, BatchLost, ItemCancelled, ResultsFreed
@@ -126,7 +128,11 @@ class BatchHandle(Generic[R]):
 
     def progress(self) -> Progress:
         """Where the batch stands; costs the same whatever its length."""
-        return progress_of(self.state())
+        state = self.state()
+        if state.closed:
+            return progress_of(state)
+        reports = read_reports(self._connections, self.id, lambda: set(self.held().values()))
+        return replace(progress_of(state), reports=reports)
 
     def result(self, timeout: float | None = None) -> BatchResult[R]:
         """Block until the batch has ended and hand over its result.
@@ -349,4 +355,5 @@ def progress_of(state: State) -> Progress:
     return Progress(
         total, state.done, state.ok, state.fallback, state.failed, state.parked, state.open_chunks, rate, eta_s,
         state.state,  # type: ignore[arg-type]
+        state.retried,
     )  # fmt: skip

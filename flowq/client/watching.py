@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from flowq.batch.executor import Progress
+from flowq.batch.here import TELL_EVERY_S
 from flowq.client.handle import BatchHandle
 from flowq.client.progress import Display
 
@@ -23,8 +26,11 @@ class Watching:
     def __init__(self, display: Display) -> None:
         self._display = display
 
-    def wait(self, handle: BatchHandle[Any]) -> None:
+    def wait(self, handle: BatchHandle[Any], tell: Callable[[Progress], object] | None = None) -> None:
         """Block until the batch has ended.
+
+        Args:
+            tell: is told of its progress, now and then and at its end.
 
         Raises:
             KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled.
@@ -32,9 +38,13 @@ class Watching:
         """
         with self._display.of(handle) as drawing:
             try:
-                while not handle.wait(self._look_every_s()):
+                while not handle.wait(self._look_every_s(tell is not None)):
                     drawing.update()
                     self.look(handle)
+                    if tell is not None:
+                        tell(handle.progress())
+                if tell is not None:
+                    tell(handle.progress())
             except KeyboardInterrupt:
                 self.interrupted(handle)
                 raise
@@ -46,6 +56,7 @@ class Watching:
         """Somebody pressed Ctrl-C, or ``look`` raised KeyboardInterrupt."""
         handle.cancel()
 
-    def _look_every_s(self) -> float | None:
-        waits = [wait_s for wait_s in (self._display.every_s, self.look_every_s) if wait_s is not None]
+    def _look_every_s(self, tells: bool) -> float | None:
+        given = (self._display.every_s, self.look_every_s, TELL_EVERY_S if tells else None)
+        waits = [wait_s for wait_s in given if wait_s is not None]
         return min(waits, default=None)

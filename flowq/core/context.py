@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flowq.core.callables import wants_ctx
+from flowq.core.limit import begin_anew
 from flowq.errors import FlowError
 
 __all__ = ["NO_CONFIG", "ItemContext", "current_context", "enter_context", "wants_ctx"]
@@ -53,12 +54,17 @@ class ItemContext:
         return self.is_cancelled()
 
     def progress(self, done: float, total: float | None = None) -> None:
-        """Report how far this call is: *done* of *total*, in a unit of your own. Goes nowhere outside of a batch."""
+        """Report how far this call is: *done* of *total*, in a unit of your own.
+
+        Seen in the batch's ``progress().reports`` and, on workers, in Flower; nowhere outside of a batch. It is no
+        :meth:`heartbeat`.
+        """
         if self.on_progress is not None:
             self.on_progress(self, done, total)
 
     def heartbeat(self) -> None:
-        """Say that this call is alive although it is slow. Does nothing outside of a batch."""
+        """Say that this call is alive although it is slow: its ``timeout`` counts from now."""
+        begin_anew()
         if self.on_heartbeat is not None:
             self.on_heartbeat(self)
 

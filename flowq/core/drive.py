@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, TypeVar
 
 from flowq.core.callables import async_twin, facts, in_loop, is_async, label_of, owner_of
+from flowq.core.limit import limited
 from flowq.errors import FlowError, ItemTimeout, LoopRunning
 
 __all__ = ["Call", "Steps", "async_twin", "bounded", "call_async", "drive", "drive_async", "finish", "in_loop"]
@@ -120,7 +121,15 @@ async def call_async(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
 async def _bounded_async(timeout_s: float, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     try:
         async with asyncio.timeout(timeout_s) as limit:
-            return await call_async(fn, args)
+            loop = asyncio.get_running_loop()
+
+            def begin_anew() -> None:
+                if not limit.expired() and limit.when() is not None:
+                    limit.reschedule(loop.time() + timeout_s)
+
+            # From a thread as well, in which a blocking body runs.
+            with limited(lambda: loop.call_soon_threadsafe(begin_anew)):
+                return await call_async(fn, args)
     except TimeoutError:
         if limit.expired():
             raise ItemTimeout(timeout_s) from None

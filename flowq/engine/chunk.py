@@ -15,7 +15,6 @@ from redis.exceptions import ResponseError
 
 from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
-from flowq.batch.policy import BatchPolicy
 from flowq.batch.sizing import busy_chunks, floor_size, next_size, overstay
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
@@ -24,6 +23,7 @@ from flowq.engine.family import end_child
 from flowq.engine.ids import generation, split_id
 from flowq.engine.journeys import Abandoned
 from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
+from flowq.engine.overtime import item_limit_s
 from flowq.engine.patience import when_taken
 from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import is_full
@@ -33,7 +33,6 @@ from flowq.errors import CodecError, EncodeError, ItemError, ItemTimeout, Worker
 
 log = logging.getLogger("flowq.chunk")
 
-GRACE_S = 1.0
 LOOK_EVERY_S = 0.2  # whether an async item is still wanted
 MAX_CRASHES = 2
 MAX_LOSSES = 5
@@ -164,13 +163,6 @@ class ChunkRun:
         size = next_size(self._claim.stop - self._claim.start, n, elapsed_s)
         self._slot.sizes.note(self._work.header.spec, size)
         return store(self._slot, self._work, self._note.id, done, give, size, floor_size(n, elapsed_s))
-
-
-def item_limit_s(policy: BatchPolicy) -> float:
-    """Seconds after which an item that cannot be interrupted is killed with its process; 0: never."""
-    if policy.timeout is None:
-        return 0.0
-    return (policy.timeout + PARK_OVER_S) * policy.retry.attempts + GRACE_S
 
 
 def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:

@@ -4,6 +4,7 @@
 |-----------------------------|--------|------------------------------|-----------------------------------|
 | {p}:{batch}:meta … :line    | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
 | {p}:{batch}:fold            | hash   | retention after the close    | folds and finish (aggregate.py)   |
+| {p}:{batch}:said            | hash   | an hour after the last one   | reports.py                        |
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
 | {p}:{scope}:blob:{hash}     | string | retention, renewed at a save | snapshots.py                      |
@@ -77,6 +78,9 @@ class Keys:
 
     def fold(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:fold"
+
+    def said(self, batch_id: str) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:said"
 
     def closed_channel(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:closed"

@@ -57,6 +57,8 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
             return ChunkRun(slot, work, claim, note).run()
         except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
             return _hand_back(slot, batch_id, claim, error)
+        finally:
+            slot.reports.cleared(batch_id)
 
 
 def run_fold(slot: Slot, batch_id: str, gen: int, segment: Segment) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from celery import current_task
 from celery.events.event import Event, get_exchange
 from celery.utils.time import utcoffset
 from kombu.exceptions import OperationalError
@@ -134,6 +135,17 @@ class ItemEvents:
                     )  # fmt: skip
         except (*REDIS_ERRORS, OperationalError) as error:
             log.debug("items are not shown", extra={"batch": header.id, "error": repr(error)})
+
+
+def show_progress(text: str) -> None:
+    """Show *text* as the result of the Celery task that runs in this thread; nothing where there is none."""
+    task = current_task
+    if not task or task.request.called_directly:
+        return
+    try:
+        task.send_event("task-progress", result=text, retry=False)
+    except (*REDIS_ERRORS, OperationalError) as error:
+        log.debug("progress is not shown", extra={"error": repr(error)})
 
 
 NOW: Mapping[str, float] = MappingProxyType({})

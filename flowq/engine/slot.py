@@ -19,6 +19,7 @@ from flowq.batch.gate import Gate
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
 from flowq.codec import loads
+from flowq.core.context import ItemContext
 from flowq.core.lifespan import long_lived, opened
 from flowq.core.node import Node
 from flowq.core.schema import schema_of
@@ -29,8 +30,10 @@ from flowq.engine.gate import fleet_gate
 from flowq.engine.journeys import ItemJourneys, may_be_left
 from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.meter import Meter
+from flowq.engine.overtime import item_limit_s
 from flowq.engine.pages import PageReader
 from flowq.engine.presence import Fleet
+from flowq.engine.reports import Reports
 from flowq.engine.shown import ItemEvents
 from flowq.engine.snapshots import SnapshotBase, Snapshots
 from flowq.engine.unfit import Unfit
@@ -48,6 +51,7 @@ class Holds(Protocol):
     def hold(self, batch_id: str, chunk_id: str, holder: str) -> None: ...
     def release(self, batch_id: str, chunk_id: str) -> None: ...
     def running(self, index: int, limit_s: float) -> None: ...
+    def prolong(self, limit_s: float) -> None: ...
     def idle(self) -> None: ...
     def stopping(self) -> bool: ...
     def gone(self) -> bool: ...
@@ -107,6 +111,7 @@ class Slot:
         self.unfit = Unfit()
         self.sizes = KnownSizes()
         self.item_events = ItemEvents(connections, worker)
+        self.reports = Reports(connections, self.holder)
         self.meter = Meter(redis, keys)
         self._works: OrderedDict[str, Work] = OrderedDict()
         self._loop: asyncio.Runner | None = None
@@ -161,6 +166,15 @@ class Slot:
             journeys = ItemJourneys(self.connections, self.snapshots, self.fleet, self.sizes, header, policy)
             node.journeys = journeys
         gate = fleet_gate(self.connections, header.id, node, policy)
+        one_by_one = node.in_flight() == 1
+        said = self.reports.listener(header.id, one_by_one=one_by_one)
+        limit_s = item_limit_s(policy)
+
+        def beaten(ctx: ItemContext) -> None:
+            said(ctx, None, None)
+            if one_by_one and limit_s:
+                self.holds.prolong(limit_s)
+
         runner = Runner(
             node,
             policy,
@@ -168,6 +182,8 @@ class Slot:
             run_id=header.run_id or None,
             worker=self.worker,
             cancelled=self.holds.gone,
+            on_progress=said,
+            on_heartbeat=beaten,
             gate=gate,
         )
         return Work(header, node, policy, runner, node.in_flight(), journeys, gate)

@@ -135,6 +135,7 @@ class StreamRun:
 
     def _finish(self, index: int, done: ItemDone) -> None:
         held = self._of_index.pop(index)
+        self._slot.reports.ended(self._work.header.id, index)
         held.finished[index] = done
 
     def _size(self) -> tuple[int, int]:

@@ -130,6 +130,12 @@ class OwnPage:
         """The item with this index begins; after *limit_s* seconds (0: never) this process is to be killed."""
         _ITEM.pack_into(self._memory, self._at + _ITEM_AT, index, time.time() + limit_s if limit_s else 0.0)
 
+    def prolong(self, limit_s: float) -> None:
+        """The item that runs has another *limit_s* seconds from now; nothing if none is known to run."""
+        index = _ITEM.unpack_from(self._memory, self._at + _ITEM_AT)[0]
+        if index != _NO_ITEM:
+            self.running(index, limit_s)
+
     def idle(self) -> None:
         """No item runs."""
         _ITEM.pack_into(self._memory, self._at + _ITEM_AT, _NO_ITEM, 0.0)

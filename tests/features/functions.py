@@ -165,6 +165,42 @@ class Sums(YieldsLater):
         return total
 
 
+class Reports(flowq.ParallelBatchNode[str, int]):
+    """Says how far it is, then waits for a file; its time limit begins anew with every look at it."""
+
+    def exec(self, item: str, *, ctx: flowq.ItemContext) -> int:
+        for done in (1, 2):
+            ctx.progress(done, 4)
+        looks = 0
+        while not os.path.exists(item):
+            ctx.heartbeat()
+            time.sleep(0.01)
+            looks += 1
+        return looks
+
+
+class ReportsLater(flowq.ParallelBatchNode[str, int]):
+    async def exec(self, item: str, *, ctx: flowq.ItemContext) -> int:
+        for done in (1, 2):
+            ctx.progress(done, 4)
+        looks = 0
+        while not await asyncio.to_thread(os.path.exists, item):
+            ctx.heartbeat()
+            await asyncio.sleep(0.01)
+            looks += 1
+        return looks
+
+
+class Slow(flowq.ParallelBatchNode[int, int]):
+    def __init__(self, seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.seconds = seconds
+
+    def exec(self, item: int) -> int:
+        time.sleep(self.seconds)
+        return item
+
+
 class Embeds(flowq.ParallelBatchNode[int, list[int]]):
     """A service that takes many at once: each result says how many its call had. Every 10th item is refused alone."""
 

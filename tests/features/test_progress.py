@@ -1,0 +1,83 @@
+"""Row 54, ``ctx.progress`` and ``ctx.heartbeat``: where a batch stands, and where its items do."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flowq
+from flowq.worker.pages import SharedPages
+from tests.features import functions
+from tests.waiting import until
+
+KINDS = [functions.Reports, functions.ReportsLater]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_row_054_a_running_item_says_how_far_it_is(executor: str, kind: Any, tmp_path: Path) -> None:
+    began = time.time()
+    gate = tmp_path / "gate"
+    handle = kind().submit([str(gate)])
+    report = until(lambda: handle.progress().reports.get(0), 20, "a report")
+    assert report.done in (1, 2)
+    assert report.total == 4
+    assert began <= report.at <= time.time()
+    until(lambda: (one := handle.progress().reports.get(0)) and str(one) == "2/4", 20, "the latest report")
+    gate.touch()
+    handle.result()
+    assert handle.progress().reports == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_heartbeat_begins_the_time_limit_anew(executor: str, kind: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    handle = kind(timeout=0.3).submit([str(gate)])
+    until(lambda: handle.progress().reports.get(0), 20, "a report")
+    assert not handle.wait(1.0)
+    gate.touch()
+    assert handle.result()[0] > 1
+
+
+def test_row_054_counters_say_what_is_done_and_how_long_it_takes(executor: str) -> None:
+    handle = flowq.MapNode(functions.third_time, max_retries=3).submit(range(10))
+    handle.wait()
+    now = handle.progress()
+    assert (now.total, now.done, now.ok, now.failed, now.retried, now.state) == (10, 10, 10, 0, 10, "succeeded")
+    assert now.rate > 0
+    assert now.eta_s == 0
+
+
+def test_row_054_a_function_is_told_of_progress_while_the_batch_is_waited_for(executor: str) -> None:
+    told: list[flowq.Progress] = []
+    node = functions.Slow(0.01, on_progress=told.append)
+    node.map(range(100))
+    assert [one.state for one in told[-2:]] == ["running", "succeeded"]
+    assert told[-1].done == 100
+    assert [one.done for one in told] == sorted(one.done for one in told)
+    assert len(told) <= 60
+
+
+def test_row_054_a_method_may_be_told_as_well(inline: None) -> None:
+    seen: list[int] = []
+
+    class Told(functions.Slow):
+        def on_progress(self, progress: flowq.Progress) -> None:
+            seen.append(progress.done)
+
+    Told(0.001).map(range(10))
+    assert seen[-1] == 10
+
+
+def test_a_heartbeat_puts_off_the_end_of_a_process_that_does_not_heed_its_limit() -> None:
+    pages = SharedPages()
+    page = pages.own(0)
+    page.prolong(60)
+    assert pages.used()[0].kill_at == 0, "no item runs"
+    page.running(7, 1.0)
+    before = pages.used()[0].kill_at
+    page.prolong(60)
+    assert pages.used()[0].kill_at > before + 50
+    assert pages.used()[0].item == 7
