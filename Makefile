@@ -93,6 +93,15 @@ $(BIN)/pytest -n 2 tests/integration/engine/test_ledger_model.py tests/integrati
 $(BIN)/pytest -m chaos -s tests/chaos
 endef
 
+.PHONY: package-check
+package-check: $(INSTALLED) ## Build wheel and sdist, install the wheel into an empty environment, run the demo from it
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build]'
+	$(BIN)/pytest -m package tests/package
+
+.PHONY: machines
+machines: $(INSTALLED) ## Simulate three machines with network namespaces (Linux, root)
+	@$(BIN)/python deploy/machines.py
+
 .PHONY: clean
 clean: ## Remove caches, builds and reports (keeps .venv)
 	@rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis

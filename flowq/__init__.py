@@ -100,6 +100,8 @@ _LOADED_WHEN_USED = {
     "install": "flowq.worker.install",
 }
 
+__version__ = "0.1.0"
+
 __all__ = [
     "DEFAULT",
     "Add",

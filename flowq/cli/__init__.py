@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from flowq import __version__
 from flowq.cli.group import Commands
 
 SECTIONS = {
@@ -19,7 +20,7 @@ SECTIONS = {
 
 
 @click.group(cls=Commands, sections=SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="flowq", prog_name="flowq")
+@click.version_option(__version__, prog_name="flowq")
 def main() -> None:
     """Distributed batch processing on Celery and Redis.
 

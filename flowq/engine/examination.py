@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib.metadata import version as version_of
 from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import NoPermissionError
 
+from flowq import __version__
 from flowq.engine import checkup, checkup_fleet
 from flowq.engine.app import build_app, queue_list
 from flowq.engine.checkup import Finding
@@ -97,7 +97,7 @@ def fleet(client: RedisClient, settings: Settings) -> list[Finding]:
     lists |= {name: where for one in seen if one.record is not None for name, where in one.record.queues.items()}
     messages = {queue: client.llen(where) for queue, where in lists.items()}
     return [
-        *checkup_fleet.workers(seen, settings.queue, version_of("flowq")),
+        *checkup_fleet.workers(seen, settings.queue, __version__),
         *checkup_fleet.backlog(batches, messages, checkup_fleet.served(seen)),
     ]
 

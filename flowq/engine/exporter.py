@@ -28,7 +28,9 @@ log = logging.getLogger("flowq.metrics")
 def require_prometheus() -> None:
     """Raise ConfigError if prometheus_client is not installed."""
     if importlib.util.find_spec("prometheus_client") is None:
-        raise ConfigError("prometheus_client is not installed: pip install 'flowq[metrics]'")
+        raise ConfigError(
+            "prometheus_client is not installed: pip install prometheus_client (or flowq with its extra metrics)"
+        )
 
 
 class FleetCollector:

@@ -44,7 +44,7 @@ def run_flower(settings: Settings, *, address: str, port: int) -> None:
         ConfigError: Flower is not installed, or there is no password.
     """
     if importlib.util.find_spec("flower") is None:
-        raise ConfigError("Flower is not installed: pip install 'flowq[flower]'")
+        raise ConfigError("Flower is not installed: pip install flower (or flowq with its extra flower)")
     options = {**flower_options(settings), "address": address, "port": port}
     spelled = [f"--{name}={','.join(value) if isinstance(value, list) else value}" for name, value in options.items()]
     # Not the command line of this process, which others can read: only what Flower is given to parse.

