@@ -8,7 +8,10 @@ from typing import Any
 from pydantic import SecretStr
 
 import flowq
+from tests.features import graphs
 from tests.nodes import record
+
+__all__ = ["graphs"]  # workers know its nodes by this import
 
 
 @dataclass
