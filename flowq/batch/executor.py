@@ -124,6 +124,18 @@ class Handle(Protocol[R_co]):
         """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
         ...
 
+    def pause(self) -> None:
+        """Begin nothing more until ``resume``; items that run end, and count. Idempotent."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after ``pause``. Idempotent."""
+        ...
+
+    def retry_failed(self) -> Handle[R_co]:
+        """Run what failed or was cancelled once more; this handle. Nothing happens while the batch runs."""
+        ...
+
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
         """The outcomes as they come, until the batch has ended. *free*: keep none that was read.
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import contextvars
 import math
+import threading
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ from flowq.errors import LoopRunning
 TELL_EVERY_S = 0.2
 """How often ``on_progress`` is called."""
 
+_LOOK_EVERY_S = 0.1  # whether a paused batch was closed
 _MOST_AHEAD = 10_000
 """Items read ahead of those that run at most, however fast they are."""
 
@@ -55,6 +57,7 @@ class LocalBatch:
         log: what it has brought so far.
         reason: why it was closed before its last item, "" if it was not.
         state: how it ended, or will have: "succeeded" unless it was closed before its last item.
+        going: unset while it is paused.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class LocalBatch:
         self.log = Log()
         self.reason = ""
         self.state: State = "succeeded"
+        self.going = threading.Event()
+        self.going.set()
         self._job = job
         node = job.node.over(job.shared)
         # What this batch opens is its own, though others of the same node run meanwhile.
@@ -228,6 +233,8 @@ class LocalBatch:
         at = 0
         self._running = 1
         while at < len(chunk) and not self._is_over():
+            if not self.going.wait(_LOOK_EVERY_S):
+                continue
             rest = chunk[at:] if at else chunk
             done = self._runner.run(rest, start + at, stop=self._stop_run, max_failed=self._failures_left())
             self._keep_failed(done, rest)
@@ -242,7 +249,7 @@ class LocalBatch:
 
     def _stop_run(self, items_done: int, elapsed_s: float) -> bool:
         # After a while the run ends only to be logged: whoever watches the batch sees it move.
-        return self._is_over() or elapsed_s > BUDGET_S
+        return self._is_over() or elapsed_s > BUDGET_S or not self.going.is_set()
 
     def _keep_failed(self, done: Done, chunk: Sequence[Any]) -> None:
         for index, outcome in done.notable.items():
@@ -272,6 +279,9 @@ class LocalBatch:
 
     async def _source(self) -> AsyncGenerator[tuple[int, Any, int], None]:
         while not self._is_over():
+            if not self.going.is_set():
+                await asyncio.to_thread(self.going.wait, _LOOK_EVERY_S)
+                continue
             start, chunk = await self._items.take_run_async()
             if not chunk:
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -82,6 +82,8 @@ class InlineHandle:
         self._error: BaseException | None = None
         self._ended = threading.Event()
         self._read_upto = 0
+        self._redriven = False
+        self._lock = threading.Lock()
 
     @property
     def id(self) -> str:
@@ -90,8 +92,11 @@ class InlineHandle:
 
     def start(self) -> None:
         """Begin; once."""
+        self._start(self._run)
+
+    def _start(self, run: Callable[[], None]) -> None:
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._run,), name=f"flowq-batch-{self.id}").start()
+        threading.Thread(target=context.run, args=(run,), name=f"flowq-batch-{self.id}").start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the batch has ended, at most *timeout* seconds; whether it has."""
@@ -122,6 +127,24 @@ class InlineHandle:
         """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
         self._batch.close(CANCELLED)
 
+    def pause(self) -> None:
+        """Begin nothing more until ``resume``; items that run end, and count. Idempotent."""
+        self._batch.going.clear()
+
+    def resume(self) -> None:
+        """Go on after ``pause``. Idempotent."""
+        self._batch.going.set()
+
+    def retry_failed(self) -> InlineHandle:
+        """Run what failed or was cancelled once more; this handle. Nothing happens while the batch runs."""
+        with self._lock:
+            result = self._result
+            if self._ended.is_set() and result is not None and (result.failed or result.cancelled):
+                self._redriven = True
+                self._ended.clear()
+                self._start(lambda: self._run_again(result))
+        return self
+
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
         """The outcomes as they come, until the batch has ended; none is raised. *free*: hold none that was read."""
         return Stream(self._outcomes(free))
@@ -137,6 +160,10 @@ class InlineHandle:
     def _outcomes(self, free: bool) -> Iterator[list[Outcome]]:
         log = self._batch.log
         self._first_to_read(free)
+        if self._redriven:  # the log knows the first generation alone
+            self._ended.wait()
+            yield [] if self._result is None else [one for one in self._result.items if one.status != "cancelled"]
+            return
         for spans in self._following():
             for done in log.fetch(spans):
                 yield list(done.outcomes())
@@ -149,6 +176,9 @@ class InlineHandle:
 
     def _values(self, free: bool) -> Iterator[list[Any]]:
         log = self._batch.log
+        if self._redriven:
+            yield self.result()
+            return
         order, values = ItemOrder(log.fetch, self._first_to_read(free)), Values(self._batch.policy, plain_values)
         for spans in self._following():
             for span in spans:
@@ -191,7 +221,17 @@ class InlineHandle:
             self._ended.set()
             self._batch.log.close()
 
+    def _run_again(self, result: BatchResult[Any]) -> None:
+        try:
+            self._result = result.retry_failed()
+        except BaseException as error:  # as above
+            self._result, self._error = None, error
+        finally:
+            self._ended.set()
+
     def _state(self) -> State:
         if not self._ended.is_set():
-            return "running"
+            return "running" if self._batch.going.is_set() else "paused"
+        if self._redriven and self._result is not None:
+            return "cancelled" if self._result.cancelled else "succeeded"
         return "failed" if self._result is None else self._batch.state

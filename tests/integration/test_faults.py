@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import random
 import re
 import signal
 import threading
@@ -171,7 +172,10 @@ def test_a_queue_deleted_in_the_middle_costs_a_lease(pair: flowq.LocalCluster, o
 
 
 class Doubled:
-    """Within the block every message that goes to the queue of *cluster* goes there a second time, the very same.
+    """Every message that goes to the queue of *cluster* within the block goes there a second time, the very same.
+
+    In random order: it is kept for a while, and comes before or behind what lies in the queue; the last ones come when
+    the block has ended.
 
     Attributes:
         tasks: how many there were of each batch's, by task.
@@ -183,6 +187,8 @@ class Doubled:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._seen: set[str] = set()
+        self._kept: list[bytes] = []
+        self._random = random.Random(7)
         self.tasks: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def __enter__(self) -> Doubled:
@@ -196,6 +202,9 @@ class Doubled:
         self._stop.set()
         self._thread.join(10)
         self._monitor.disconnect()
+        while self._kept:
+            self._send_one()
+        until(lambda: nothing_is_under_way(self._connections), 20, "the doubled messages were taken too")
         self._connections.close()
 
     def _run(self) -> None:
@@ -214,7 +223,14 @@ class Doubled:
             return  # our own
         self._seen.add(tag)
         self.tasks[told["headers"]["kwargsrepr"]][told["headers"]["task"]] += 1
-        self._connections.redis.lpush(self._queue, message)
+        self._kept.append(message)
+        while self._kept and self._random.random() < 0.6:
+            self._send_one()
+
+    def _send_one(self) -> None:
+        message = self._kept.pop(self._random.randrange(len(self._kept)))
+        push = self._random.choice([self._connections.redis.lpush, self._connections.redis.rpush])
+        push(self._queue, message)
 
 
 def queue_of(connections: Connections) -> str:
@@ -233,7 +249,7 @@ def counters(state: State) -> State:
     return replace(state, seconds=0.0, confirmed=0)
 
 
-def test_messages_that_arrive_twice_change_nothing(pair: flowq.LocalCluster) -> None:
+def test_messages_that_arrive_twice_in_random_order_change_nothing(pair: flowq.LocalCluster) -> None:
     def batch() -> flowq.BatchHandle[int]:
         return submit(nodes.Picky(on_error="collect", chunk_size=1), range(120))
 
@@ -249,12 +265,13 @@ def test_messages_that_arrive_twice_change_nothing(pair: flowq.LocalCluster) -> 
     assert committed(pair, handle.id) == once_each(120)
 
 
-def test_an_aggregation_whose_messages_arrive_twice_has_its_effect_once(pair: flowq.LocalCluster) -> None:
+def test_an_aggregation_whose_messages_arrive_twice_in_random_order_has_its_effect_once(
+    pair: flowq.LocalCluster,
+) -> None:
     connections = fleet(pair)
     shared: dict[str, Any] = {"base": 10, "count": 100, "log": ["before"]}
     with Doubled(pair) as doubled:
         nodes.count_all(chunk_size=1).run(shared)
-        until(lambda: nothing_is_under_way(connections), 10, "the doubled messages were taken too")
     (batch_id,) = [one for one in doubled.tasks if one.startswith("countall")]
     assert set(doubled.tasks[batch_id]) == {"flowq.chunk", "flowq.fold", "flowq.finish"}
     assert shared["found"] == [10 + n for n in range(100)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from flowq.batch.executor import active
 from flowq.engine.connection import Connections
 from tests.crashing import Armed
 from tests.mendable import AsyncMendable, Mendable, MendableFlow, MendableStep, executed
-from tests.nodes import FailsTwice
+from tests.nodes import FailsTwice, Square
+from tests.patient import Waits, noted
 from tests.programs import Program
 from tests.submitting import submit
 from tests.waiting import until
@@ -185,3 +187,24 @@ def test_who_dies_between_a_redrive_and_its_messages_costs_a_lease(
     assert handle.state().gen == 1
     assert handle.result(timeout=20) == [i * 3 for i in range(20)]
     assert set(again(path)) == {5, 6}
+
+
+def test_cancel_takes_effect_within_a_second_however_many_items_are_queued(
+    cluster: flowq.LocalCluster, path: str
+) -> None:
+    n = 1_000_000
+    handle = submit(Waits(path, on_error="collect"), range(n))
+    until(lambda: noted(path, "begins") == 2, 30, "both slots are busy")
+    began = time.monotonic()
+    handle.cancel()
+    assert handle.wait(1)
+    closed_s = time.monotonic() - began
+    until(lambda: noted(path, "told") == 2, 10, "what ran is told")
+    print(f"\n{n:,} items: closed after {closed_s * 1000:.1f} ms, told after {time.monotonic() - began:.2f} s")
+    assert closed_s < 1
+    # The slots are somebody else's at once.
+    assert Square().map(range(100)) == [i * i for i in range(100)]
+    assert time.monotonic() - began < 6
+    assert noted(path, "begins") == 2
+    result = handle.result()
+    assert len(result.cancelled) == len(result) == n

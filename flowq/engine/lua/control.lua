@@ -50,8 +50,12 @@ end
 
 -- redrive: a new generation of what has no good outcome: what failed, and what the close cut off.
 if not closed(state) then return {'unchanged', state} end
-local ranges = {}
-local function again(start, stop) ranges[#ranges + 1] = {start, stop} end
+-- A million failed items take about a second: numbers that are sorted as such, and few calls.
+local starts, stops = {}, {}
+local function again(start, stop)
+  starts[#starts + 1] = start
+  if stop > start + 1 then stops[start] = stop end
+end
 -- An item goes on from where it had come.
 local function go_on(id, start)
   local reached = redis.call('HGET', SAVED, id)
@@ -76,7 +80,7 @@ for _, range in ipairs(redis.call('LRANGE', REDO, 0, -1)) do
   again(tonumber(start), tonumber(stop))
 end
 local cur, avail, size, fixed, in_flight, closed_ms = meta('cur', 'avail', 'size', 'fixed', 'in_flight', 'closed_ms')
-if #ranges == 0 and cur == avail then return {'unchanged', state} end
+if #starts == 0 and cur == avail then return {'unchanged', state} end
 -- The items of a batch that was not fed to its end may be gone.
 if redis.call('EXISTS', INDEX) == 0 then return {'unchanged', state} end
 
@@ -87,16 +91,23 @@ add('idle_ms', now - closed_ms)
 -- As inline: however many of them fail again, the others are run.
 set('state', 'running', 'reason', '', 'gen', int(gen + 1), 'failed', 0, 'budget', -1, 'share', -1)
 if fixed == 0 then set('size', in_flight or size) end
-table.sort(ranges, function(a, b) return a[1] < b[1] end)
+table.sort(starts)
 local first, last
-for _, range in ipairs(ranges) do
-  if range[1] == last then
-    last = range[2]
-  else
-    if first then redis.call('RPUSH', REDO, int(first) .. '-' .. int(last)) end
-    first, last = range[1], range[2]
+local ranges = {}
+for _, start in ipairs(starts) do
+  if start ~= last then
+    if first then ranges[#ranges + 1] = int(first) .. '-' .. int(last) end
+    first = start
+  end
+  last = stops[start] or start + 1
+  if #ranges == 1000 then
+    redis.call('RPUSH', REDO, unpack(ranges))
+    ranges = {}
   end
 end
-if first then redis.call('RPUSH', REDO, int(first) .. '-' .. int(last)) end
+if first then
+  ranges[#ranges + 1] = int(first) .. '-' .. int(last)
+  redis.call('RPUSH', REDO, unpack(ranges))
+end
 begin_deadline()
 return allocate({'ok', 'running'}, wait)
