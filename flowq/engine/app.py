@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery
 
 from flowq.codec import register_kombu
+from flowq.engine.redis_client import ANSWERS_WITHIN_S
 from flowq.errors import ConfigError
 from flowq.settings import Settings, with_tls
 
@@ -28,7 +29,11 @@ def celery_config(settings: Settings) -> dict[str, Any]:
     transport = {
         "global_keyprefix": f"{settings.prefix}:",
         "socket_keepalive": True,
-        "health_check_interval": 25,
+        # A connection may be lost without a word (a firewall that forgets it, a failover). kombu would wait for ever
+        # for an answer over it, and look at what it waits for messages on every 25 s.
+        "socket_timeout": ANSWERS_WITHIN_S,
+        "socket_connect_timeout": ANSWERS_WITHIN_S,
+        "health_check_interval": 5,
         # The ledger's leases bring lost work back; the sweep only has to clean up after the dead, in seconds.
         "visibility_timeout": 3600,
         "unacked_restore_limit": 100,
@@ -49,6 +54,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "accept_content": ["flowq", "json"],
         "result_accept_content": ["flowq"],
         "result_expires": 3600,
+        "redis_socket_timeout": ANSWERS_WITHIN_S,
+        "redis_socket_connect_timeout": ANSWERS_WITHIN_S,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,

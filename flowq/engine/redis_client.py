@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 from flowq.settings import with_tls
 
-CONNECT_TIMEOUT_S = 5.0
+ANSWERS_WITHIN_S = 5.0  # else the connection is taken for lost
 HEALTH_CHECK_S = 25
 REDIS_ERRORS = (RedisError, OSError)
 # Redis is away, or comes back: the same call may do better later. (Its other errors are answers.)
@@ -26,19 +26,19 @@ def make_client(broker_url: str, *, answer_within_s: float | None = None) -> Red
 
     Args:
         broker_url: redis://, rediss:// or redis+socket://.
-        answer_within_s: how long an answer may take, with no second try (None: redis-py's own patience).
+        answer_within_s: how long an answer may take, with no second try (None: 5 s, tried again as redis-py does).
 
     Raises:
         ValueError: it is no URL of a Redis.
     """
     url = redis_url(broker_url)
-    options: dict[str, Any] = {} if url.startswith("unix://") else {"socket_keepalive": True}
+    within_s = ANSWERS_WITHIN_S if answer_within_s is None else answer_within_s
+    options: dict[str, Any] = {"socket_connect_timeout": within_s, "socket_timeout": within_s}
+    if not url.startswith("unix://"):
+        options["socket_keepalive"] = True
     if answer_within_s is not None:
-        options |= {"socket_connect_timeout": answer_within_s, "socket_timeout": answer_within_s}
         options["retry"] = Retry(NoBackoff(), 0)
-    return Redis.from_url(
-        url, **{"socket_connect_timeout": CONNECT_TIMEOUT_S, "health_check_interval": HEALTH_CHECK_S, **options}
-    )
+    return Redis.from_url(url, health_check_interval=HEALTH_CHECK_S, **options)
 
 
 def is_full(error: BaseException) -> bool:
