@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "core": frozenset(FOUNDATION),
     "batch": frozenset({*FOUNDATION, "core"}),
     "codec": frozenset({"errors", "registry"}),
+    "pytest_plugin": frozenset(ROOMS),  # for users' tests; loads what it needs when a fixture is asked for
     "compat": frozenset({*FOUNDATION, "core", "batch"}),
 }
 

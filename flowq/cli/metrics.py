@@ -6,7 +6,7 @@ import contextlib
 
 import click
 
-from flowq.errors import FlowqError
+from flowq.cli.group import Mistake
 from flowq.settings import Settings, redacted
 
 
@@ -24,10 +24,8 @@ def metrics(port: int, address: str) -> None:
     settings = Settings()
     try:
         server = MetricsServer(Connections(settings), address=address, port=port)
-    except FlowqError as error:
-        raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {address}:{port}: {error.strerror}") from error
+        raise Mistake(f"cannot listen on {address}:{port}: {error.strerror}") from error
     click.echo(f"{server.url}/metrics, of {redacted(settings.url)}", err=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()

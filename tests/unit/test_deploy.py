@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import kubernetes_validate
 import pytest
 import yaml
@@ -129,8 +130,14 @@ def test_the_image_is_small_and_runs_as_nobody() -> None:
         assert all(f"!{name}" in ignored for name in copied.split())
 
 
+def command_of(name: str) -> click.Command:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None, f"flowq {name}"
+    return command
+
+
 def default_of(command: str, option: str) -> Any:
-    return next(one.default for one in main.commands[command].params if one.name == option)
+    return next(one.default for one in command_of(command).params if one.name == option)
 
 
 def test_every_command_is_one_of_flowqs() -> None:
@@ -140,7 +147,7 @@ def test_every_command_is_one_of_flowqs() -> None:
         said.append(re.findall(r"ExecStart=\S+/flowq (.+)", unit.read_text())[0].split())
     assert len(said) == 9
     for name, *options in said:
-        main.commands[name].make_context(name, list(options))
+        command_of(name).make_context(name, list(options))
 
 
 def test_every_setting_that_is_named_exists() -> None:

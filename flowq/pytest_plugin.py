@@ -1,0 +1,67 @@
+"""Fixtures for the tests of one's own nodes: ``flowq_inline`` and ``flowq_cluster``. pytest loads it by itself.
+
+Light until a fixture is asked for: every test run where flowq is installed imports this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from flowq.batch.inline import InlineExecutor
+    from flowq.local import LocalCluster
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("flowq_imports", "modules with node classes, for the workers of flowq_cluster", type="linelist")
+    parser.addini("flowq_workers", "workers of flowq_cluster", default="1")
+    parser.addini("flowq_slots", "slots of each worker of flowq_cluster", default="2")
+
+
+@pytest.fixture
+def flowq_inline() -> Iterator[InlineExecutor]:
+    """Batches of this test run in this process, whatever FLOWQ_BROKER_URL says."""
+    from flowq.batch.executor import activate, deactivate
+    from flowq.batch.inline import InlineExecutor
+
+    executor = InlineExecutor()
+    activate(executor)
+    yield executor
+    deactivate(executor)
+
+
+@pytest.fixture(scope="session")
+def flowq_session_cluster(pytestconfig: pytest.Config) -> Iterator[LocalCluster]:
+    """The cluster behind ``flowq_cluster``: a real Redis and real workers, started once, for tests that ask alone."""
+    from flowq.batch.executor import deactivate
+    from flowq.local import LocalCluster
+
+    cluster = LocalCluster(
+        workers=int(pytestconfig.getini("flowq_workers")),
+        slots=int(pytestconfig.getini("flowq_slots")),
+        imports=pytestconfig.getini("flowq_imports"),
+    )
+    with cluster:
+        deactivate(cluster.executor)  # until a test asks for it
+        yield cluster
+
+
+@pytest.fixture
+def flowq_cluster(flowq_session_cluster: LocalCluster, pytestconfig: pytest.Config) -> Iterator[LocalCluster]:
+    """Batches of this test run on real workers, started once for all tests.
+
+    They know the modules that ``flowq_imports`` in pytest's configuration names. A worker that an earlier test has
+    killed is replaced.
+    """
+    from flowq.batch.executor import activate, deactivate
+
+    cluster = flowq_session_cluster
+    running = sum(worker.process.running for worker in cluster.workers)
+    for _ in range(int(pytestconfig.getini("flowq_workers")) - running):
+        cluster.add_worker()
+    activate(cluster.executor)
+    yield cluster
+    deactivate(cluster.executor)
