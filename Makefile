@@ -67,6 +67,10 @@ format: $(INSTALLED) ## Format the code and mend what lint can mend
 	@$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: features
+features: $(INSTALLED) ## Write docs/reference/features.md from the rows and the names of their tests
+	@$(BIN)/python -m tests.features.table
+
 .PHONY: bench
 bench: $(INSTALLED) ## Measure flowq beside plain Celery and a process pool
 	@$(BIN)/python -m benchmarks
