@@ -93,6 +93,7 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
     connections.crash_points.reached("reduced", header.id)
     # Before the confirmation: until that it is told again.
     tell_parent(connections, header)
+    connections.crash_points.reached("told", header.id)
     done, state, _ = connections.ledger.control(header.id, "confirm", gen)
     connections.crash_points.reached("confirmed", header.id)
     redis.publish(keys.finished_channel(header.id), f"{state} {gen}")
@@ -112,6 +113,11 @@ def _encoded(outcome: dict[str, Any]) -> bytes:
         return dumps(outcome)
     except CodecError as error:  # what the items brought could travel, what was made of it cannot
         return dumps({"error": error})
+
+
+def is_reduced(connections: Connections, batch_id: str, gen: int) -> bool:
+    """Whether the aggregator is through with a generation, confirmed or not."""
+    return bool(connections.redis.hexists(connections.keys.fold(batch_id), f"{gen}:result"))
 
 
 def reduced(connections: Connections, batch_id: str, gen: int) -> Any:

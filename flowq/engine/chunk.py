@@ -235,11 +235,12 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
     publish_chunks(slot.connections, work.header, reply.ids)
+    if reply.ended:
+        crash_points.reached("closed", work.header.id)
     if reply.ended and work.header.parent and not work.header.reduces:
         # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
         end_child(slot.connections, work.header)
     if reply.ended and work.header.reduces:
-        crash_points.reached("closed", work.header.id)
         publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
     slot.meter.done(work.header.queue, work.header.node, done)
     slot.item_events.done(work, done)

@@ -17,6 +17,7 @@ CrashPoint = Literal[
     "closed",
     "folded",
     "reduced",
+    "told",
     "confirmed",
     "appended",
     "controlled",

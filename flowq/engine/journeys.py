@@ -24,6 +24,7 @@ from flowq.core.drive import Steps
 from flowq.core.graph import reachable
 from flowq.core.journey import Left
 from flowq.core.overlay import Overlay
+from flowq.engine.aggregate import is_reduced
 from flowq.engine.batches import Header, new_batch_id, read_header
 from flowq.engine.birth import header_of, source
 from flowq.engine.connection import Connections
@@ -185,7 +186,7 @@ class ItemJourney(BatchJourney):
     def _is_over(self, child: str, gen: int, reduces: bool) -> bool:
         """Whether the batch has ended in that generation; one that failed before this redrive begins another."""
         state = read_state(self._connections, child)
-        if not state.closed or state.gen < gen or (reduces and state.confirmed < state.gen):
+        if not state.closed or state.gen < gen or (reduces and not is_reduced(self._connections, child, state.gen)):
             return False
         if self._redriven and state.state != "succeeded":
             self._redriven = False

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from flowq.engine.results import State, read_dones
 from flowq.errors import ConfigError
 from tests import faulty
 from tests.crashing import Adds, AddsAll, Armed
+from tests.nested import Leaves, Level
 from tests.nodes import executions
 from tests.programs import Program
 from tests.submitting import submit
@@ -33,7 +35,7 @@ from tests.waiting import until
 
 N = 60
 IN_A_CHUNK = ("claimed", "ran", "committed", "closed")
-IN_THE_AGGREGATION = ("folded", "stored", "called back", "reduced", "confirmed")
+IN_THE_AGGREGATION = ("folded", "stored", "called back", "reduced", "told", "confirmed")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,12 @@ class Crashing:
 @contextmanager
 def crashing(folder: Path, lease_s: float, **options: Any) -> Iterator[Crashing]:
     armed = Armed(folder / "armed")
-    options = {"imports": ["tests.nodes", "tests.faulty", "tests.crashing"], "env": armed.env, "grace_s": 0, **options}
+    options = {
+        "imports": ["tests.nodes", "tests.faulty", "tests.crashing", "tests.nested"],
+        "env": armed.env,
+        "grace_s": 0,
+        **options,
+    }
     with flowq.LocalCluster(lease_s=lease_s, **options) as cluster:
         connections = Connections(flowq.Settings(broker_url=cluster.broker_url, lease_s=lease_s))
         yield Crashing(cluster, connections, armed)
@@ -124,6 +131,53 @@ def test_a_process_that_dies_there_costs_seconds_and_doubles_nothing(struck: dic
     assert one.committed == Counter(range(N))
     assert (one.state.state, one.state.ok, one.state.failed) == ("succeeded", N, 0)
     assert (one.state.gen, one.state.confirmed) == (0, 0)
+
+
+IN_FLIGHT = {"in threads": (faulty.Traced, {"in_flight": 4}), "async": (faulty.AsyncTraced, {"in_flight": 4})}
+
+
+def test_it_is_the_same_where_many_items_are_in_flight(at_risk: Crashing, tmp_path: Path) -> None:
+    handles = {}
+    for kind, (node, options) in IN_FLIGHT.items():
+        for point in ("claimed", "ran", "committed"):
+            name = f"{kind} {point}"
+            at_risk.armed.arm(point, name.replace(" ", "-"))
+            handles[name] = submit(node(str(tmp_path / name), **options), range(N), label=name)
+            until(partial(at_risk.armed.struck, point), 20, f"a process has died at {point!r}")
+    for name, handle in handles.items():
+        assert handle.result(timeout=30) == [i * 3 for i in range(N)]
+        committed = Counter(one.index for done in read_dones(at_risk.connections, handle.id) for one in done.outcomes())
+        assert committed == Counter(range(N))
+        runs = faulty.runs_of(tmp_path / name)
+        assert max(runs.values()) <= (1 if name.endswith("claimed") else 2)
+
+
+# Where the item that waits for a batch of its own could miss that it has closed, or hear it twice.
+OF_A_CHILD = [
+    ("of leaves", "closed"),
+    *[("of flows", point) for point in ("closed", "reduced", "told", "confirmed")],
+]
+
+
+def test_what_waits_for_a_batch_goes_on_once_whoever_dies_as_it_ends(at_risk: Crashing, tmp_path: Path) -> None:
+    places, width = 3, 4
+    handles: dict[tuple[str, str], Any] = {}
+    for kind, point in OF_A_CHILD:
+        name = f"kid {kind} {point}"
+        at_risk.armed.arm(point, name.replace(" ", "-"))
+        goes_on = Adds(str(tmp_path / name))
+        child: Any = Leaves(width, name=name) if kind == "of leaves" else Level(Leaves(width), width, name=name)
+        child - ("done" if kind == "of leaves" else "default") >> goes_on
+        job = Level(child, places).job([{"n": n} for n in range(places)], shared={"found": []})
+        handles[kind, point] = active().submit(job)
+        began = time.monotonic()
+        until(partial(at_risk.armed.struck, point), 20, f"a process has died at {point!r}")
+        result = handles[kind, point].result(timeout=30)
+        print(f"\n{kind}, died at {point!r}: went on after {time.monotonic() - began:.2f} s at most")
+        assert Counter(index for index, *_ in executions(tmp_path / name)) == Counter(range(places))
+        assert result.delta["found"] == ("extend", list(range(places)), 0)
+        leaves = sum(i * i for i in range(width)) * (1 if kind == "of leaves" else width)
+        assert result.delta["total"][1] == places * leaves
 
 
 @pytest.mark.parametrize("point", ["claimed", "committed", "closed", *IN_THE_AGGREGATION])
