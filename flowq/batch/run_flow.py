@@ -28,3 +28,6 @@ class RunFlow(BatchFlow):
         self, store: Overlay, action: str | None, ctx: ItemContext, journey: BatchJourney | None = None
     ) -> FlowItem:
         return FlowItem(action if journey is None else journey.arrived(store, action), None)
+
+    def overhear(self, inner: Node[Any, Any], label: str) -> None:
+        """Nothing: who listens to the root is told of it as where it is run alone."""

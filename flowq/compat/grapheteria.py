@@ -13,6 +13,7 @@ from flowq import core
 from flowq.compat.conditions import condition
 from flowq.core.actions import DEFAULT
 from flowq.core.callables import in_loop
+from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Steps, call_async, drive_async
 
 _log = logging.getLogger("flowq.node")
@@ -67,7 +68,7 @@ class Node(core.Node[Any, Any]):
 
     def visit(self, shared: Any) -> Steps[str | None]:
         """The life cycle; returns the text of the condition that holds, None for the default way."""
-        prepared = yield self.phase(0), (shared, _request_input)
+        prepared = yield self.phase(0), (shared, self.request_input)
         if type(self)._execute_with_retry is Node._execute_with_retry:
             result = yield from self.perform(shared, prepared)
         else:
@@ -75,10 +76,23 @@ class Node(core.Node[Any, Any]):
         yield self.phase(3), (shared, prepared, result)
         return self._holding(shared)
 
+    async def request_input(
+        self, prompt: str | None = None, options: Any = None, input_type: str = "text", request_id: str | None = None
+    ) -> Any:
+        """What a person answers: the value of the event *request_id*, the node's id if None.
+
+        The flow is a run that was submitted: it is left here, and ``run.send(request_id, value)`` lets it go on. What
+        stands before the wait runs again. *prompt*, *options* and *input_type* are in the log, for whoever asks.
+        """
+        name = request_id or self.id
+        self.log("a run waits for an answer", event=name, prompt=prompt, options=options, input_type=input_type)
+        ctx = current_context() or ItemContext(node=self.name)
+        return await ctx.wait_for(name)
+
     async def run_standalone(self, shared_state: Any = None) -> Any:
         """Run this node alone, with one try and no fallback, and return the store."""
         shared = {} if shared_state is None else shared_state
-        prepared = await call_async(self.phase(0), (shared, _request_input))
+        prepared = await call_async(self.phase(0), (shared, _nobody_to_ask))
         result = await call_async(self.phase(1), (prepared,))
         await call_async(self.phase(3), (shared, prepared, result))
         return shared
@@ -126,7 +140,7 @@ class _Condition:
     __rshift__ = __gt__
 
 
-async def _request_input(
-    prompt: str | None = None, options: Any = None, input_type: str = "text", request_id: str | None = None
-) -> Any:
-    raise NotImplementedError("request_input waits for a person: submit the flow, flow.submit(shared)")
+async def _nobody_to_ask(*args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError(
+        "request_input is not available standalone: it waits for a person, in flow.submit(shared)"
+    )

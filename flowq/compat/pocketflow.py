@@ -138,6 +138,10 @@ class Flow(BaseNode, core.Flow):  # type: ignore[misc]  # its run takes the stor
         """:meth:`get_next_node`, unless *node* has edges that ask the store."""
         return super().next_node(node, action, shared) if node.predicates else self.get_next_node(node, action)
 
+    def visit(self, shared: Any) -> Steps[Any]:
+        """The life cycle; in a walk that may be left where it waits, one that may be left as well."""
+        return core.Flow.visit(self, shared) if self.journey is not None else super().visit(shared)
+
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
         """One walk. A flow has no tries of its own."""
         return (yield from self.walk(shared))
@@ -145,6 +149,11 @@ class Flow(BaseNode, core.Flow):  # type: ignore[misc]  # its run takes the stor
 
 class BatchFlow(Flow):
     """Runs the flow once per dict of params that ``prep`` returns, one after another, all on the same *shared*."""
+
+    def visit(self, shared: Any) -> Steps[Any]:
+        """The life cycle. Its walks are one step of a larger one, which is not left in the middle of them."""
+        self.journey = None
+        return super().visit(shared)
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[None]:
         """A walk for each dict, whose values stand over the flow's own params."""

@@ -344,3 +344,35 @@ class Adds(flowq.Node):
 class Counting(flowq.BatchFlow):
     def prep(self, shared: Any) -> list[dict[str, int]]:
         return [{"n": n} for n in range(5)]
+
+
+class PocketSays(pocketflow.Node):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared.setdefault("said", []).append(f"{type(self).__name__} {self.params.get('n', '')}".strip())
+        return "on"
+
+
+class AsyncPocketSays(pocketflow.AsyncNode):
+    async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        return PocketSays.post(self, shared, prep_res, exec_res)  # type: ignore[arg-type]
+
+
+class Squares(flowq.ParallelBatchNode[int, int]):
+    def prep(self, shared: Any) -> range:
+        return range(shared["n"])
+
+    def exec(self, item: int) -> int:
+        return item * item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["squares"] = list(exec_res)
+
+
+class PocketBatch(pocketflow.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": 1}, {"n": 2}]
+
+
+class AsyncPocketBatch(pocketflow.AsyncBatchFlow):
+    async def prep_async(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": 1}, {"n": 2}]
