@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self, TypedDict
+from typing import Any, ClassVar, Literal, Self, TypedDict, get_args
 
 from typing_extensions import Unpack
 
@@ -209,12 +209,22 @@ class Fanout(Node[Item, Result]):
         key: str | None = None,
         label: str | None = None,
         limit: int | None = None,
+        on_error: OnError | None = None,
     ) -> BatchJob:
-        """The batch of this node over *items*."""
+        """The batch of this node over *items*.
+
+        Raises:
+            ValueError: *on_error* is none of what a policy takes.
+        """
+        policy = self.policy()
+        if on_error is not None:
+            if on_error not in get_args(OnError):
+                raise ValueError(f"on_error is one of {', '.join(get_args(OnError))}, not {on_error!r}")
+            policy = policy.model_copy(update={"on_error": on_error})
         return BatchJob(
             node=self,
             items=readable(self.name, items),
-            policy=self.policy(),
+            policy=policy,
             shared=shared if self.carries_changes else None,
             label=label or self.label or self.name,
             key=key,
@@ -249,27 +259,38 @@ class Fanout(Node[Item, Result]):
         action = yield self.phase(3), (shared, prep_res, self.conclude(prep_res, result))
         return action if action is None or action.__class__ is str else checked_action(action, self.name)
 
-    def map(self, items: Any, *, label: str | None = None, limit: int | None = None) -> BatchResult[Result]:
+    def map(
+        self, items: Any, *, label: str | None = None, limit: int | None = None, on_error: OnError | None = None
+    ) -> BatchResult[Result]:
         """Run ``exec`` over *items* and return the values in their order. ``prep`` and ``post`` are not called.
 
         Args:
             items: an iterable of items, or an async one.
             label: the batch's name for people.
             limit: only so many of the first items.
+            on_error: for this batch, instead of the node's.
 
         Raises:
             BatchError: what ``on_error`` and ``max_failures`` say is raised.
             BatchInputError: *items* are none.
             LoopRunning: items are async, and this thread runs an event loop already: use :meth:`map_async`.
         """
-        return drive(self.executor().execute(self.job(items, label=label, limit=limit)))
+        return drive(self.executor().execute(self.job(items, label=label, limit=limit, on_error=on_error)))
 
-    async def map_async(self, items: Any, *, label: str | None = None, limit: int | None = None) -> BatchResult[Result]:
+    async def map_async(
+        self, items: Any, *, label: str | None = None, limit: int | None = None, on_error: OnError | None = None
+    ) -> BatchResult[Result]:
         """:meth:`map` in the running event loop."""
-        return await drive_async(self.executor().execute(self.job(items, label=label, limit=limit)))
+        return await drive_async(self.executor().execute(self.job(items, label=label, limit=limit, on_error=on_error)))
 
     def submit(
-        self, items: Any, *, key: str | None = None, label: str | None = None, limit: int | None = None
+        self,
+        items: Any,
+        *,
+        key: str | None = None,
+        label: str | None = None,
+        limit: int | None = None,
+        on_error: OnError | None = None,
     ) -> Handle[Result]:
         """Start a batch through the active executor and come back at once.
 
@@ -278,5 +299,6 @@ class Fanout(Node[Item, Result]):
             key: the batch's identity: submitting again under the same key attaches to the batch that is there.
             label: the batch's name for people.
             limit: only so many of the first items.
+            on_error: for this batch, instead of the node's.
         """
-        return active().submit(self.job(items, key=key, label=label, limit=limit))
+        return active().submit(self.job(items, key=key, label=label, limit=limit, on_error=on_error))

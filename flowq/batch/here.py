@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from time import perf_counter, time
 from typing import Any
 
+from flowq.batch.budget import places_here, share_of_an_item
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.executor import BatchJob, Progress, Report, State
 from flowq.batch.here_gate import here_gate
@@ -83,6 +84,7 @@ class LocalBatch:
         self._node = node.__copy__() if node.keeps_open else node
         self._items = items
         self._before = before
+        self._places = places_here(places or job.node.in_flight())
         self._runner = Runner(
             self._node,
             job.policy,
@@ -92,9 +94,9 @@ class LocalBatch:
             on_progress=self._report,
             on_heartbeat=self._report,
             gate=here_gate(self._node, job.policy),
+            share=share_of_an_item(job.policy.concurrency, self._places, items.total),
         )
         self._outer_cancelled = None if outer is None else outer.is_cancelled
-        self._places = places or job.node.in_flight()
         # The items that may be wanted again: those in flight, and those that failed or were cancelled.
         self._kept: dict[int, Any] = {}
         self._running = 0

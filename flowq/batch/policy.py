@@ -36,7 +36,8 @@ class BatchPolicy(BaseModel):
             kept and nothing is raised; "skip": failed items are left out of the result.
         max_failures: how many failures (an int) or which share of the items (a float between 0 and 1) is put up
             with; past it the batch stops. Under "raise" the default is 0, else there is no limit.
-        concurrency: items in flight at once, over the whole fleet (None: what the executor finds right).
+        concurrency: items in flight at once, over the whole fleet, those of batches inside an item's process included
+            (None: what the executor finds right).
         in_flight: items that one process keeps in flight, when ``exec`` is async; when it blocks, in as many threads,
             if this was given at all, else one item at a time.
         rate: tries begun per time over the whole fleet: "100/s", "30/min", "5000/h", a Rate, or several that all hold.
@@ -99,13 +100,7 @@ class BatchPolicy(BaseModel):
         ``inf`` when there is no limit, or when the limit is a share and the length is not known yet (None): a
         share is judged once the last item has been given.
         """
-        count, share = self.failure_budget()
-        if count is not None:
-            return count
-        if share is None or total is None:
-            return math.inf
-        # Rounded first: 0.29 * 100 is 28.999999999999996, and 29 failures of 100 are 29 %.
-        return math.floor(round(share * total, 9))
+        return allowed(*self.failure_budget(), total)
 
     def places(self, *, is_async: bool) -> int:
         """Items that one process keeps in flight."""
@@ -124,3 +119,13 @@ def _rates(given: Rates | None) -> tuple[Rate, ...]:
     if given is None:
         return ()
     return tuple(Rate.of(one) for one in (given if isinstance(given, list | tuple) else (given,)))
+
+
+def allowed(count: int | None, share: float | None, total: int | None) -> float:
+    """See :meth:`BatchPolicy.failures_allowed`, for what ``failure_budget`` says."""
+    if count is not None:
+        return count
+    if share is None or total is None:
+        return math.inf
+    # Rounded first: 0.29 * 100 is 28.999999999999996, and 29 failures of 100 are 29 %.
+    return math.floor(round(share * total, 9))

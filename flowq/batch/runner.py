@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flowq.batch.budget import lent
 from flowq.batch.chunk import Done
 from flowq.batch.gate import Gate
 from flowq.batch.in_flight import InFlight, Sink, Source
@@ -38,6 +39,7 @@ class Runner:
         on_progress: receives ``ctx.progress(done, total)`` as ``(ctx, done, total)``.
         on_heartbeat: receives ``ctx.heartbeat()`` as ``(ctx)``.
         gate: what every try passes through: cache, permits, circuit; None: nothing.
+        share: what a batch inside an item may have in flight (None: as much as it likes).
 
     Attributes:
         is_async: whether items need an event loop: ``run_async`` is then the only way.
@@ -56,8 +58,10 @@ class Runner:
         on_progress: Callable[[ItemContext, float, float | None], None] | None = None,
         on_heartbeat: Callable[[ItemContext], None] | None = None,
         gate: Gate | None = None,
+        share: int | None = None,
     ) -> None:
         self.worker = worker
+        self._share = share
         self._policy = policy
         kind: Callable[..., Tries] = Tries if node.exec_many is None else TriesTogether
         listeners = node._listeners
@@ -108,7 +112,8 @@ class Runner:
         if max_failed is None:
             max_failed = 0 if self._policy.failure_budget()[0] == 0 else float("inf")
         done = Done(start, worker=self.worker, started_at=time.time())
-        InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=park_over_s).run(tries, stop, watch)
+        with lent(self._share):
+            InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=park_over_s).run(tries, stop, watch)
         return done
 
     async def run_async(self, source: Source, in_flight: int, sink: Sink, *, park_over_s: float | None = None) -> float:
@@ -127,4 +132,5 @@ class Runner:
         Cancelling this cancels the items and waits for them; a blocking item cannot be cancelled and runs to its end
         (``ctx.cancelled`` tells it), and what it brings still goes to the sink.
         """
-        return await InFlight(self._tries, in_flight, sink, park_over_s=park_over_s).run(source)
+        with lent(self._share):
+            return await InFlight(self._tries, in_flight, sink, park_over_s=park_over_s).run(source)

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
+from flowq.batch.policy import allowed
 from flowq.batch.sizing import busy_chunks, floor_size, next_size, overstay
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
@@ -36,7 +37,8 @@ log = logging.getLogger("flowq.chunk")
 LOOK_EVERY_S = 0.2  # whether an async item is still wanted
 MAX_CRASHES = 2
 MAX_LOSSES = 5
-JUDGED = ("failed", "sealed", "avail", "gen")  # what a claim answers beside itself, to know when the batch has failed
+# What a claim answers beside itself, to know when the batch has failed.
+JUDGED = ("failed", "sealed", "avail", "gen", "budget", "share")
 
 
 class ChunkRun:
@@ -58,10 +60,12 @@ class ChunkRun:
         self._began = time.perf_counter()
         self._done_items = 0
         self._went = Went()
-        failed, sealed, avail, gen = (int(field or 0) for field in claim.fields[: len(JUDGED)])
+        failed, sealed, avail, gen, budget = (int(field or 0) for field in claim.fields[: len(JUDGED) - 1])
+        share = float(claim.fields[len(JUDGED) - 1] or -1)
         # The failure past the budget ends the run: nobody goes on in a batch that has failed. A redrive has no budget.
-        allowed = math.inf if gen else work.policy.failures_allowed(avail if sealed else None)
-        self._failures_left = allowed - failed
+        total = avail if sealed else None
+        put_up_with = allowed(None if budget < 0 else budget, None if share < 0 else share, total)
+        self._failures_left = math.inf if gen else put_up_with - failed
 
     def run(self) -> str:
         claim = self._claim

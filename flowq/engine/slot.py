@@ -185,6 +185,8 @@ class Slot:
             on_progress=said,
             on_heartbeat=beaten,
             gate=gate,
+            # Over the fleet as many items are in flight as the batch may have: each is all there is room for.
+            share=None if policy.concurrency is None else 1,
         )
         return Work(header, node, policy, runner, node.in_flight(), journeys, gate)
 

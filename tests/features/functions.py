@@ -201,6 +201,109 @@ class Slow(flowq.ParallelBatchNode[int, int]):
         return item
 
 
+class Keyed(flowq.ParallelBatchNode[int, int]):
+    def key_of(self, item: int) -> str:
+        return f"item-{item}"
+
+    def exec(self, item: int) -> int:
+        return half(item)
+
+
+class FailsAtOnce(flowq.ParallelBatchNode[int, int]):
+    """The first item fails; the others take a moment, and leave a trace."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    def exec(self, item: int) -> int:
+        if item == 0:
+            raise Odd(item)
+        time.sleep(0.002)
+        return item
+
+
+class OkTheSecondTime(flowq.ParallelBatchNode[int, int]):
+    """Every odd item fails the first time."""
+
+    def __init__(self, folder: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.folder = folder
+
+    def exec(self, item: int) -> int:
+        trace = os.path.join(self.folder, str(item))
+        if item % 2 and not os.path.exists(trace):
+            open(trace, "w").close()
+            raise Odd(item)
+        return item
+
+
+class UntilCancelled(flowq.ParallelBatchNode[int, None]):
+    """Leaves a trace when it begins, runs until nobody waits for it, and leaves another."""
+
+    def __init__(self, folder: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.folder = folder
+
+    def trace(self, what: str, item: int) -> None:
+        open(os.path.join(self.folder, f"{what}-{item}"), "w").close()
+
+    def exec(self, item: int, *, ctx: flowq.ItemContext) -> None:
+        self.trace("began", item)
+        until = time.monotonic() + 30
+        while not ctx.cancelled and time.monotonic() < until:
+            time.sleep(0.01)
+        self.trace("ended", item)
+
+
+class UntilCancelledLater(UntilCancelled):
+    async def exec(self, item: int) -> None:  # type: ignore[override]
+        self.trace("began", item)
+        try:
+            await asyncio.sleep(30)
+        finally:
+            self.trace("ended", item)
+
+
+class Found(flowq.Node):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared["found"] = [*shared.get("found", []), shared["base"] + self.params["n"]]
+        return "even" if shared["found"][-1] % 2 == 0 else "odd"
+
+
+class Collected(flowq.BatchFlow):
+    """Keeps what its items came to."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(start=Found(), **options)
+
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": n} for n in range(shared["count"])]
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["values"] = list(exec_res)
+
+
+class See(flowq.Node):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared.setdefault("seen", []).append((self.params["a"], self.params["b"]))
+
+
+class Inner(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"b": b} for b in range(2)]
+
+
+class Outer(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"a": a} for a in range(3)]
+
+
+def outer() -> Outer:
+    """A batch flow of a batch flow."""
+    return Outer(start=Inner(start=See()))
+
+
 class Embeds(flowq.ParallelBatchNode[int, list[int]]):
     """A service that takes many at once: each result says how many its call had. Every 10th item is refused alone."""
 
