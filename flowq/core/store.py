@@ -35,8 +35,34 @@ class Store(TypedReads, MutableMapping[str, Any]):
 
     def merge(self, mapping: Mapping[str, Any]) -> None:
         """Set every key of *mapping*, under one hold of the lock."""
+        self.update(mapping)
+
+    # Stated again, under the lock: the mixin's are a read and then a write, and another thread comes between.
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of *key*, which is set to *default* if it is missing."""
         with self.lock:
-            self.update(mapping)
+            return super().setdefault(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove *key* and return its value; *default*, if given, where it is missing."""
+        with self.lock:
+            return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove some key and return it with its value."""
+        with self.lock:
+            return super().popitem()
+
+    def clear(self) -> None:
+        """Remove every key."""
+        with self.lock:
+            super().clear()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several keys; no other thread sees only some of them, if it reads by :meth:`snapshot`."""
+        with self.lock:
+            super().update(*args, **kwargs)
 
     def snapshot(self) -> dict[str, Any]:
         """The keys and values of this moment as a dict; the values are the store's own, not copies."""

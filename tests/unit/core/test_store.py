@@ -206,3 +206,35 @@ def test_threads_that_hold_the_lock_lose_no_update_and_iteration_never_breaks() 
         thread.join()
     assert store["n"] == 2000
     assert len(store) == 2001
+
+
+def test_of_threads_that_set_a_default_or_take_a_value_only_one_does() -> None:
+    store = SharedStore({str(n): str(n) for n in range(300)})
+    begin = threading.Barrier(4)
+    taken: list[list[Any]] = [[] for _ in range(4)]
+    made: list[dict[str, object]] = [{} for _ in range(4)]
+
+    def work(worker: int) -> None:
+        begin.wait()
+        for n in map(str, range(300)):
+            taken[worker].append(store.pop(n, None))
+            made[worker][n] = store.setdefault(f"made {n}", object())
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one for some in taken for one in some if one is not None) == sorted(map(str, range(300)))
+    assert all(made[0] == one for one in made)
+
+
+def test_what_the_mixin_does_in_two_steps_is_there_in_one() -> None:
+    store = SharedStore({"a": 1})
+    assert (store.setdefault("a", 2), store.setdefault("b", 3), store.pop("a"), store.popitem()) == (1, 3, 1, ("b", 3))
+    store.update({"c": 1}, d=2)
+    assert store.snapshot() == {"c": 1, "d": 2}
+    store.clear()
+    assert len(store) == 0
+    with pytest.raises(KeyError):
+        store.pop("a")
