@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 
 import flowq
 from flowq.cli import main
+from flowq.engine.crash_points import CrashPoint
 from flowq.settings import Settings
+from tests.crashing import IN_CELERY
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -179,6 +182,19 @@ def test_every_test_that_is_named_exists() -> None:
         source = ROOT / path
         assert source.is_file(), path
         assert not test or re.search(rf"^\s*(async )?def {test}\(", source.read_text(), re.MULTILINE), f"{path}::{test}"
+
+
+def test_every_line_of_the_guarantees_names_a_test_that_shows_it() -> None:
+    promised = (ROOT / "docs" / "guarantees.md").read_text().partition("## Not promised")[0]
+    rows = [line for line in promised.splitlines() if line.startswith("|")]
+    bare = [row for row in rows if "`tests/" not in row and "shown by" not in row and not row.startswith("|---")]
+    assert not bare
+    assert all("`tests/" in one for one in re.findall(r"^- .*(?:\n  .*)*", promised, re.MULTILINE))
+
+
+def test_every_crash_point_is_among_the_guarantees() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    assert {*get_args(CrashPoint), *IN_CELERY} - {"kept"} == set(re.findall(r"^\| `([a-z ]+)` \|", text, re.MULTILINE))
 
 
 def test_every_link_within_the_repository_leads_somewhere() -> None:
