@@ -21,6 +21,7 @@ FlowqError
     ├── ItemTimeout          the item ran past its ``timeout``
     ├── CircuitOpen          its breaker is open, and fails fast
     ├── ItemCancelled        the batch closed before the item had an outcome
+    ├── SinkFailed           its result could not be written to the batch's sink
     ├── WorkerCrashed        the process that ran the item died, twice
     ├── WorkerLost           whole workers died under the item, five times
     └── RemoteError          an exception of a class this process does not rebuild
@@ -275,6 +276,10 @@ class CircuitOpen(ItemError):
 
 class ItemCancelled(ItemError):
     """The batch closed before this item had an outcome."""
+
+
+class SinkFailed(ItemError):
+    """The item ran, but its result could not be written to the batch's sink."""
 
 
 class WorkerCrashed(ItemError):

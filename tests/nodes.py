@@ -357,3 +357,16 @@ class AsyncChatty(flowq.ParallelBatchNode[int, int]):
         if ctx.attempt == 0:
             raise Refused("once")
         return item
+
+
+class Switched(flowq.ParallelBatchNode[int, int]):
+    """Every tenth item fails until a file is there."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    def exec(self, item: int) -> int:
+        if item % 10 == 0 and not Path(self.path).exists():
+            raise Refused(item)
+        return item

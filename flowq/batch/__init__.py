@@ -30,6 +30,7 @@ from flowq.batch.rate import Rate
 from flowq.batch.reduce_node import ReduceNode
 from flowq.batch.result import BatchResult, Outcomes
 from flowq.batch.runner import Runner
+from flowq.batch.sink_result import Part, SinkResult
 from flowq.batch.stats import Stats
 
 __all__ = [
@@ -56,11 +57,13 @@ __all__ = [
     "Parallel",
     "ParallelBatchNode",
     "Park",
+    "Part",
     "Progress",
     "RaceNode",
     "Rate",
     "ReduceNode",
     "Runner",
+    "SinkResult",
     "Stats",
     "Status",
     "WorkerPool",

@@ -10,9 +10,10 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from flowq.batch.outcome import Outcome
+from flowq.batch.sink import PartValues
 
 TIMED_FROM_S = 20e-6
 """Items that take less on the mean are not timed one by one: reading the clock would cost more than it tells."""
@@ -76,7 +77,8 @@ class Done:
 
     Attributes:
         start: index of the first item.
-        values: one value an item; None where ``notable`` says failed and where the item is parked.
+        values: one value an item; None where ``notable`` says failed and where the item is parked. Read only where they
+            stand in a part of a sink.
         notable: by index, what is not a plain first-try success: fallback, failed, ok after a retry. Its outcomes
             hold no output, which stands in ``values``; ``outcome(index)`` has both.
         seconds: wall time of the run.
@@ -158,7 +160,7 @@ class Done:
         return Outcome(
             index,
             "ok" if noted is None else noted.status,
-            self.values[index - self.start],
+            None if noted is not None and noted.status == "failed" else self.values[index - self.start],
             None if noted is None else noted.error,
             1 if noted is None else noted.attempts,
             self.time_of(index),
@@ -176,7 +178,8 @@ class Done:
         """Plain data (and exceptions) for the codec."""
         return (
             self.start,
-            self.values,
+            # A list, or where it lies: nothing else that travels here is a tuple.
+            (self.values.address, len(self.values)) if isinstance(self.values, PartValues) else self.values,
             [(each.index, each.status, each.attempts, each.error) for each in self.notable.values()],
             self.seconds,
             None if self.durations is None else _little_endian(self.durations).tobytes(),
@@ -195,7 +198,7 @@ class Done:
             times = array("f")
             times.frombytes(durations)
             times = _little_endian(times)
-        return cls(
+        done = cls(
             start=start,
             values=values,
             notable={
@@ -209,6 +212,16 @@ class Done:
             started_at=started_at,
             deltas=deltas,
         )
+        if isinstance(values, tuple):
+            address, n = values
+            # Only read from now on, as if it were the list.
+            done.values = cast("list[Any]", PartValues(address, n, done.without_value()))
+        return done
+
+    def without_value(self) -> list[int]:
+        """The places, in ascending order, of items without a value: they failed, or wait for another try."""
+        failed = [index for index, outcome in self.notable.items() if outcome.status == "failed"]
+        return sorted(index - self.start for index in {*failed, *(park.index for park in self.parked)})
 
 
 def _little_endian(times: array[float]) -> array[float]:

@@ -45,6 +45,7 @@ class BatchOptions(TypedDict, total=False):
     queue: str | None
     retention_s: float
     max_items: int | None
+    sink: str | None
     item_events: bool | None
     policy: BatchPolicy | None
     hooks: Iterable[AnyHook] | None
@@ -66,7 +67,7 @@ class Fanout(Node[Item, Result]):
         name: shown in errors, logs and drawings; the class name if None.
         config: settings of this node.
         on_error, max_failures, concurrency, in_flight, rate, breaker, cache, deadline, chunk_size, priority, queue,
-            retention_s, max_items, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
+            retention_s, max_items, sink, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
         policy: a BatchPolicy, instead of these and of the retry keywords.
         hooks: who is told of the batch's items, in the process that runs them; see :class:`~flowq.core.hooks.Hook`.
         on_progress: called with the batch's :class:`~flowq.batch.executor.Progress` while ``run`` or ``map`` waits for

@@ -26,7 +26,9 @@ from flowq.batch.log import Log
 from flowq.batch.reasons import CANCELLED, late, stopped
 from flowq.batch.result import BatchResult
 from flowq.batch.runner import Runner
+from flowq.batch.sink import address_of, open_sink
 from flowq.batch.sizing import BUDGET_S, next_size
+from flowq.batch.sunk import PartWriter, sunk
 from flowq.batch.threads import until_ended
 from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Steps, async_twin, loop_runs
@@ -99,6 +101,8 @@ class LocalBatch:
         self._outer_cancelled = None if outer is None else outer.is_cancelled
         # The items that may be wanted again: those in flight, and those that failed or were cancelled.
         self._kept: dict[int, Any] = {}
+        sink = job.policy.sink
+        self._parts = None if sink is None else PartWriter(open_sink(address_of(sink), batch_id))
         self._running = 0
         # What the items that run have said of themselves.
         self._reports: dict[int, Report] = {}
@@ -239,6 +243,8 @@ class LocalBatch:
                 continue
             rest = chunk[at:] if at else chunk
             done = self._runner.run(rest, start + at, stop=self._stop_run, max_failed=self._failures_left())
+            if self._parts is not None:
+                done = sunk(done, self._parts.sink)
             self._keep_failed(done, rest)
             self.log.add_run(done)
             self._tell()
@@ -278,6 +284,9 @@ class LocalBatch:
             finally:
                 if timer is not None:
                     timer.cancel()
+                if self._parts is not None:
+                    self._write_part(self._parts)
+                    self._judge()
 
     async def _source(self) -> AsyncGenerator[tuple[int, Any, int], None]:
         while not self._is_over():
@@ -294,11 +303,24 @@ class LocalBatch:
     def _sink(self, index: int, item: ItemDone) -> None:
         self._running -= 1
         self._reports.pop(index, None)
-        if item.outcome is None or item.outcome.status != "failed":
-            del self._kept[index]
-        self.log.add_item(index, item)
+        failed = item.outcome is not None and item.outcome.status == "failed"
+        if self._parts is not None and not failed:
+            self._parts.add(index, item)
+            if self._parts.is_due:
+                self._write_part(self._parts)
+        else:
+            if not failed:
+                del self._kept[index]
+            self.log.add_item(index, item)
         self._tell()
         self._judge()
+
+    def _write_part(self, parts: PartWriter) -> None:
+        for done in parts.write():
+            for index in range(done.start, done.upto):
+                if index not in done.notable or done.notable[index].status != "failed":
+                    del self._kept[index]
+            self.log.add_run(done)
 
     # -- when it ends ----------------------------------------------------------------------------------------------
 
@@ -347,6 +369,7 @@ class LocalBatch:
             inputs=after.inputs,
             key_of=self._node.key_of,
             again=lambda indices: self._again(after, indices),
+            sink=self.policy.sink is not None,
         )
         result.delta = self._node.merged(after.runs)
         if self._node.on_progress is not None:

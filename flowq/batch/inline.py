@@ -147,7 +147,7 @@ class InlineHandle:
 
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
         """The outcomes as they come, until the batch has ended; none is raised. *free*: hold none that was read."""
-        return Stream(self._outcomes(free))
+        return Stream(self._outcomes(self._frees(free)))
 
     def results(self, *, free: bool = False) -> Stream[Any]:
         """The values in item order, as they come. *free*: hold none that was read.
@@ -155,7 +155,10 @@ class InlineHandle:
         Raises (while it is read):
             BatchError: at the first item without a value, where ``result`` raises it.
         """
-        return Stream(self._values(free))
+        return Stream(self._values(self._frees(free)))
+
+    def _frees(self, free: bool) -> bool:
+        return free and self._batch.policy.sink is None  # what lies in files takes no memory
 
     def _outcomes(self, free: bool) -> Iterator[list[Outcome]]:
         log = self._batch.log

@@ -48,6 +48,8 @@ class BatchPolicy(BaseModel):
         queue: name of the queue the batch goes to (None: the default one).
         retention_s: seconds that a finished batch is kept.
         max_items: a batch of more items is refused (None: no limit).
+        sink: a folder, or a URL for fsspec, that takes the results as JSON lines; they are not kept elsewhere then, and
+            the result is a :class:`~flowq.batch.sink_result.SinkResult` (None: no such thing).
         item_events: on workers, True shows every item in Flower as a task of its own, at some 0.1 ms an item; None
             only those that failed, 100 a worker process; False none.
     """
@@ -69,6 +71,7 @@ class BatchPolicy(BaseModel):
     queue: str | None = None
     retention_s: Seconds = 86_400.0
     max_items: Annotated[int, Field(ge=0)] | None = None
+    sink: Annotated[str, Field(min_length=1)] | None = None
     item_events: bool | None = None
 
     @field_validator("max_failures")

@@ -6,46 +6,22 @@ Never here: running anything. What the batch's runs brought (``Done``) is put to
 from __future__ import annotations
 
 import copy
-from array import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, cast
 
+from flowq.batch.account import Account, Again, Outcomes, R
 from flowq.batch.chunk import Done
-from flowq.batch.outcome import Outcome
-from flowq.batch.policy import BatchPolicy, OnError
-from flowq.batch.stats import Stats, item_times, quantile
-from flowq.core.drive import Steps, drive, drive_async
-from flowq.errors import BatchError, ItemCancelled
+from flowq.batch.policy import OnError
+from flowq.batch.sink_result import SinkResult
 
-R = TypeVar("R")
-
-Again: TypeAlias = Callable[[Sequence[int]], "Steps[BatchResult[Any]]"]
-
-_NOBODY = -1
+__all__ = ["Again", "BatchResult", "Outcomes"]
 
 
-class BatchResult(list[R]):
+class BatchResult(Account, list[R]):
     """What a batch brought: a list of the values in item order.
 
     Where an item failed or was cancelled the list holds None; under ``on_error="skip"`` such items are left out.
-
-    Attributes:
-        items: a lazy sequence of one ``Outcome`` an item, whatever ``on_error`` says. An item of which nothing is
-            known, because the batch ended before it did, reads as "cancelled".
-        label: the batch's name for people.
-        seconds: its wall time.
-        reason: why it ended before its last item ("" if it did not).
-        cut_short: whether it ended before all its items were read, so that there may be more than are known here.
-        delta: for a BatchFlow, what its items changed in the store, merged.
     """
-
-    label: str = ""
-    seconds: float = 0.0
-    reason: str = ""
-    cut_short: bool = False
-    delta: Any = None
 
     @classmethod
     def assemble(
@@ -61,6 +37,7 @@ class BatchResult(list[R]):
         inputs: Mapping[int, Any] | Sequence[Any] | None = None,
         key_of: Callable[[Any], str] | None = None,
         again: Again | None = None,
+        sink: bool = False,
     ) -> BatchResult[R]:
         """Put the runs of a batch together.
 
@@ -75,20 +52,23 @@ class BatchResult(list[R]):
             inputs: the items that are still at hand, by index.
             key_of: the node's ``key=`` function.
             again: runs the items of these indices once more; what ``retry_failed`` calls.
+            sink: the values are in parts: a SinkResult is made.
         """
         runs = list(dones)
+        known: dict[str, Any] = {
+            "label": label, "seconds": seconds, "reason": reason, "cut_short": cut_short, "inputs": inputs,
+            "key_of": key_of, "again": again,
+        }  # fmt: skip
+        if sink:
+            return cast("BatchResult[R]", SinkResult.assemble(runs, n, on_error=on_error, **known))
         values: list[Any] = [None] * n
-        owners = array("l", [_NOBODY]) * n
-        for number, done in enumerate(runs):
-            before = [(p.index, values[p.index], owners[p.index]) for p in done.parked]
+        for done in runs:
+            before = [(park.index, values[park.index]) for park in done.parked]
             values[done.start : done.upto] = done.values
-            owners[done.start : done.upto] = array("l", [number]) * len(done.values)
-            for index, value, owner in before:
-                values[index], owners[index] = value, owner
+            for index, value in before:
+                values[index] = value
         result = cls(values)
-        result._runs, result._owners = runs, owners
-        result.label, result.seconds, result.reason, result.cut_short = label, seconds, reason, cut_short
-        result._inputs, result._key_of, result._again = inputs, key_of, again
+        result._account(runs, n, **known)
         if on_error == "skip":
             result[:] = [value for index, value in enumerate(values) if result._status(index) in ("ok", "fallback")]
         return result
@@ -98,184 +78,3 @@ class BatchResult(list[R]):
         twin: BatchResult[R] = type(self)(copy.deepcopy(list(self), memo))
         twin.__dict__.update(self.__dict__)
         return twin
-
-    _runs: list[Done]
-    _owners: array[int]
-    _inputs: Mapping[int, Any] | Sequence[Any] | None = None
-    _key_of: Callable[[Any], str] | None = None
-    _again: Again | None = None
-
-    @property
-    def items(self) -> Outcomes:
-        """One outcome an item, built when it is looked at."""
-        return Outcomes(self, range(len(self._owners)))
-
-    @property
-    def ok(self) -> Outcomes:
-        """The outcomes that have an output: "ok" and "fallback"."""
-        without = {*self._failed, *self._cancelled}
-        return Outcomes(self, [index for index in range(len(self._owners)) if index not in without])
-
-    @property
-    def failed(self) -> Outcomes:
-        """The outcomes of the items that failed."""
-        return Outcomes(self, self._failed)
-
-    @property
-    def cancelled(self) -> Outcomes:
-        """The outcomes of the items that had none when the batch ended."""
-        return Outcomes(self, self._cancelled)
-
-    @property
-    def errors(self) -> dict[int, Exception]:
-        """The exception of each failed item, by its index."""
-        found = ((index, self._standing[index].error) for index in self._failed)
-        return {index: error for index, error in found if error is not None}
-
-    def stats(self) -> Stats:
-        """The batch's figures."""
-        noted = Counter(outcome.status for outcome in self._standing.values())
-        n, cancelled = len(self._owners), len(self._cancelled)
-        times = item_times(self._runs)
-        wall_s = max(self.seconds, 1e-9)
-        return Stats(
-            n=n,
-            ok=n - cancelled - noted["fallback"] - noted["failed"],
-            fallback=noted["fallback"],
-            failed=noted["failed"],
-            cancelled=cancelled,
-            retried=sum(outcome.attempts > 1 for outcome in self._standing.values()),
-            p50_s=quantile(times, 0.5),
-            p95_s=quantile(times, 0.95),
-            max_s=times[-1] if times else 0.0,
-            seconds=self.seconds,
-            items_per_s=(n - cancelled) / wall_s,
-            speedup=sum(run.item_seconds for run in self._runs) / wall_s,
-        )
-
-    def retry_failed(self) -> BatchResult[R]:
-        """Run the items that failed or were cancelled once more; the whole batch's result with what that brought.
-
-        Never raises for items that fail again: look at ``.failed``, or call ``raise_for("raise")``. A BatchFlow's
-        changes are in its ``.delta``; no store is changed.
-
-        Raises:
-            ValueError: this result does not have its items any more.
-        """
-        return drive(self._retried())
-
-    async def retry_failed_async(self) -> BatchResult[R]:
-        """``retry_failed`` in the running event loop."""
-        return await drive_async(self._retried())
-
-    def _retried(self) -> Steps[BatchResult[R]]:
-        indices = sorted([*self._failed, *self._cancelled])
-        if not indices:
-            return self
-        if self._inputs is not None:  # otherwise whoever runs them again has them
-            indices = [index for index in indices if self._has_input(index)]
-        if self._again is None or not indices:
-            raise ValueError("this result does not hold its items any more: run the batch again from its source")
-        return (yield from self._again(indices))
-
-    def raise_for(self, on_error: OnError, max_failures: int | float | None = None) -> None:
-        """Raise what a batch under this policy raises.
-
-        "collect" never raises. A batch that ended before its last item raises otherwise, and so does one with
-        more failures than *max_failures* allows ("raise" without it: none; "skip" without it: any number).
-
-        Raises:
-            BatchError: with the failed items' exceptions by index, and this result as its ``.results``.
-        """
-        if on_error == "collect":
-            return
-        policy = BatchPolicy(on_error=on_error, max_failures=max_failures)
-        if self._cancelled or self.cut_short or len(self._failed) > policy.failures_allowed(len(self._owners)):
-            raise BatchError(self._summary(), self.errors or self._first_cancelled(), self)
-
-    def outcome(self, index: int) -> Outcome:
-        """The outcome of the item at *index* (0 ≤ index < n)."""
-        owner = self._owners[index]
-        item = self._input(index)
-        key = None if item is None or self._key_of is None else self._key_of(item)
-        if owner == _NOBODY:
-            return Outcome(index, "cancelled", error=ItemCancelled(self._why()), attempts=0, key=key, input=item)
-        return self._runs[owner].outcome(index, key=key, input=item)
-
-    def _input(self, index: int) -> Any:
-        return self._inputs[index] if self._has_input(index) and self._inputs is not None else None
-
-    def _has_input(self, index: int) -> bool:
-        if self._inputs is None:
-            return False
-        return index in self._inputs if isinstance(self._inputs, Mapping) else index < len(self._inputs)
-
-    @cached_property
-    def _standing(self) -> dict[int, Outcome]:
-        """What is not a plain first-try success, where no later run stands over it."""
-        return {
-            index: outcome
-            for number, run in enumerate(self._runs)
-            for index, outcome in run.notable.items()
-            if self._owners[index] == number
-        }
-
-    @cached_property
-    def _failed(self) -> list[int]:
-        return sorted(index for index, outcome in self._standing.items() if outcome.status == "failed")
-
-    @cached_property
-    def _cancelled(self) -> list[int]:
-        if _NOBODY not in self._owners:
-            return []
-        return [index for index, owner in enumerate(self._owners) if owner == _NOBODY]
-
-    def _status(self, index: int) -> str:
-        if self._owners[index] == _NOBODY:
-            return "cancelled"
-        noted = self._standing.get(index)
-        return "ok" if noted is None else noted.status
-
-    def _why(self) -> str:
-        return self.reason or "the batch ended before this item had an outcome"
-
-    def _first_cancelled(self) -> dict[int, Exception]:
-        index = self._cancelled[0] if self._cancelled else len(self._owners)
-        return {index: ItemCancelled(self._why())}
-
-    def _summary(self) -> str:
-        parts = [f"{len(self._failed)} of {len(self._owners)} items failed"]
-        if self._failed:
-            first = self._failed[0]
-            error = self._standing[first].error
-            parts.append(f"first item {first}: {type(error).__name__}: {error}")
-        if self._cancelled:
-            parts.append(f"{len(self._cancelled)} cancelled: {self._why()}")
-        elif self.cut_short:
-            parts.append(f"those that follow were never read: {self._why()}")
-        return f"{self.label or 'batch'}: {'; '.join(parts)}"
-
-
-class Outcomes(Sequence[Outcome]):
-    """Outcomes of a result, each built when it is looked at."""
-
-    __slots__ = ("_indices", "_result")
-
-    def __init__(self, result: BatchResult[Any], indices: Sequence[int]) -> None:
-        self._result = result
-        self._indices = indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    @overload
-    def __getitem__(self, at: int) -> Outcome: ...
-    @overload
-    def __getitem__(self, at: slice) -> Outcomes: ...
-    def __getitem__(self, at: int | slice) -> Outcome | Outcomes:
-        if isinstance(at, slice):
-            return Outcomes(self._result, self._indices[at])
-        return self._result.outcome(self._indices[at])
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} outcomes of {self._result.label or 'a batch'}>"

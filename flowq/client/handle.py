@@ -164,6 +164,7 @@ class BatchHandle(Generic[R]):
             inputs=self._inputs,
             key_of=self._key_of,
             again=self._run_again,
+            sink=bool(self._header.sink),
         )
         if result.cancelled and was_freed(self._connections, self.id):
             raise ResultsFreed(self.id)
@@ -212,7 +213,9 @@ class BatchHandle(Generic[R]):
         return Stream(self._reading(free).values(lambda: self._length(self.state()), self._raised))
 
     def _reading(self, free: bool) -> Reading:
-        return Reading(self._connections, self.id, self._policy, self._check_feeding, free=free)
+        return Reading(
+            self._connections, self.id, self._policy, self._check_feeding, free=free and not self._header.sink
+        )
 
     def _check_feeding(self, ended: bool) -> None:
         if self._feeding is not None:

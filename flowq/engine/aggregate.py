@@ -20,6 +20,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.family import tell_parent
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import out_fields, span_of
+from flowq.engine.sink_sweep import sweep
 from flowq.errors import BatchLost, CodecError
 from flowq.registry import portable
 
@@ -91,6 +92,7 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
         redis.hset(keys.fold(header.id), f"{gen}:result", _encoded(result))
         redis.expire(keys.fold(header.id), 86_400)
     connections.crash_points.reached("reduced", header.id)
+    sweep(connections, header, gen)
     # Before the confirmation: until that it is told again.
     tell_parent(connections, header)
     connections.crash_points.reached("told", header.id)

@@ -40,6 +40,7 @@ class Header:
         parent: id of the batch one of whose items waits for this one ("" for none): it is told of the close, and its
             end is this one's.
         keeps: a durable run, whose every step is kept.
+        sink: where its results go, "" for Redis.
     """
 
     id: str
@@ -55,11 +56,13 @@ class Header:
     run_id: str = ""
     parent: str = ""
     keeps: bool = False
+    sink: str = ""
 
     def fields(self) -> dict[str, Any]:
         """The header as fields of the meta hash."""
         body = (
             self.spec, self.reduces, self.manifest, self.scope, self.schema, self.run_id, self.parent, self.keeps,
+            self.sink,
         )  # fmt: skip
         return {
             "id": self.id,
@@ -127,10 +130,12 @@ def parse_header(batch_id: str, fields: Sequence[bytes | None]) -> Header:
     try:
         label, node, queue, priority = ((text or b"").decode() for text in texts)
         rank = int(priority) if priority else None
-        spec, reduces, manifest, scope, schema, run_id, parent, keeps = loads(body)
+        spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink = loads(body)
     except (ValueError, TypeError) as error:
         raise DecodeError(f"the header of batch {batch_id} cannot be read: {error}") from error
-    header = Header(batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id, parent, keeps)
+    header = Header(
+        batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink
+    )
     if not _is_whole(header):
         raise DecodeError(f"the header of batch {batch_id} was altered: its parts are of other types")
     return header
@@ -142,7 +147,7 @@ def _is_whole(header: Header) -> bool:
         type(header.spec) is bytes
         and type(header.reduces) is bool
         and type(header.keeps) is bool
-        and all(type(text) is str for text in (header.scope, header.schema, header.run_id, header.parent))
+        and all(type(text) is str for text in (header.scope, header.schema, header.run_id, header.parent, header.sink))
         and (not header.parent or is_batch_id(header.parent))
         and (manifest is None or (type(manifest) is dict and all(type(one) is str for one in manifest.values())))
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
+from flowq.batch.sink import address_of
 from flowq.codec import dumps, explain
 from flowq.core.spec import FlowSpec, spec_of
 from flowq.engine.batches import Header
@@ -34,12 +35,13 @@ def header_of(
 
     Raises:
         CannotTravel: the node, an argument of it or the store's schema.
+        ConfigError: its sink cannot be opened.
     """
     node = job.node
     return Header(
         batch_id, job.label or node.name, full_name(node), job.policy.queue or queue, job.policy.priority,
         encoded(spec_of(node)), node.reduces, None if manifest is None else dict(manifest), scope, schema_name(job),
-        run_id, parent, keeps,
+        run_id, parent, keeps, "" if job.policy.sink is None else address_of(job.policy.sink),
     )  # fmt: skip
 
 

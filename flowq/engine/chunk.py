@@ -7,7 +7,6 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import allowed
 from flowq.batch.sizing import busy_chunks, floor_size, next_size, overstay
+from flowq.batch.sunk import fail, sunk
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
@@ -30,7 +30,7 @@ from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import Note, Slot, Work
-from flowq.errors import CodecError, EncodeError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
+from flowq.errors import CodecError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
 
 log = logging.getLogger("flowq.chunk")
 
@@ -193,7 +193,7 @@ def store(
     ``give`` says has to wait goes on after ``done.held_s``.
     """
     slot.connections.crash_points.reached("ran", work.header.id)
-    blob, part = encode(done, work)
+    blob, part = encode(done, work, generation(chunk_id))
     counts = done.counts()
     parked = [park for park in done.parked if park.index not in split]
     tally = Tally(
@@ -250,17 +250,19 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
     slot.item_events.done(work, done)
 
 
-def encode(done: Done, work: Work) -> tuple[bytes, bytes]:
+def encode(done: Done, work: Work, gen: int) -> tuple[bytes, bytes]:
     """The blobs of a commit: outcomes, and what a fold merges. What cannot travel becomes a failed outcome."""
     deltas, done.deltas = done.deltas or [None] * len(done.values), None
     part = _encode_deltas(done, deltas, work) if work.header.reduces else b""
+    if work.sink is not None:
+        return dumps(sunk(done, work.sink, gen).to_plain()), part
     try:
         blob = dumps(done.to_plain())
     except CodecError:
         for index, value in enumerate(done.values, done.start):
             error = explain(value, index)
             if error is not None:
-                _fail(done, index, error)
+                fail(done, index, error)
         blob = dumps(done.to_plain())
     return blob, part
 
@@ -276,12 +278,5 @@ def _encode_deltas(done: Done, deltas: list[Any], work: Work) -> bytes:
         error = None if delta is None else explain(delta, done.start + place)
         if error is not None:
             deltas[place] = None
-            _fail(done, done.start + place, error)
+            fail(done, done.start + place, error)
     return dumps((done.start, deltas))
-
-
-def _fail(done: Done, index: int, error: EncodeError) -> None:
-    done.values[index - done.start] = None
-    known = done.notable.get(index)
-    failed = Outcome(index, "failed", error=error, attempts=known.attempts if known else 1)
-    done.notable[index] = replace(known, status="failed", error=error) if known else failed

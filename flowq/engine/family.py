@@ -13,6 +13,7 @@ from flowq.engine.batches import Header, read_header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.feed import Feeder, birth_fields
+from flowq.engine.sink_sweep import sweep
 
 
 def start_child(
@@ -41,6 +42,7 @@ def end_child(connections: Connections, header: Header) -> None:
     """Let the item go on that waits for this closed batch, which needs no aggregation, and confirm its generation."""
     tell_parent(connections, header)
     gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
+    sweep(connections, header, gen)
     connections.ledger.control(header.id, "confirm", gen)
 
 

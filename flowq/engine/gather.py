@@ -28,6 +28,7 @@ def gather(
     result: BatchResult[Any] = BatchResult.assemble(
         read_dones(connections, batch_id), state.avail, on_error=policy.on_error, label=node.label or node.name,
         seconds=state.seconds, reason=reason_of(state, policy), inputs=items, key_of=node.key_of,
+        sink=policy.sink is not None,
     )  # fmt: skip
     if node.reduces:
         result.delta = reduced(connections, batch_id, state.gen)

@@ -18,6 +18,7 @@ from flowq.batch.fanout import Fanout
 from flowq.batch.gate import Gate
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
+from flowq.batch.sink import Sink, open_sink
 from flowq.codec import loads
 from flowq.core.context import ItemContext
 from flowq.core.lifespan import long_lived, opened
@@ -87,6 +88,7 @@ class Work:
     in_flight: int
     journeys: ItemJourneys | None = None
     gate: Gate | None = None
+    sink: Sink | None = None
 
 
 class Slot:
@@ -188,7 +190,8 @@ class Slot:
             # Over the fleet as many items are in flight as the batch may have: each is all there is room for.
             share=None if policy.concurrency is None else 1,
         )
-        return Work(header, node, policy, runner, node.in_flight(), journeys, gate)
+        sink = open_sink(header.sink, header.id) if header.sink else None
+        return Work(header, node, policy, runner, node.in_flight(), journeys, gate, sink)
 
     def _template(self, spec: bytes) -> Node[Any, Any]:
         """The node that an encoded spec describes, its lifespans open: one for all batches of the same spec."""

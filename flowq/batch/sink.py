@@ -1,0 +1,178 @@
+"""Where results go that are not kept in memory or in Redis: JSONL part files, in a folder or behind an fsspec URL.
+
+A part is written whole, under a name that is used once, before it is named in the batch's record; one that is not named
+there was written in vain. Never here: which parts count.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from flowq.errors import ConfigError, EncodeError
+
+
+class Sink(Protocol):
+    """A folder of part files."""
+
+    def write(self, name: str, data: bytes) -> str:
+        """Write a part whole; answers its address."""
+        ...
+
+    def names(self) -> list[str]:
+        """The addresses of the parts that are there."""
+        ...
+
+    def remove(self, address: str) -> None:
+        """Remove a part; nothing happens if it is not there."""
+        ...
+
+
+class _Folder:
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    def write(self, name: str, data: bytes) -> str:
+        self._path.mkdir(parents=True, exist_ok=True)
+        path = self._path / name
+        path.write_bytes(data)
+        return str(path)
+
+    def names(self) -> list[str]:
+        return [str(path) for path in self._path.glob("*.jsonl")]
+
+    def remove(self, address: str) -> None:
+        Path(address).unlink(missing_ok=True)
+
+
+class _Remote:
+    def __init__(self, url: str) -> None:
+        self._fs, self._path = _file_system(url)
+        self._url = url
+
+    def write(self, name: str, data: bytes) -> str:
+        self._fs.makedirs(self._path, exist_ok=True)
+        self._fs.pipe_file(f"{self._path}/{name}", data)
+        return f"{self._url}/{name}"
+
+    def names(self) -> list[str]:
+        if not self._fs.exists(self._path):
+            return []
+        found = self._fs.ls(self._path, detail=False)
+        return [f"{self._url}/{path.rpartition('/')[2]}" for path in found if path.endswith(".jsonl")]
+
+    def remove(self, address: str) -> None:
+        _, path = _file_system(address)
+        if self._fs.exists(path):
+            self._fs.rm_file(path)
+
+
+def address_of(sink: str) -> str:
+    """*sink* as every process finds it: a folder by its absolute path, a URL as it is.
+
+    Raises:
+        ConfigError: it is a URL, and fsspec or what it needs for that is not installed.
+    """
+    if "://" not in sink:
+        return os.path.abspath(os.path.expanduser(sink))
+    _file_system(sink)
+    return sink.rstrip("/")
+
+
+def open_sink(address: str, batch_id: str) -> Sink:
+    """The folder of one batch under the *address* of a sink."""
+    folder = re.sub(r"[^\w.-]", "_", batch_id)
+    return _Remote(f"{address}/{folder}") if "://" in address else _Folder(os.path.join(address, folder))
+
+
+def part_name(gen: int, start: int, upto: int) -> str:
+    """A name that no other part has; by name parts are in item order."""
+    return f"{start:012d}-{upto:012d}.{gen}.{uuid.uuid4().hex[:12]}.jsonl"
+
+
+def generation_of(address: str) -> int:
+    """The generation in which a part was written; -1 if its name is none of flowq's."""
+    found = re.search(r"\d{12}-\d{12}\.(\d+)\.[0-9a-f]{12}\.jsonl$", address)
+    return int(found[1]) if found else -1
+
+
+def line_of(value: Any, index: int) -> bytes:
+    """*value* as a line of JSON: models, dataclasses, dates, decimals and the like in the form pydantic gives them.
+
+    Raises:
+        EncodeError: JSON has no form for it.
+    """
+    try:
+        return to_json(value, inf_nan_mode="constants")
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise EncodeError("", f"{error} (a sink holds JSON)", index) from error
+
+
+@lru_cache(maxsize=2)  # parts never change; whoever reads one usually wants all of it
+def read_part(address: str) -> tuple[Any, ...]:
+    """The values of a part.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if "://" in address:
+        fs, path = _file_system(address)
+        data: bytes = fs.cat_file(path)
+    else:
+        data = Path(address).read_bytes()
+    return tuple(from_json(line) for line in data.splitlines())
+
+
+class PartValues(Sequence[Any]):
+    """The values of a commit that stand in a part, read when they are asked for. None where an item brought none.
+
+    Args:
+        address: the part.
+        n: how many items.
+        without: places of items that have no line, in ascending order.
+    """
+
+    __slots__ = ("_n", "_without", "address")
+
+    def __init__(self, address: str, n: int, without: Iterable[int]) -> None:
+        self.address = address
+        self._n, self._without = n, frozenset(without)
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, at: int) -> Any: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Any]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        if not self._without:
+            values = read_part(self.address)[at]
+            return list(values) if isinstance(at, slice) else values
+        return self._with_gaps()[at]
+
+    def __iter__(self) -> Any:
+        return iter(self[:])
+
+    def _with_gaps(self) -> list[Any]:
+        lines = iter(read_part(self.address))
+        return [None if place in self._without else next(lines) for place in range(self._n)]
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ConfigError(f"a sink behind a URL ({url}) needs fsspec: pip install 'flowq[sink]'") from error
+    try:
+        fs, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"the sink {url} cannot be opened: {error}") from error
+    return fs, path.rstrip("/")

@@ -1,0 +1,37 @@
+"""Removing the parts of a sink that were written in vain: no commit names them. Never one that may still be named."""
+
+from __future__ import annotations
+
+import logging
+
+from flowq.batch.sink import PartValues, generation_of, open_sink
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.results import read_dones
+
+log = logging.getLogger("flowq.sink")
+
+
+def sweep(connections: Connections, header: Header, gen: int) -> int:
+    """Remove what nobody reads of a batch that was closed in generation *gen*; answers how many parts that were.
+
+    Redelivery: finds nothing more. A later generation's parts are left alone: they may be named in a moment.
+    """
+    if not header.sink:
+        return 0
+    try:
+        sink = open_sink(header.sink, header.id)
+        # Listed before the commits are read: a part that is named between the two is not among the former.
+        written = [one for one in sink.names() if 0 <= generation_of(one) <= gen]
+        named = {done.values.address for done in read_dones(connections, header.id) if _is_sunk(done.values)}  # type: ignore[attr-defined]
+        orphans = [one for one in written if one not in named]
+        for one in orphans:
+            sink.remove(one)
+    except OSError as error:
+        log.warning("parts that nobody reads were not removed", extra={"batch": header.id, "error": repr(error)})
+        return 0
+    return len(orphans)
+
+
+def _is_sunk(values: object) -> bool:
+    return isinstance(values, PartValues)

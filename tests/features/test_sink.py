@@ -1,0 +1,122 @@
+"""Results as files of JSON lines: the same inline and on workers, and only what the batch's record names counts."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flowq
+from flowq.batch.sink import part_name
+from tests import nodes
+from tests.waiting import until
+
+N = 3000
+
+
+def lines_of(result: Any) -> list[Any]:
+    """Every line of every part, in the order of the parts."""
+    return [json.loads(line) for part in result.parts for line in Path(part.address).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("node", [nodes.Square, nodes.AsyncSquare])
+def test_values_lie_in_parts_and_are_read_in_item_order(
+    executor: str, tmp_path: Path, node: Callable[..., Any]
+) -> None:
+    result = node(sink=str(tmp_path)).map(i for i in range(N))
+    assert isinstance(result, flowq.SinkResult)
+    assert len(result) == N
+    assert list(result) == [i * i for i in range(N)]
+    assert sorted(lines_of(result)) == [i * i for i in range(N)]
+    assert sum(part.n for part in result.parts) == N
+    assert all(Path(part.address).is_relative_to(tmp_path) for part in result.parts)
+    assert result.stats().ok == N
+    assert result.items[7].output == 49
+
+
+def test_they_are_read_as_they_come_too(executor: str, tmp_path: Path) -> None:
+    handle = nodes.Square(sink=str(tmp_path)).submit(range(N))
+    assert list(handle.results(free=True)) == [i * i for i in range(N)]
+    assert sorted(one.output for one in handle.as_completed()) == [i * i for i in range(N)]
+    assert list(handle.result()) == [i * i for i in range(N)], "files are never freed"
+
+
+@pytest.mark.parametrize("on_error", ["collect", "skip"])
+def test_items_that_fail_have_no_line(executor: str, tmp_path: Path, on_error: Any) -> None:
+    node = nodes.Picky(on_error=on_error)
+    plain = node.map(range(200))
+    result: Any = nodes.Picky(on_error=on_error, sink=str(tmp_path)).map(range(200))
+    assert list(result) == plain
+    assert len(result) == len(plain)
+    assert [one.status for one in result.items] == [one.status for one in plain.items]
+    assert {i: str(e) for i, e in result.errors.items()} == {i: str(e) for i, e in plain.errors.items()}
+    assert len(lines_of(result)) == 200 - len(result.failed)
+
+
+def test_a_value_that_json_has_no_form_for_fails_its_item_alone(executor: str, tmp_path: Path) -> None:
+    result: Any = nodes.Unencodable(on_error="collect", sink=str(tmp_path)).map(range(30))
+    assert list(result) == [None if i % 3 == 0 else i for i in range(30)]
+    assert set(result.errors) == set(range(0, 30, 3))
+    assert isinstance(result.errors[3], flowq.EncodeError)
+    assert "item 3" in str(result.errors[3])
+    assert "JSON" in str(result.errors[3])
+
+
+def test_values_have_the_form_that_json_gives_them(executor: str, tmp_path: Path) -> None:
+    day, one = datetime.date(2026, 11, 20), uuid.UUID(int=7)
+    result: Any = nodes.Echo(sink=str(tmp_path)).map([None, 2**70, (1, "ü\n"), {"a": {1}}, day, one, nodes.Point(1, 2)])
+    assert list(result) == [None, 2**70, [1, "ü\n"], {"a": [1]}, "2026-11-20", str(one), {"x": 1, "y": 2}]
+
+
+def test_what_failed_can_be_run_again(executor: str, tmp_path: Path) -> None:
+    sink, switch = tmp_path / "sink", tmp_path / "switch"
+    result: Any = nodes.Switched(str(switch), on_error="collect", sink=str(sink)).map(range(40))
+    assert len(result.failed) == 4
+    switch.touch()
+    again = result.retry_failed()
+    assert list(again) == list(range(40))
+    assert sorted(lines_of(again)) == list(range(40))
+
+
+def test_a_sink_that_cannot_be_written_is_each_item_s_error(executor: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    result: Any = nodes.Square(on_error="collect", sink=str(tmp_path / "file")).map(range(3))
+    assert {type(error) for error in result.errors.values()} == {flowq.SinkFailed}
+
+
+def test_an_empty_batch_has_no_parts(executor: str, tmp_path: Path) -> None:
+    result: Any = nodes.Square(sink=str(tmp_path)).map([])
+    assert (list(result), result.parts) == ([], [])
+
+
+def test_a_sink_behind_a_url(executor: str, tmp_path: Path) -> None:
+    url = f"memory://{uuid.uuid4().hex}" if executor == "inline" else f"file://{tmp_path}"
+    result: Any = nodes.Square(sink=url).map(range(500))
+    assert list(result) == [i * i for i in range(500)]
+    assert all(part.address.startswith(url) for part in result.parts)
+
+
+def test_a_relative_folder_is_the_producer_s(executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result: Any = nodes.Square(sink="out").map(range(10))
+    assert Path(result.parts[0].address).is_relative_to(tmp_path / "out")
+
+
+def test_parts_that_were_written_in_vain_are_removed_at_the_end(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    handle = nodes.Sleepy(sink=str(tmp_path)).submit([0.2] * 6)
+    folder = tmp_path / handle.id
+    folder.mkdir(exist_ok=True)
+    orphan, later = folder / part_name(0, 0, 2), folder / part_name(1, 0, 2)
+    stranger = folder / "notes.jsonl"
+    for path in (orphan, later, stranger):
+        path.write_text("1\n1\n")
+    assert list(handle.result()) == [0.2] * 6, "they are not read"
+    until(lambda: not orphan.exists(), 10, "the batch has been finished")
+    assert later.exists(), "a redrive may name it in a moment"
+    assert stranger.exists(), "it is not ours"
+    assert list(handle.result()) == [0.2] * 6
