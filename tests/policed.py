@@ -55,6 +55,18 @@ class Weighed(Call):
         return 4
 
 
+class Nests(flowq.ParallelBatchNode[int, int]):
+    """Each item is a batch of three calls under a rate that they all share."""
+
+    def __init__(self, path: str, name: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path, self.name_of_rate = path, name
+
+    def exec(self, item: int) -> int:
+        calls = Call(self.path, rate=flowq.Rate(20, burst=1, name=self.name_of_rate))
+        return len(calls.map([{"key": f"{item}.{i}"} for i in range(3)]))
+
+
 def once(path: str) -> bool:
     """Whether nobody has asked for this path before."""
     try:

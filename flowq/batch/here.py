@@ -20,7 +20,7 @@ from typing import Any
 from flowq.batch.budget import places_here, share_of_an_item
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.executor import BatchJob, Progress, Report, State
-from flowq.batch.here_gate import here_gate
+from flowq.batch.here_gate import Gates, here_gate
 from flowq.batch.items import Items, Picked
 from flowq.batch.log import Log
 from flowq.batch.reasons import CANCELLED, late, stopped
@@ -51,6 +51,7 @@ class LocalBatch:
         items: where its items come from.
         places: items running at once (None: as many as the node keeps in flight in one process).
         batch_id: its id; goes into the items' idempotency keys.
+        gates: makes the gate that its tries pass through.
         before: what the batch has brought before, when these are some of its items once more. However many of them
             fail, the others are run.
 
@@ -70,6 +71,7 @@ class LocalBatch:
         *,
         places: int | None,
         batch_id: str,
+        gates: Gates = here_gate,
         before: _Before | None = None,
     ) -> None:
         outer = current_context()
@@ -81,6 +83,7 @@ class LocalBatch:
         self.going = threading.Event()
         self.going.set()
         self._job = job
+        self._gates = gates
         node = job.node.over(job.shared)
         # What this batch opens is its own, though others of the same node run meanwhile.
         self._node = node.__copy__() if node.keeps_open else node
@@ -95,8 +98,8 @@ class LocalBatch:
             cancelled=self._is_over,
             on_progress=self._report,
             on_heartbeat=self._report,
-            gate=here_gate(self._node, job.policy),
             share=share_of_an_item(job.policy.concurrency, self._places, items.total),
+            gate=gates(batch_id, self._node, job.policy),
         )
         self._outer_cancelled = None if outer is None else outer.is_cancelled
         # The items that may be wanted again: those in flight, and those that failed or were cancelled.
@@ -113,7 +116,7 @@ class LocalBatch:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
-    def of(cls, job: BatchJob, *, sequential: bool) -> LocalBatch:
+    def of(cls, job: BatchJob, *, sequential: bool, gates: Gates = here_gate) -> LocalBatch:
         """The batch of *job*; *sequential*: one item at a time unless the policy says how many.
 
         Raises:
@@ -121,7 +124,7 @@ class LocalBatch:
         """
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
         places = job.policy.concurrency or (job.node.in_flight() if not sequential else 1)
-        return cls(job, items, places=places, batch_id=job.key or uuid.uuid4().hex[:12])
+        return cls(job, items, places=places, batch_id=job.key or uuid.uuid4().hex[:12], gates=gates)
 
     async def run_async(self) -> BatchResult[Any]:
         """``run`` in the running event loop. Cancelling it cancels what runs, and waits for it."""
@@ -378,8 +381,9 @@ class LocalBatch:
 
     def _again(self, after: _Before, indices: Sequence[int]) -> Steps[BatchResult[Any]]:
         batch = LocalBatch(
-            self._job, Picked(after.inputs, indices), places=self._places, batch_id=self.id, before=after
-        )
+            self._job, Picked(after.inputs, indices),
+            places=self._places, batch_id=self.id, gates=self._gates, before=after,
+        )  # fmt: skip
         result: BatchResult[Any] = yield batch.run, ()
         return result
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowq.batch.breaker import Breaker
 from flowq.batch.gate import Gate
@@ -40,7 +41,11 @@ class Shared:
 _shared = Shared()
 
 
-def here_gate(node: Fanout[Any, Any], policy: BatchPolicy) -> Gate | None:
+Gates: TypeAlias = "Callable[[str, Fanout[Any, Any], BatchPolicy], Gate | None]"
+"""Makes the gate of a batch, of its id, node and policy."""
+
+
+def here_gate(batch_id: str, node: Fanout[Any, Any], policy: BatchPolicy) -> Gate | None:
     """The gate of a batch of *node*; None where its policy has nothing to pass through."""
     rates, breaker, cache = policy.rates(), policy.breaker, policy.cached()
     if not rates and breaker is None and cache is None:

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from flowq.batch.executor import BatchJob, Handle, Progress, State
 from flowq.batch.following import Stream
 from flowq.batch.here import LocalBatch
+from flowq.batch.here_gate import Gates, here_gate
 from flowq.batch.in_item_order import ItemOrder, Span
 from flowq.batch.outcome import Outcome
 from flowq.batch.reasons import CANCELLED
@@ -34,9 +35,11 @@ class InlineExecutor:
     Args:
         announce: say once, at INFO, that batches run here because nothing else was configured.
         sequential: one item at a time unless the policy gives a ``concurrency``, async items too.
+        gates: makes what the tries of a batch pass through; in workers, that of the fleet.
     """
 
-    def __init__(self, *, announce: bool = False, sequential: bool = False) -> None:
+    def __init__(self, *, announce: bool = False, sequential: bool = False, gates: Gates = here_gate) -> None:
+        self._gates = gates
         self._announce = announce
         self._sequential = sequential
         # Submitting a key again attaches to its batch for as long as anybody holds on to that.
@@ -46,7 +49,7 @@ class InlineExecutor:
     def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
         """See ``Executor.execute``."""
         self._say_once()
-        batch = LocalBatch.of(job, sequential=self._sequential)
+        batch = LocalBatch.of(job, sequential=self._sequential, gates=self._gates)
         result: BatchResult[Any] = yield batch.run, ()
         result.raise_for(job.policy.on_error, job.policy.max_failures)
         return result
@@ -58,7 +61,7 @@ class InlineExecutor:
             known = None if job.key is None else self._by_key.get(job.key)
             if known is not None:
                 return known
-            handle = InlineHandle(LocalBatch.of(job, sequential=self._sequential))
+            handle = InlineHandle(LocalBatch.of(job, sequential=self._sequential, gates=self._gates))
             if job.key is not None:
                 self._by_key[job.key] = handle
         handle.start()

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from billiard import pool
@@ -20,6 +21,7 @@ from flowq.batch.inline import InlineExecutor
 from flowq.codec import register_kombu
 from flowq.engine.app import broker_of
 from flowq.engine.connection import Connections
+from flowq.engine.gate import fleet_gate
 from flowq.engine.slot import Slot
 from flowq.errors import ConfigError
 from flowq.settings import Settings
@@ -127,8 +129,8 @@ def load_modules(settings: Settings) -> None:
 def _connect_signals(room: Room) -> None:
     def child_started(**_: Any) -> None:
         die_with_parent()
-        # A batch inside an item runs inside that item: nothing waits for others in a worker.
-        activate(InlineExecutor())
+        # A batch that an exec starts runs inside its item, under the limits of the fleet.
+        activate(InlineExecutor(gates=partial(fleet_gate, room.slot().connections)))
         if room.owned:
             pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = UNHEARD_TRIES
             log_prints()

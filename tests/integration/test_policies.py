@@ -159,6 +159,11 @@ def test_a_name_is_one_limit_for_several_batches(executor: str, path: str) -> No
     assert time.monotonic() - began >= 9 / 20
 
 
+def test_a_limit_is_the_fleets_also_for_batches_that_items_start(executor: str, path: str) -> None:
+    assert policed.Nests(path, uuid.uuid4().hex).map(range(4)) == [3] * 4
+    assert starts(path)[-1] - starts(path)[0] >= 10.9 / 20
+
+
 @pytest.mark.parametrize(
     "options",
     [{"rate": "fast"}, {"rate": ["1/s", "0/s"]}, {"breaker": 5}, {"cache": -1}],
