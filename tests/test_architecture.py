@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Each room may import the rooms before it. `flowq/__init__.py` and `flowq/__main__.py` stand above all of them.
 FOUNDATION = ("errors", "registry", "settings")
-ROOMS = (*FOUNDATION, "core", "batch", "codec", "engine", "client", "worker", "local", "demo", "cli")
+ROOMS = (*FOUNDATION, "core", "batch", "codec", "engine", "client", "worker", "local", "html", "report", "demo", "cli")
 MAY_IMPORT: dict[str, frozenset[str]] = {
     **{room: frozenset(ROOMS[:place]) for place, room in enumerate(ROOMS)},
     "errors": frozenset(),
@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "batch": frozenset({*FOUNDATION, "core"}),
     "codec": frozenset({"errors", "registry"}),
     "pytest_plugin": frozenset(ROOMS),  # for users' tests; loads what it needs when a fixture is asked for
+    "html": frozenset(),
     "compat": frozenset({*FOUNDATION, "core", "batch"}),
 }
 

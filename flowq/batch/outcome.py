@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from flowq.errors import RemoteError
 from flowq.registry import format_traceback, register
 
 Status = Literal["ok", "fallback", "failed", "cancelled"]
@@ -42,6 +43,13 @@ class Outcome:
     def success(self) -> bool:
         """Whether the item has an output: "ok" or "fallback"."""
         return self.status == "ok" or self.status == "fallback"
+
+    @property
+    def error_text(self) -> str:
+        """The error as ``ValueError: no price``, whichever process it comes from; "" without one."""
+        if self.error is None or isinstance(self.error, RemoteError):
+            return "" if self.error is None else str(self.error)
+        return f"{type(self.error).__name__}: {self.error}"
 
     @property
     def traceback(self) -> str:

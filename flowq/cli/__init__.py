@@ -12,7 +12,7 @@ SECTIONS = {
     "Run": {"run": "run", "worker": "worker", "graph": "graph"},
     "Look": {
         "ls": "ls", "status": "status", "watch": "watch", "results": "results", "failures": "failures",
-        "flower": "flower", "metrics": "metrics",
+        "report": "report", "flower": "flower", "metrics": "metrics",
     },
     "Act": {"cancel": "control"},
 }  # fmt: skip

@@ -15,7 +15,6 @@ from flowq.batch.outcome import Outcome
 from flowq.cli.group import emit_line, json_option
 from flowq.cli.place import imports_option, place
 from flowq.cli.words import one_line
-from flowq.errors import RemoteError
 
 SHOWN_LETTERS = 60
 
@@ -58,7 +57,7 @@ def json_of(outcome: Outcome) -> dict[str, Any]:
         "index": outcome.index,
         "key": outcome.key,
         "input": outcome.input,
-        "error": error_text(outcome),
+        "error": outcome.error_text,
         "attempts": outcome.attempts,
         "seconds": round(outcome.execution_time, 6),
         "worker": outcome.worker,
@@ -66,19 +65,12 @@ def json_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def error_text(outcome: Outcome) -> str:
-    """``ValueError: no price``."""
-    if isinstance(outcome.error, RemoteError):
-        return str(outcome.error)
-    return f"{type(outcome.error).__name__}: {outcome.error}"
-
-
 def read(found: Iterable[Outcome], most: int) -> tuple[Counter[str], list[Outcome]]:
     """How often each kind of error occurs among all, and the first *most* outcomes."""
     kinds: Counter[str] = Counter()
     shown: list[Outcome] = []
     for outcome in found:
-        kinds[error_text(outcome).partition(":")[0]] += 1
+        kinds[outcome.error_text.partition(":")[0]] += 1
         if len(shown) < most:
             shown.append(outcome)
     return kinds, shown
@@ -89,7 +81,7 @@ def show(console: Console, shown: list[Outcome], *, full: bool) -> None:
     if full:
         for outcome in shown:
             console.print(Text(f"item {outcome.index}: {one_line(repr(outcome.input), 200)}", "bold"))
-            console.print(Text(outcome.traceback.rstrip() or error_text(outcome)), soft_wrap=True)
+            console.print(Text(outcome.traceback.rstrip() or outcome.error_text), soft_wrap=True)
             console.print(Text(f"({outcome.attempts} tries, {outcome.worker})\n", "dim"))
         return
     keyed = any(outcome.key is not None for outcome in shown)
@@ -101,7 +93,7 @@ def show(console: Console, shown: list[Outcome], *, full: bool) -> None:
     table.add_column("worker", overflow="fold")
     for outcome in shown:
         what = outcome.key if keyed else one_line(repr(outcome.input), SHOWN_LETTERS)
-        error = Text(one_line(error_text(outcome), 200), "red")
+        error = Text(one_line(outcome.error_text, 200), "red")
         table.add_row(str(outcome.index), Text(what or "–"), error, str(outcome.attempts), Text(outcome.worker, "dim"))
     console.print(table)
     first = shown[0]

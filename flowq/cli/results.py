@@ -12,7 +12,6 @@ from typing import IO, Any
 import click
 
 from flowq.batch.outcome import Outcome
-from flowq.cli.failures import error_text
 from flowq.cli.group import Mistake, json_option
 from flowq.cli.place import imports_option, place
 
@@ -63,7 +62,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "index": outcome.index,
         "status": outcome.status,
         "output": outcome.output,
-        "error": None if outcome.error is None else error_text(outcome),
+        "error": outcome.error_text or None,
         "attempts": outcome.attempts,
         "seconds": round(outcome.execution_time, 6),
         "worker": outcome.worker,

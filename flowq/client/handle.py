@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
+from flowq.batch.chunk import Done
 from flowq.batch.executor import Progress
 from flowq.batch.following import Stream
 from flowq.batch.outcome import Outcome
@@ -268,6 +269,16 @@ class BatchHandle(Generic[R]):
 
     def _stored(self) -> Any:
         return StoredItems(self._connections, self.id) if self._inputs is None else self._inputs
+
+    def commits(self) -> Iterator[Done]:
+        """What was committed so far, in no order of items, a commit at a time; one that follows may stand over it.
+
+        Raises:
+            ResultsFreed: results were dropped as they were read.
+        """
+        if was_freed(self._connections, self.id):
+            raise ResultsFreed(self.id)
+        return read_dones(self._connections, self.id)
 
     def held(self) -> dict[str, str]:
         """The chunks that somebody holds right now, by the holder's name (``worker@host/pid``)."""

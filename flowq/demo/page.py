@@ -1,36 +1,18 @@
-"""The demo's report as one HTML page: frame, head and foot. What stands between is sections.py, looks are page.css."""
+"""The demo's report as one HTML page: head and foot. What stands between is sections.py, looks are flowq/html."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from flowq.demo import sections
-from flowq.demo.markup import code, figure, tile, tiles
+from flowq.html.frame import framed
+from flowq.html.markup import code, figure, tile, tiles
 
 _LABELS = {"items_per_s": "items / s", "cpu_s": "CPU seconds", "losses": "workers lost"}
 _BAD = frozenset({"failed", "cancelled"})
-
-_FRAME = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Standard library audit</title>
-<style>
-{css}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
 
 
 def render_page(
@@ -52,8 +34,7 @@ def render_page(
         sections.not_analysed(problems),
         _foot(fingerprint),
     ]
-    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return _FRAME.format(css=css, body="\n".join(parts))
+    return framed("Standard library audit", parts)
 
 
 def _head(records: Sequence[Mapping[str, Any]], problems: Sequence[Mapping[str, Any]]) -> str:

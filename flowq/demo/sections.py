@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from flowq.demo.charts import Bar, Point, bars, histogram, scatter
 from flowq.demo.complexity import RANKS, rank
 from flowq.demo.maintainability import maintainability_rank
-from flowq.demo.markup import badge, code, file_path, letter, section, table, tile, tiles
 from flowq.demo.source import shown_path
+from flowq.html.charts import Bar, Point, bars, scatter
+from flowq.html.columns import histogram
+from flowq.html.markup import badge, code, file_path, letter, section, table, tile, tiles
 
 Records = Sequence[Mapping[str, Any]]
 

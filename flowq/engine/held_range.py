@@ -59,7 +59,12 @@ class HeldRange:
         """What the items from ``at`` to *upto* brought; *holes* run on, and are left out."""
         parked = {index: ItemDone(park=Park(index, 0, 0.0, RUNS_ON)) for index in holes}
         items = [parked.get(index) or self.finished[index] for index in range(self.at, upto)]
-        return Done.gather(self.at, items, worker=worker, started_at=time.time())
+        began = [self._began[index] for index in range(self.at, upto) if index in self._began]
+        wall_s = time.monotonic() - min(began) if began else sum(item.seconds for item in items)
+        done = Done.gather(self.at, items, worker=worker, started_at=time.time() - wall_s)
+        if done.durations is not None:  # items that ran together took less than the sum of their times
+            done.seconds = wall_s
+        return done
 
     def advance(self, upto: int) -> None:
         """Items up to *upto* are committed, by whomever."""

@@ -1,4 +1,4 @@
-"""The small pieces of HTML that the demo's page is made of. They know nothing of audits."""
+"""The small pieces of HTML that pages are made of. They know nothing of what they show."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ def code(*texts: str) -> str:
 def file_path(path: str) -> str:
     """A path that may break behind its slashes."""
     return f'<span class="path">{escape(path).replace("/", "/<wbr>")}</span>'
+
+
+def nowrap(text: str) -> str:
+    """A word that does not break."""
+    return f'<span class="nowrap">{escape(text)}</span>'
 
 
 def badge(text: str) -> str:

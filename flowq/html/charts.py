@@ -1,6 +1,6 @@
-"""Three charts as SVG text: points on two logarithmic scales, bars, a histogram. Colours are classes of page.css.
+"""Points on two logarithmic scales, and bars, as SVG text. Colours are classes of page.css.
 
-They know nothing of audits: data and words go in, markup comes out.
+They know nothing of what they show: data and words go in, markup comes out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_LETTER_PX = 6.4  # a 12 px letter of a system font, on average; good enough to keep labels apart
+from flowq.html.svg import LETTER_PX, end_of, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def scatter(points: Sequence[Point], *, x_title: str, y_title: str, labelled: in
     y_most = max((point.y for point in points), default=10)
     place_x = _log_scale(x_most * 1.25, left, width - right)
     place_y = _log_scale(y_most * 1.25, height - bottom, top)
-    parts = [_open(width, height, f"{y_title} against {x_title}, one dot a file")]
+    parts = [opened(width, height, f"{y_title} against {x_title}, one dot a file")]
     for tick in _log_ticks(x_most):
         x = place_x(tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{height - bottom}"/>')
@@ -67,44 +67,18 @@ def bars(rows: Sequence[Bar]) -> str:
     """Horizontal bars from zero, longest where the caller put it, each with its value at the end."""
     width, row_px, left = 1040, 30, 430
     most = max((row.value for row in rows), default=1)
-    parts = [_open(width, row_px * len(rows) + 4, "The most complex functions")]
+    parts = [opened(width, row_px * len(rows) + 4, "The most complex functions")]
     for place, row in enumerate(rows):
         y = place * row_px
         length = (width - left - 48) * row.value / most
         parts.append(
             f'<g class="bar"><title>{escape(row.title)}</title>'
-            f'<text class="name end" x="{left - 12}" y="{y + 19}"><tspan class="note">{escape(_cut(row.note, 32))} '
-            f"</tspan>{escape(_cut(row.name, 34))}</text>"
+            f'<text class="name end" x="{left - 12}" y="{y + 19}"><tspan class="note">{escape(end_of(row.note, 32))} '
+            f"</tspan>{escape(end_of(row.name, 34))}</text>"
             f'<path d="M{left} {y + 4}h{length - 4:.1f}a4 4 0 0 1 4 4v12a4 4 0 0 1 -4 4h-{length - 4:.1f}z"/>'
             f'<text class="value" x="{left + length + 8:.1f}" y="{y + 19}">{row.value:,}</text></g>'
         )
     return "".join([*parts, "</svg>"])
-
-
-def histogram(counts: Sequence[int], groups: Sequence[str], *, step: int, unit: str, x_title: str) -> str:
-    """Upright bars, `counts[i]` things from ``i * step`` up, coloured by ``groups[i]``."""
-    width, height, left, right, top, bottom = 1040, 260, 48, 16, 28, 44
-    most = max(counts, default=1) or 1
-    column = (width - left - right) / len(counts)
-    parts = [_open(width, height, f"{unit} by {x_title}")]
-    for place, (count, group) in enumerate(zip(counts, groups, strict=True)):
-        x, tall = left + place * column, (height - top - bottom) * count / most
-        y = height - bottom - tall
-        parts.append(
-            f'<g class="column {group}"><title>{count:,} {escape(unit)}: {place * step} to {(place + 1) * step}</title>'
-            f'<rect x="{x + 1:.1f}" y="{y:.1f}" width="{column - 2:.1f}" height="{tall:.1f}" rx="2"/>'
-            f'<text class="value mid" x="{x + column / 2:.1f}" y="{y - 6:.1f}">{count or ""}</text></g>'
-        )
-    for place in range(0, len(counts) + 1, 2):
-        x = left + place * column
-        parts.append(f'<text class="tick mid" x="{x:.1f}" y="{height - bottom + 18}">{place * step}</text>')
-    parts.append(f'<line class="base" x1="{left}" x2="{width - right}" y1="{height - bottom}" y2="{height - bottom}"/>')
-    parts.append(f'<text class="axis mid" x="{(left + width - right) / 2}" y="{height - 6}">{escape(x_title)}</text>')
-    return "".join([*parts, "</svg>"])
-
-
-def _open(width: int, height: int, label: str) -> str:
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
 
 
 def _log_scale(most: float, start: float, end: float) -> Callable[[float], float]:
@@ -121,7 +95,7 @@ def _labels(marks: Sequence[tuple[float, float, str]], most: int, *, left: float
     parts: list[str] = []
     taken = [(x - 3, y - 3, x + 3, y + 3) for x, y, _ in marks]
     for x, y, label in marks[:most]:
-        wide = _LETTER_PX * len(label)
+        wide = LETTER_PX * len(label)
         for start, middle in ((x + 7, y), (x - 7 - wide, y), (x - wide / 2, y - 13)):
             box = (start, middle - 6, start + wide, middle + 6)
             if box[0] >= left and box[2] <= right and not any(_meet(box, other) for other in taken):
@@ -134,8 +108,3 @@ def _labels(marks: Sequence[tuple[float, float, str]], most: int, *, left: float
 
 def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _cut(text: str, most: int) -> str:
-    """The end of a long name says more than its beginning."""
-    return text if len(text) <= most else "…" + text[1 - most :]

@@ -1,0 +1,112 @@
+"""The course of a batch: when, where and how long its items ran, read off its commits once, in bounded memory."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowq.batch.chunk import Done
+from flowq.batch.outcome import Outcome
+from flowq.client.handle import BatchHandle
+from flowq.engine.results import State
+from flowq.report.spread import Spread
+from flowq.report.timeline import Bins, Timeline
+
+BINS = 180
+SLOWEST = 12
+FAILURES = 50
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slow:
+    """An item that took long."""
+
+    seconds: float
+    index: int
+    status: str
+    worker: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a report shows.
+
+    Attributes:
+        id, label, node, queue: as the handle has them.
+        state: the ledger's counters.
+        bins: what happened when.
+        spread: how long the items took.
+        slowest: the items that took longest, the longest first.
+        failures: the first failed items.
+        kinds: how many failed items there are of each kind of error.
+    """
+
+    id: str
+    label: str
+    node: str
+    queue: str
+    state: State
+    bins: Bins
+    spread: Spread
+    slowest: list[Slow]
+    failures: list[Outcome] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+def read_course(handle: BatchHandle[Any]) -> Course:
+    """The course of a batch so far; every commit is read once, and only the failures a second time.
+
+    Raises:
+        BatchLost: Redis no longer holds it.
+        ResultsFreed: results were dropped as they were read.
+        DecodeError: a result is of a class that this process does not know.
+    """
+    timeline, spread = Timeline(), Spread()
+    slowest: list[Slow] = []
+    for done in handle.commits():
+        _note(done, timeline, spread)
+        for one in _slow_ones(done, slowest[0].seconds if len(slowest) == SLOWEST else 0.0):
+            keep = heapq.heappush if len(slowest) < SLOWEST else heapq.heappushpop
+            keep(slowest, one)
+    failures, kinds = _failures(handle.failures())
+    return Course(
+        handle.id, handle.label, handle.node, handle.queue, handle.state(), timeline.bins(BINS), spread,
+        sorted(slowest, reverse=True), failures, kinds,
+    )  # fmt: skip
+
+
+def _note(done: Done, timeline: Timeline, spread: Spread) -> None:
+    counts = {name: count for name, count in done.counts().items() if name != "retried"}
+    timeline.add(done.started_at, done.started_at + done.seconds, counts, done.worker)
+    holes = {park.index - done.start for park in done.parked}
+    if done.durations is None:
+        n = len(done.values) - len(holes)
+        spread.add_many(done.seconds / max(1, n), n)
+    else:
+        spread.add(seconds for at, seconds in enumerate(done.durations) if at not in holes)
+
+
+def _slow_ones(done: Done, more_than_s: float) -> Iterable[Slow]:
+    """The items of *done* that took longer than that."""
+    if done.durations is None:
+        return
+    holes = {park.index for park in done.parked}
+    for index, seconds in enumerate(done.durations, done.start):
+        if seconds > more_than_s and index not in holes:
+            outcome = done.notable.get(index)
+            status, attempts = ("ok", 1) if outcome is None else (outcome.status, outcome.attempts)
+            yield Slow(seconds, index, status, done.worker, attempts)
+
+
+def _failures(found: Iterable[Outcome]) -> tuple[list[Outcome], Counter[str]]:
+    first: list[Outcome] = []
+    kinds: Counter[str] = Counter()
+    for outcome in found:
+        kinds[outcome.error_text.partition(":")[0]] += 1
+        if len(first) < FAILURES:
+            first.append(outcome)
+    return first, kinds
