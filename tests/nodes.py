@@ -234,6 +234,29 @@ class FromStore(flowq.ParallelBatchNode[Any, Any]):
         shared["result"] = list(exec_res)
 
 
+class SleepyFromStore(Sleepy):
+    def prep(self, shared: Any) -> Any:
+        return [60.0 for _ in shared["items"]]
+
+
+class KeyedFromStore(Keyed):
+    def prep(self, shared: Any) -> Any:
+        return shared["items"]
+
+
+class UntilMended(flowq.ParallelBatchNode[int, int]):
+    """Every other item fails until a file is there."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    def exec(self, item: int) -> int:
+        if item % 2 and not Path(self.path).exists():
+            raise ValueError("not mended yet")
+        return item
+
+
 class Nested(flowq.ParallelBatchNode[int, list[int]]):
     """Runs a batch of its own inside an item."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +24,11 @@ from flowq.errors import ResultsFreed
 
 _log = logging.getLogger("flowq")
 
+ANNOUNCEMENT = (
+    "flowq: batches run in this process. For worker processes use `with flowq.LocalCluster():`; "
+    "for a fleet set FLOWQ_BROKER_URL."
+)
+
 _WAIT_S = 1.0
 
 
@@ -33,7 +39,8 @@ class InlineExecutor:
     another, or in ``concurrency`` threads where that is given.
 
     Args:
-        announce: say once, at INFO, that batches run here because nothing else was configured.
+        announce: say once that batches run here because nothing else was configured: in the log at INFO, and in a
+            terminal where that log is not shown.
         sequential: one item at a time unless the policy gives a ``concurrency``, async items too.
         gates: makes what the tries of a batch pass through; in workers, that of the fleet.
     """
@@ -68,12 +75,13 @@ class InlineExecutor:
         return handle
 
     def _say_once(self) -> None:
-        if self._announce:
-            self._announce = False
-            _log.info(
-                "flowq: batches run in this process. For worker processes use `with flowq.LocalCluster():`; "
-                "for a fleet set FLOWQ_BROKER_URL."
-            )
+        if not self._announce:
+            return
+        self._announce = False
+        _log.info(ANNOUNCEMENT)
+        if not _log.isEnabledFor(logging.INFO) and sys.stderr.isatty():
+            # Nobody asked for a log, and somebody sits there.
+            sys.stderr.write(f"{ANNOUNCEMENT}\n")
 
 
 class InlineHandle:

@@ -8,13 +8,13 @@ from flowq import __version__
 from flowq.cli.group import Commands
 
 SECTIONS = {
-    "Begin": {"demo": "demo", "doctor": "doctor"},
+    "Begin": {"init": "init", "demo": "demo", "doctor": "doctor"},
     "Run": {"run": "run", "worker": "worker", "graph": "graph"},
     "Look": {
         "ls": "ls", "status": "status", "watch": "watch", "results": "results", "failures": "failures",
         "report": "report", "flower": "flower", "metrics": "metrics",
     },
-    "Act": {"cancel": "control"},
+    "Act": {"retry": "retry", "cancel": "control", "pause": "control", "resume": "control", "gc": "gc"},
 }  # fmt: skip
 """The commands by section, and the module of this package that each is in."""
 

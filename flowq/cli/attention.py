@@ -51,6 +51,8 @@ class Attention(Watching):
         with self._lock:
             self.seen.append(handle)
             self._waiting += 1
+        if self._stays:
+            self._console.print(f"batch {handle.id}", style="dim", highlight=False)
         try:
             super().wait(handle, tell)
         finally:

@@ -1,4 +1,4 @@
-"""``flowq cancel``: what a person decides about a whole batch."""
+"""``flowq cancel``, ``pause`` and ``resume``: what a person decides about a whole batch."""
 
 from __future__ import annotations
 
@@ -23,6 +23,34 @@ def cancel(batch: str, as_json: bool) -> None:
     with place() as here:
         handle = here.batch(batch)
         handle.cancel()
+        say(handle, as_json)
+
+
+@click.command()
+@click.argument("batch")
+@json_option
+def pause(batch: str, as_json: bool) -> None:
+    """Begin no more items of a batch until `flowq resume`.
+
+    Items that run end, and count. BATCH is an id, or how one begins.
+    """
+    with place() as here:
+        handle = here.batch(batch)
+        handle.pause()
+        say(handle, as_json)
+
+
+@click.command()
+@click.argument("batch")
+@json_option
+def resume(batch: str, as_json: bool) -> None:
+    """Go on with a paused batch.
+
+    BATCH is an id, or how one begins.
+    """
+    with place() as here:
+        handle = here.batch(batch)
+        handle.resume()
         say(handle, as_json)
 
 

@@ -16,7 +16,8 @@ from flowq.cli.group import emit_line, json_option
 from flowq.cli.place import imports_option, place
 from flowq.cli.words import one_line
 
-SHOWN_LETTERS = 60
+SHOWN_LETTERS = 40
+ROOMY = 100  # columns from which on there is room for the worker
 
 
 @click.command()
@@ -90,11 +91,14 @@ def show(console: Console, shown: list[Outcome], *, full: bool) -> None:
     table.add_column("key" if keyed else "input", overflow="fold")
     table.add_column("error", overflow="fold", ratio=1)
     table.add_column("tries", justify="right")
-    table.add_column("worker", overflow="fold")
+    roomy = console.width >= ROOMY
+    if roomy:
+        table.add_column("worker", overflow="fold")
     for outcome in shown:
         what = outcome.key if keyed else one_line(repr(outcome.input), SHOWN_LETTERS)
         error = Text(one_line(outcome.error_text, 200), "red")
-        table.add_row(str(outcome.index), Text(what or "–"), error, str(outcome.attempts), Text(outcome.worker, "dim"))
+        row: list[str | Text] = [str(outcome.index), Text(what or "–"), error, str(outcome.attempts)]
+        table.add_row(*row, *([Text(outcome.worker, "dim")] if roomy else []))
     console.print(table)
     first = shown[0]
     if first.traceback:

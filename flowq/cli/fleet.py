@@ -28,16 +28,24 @@ class Local:
     slots: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Where batches go, and what waits for them."""
+
+    executor: CeleryExecutor
+    attention: Attention
+
+
 @contextmanager
-def to_fleet(settings: Settings, display: Display, console: Console) -> Iterator[Attention]:
+def to_fleet(settings: Settings, display: Display, console: Console) -> Iterator[Sent]:
     """Batches go to the workers at ``settings.broker_url``."""
     attention = Attention(display, console, stays=True)
-    with _active(connect(settings), attention):
-        yield attention
+    with _active(connect(settings), attention) as executor:
+        yield Sent(executor, attention)
 
 
 @contextmanager
-def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, console: Console) -> Iterator[Attention]:
+def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, console: Console) -> Iterator[Sent]:
     """Batches go to workers that this command starts; what becomes of them stays in this folder's project.
 
     Raises:
@@ -47,22 +55,20 @@ def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, c
     import_from_here()
     with project.open(alone=True) as redis:
         project.remember(imports)
-        with LocalCluster(
-            workers=local.workers, slots=local.slots, imports=project.imports, broker_url=redis.url
-        ) as cluster:
+        with LocalCluster(workers=local.workers, slots=local.slots, imports=imports, broker_url=redis.url) as cluster:
             attention = Attention(display, console, stays=False)
-            with _active(cluster.executor, attention):
-                yield attention
+            with _active(cluster.executor, attention) as executor:
+                yield Sent(executor, attention)
 
 
 @contextmanager
-def _active(executor: CeleryExecutor, attention: Attention) -> Iterator[None]:
+def _active(executor: CeleryExecutor, attention: Attention) -> Iterator[CeleryExecutor]:
     """Batches of this process go where *executor* sends them, and are waited for by *attention*."""
     ours = CeleryExecutor(executor.settings, connections=executor.connections, watching=attention)
     activate(ours)
     try:
         with attention.listening():
-            yield
+            yield ours
     finally:
         deactivate(ours)
 

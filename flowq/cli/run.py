@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import click
 from rich.console import Console
 
+from flowq.batch.executor import activate, deactivate
 from flowq.batch.fanout import Fanout
-from flowq.cli.attention import Attention, Detached
+from flowq.batch.inline import InlineExecutor
+from flowq.cli.attention import Detached
 from flowq.cli.figures import record_of
-from flowq.cli.fleet import Local, local_options, to_fleet, to_local_workers
+from flowq.cli.fleet import Local, Sent, local_options, to_fleet, to_local_workers
 from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit, json_option
 from flowq.cli.loading import load, module_of
 from flowq.cli.shared_values import parsed, show_store
@@ -55,16 +58,16 @@ def run(
     if local and settings.broker_url is not None:
         raise Mistake("FLOWQ_BROKER_URL is set, and --local does not use it: give one of them")
     began = time.monotonic()
-    place: AbstractContextManager[Attention | None]
+    place: AbstractContextManager[Sent | None]
     if local:
         place = to_local_workers(Local(workers, slots), (module_of(target),), shown, console)
     elif settings.broker_url is not None:
         place = to_fleet(settings, shown, console)
     else:
-        place = nullcontext()
-    with place as attention:
+        place = in_this_process()
+    with place as sent:
         status, action = outcome_of(node, store, console)
-        batches = [] if attention is None else attention.seen
+        batches = [] if sent is None else sent.attention.seen
         if as_json:
             emit(
                 {
@@ -77,8 +80,21 @@ def run(
             )
         elif status != INTERRUPTED:
             summarize(console, batches, action, status, time.monotonic() - began)
+            if sent is None:
+                console.print("Batches ran in this process, and nothing of them is kept: see --local.", style="dim")
             show_store(Console(), store)
     sys.exit(status)
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """Batches run here, without being announced: the command says so at its end."""
+    executor = InlineExecutor()
+    activate(executor)
+    try:
+        yield
+    finally:
+        deactivate(executor)
 
 
 def limited(node: Node[Any, Any], limit: int | None) -> None:

@@ -19,7 +19,9 @@ from flowq.batch.values import Values
 from flowq.client.failures import read_failures
 from flowq.client.outcomes import read_outcomes, with_inputs
 from flowq.client.reading import Reading
+from flowq.codec import loads
 from flowq.core.drive import Steps
+from flowq.core.spec import FlowSpec
 from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
 from flowq.engine.closings import Closings
@@ -81,6 +83,12 @@ class BatchHandle(Generic[R]):
     def queue(self) -> str:
         """The queue that its workers consume."""
         return self._header.queue
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules its node classes are in, which its workers import."""
+        spec = FlowSpec.from_plain(loads(self._header.spec))
+        return tuple(dict.fromkeys(one.node.partition(":")[0] for one in spec.nodes))
 
     @property
     def is_fed_here(self) -> bool:

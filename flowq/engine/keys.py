@@ -66,6 +66,14 @@ class Keys:
         """The keys that the acts write for this batch alone."""
         return [f"{self.prefix}:{{{batch_id}}}:{part}" for part in LEDGER]
 
+    def pattern(self, owner: str = "*") -> str:
+        """What ``SCAN`` matches: every key that belongs to one batch or run, or to any."""
+        return f"{self.prefix}:{{{owner}}}:*"
+
+    def owner(self, key: str) -> str:
+        """The batch or run that a key belongs to."""
+        return key.partition("{")[2].partition("}")[0]
+
     def head(self, kind: str, entry_id: str) -> str | None:
         """The key that an entry of the catalogue lives as long as; None for a kind that this flowq does not know."""
         return self.meta(entry_id) if kind == "batch" else None

@@ -76,8 +76,8 @@ def read_state(connections: Connections, batch_id: str) -> State:
         int(v["failed"]), int(v["retried"]), int(v["crashes"]), int(v["losses"]),
         # What a close cut off stays for a redrive, and is neither open nor parked meanwhile.
         0 if closed else open_chunks, 0 if closed else parked,
-        max(0.0, ended_s - (int(v["created_ms"]) + int(v["idle_ms"] or 0)) / 1000), int(v["confirmed"]), int(v["created_ms"]) / 1000,
-        (v["reason"] or b"").decode(), v["cut"] == b"1",
+        max(0.0, ended_s - (int(v["created_ms"]) + int(v["idle_ms"] or 0)) / 1000), int(v["confirmed"]),
+        int(v["created_ms"]) / 1000, (v["reason"] or b"").decode(), v["cut"] == b"1",
     )  # fmt: skip
 
 

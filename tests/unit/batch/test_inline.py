@@ -20,6 +20,7 @@ from flowq.batch import (
     Rate,
     activate,
     deactivate,
+    parallel_batch_node,
 )
 from flowq.core import Flow, ItemContext, Node, drive, drive_async
 from flowq.errors import BatchError, BatchInputError, ItemCancelled, LoopRunning
@@ -511,3 +512,18 @@ def test_a_local_node_runs_one_item_after_another_unless_told_otherwise() -> Non
     assert most == 1
     Counts(concurrency=5).map(range(20))
     assert most == 5
+
+
+def test_an_error_does_not_drag_the_earlier_tries_along() -> None:
+    def breaks(item: int, *, ctx: ItemContext) -> int:
+        try:
+            raise KeyError("first") if ctx.attempt == 2 else LookupError("earlier")
+        except KeyError as error:
+            raise ValueError("second") from error
+
+    result = parallel_batch_node(exec=breaks, max_retries=3, on_error="collect").map([0])
+    error = result.errors[0]
+    assert isinstance(error, ValueError)
+    assert isinstance(error.__cause__, KeyError)
+    assert error.__cause__.__context__ is None
+    assert "LookupError: " not in result.items[0].traceback

@@ -1,0 +1,77 @@
+"""``flowq retry``: the failed items of a batch once more, with the code that workers have now."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from flowq.cli.figures import record_of
+from flowq.cli.fleet import Local, local_options, to_local_workers
+from flowq.cli.group import emit, json_option
+from flowq.cli.place import place
+from flowq.cli.watch import until_the_end, warn_if_nobody_works
+from flowq.client import BatchHandle
+from flowq.client.attach import attached
+from flowq.client.progress import Display, display
+from flowq.local import Project
+from flowq.settings import Settings
+
+
+@click.command()
+@click.argument("batch", required=False)
+@click.option("--detach", is_flag=True, help="Do not wait for the fleet to do it.")
+@local_options
+@json_option
+def retry(batch: str | None, detach: bool, workers: int, slots: int | None, as_json: bool) -> None:
+    """Run the failed items of a batch once more.
+
+    BATCH is an id, or how one begins; the newest batch if left out. What failed or was cancelled runs again, with the
+    code that workers have now; everything else keeps its outcome. A batch of `flowq run --local` gets workers for the
+    time it takes, also to go on with if it was interrupted. The flow's later nodes do not run: read the outcome with
+    `flowq results`.
+    """
+    console = Console(stderr=True)
+    shown = Display() if as_json else display(Settings().progress)
+    with place() as here:
+        handle = here.batch(batch)
+        if here.has_workers:
+            left = again(handle, console)
+            warn_if_nobody_works(here, handle, console)
+            status = 0 if detach or not left else until_the_end(handle, shown, console, stays=True)
+            if as_json:
+                emit(record_of(handle.id, handle.label, handle.state()))
+            sys.exit(status)
+        batch, modules = handle.id, handle.modules
+    sys.exit(with_local_workers(batch, modules, Local(workers, slots), shown, console, as_json))
+
+
+def with_local_workers(
+    batch: str, modules: tuple[str, ...], local: Local, shown: Display, console: Console, as_json: bool
+) -> int:
+    """Redrive a batch of this folder, with workers of this command."""
+    imports = tuple(name for name in (*Project(Path.cwd()).imports[:1], *modules) if not name.startswith("flowq."))
+    with to_local_workers(local, tuple(dict.fromkeys(imports)), Display(), console) as sent:
+        handle = attached(sent.executor, batch)
+        status = until_the_end(handle, shown, console, stays=False) if again(handle, console) else 0
+        if as_json:
+            emit(record_of(handle.id, handle.label, handle.state()))
+    return status
+
+
+def again(handle: BatchHandle[Any], console: Console) -> bool:
+    """Begin; whether there is anything to do."""
+    before = handle.state()
+    if not before.closed:
+        console.print(f"{handle.id} has not ended: it goes on.", highlight=False)
+        return True
+    handle.retry_failed()
+    if handle.state().closed:
+        console.print(f"{handle.id} has no item that failed or was cancelled.", highlight=False)
+        return False
+    left = before.avail - before.ok - before.fallback
+    console.print(f"{left:,} items of {handle.id} run once more.", highlight=False)
+    return True
