@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowq.batch.keyed import Worked, refuse_without_work
+from flowq.batch.nodes import ParallelBatchNode
 from flowq.core.node import Item, Node, Result
 
 
-class MapNode(Worked[Item, Result]):
+class MapNode(Worked[Item, Result], ParallelBatchNode[Item, Result]):
     """Runs *work* over ``shared[items]``, wherever the active executor runs items, and writes four keys.
 
     ``shared[out]`` is the list of results in item order, ``shared["total"]``, ``shared["succeeded"]`` and

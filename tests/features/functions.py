@@ -304,6 +304,11 @@ def outer() -> Outer:
     return Outer(start=Inner(start=See()))
 
 
+class SaysItsKey(flowq.ParallelBatchNode[str, str]):
+    def exec(self, item: str, *, ctx: flowq.ItemContext) -> str:
+        return str(ctx.idempotency_key)
+
+
 class Embeds(flowq.ParallelBatchNode[int, list[int]]):
     """A service that takes many at once: each result says how many its call had. Every 10th item is refused alone."""
 

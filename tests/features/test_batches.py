@@ -222,6 +222,20 @@ def test_row_047_only_the_failed_are_run_again(executor: str, tmp_path: Any) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "3", "5"]
 
 
+def test_row_048_outcomes_are_read_as_they_come_and_leaving_cancels_the_rest(executor: str, tmp_path: Any) -> None:
+    node = flowq.MapNode(functions.third_time, max_retries=3)
+    assert sorted((one.index, one.output) for one in node.stream(range(30))) == [(n, 10 * n) for n in range(30)]
+    long = functions.UntilCancelled(str(tmp_path), concurrency=2)
+    with long.stream(range(10)):
+        until(lambda: list(tmp_path.glob("began-*")), 20, "an item that runs")
+    until(lambda: len(list(tmp_path.glob("ended-*"))) == len(list(tmp_path.glob("began-*"))), 20, "all have ended")
+    assert len(list(tmp_path.glob("began-*"))) < 10
+
+
+async def test_row_048_in_an_event_loop_too(executor: str) -> None:
+    assert {outcome.index async for outcome in nodes.Square().stream(range(9))} == set(range(9))
+
+
 def test_row_049_a_try_and_a_batch_have_time_limits(executor: str) -> None:
     result = nodes.AsyncUneven(1, 30, timeout=0.2, on_error="collect").map(range(3))
     assert statuses(result) == ["ok", "failed", "ok"]
@@ -248,6 +262,17 @@ def test_row_055_a_result_has_figures(executor: str) -> None:
     assert 0.005 < stats.p50_s <= stats.p95_s <= stats.max_s
     assert 0 < stats.speedup < 20
     assert stats.items_per_s > 0
+
+
+def test_row_090_an_items_identity_is_its_place_and_a_batchs_its_key(executor: str) -> None:
+    said = functions.SaysItsKey()
+    first, second = said.map(["same", "same"]), said.map(["same"])
+    assert len({*first, *second}) == 3, "equal items are different items"
+    handle = said.submit(["a", "b"], key="the batch of today")
+    again = said.submit(["c"], key="the batch of today")
+    assert handle.id == again.id
+    assert again.result() == handle.result() == list(handle.result())
+    assert len(set(handle.result())) == 2
 
 
 def test_row_092_the_states_of_a_batch(executor: str, tmp_path: Any) -> None:
