@@ -1,4 +1,4 @@
-"""The interval ledger: the seven acts on a batch's state in Redis, each one Lua script. Nothing else decides.
+"""The interval ledger: the eight acts on a batch's state in Redis, each one Lua script. Nothing else decides.
 
 Redelivery: every act may be called again with the same arguments, late, or by two callers at once; each docstring
 says what the second call does. Times are Redis' own clock, in milliseconds.
@@ -18,7 +18,7 @@ from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
 
 SCHEMA_VERSION = 2
-ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell", "free")
+ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell", "reopen", "free")
 
 Give = Literal["", "back", "crash", "overtime", "hand", "wait"]
 Refusal = Literal["gone", "busy", "paused", "other"]
@@ -100,6 +100,15 @@ class Told:
 
     done: Literal["ok", "gone", "lost"]
     state: str
+    ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """Whether a run was reopened ("ok"), its generation, and chunks to publish."""
+
+    done: Literal["ok", "unchanged", "lost"]
+    gen: int
     ids: list[str]
 
 
@@ -303,3 +312,11 @@ class Ledger:
         Redelivery: drops nothing more.
         """
         return int(self._call("free", batch_id, upto, *(part for pair in read for part in pair))[0])
+
+    def reopen(self, batch_id: str, reached: bytes = b"") -> Reopened:
+        """Let a closed run go on from the state *reached*, b"": from its start.
+
+        Redelivery: nothing changes while it runs.
+        """
+        reply = self._call("reopen", batch_id, self.times.wait_ms, reached)
+        return Reopened(_text(reply[0]), int(reply[1]), _ids(reply[2:]))  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ due_at(id, now + lease)
 
 local gen, start, stop, k = range_of(id)
 local reached = k > 0 and redis.call('HGET', SAVED, id)
-if not reached and gen > 0 and stop - start == 1 then reached = redis.call('HGET', SAVED, 'last:' .. int(start)) end
+if not reached and stop - start == 1 then reached = redis.call('HGET', SAVED, 'last:' .. int(start)) end
 local fields = #ARGV > 5 and redis.call('HMGET', META, unpack(ARGV, 6)) or {}
 local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, r.overtime, fields, reached or ''}
 local first = redis.call('ZREVRANGEBYSCORE', INDEX, int(r.from), '-inf', 'LIMIT', 0, 1)[1]

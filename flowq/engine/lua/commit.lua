@@ -67,6 +67,7 @@ if upto > from then
     local split = id_of(gen, index, index + 1, k + 1)
     if reached == '' and k > 0 then reached = redis.call('HGET', SAVED, id) or '' end
     if reached ~= '' then redis.call('HSET', SAVED, split, reached) end
+    if k >= MOST_STEPS then redis.call('HDEL', SAVED, id_of(gen, index, index + 1, k + 1 - MOST_STEPS)) end
     local record = fresh(index, lease, r.attempts)
     record.holder, record.claims = r.holder, r.claims
     open(split, record)

@@ -31,6 +31,8 @@ local IDLE_WAIT_MS = 10000
 local SOLO_AFTER_LOSSES = 2
 -- Items that wait for batches of their own: while so many do, no further ones begin. They have work enough.
 local MOST_PARENTS = 32
+-- States that a run keeps to be gone back to.
+local MOST_STEPS = 1000
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
