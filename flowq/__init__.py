@@ -56,6 +56,7 @@ from flowq.core import (
     Node,
     Retry,
     RetryAfter,
+    Run,
     RunResult,
     SharedStore,
     Union,
@@ -81,6 +82,7 @@ from flowq.errors import (
     RedisFull,
     RemoteError,
     ResultsFreed,
+    RunCancelled,
     SinkFailed,
     UnknownAction,
     UnknownNode,
@@ -91,7 +93,7 @@ from flowq.registry import register
 from flowq.settings import Settings
 
 if TYPE_CHECKING:
-    from flowq.client import BatchHandle, connect, get_batch
+    from flowq.client import BatchHandle, connect, get_batch, get_run
     from flowq.local import LocalCluster
     from flowq.worker.install import install
 
@@ -99,6 +101,7 @@ _LOADED_WHEN_USED = {
     "BatchHandle": "flowq.client",
     "connect": "flowq.client",
     "get_batch": "flowq.client",
+    "get_run": "flowq.client",
     "LocalCluster": "flowq.local",
     "install": "flowq.worker.install",
 }
@@ -160,6 +163,8 @@ __all__ = [
     "ResultsFreed",
     "Retry",
     "RetryAfter",
+    "Run",
+    "RunCancelled",
     "RunResult",
     "Secret",
     "Settings",
@@ -177,6 +182,7 @@ __all__ = [
     "deactivate",
     "first_ok",
     "get_batch",
+    "get_run",
     "install",
     "node",
     "parallel_batch_node",

@@ -7,6 +7,7 @@ FlowqError
 ├── FlowError                the graph
 │   ├── UnknownAction        an action without successor under ``strict=True``
 │   ├── LoopRunning          ``run()`` of async nodes inside a running event loop
+│   ├── RunCancelled         the result of a run that was cancelled
 │   └── MergeConflict        two items set one key of the store to different values
 ├── BatchInputError          what ``prep`` returned, or ``submit`` was given, is not a batch
 ├── CannotTravel             a node, a class or an argument that cannot be sent to the workers
@@ -102,6 +103,14 @@ class UnknownAction(FlowError):
             f"{self.node} returned the action {self.action!r}, which is not among {list(self.known)}. "
             f'Wire it (`node - "{self.action}" >> next_node`), or return one of the known actions.'
         )
+
+
+class RunCancelled(FlowError):
+    """A run was cancelled: it has no result."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"the run {run_id} was cancelled; run.resume() lets it go on where it stood")
+        self.run_id = run_id
 
 
 class LoopRunning(FlowError):

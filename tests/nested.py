@@ -71,3 +71,76 @@ def tower(depth: int, width: int) -> flowq.Node[Any, Any]:
     for _ in range(depth - 1):
         node = Level(node, width)
     return node
+
+
+class Step(flowq.Node[Any, Any]):
+    """Notes that it ran, and adds its mark to the store."""
+
+    def __init__(self, mark: str, path: str, sleep_s: float = 0.0) -> None:
+        super().__init__(name=mark)
+        self.mark, self.path, self.sleep_s = mark, path, sleep_s
+
+    def exec(self, prep_res: Any) -> str:
+        note(self.path, f"{self.mark} begins")
+        time.sleep(self.sleep_s)
+        note(self.path, f"{self.mark} ends")
+        return self.mark
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["marks"] = [*shared.get("marks", []), exec_res]
+
+
+class Squares(flowq.ParallelBatchNode[int, int]):
+    """Squares of shared["numbers"]; items above *above* fail while the file *broken* is there."""
+
+    def __init__(self, path: str, broken: str = "", above: int = 10**9, **options: Any) -> None:
+        super().__init__(**options)
+        self.path, self.broken, self.above = path, broken, above
+
+    def prep(self, shared: Any) -> Any:
+        return shared["numbers"]
+
+    def exec(self, item: int) -> int:
+        note(self.path, f"square {item}")
+        if item > self.above and Path(self.broken).exists():
+            raise ValueError(f"{item} is above {self.above}")
+        return item * item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["squares"] = exec_res
+
+
+class Approval(flowq.Node[Any, Any]):
+    """Waits for somebody to say yes or no."""
+
+    def __init__(self, path: str, timeout_s: float | None = None) -> None:
+        super().__init__()
+        self.path, self.timeout_s = path, timeout_s
+
+    async def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> str:
+        note(self.path, "asks")
+        answer = await ctx.wait_for("approval", timeout=self.timeout_s)
+        note(self.path, "answered")
+        return str(answer)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: str) -> str:
+        shared["answers"] = [*shared.get("answers", []), exec_res]
+        return exec_res
+
+
+def six_steps(path: str, sleep_s: float = 0.0) -> flowq.Flow:
+    first = Step("one", path, sleep_s)
+    node: flowq.Node[Any, Any] = first
+    for mark in ("two", "three"):
+        node = node >> Step(mark, path, sleep_s)
+    node = node >> Squares(path)
+    for mark in ("four", "five", "six"):
+        node = node >> Step(mark, path, sleep_s)
+    return flowq.Flow(first, name="SixSteps")
+
+
+def notes(path: Path) -> list[str]:
+    """What was noted, without pids and times."""
+    if not path.exists():
+        return []
+    return [line.rsplit(" ", 2)[0] for line in path.read_text().splitlines()]

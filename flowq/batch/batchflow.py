@@ -56,6 +56,9 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         reducers: by key, how changes go together.
     """
 
+    # A batch node's: of items. To submit the node itself, put it into a flow: Flow(node).submit(shared).
+    submit = Fanout.submit  # type: ignore[assignment]
+
     carries_changes: ClassVar[bool] = True
     reduces: ClassVar[bool] = True
 

@@ -15,6 +15,8 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.core.drive import Steps
+from flowq.core.node import Node
+from flowq.core.runs import Run, handover
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
@@ -167,6 +169,10 @@ class Executor(Protocol):
         """Start *job* and come back at once."""
         ...
 
+    def submit_run(self, flow: Node[Any, Any], shared: Any, key: str | None, label: str | None) -> Run:
+        """Start a durable run of *flow* over the store *shared* and come back at once; see ``Flow.submit``."""
+        ...
+
 
 class ActiveExecutor:
     """The executors that were activated and not deactivated yet, and what stands under them."""
@@ -222,6 +228,9 @@ def deactivate(executor: Executor) -> None:
 def set_default(factory: Callable[[], Executor] | None) -> None:
     """What makes the executor used when none is activated; called once, when first needed (None: inline)."""
     _active.set_default(factory)
+
+
+handover.accept(lambda flow, shared, key, label: active().submit_run(flow, shared, key, label))
 
 
 def _inline() -> Executor:

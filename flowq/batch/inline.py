@@ -15,11 +15,13 @@ from flowq.batch.following import Stream
 from flowq.batch.here import LocalBatch
 from flowq.batch.here_gate import Gates, here_gate
 from flowq.batch.in_item_order import ItemOrder, Span
+from flowq.batch.inline_run import InlineRun
 from flowq.batch.outcome import Outcome
 from flowq.batch.reasons import CANCELLED
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values, plain_values
 from flowq.core.drive import Steps
+from flowq.core.node import Node
 from flowq.errors import ResultsFreed
 
 _log = logging.getLogger("flowq")
@@ -51,6 +53,7 @@ class InlineExecutor:
         self._sequential = sequential
         # Submitting a key again attaches to its batch for as long as anybody holds on to that.
         self._by_key: WeakValueDictionary[str, InlineHandle] = WeakValueDictionary()
+        self._run_by_key: WeakValueDictionary[str, InlineRun] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
@@ -73,6 +76,19 @@ class InlineExecutor:
                 self._by_key[job.key] = handle
         handle.start()
         return handle
+
+    def submit_run(self, flow: Node[Any, Any], shared: Any, key: str | None, label: str | None) -> InlineRun:
+        """Run *flow* in a thread of its own; see ``Flow.submit``."""
+        self._say_once()
+        with self._lock:
+            known = None if key is None else self._run_by_key.get(key)
+            if known is not None:
+                return known
+            run = InlineRun(flow, shared, label)
+            if key is not None:
+                self._run_by_key[key] = run
+        run.start()
+        return run
 
     def _say_once(self) -> None:
         if not self._announce:

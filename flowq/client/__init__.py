@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowq.client.attach import get_batch
+from flowq.client.attach import get_batch, get_run
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
 from flowq.engine.app import broker_of
 from flowq.engine.connection import Connections
 from flowq.settings import Settings
 
-__all__ = ["BatchHandle", "CeleryExecutor", "connect", "get_batch"]
+__all__ = ["BatchHandle", "CeleryExecutor", "connect", "get_batch", "get_run"]
 
 
 def connect(settings: Settings | str | None = None, *, app: Any = None) -> CeleryExecutor:

@@ -10,12 +10,13 @@ from flowq.batch.executor import active
 from flowq.batch.fanout import Fanout
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
+from flowq.client.run import DurableRun
 from flowq.codec import loads
 from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, read_header, read_policy
 from flowq.engine.ids import is_batch_id
 from flowq.engine.stored_items import StoredItems
-from flowq.errors import BatchLost, ConfigError
+from flowq.errors import BatchLost, ConfigError, FlowError
 from flowq.registry import registered
 
 
@@ -39,6 +40,36 @@ def get_batch(batch_id: str) -> BatchHandle[Any]:
             "Set FLOWQ_BROKER_URL to the Redis that holds it."
         )
     return attached(executor, batch_id)
+
+
+def get_run(run_id: str) -> DurableRun:
+    """A flow that was submitted, from any process, for as long as Redis keeps the run.
+
+    Args:
+        run_id: as ``run.id``, ``flowq ls`` and Flower show it.
+
+    Raises:
+        BatchLost: there is no run of this id (any more).
+        ConfigError: flows of this program run in its own process, so there is nowhere to look.
+        FlowError: it is the id of a batch.
+        NoRedis: nothing answers at the broker's URL.
+    """
+    executor = active()
+    if not isinstance(executor, CeleryExecutor):
+        raise ConfigError(
+            f"run {run_id} cannot be looked up: flows of this program run in its own process. "
+            "Set FLOWQ_BROKER_URL to the Redis that holds it."
+        )
+    return attached_run(executor, run_id)
+
+
+def attached_run(executor: CeleryExecutor, run_id: str) -> DurableRun:
+    """The run on the fleet of *executor*; raises what ``get_run`` raises."""
+    handle = attached(executor, run_id)
+    if not handle.header.keeps:
+        raise FlowError(f"{run_id} is a batch and no run: flowq.get_batch({run_id!r})")
+    policy, _ = read_policy(executor.connections.redis, executor.connections.keys, run_id)
+    return DurableRun(executor.connections, executor.closings, handle.header, policy)
 
 
 def attached(executor: CeleryExecutor, batch_id: str) -> BatchHandle[Any]:

@@ -13,8 +13,10 @@ from flowq.batch.result import BatchResult
 from flowq.batch.run_flow import RunFlow
 from flowq.client.handle import BatchHandle, Feeding
 from flowq.client.progress import display
+from flowq.client.run import DurableRun
 from flowq.client.watching import Watching
 from flowq.core.drive import Steps, loop_runs
+from flowq.core.node import Node
 from flowq.core.spec import spec_of
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, new_batch_id
@@ -66,6 +68,16 @@ class CeleryExecutor:
                 with a *key* stays, for a further submit under that key to go on with.
         """
         return self._start(job)
+
+    def submit_run(self, flow: Node[Any, Any], shared: Any, key: str | None, label: str | None) -> DurableRun:
+        """See Executor.
+
+        Raises:
+            NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError: nothing runs.
+        """
+        node = RunFlow(flow)
+        handle = self._start(node.job([dict(flow.params)], shared=shared, key=key, label=label))
+        return DurableRun(self.connections, self.closings, handle.header, node.policy())
 
     def _run(self, job: BatchJob) -> BatchResult[Any]:
         if isinstance(job.items, AsyncItems) and loop_runs():

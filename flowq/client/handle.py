@@ -71,6 +71,11 @@ class BatchHandle(Generic[R]):
         return self._header.id
 
     @property
+    def header(self) -> Header:
+        """What the batch is, as Redis has it."""
+        return self._header
+
+    @property
     def label(self) -> str:
         return self._header.label
 

@@ -13,6 +13,7 @@ from flowq.core.overlay import Base, MappingBase, Overlay
 from flowq.core.reducers import MISSING, Add, Append, First, Last, Max, Min, Reducer, Union
 from flowq.core.retry import Retry, RetryAfter
 from flowq.core.run_result import RunResult, RunStep
+from flowq.core.runs import Checkpoint, Run
 from flowq.core.spec import FlowSpec, NodeSpec, build, spec_of
 from flowq.core.store import SharedStore
 
@@ -22,6 +23,7 @@ __all__ = [
     "Add",
     "Append",
     "Base",
+    "Checkpoint",
     "Delta",
     "Event",
     "EventStream",
@@ -41,6 +43,7 @@ __all__ = [
     "Reducer",
     "Retry",
     "RetryAfter",
+    "Run",
     "RunResult",
     "RunStep",
     "SharedStore",

@@ -22,6 +22,7 @@ from flowq.core.mermaid import draw
 from flowq.core.node import Node
 from flowq.core.retry import Retry
 from flowq.core.run_result import Recorder, RunResult
+from flowq.core.runs import Run, handover
 from flowq.core.spec import FlowSpec, spec_of
 from flowq.errors import FlowError, LoopRunning, UnknownAction
 
@@ -129,6 +130,22 @@ class Flow(Node[Any, Any]):
         return problems(self, [node for node in self._connected if node is not self])
 
     # -- running ---------------------------------------------------------------------------------------------------
+
+    def submit(self, shared: Any = None, *, key: str | None = None, label: str | None = None) -> Run:
+        """Hand the whole flow to the workers and come back at once: any process may die from now on, this one first.
+
+        A worker walks from node to node and keeps the store after each; at a batch node, and where a node waits for an
+        event, the run holds no slot. Without workers it runs in a thread of this process.
+
+        Args:
+            shared: the store it begins with, which stays as it is: ``run.result().shared`` is the one it ends with.
+            key: the run's identity: submitting again under the same key gives the run that is there.
+            label: the run's name for people; the flow's name if None.
+
+        Raises:
+            NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError: nothing runs.
+        """
+        return handover.submit(self, {} if shared is None else shared, key, label)
 
     @overload
     def run(self, shared: Any, *, run_result: Literal[False] = False) -> Any: ...

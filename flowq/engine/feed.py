@@ -59,6 +59,7 @@ def birth_fields(
         "fixed": int(fixed),
         "reduces": int(header.reduces),
         "keeps": int(header.keeps),
+        "kind": "run" if header.keeps else "child" if header.parent else "batch",
         "stream": int(stream),
         "channel": connections.keys.closed_channel(header.id),
         "retention_ms": int(policy.retention_s * 1000),

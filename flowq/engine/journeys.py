@@ -155,8 +155,8 @@ class ItemJourney(BatchJourney):
     def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]]]:
         """See BatchJourney."""
         assert self._reached.child is not None
+        closed: bool = yield self._is_over, (node,)
         child, gen = self._reached.child
-        closed: bool = yield self._is_over, (child, gen, node.reduces)
         if not closed:
             state: bytes = yield self._encoded, ()
             raise Left("batch", child_fact(child, gen), state)
@@ -183,12 +183,19 @@ class ItemJourney(BatchJourney):
         )  # fmt: skip
         return header
 
-    def _is_over(self, child: str, gen: int, reduces: bool) -> bool:
-        """Whether the batch has ended in that generation; one that failed before this redrive begins another."""
+    def _is_over(self, node: Fanout[Any, Any]) -> bool:
+        """Whether the batch that is waited for has ended; one that failed before this redrive begins again."""
+        assert self._reached.child is not None
+        child, gen = self._reached.child
         state = read_state(self._connections, child)
-        if not state.closed or state.gen < gen or (reduces and not is_reduced(self._connections, child, state.gen)):
+        if (
+            not state.closed
+            or state.gen < gen
+            or (node.reduces and not is_reduced(self._connections, child, state.gen))
+        ):
             return False
-        if self._redriven and state.state != "succeeded":
+        failed = state.state != "succeeded" or (state.failed and node.policy().on_error == "raise")
+        if self._redriven and failed:
             self._redriven = False
             done, _, ids = self._connections.ledger.control(child, "redrive")
             if done == "ok":

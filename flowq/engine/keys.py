@@ -76,7 +76,7 @@ class Keys:
 
     def head(self, kind: str, entry_id: str) -> str | None:
         """The key that an entry of the catalogue lives as long as; None for a kind that this flowq does not know."""
-        return self.meta(entry_id) if kind == "batch" else None
+        return self.meta(entry_id) if kind in ("batch", "run") else None
 
     def meta(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:meta"

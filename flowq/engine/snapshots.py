@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flowq.batch.result import BatchResult
@@ -123,7 +123,7 @@ class SnapshotBase:
     def __init__(self, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
         self._snapshots, self._scope, self._manifest = snapshots, scope, manifest
 
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> Collection[str]:
         return self._manifest.keys()
 
     def load(self, key: str) -> Any:

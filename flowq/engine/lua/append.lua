@@ -14,7 +14,9 @@ if redis.call('EXISTS', META) == 0 then
   begin_deadline()
   local id = redis.call('HGET', META, 'id')
   redis.call('ZADD', BATCHES, int(now), id)
-  redis.call('ZADD', CATALOG, int(now), 'batch:' .. id)
+  local kind = meta('kind') or 'batch'
+  -- An item's own batches are found through it; a list of them would hide what people submitted.
+  if kind ~= 'child' then redis.call('ZADD', CATALOG, int(now), kind .. ':' .. id) end
 end
 
 local state, avail, was_sealed = meta('state', 'avail', 'sealed')

@@ -6,7 +6,7 @@ local wait, reached = tonumber(ARGV[2]), ARGV[3]
 local state, gen = meta('state', 'gen')
 if not state then return {'lost', 0} end
 if not closed(state) then return {'unchanged', gen} end
-redis.call('DEL', FAILED, WAKE)
+redis.call('DEL', FAILED, OPEN, PARKED, REDO, WAKE)
 for i = 1, OWN_KEYS do redis.call('PERSIST', KEYS[i]) end
 redis.call('ZADD', BATCHES, int(now), redis.call('HGET', META, 'id'))
 -- A run that had ended well is counted anew.

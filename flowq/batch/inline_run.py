@@ -1,0 +1,209 @@
+"""A submitted flow in a thread of this process: the same handle as on workers, without what outlives the process."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flowq.batch.run_flow import RunFlow
+from flowq.core.context import ItemContext, enter_context
+from flowq.core.drive import finish
+from flowq.core.journey import Frame, Journey, Left
+from flowq.core.node import Node
+from flowq.core.run_result import RunResult, RunStep
+from flowq.core.runs import Checkpoint, RunStatus
+from flowq.errors import FlowError, RunCancelled
+
+LOOK_EVERY_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Where the run stood after a step."""
+
+    step: Checkpoint
+    frames: list[Frame]
+    store: Any
+
+
+class InlineRun:
+    """One run. Its steps are kept in memory; batches inside it run in this process."""
+
+    def __init__(self, flow: Node[Any, Any], shared: Any, label: str | None) -> None:
+        self.id = f"{(label or flow.name).lower()}-{uuid.uuid4().hex[:10]}"
+        self.label = label or flow.name
+        self._flow = flow
+        self._begun_with = copy.deepcopy(shared)
+        self._shared: Any = copy.deepcopy(shared)
+        self._kept: list[_Kept] = []
+        self._events: dict[str, list[Any]] = defaultdict(list)
+        self._received: dict[str, int] = defaultdict(int)
+        self._changed = threading.Condition()
+        self._status: RunStatus = "running"
+        self._generation = 0
+        self._action: str | None = None
+        self._error: BaseException | None = None
+        self._works = False
+        self._since_s = 0.0
+
+    def start(self, at: int = 0) -> None:
+        """Run in a thread, from after step *at*."""
+        frames: list[Frame] = []
+        self._shared = copy.deepcopy(self._begun_with)
+        if at:
+            frames, self._shared = copy.deepcopy((self._kept[at - 1].frames, self._kept[at - 1].store))
+        del self._kept[at:]
+        self._status, self._error, self._works, self._since_s = "running", None, True, time.time()
+        threading.Thread(target=self._run, args=(frames, at), name=f"flowq-run-{self.id}").start()
+
+    @property
+    def status(self) -> RunStatus:
+        """See Run."""
+        return self._status
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """See Run."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ended, timeout)
+
+    def result(self, timeout: float | None = None) -> RunResult:
+        """See Run."""
+        if not self.wait(timeout):
+            raise TimeoutError(f"run {self.id} has not ended within {timeout:g} s")
+        if self._status == "cancelled":
+            raise RunCancelled(self.id)
+        if self._error is not None:
+            raise self._error
+        steps = [RunStep(step.node, step.node, step.action, None, step.seconds) for step in self.history()]
+        return RunResult("succeeded", self._action, None, self._shared, tuple(steps), sum(one.seconds for one in steps))
+
+    def history(self) -> list[Checkpoint]:
+        """See Run."""
+        with self._changed:
+            return [kept.step for kept in self._kept]
+
+    def events(self) -> Iterator[Checkpoint]:
+        """See Run."""
+        seen = 0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda at=seen: self._ended or len(self._kept) > at)  # type: ignore[misc]
+                fresh, ended = [kept.step for kept in self._kept[seen:]], self._ended
+            yield from fresh
+            seen += len(fresh)
+            if ended and not fresh:
+                return
+
+    def send(self, name: str, value: Any = None) -> None:
+        """See Run."""
+        with self._changed:
+            if self._ended:
+                raise FlowError(f"{self.id} has {self._status}: nobody receives the event {name!r} any more")
+            self._events[name].append(value)
+
+    def cancel(self) -> None:
+        """See Run. What runs in a thread is not interrupted: its node is the last one."""
+        self._move("cancelled", "running", "paused", "parked")
+
+    def pause(self) -> None:
+        """See Run."""
+        self._move("paused", "running", "parked")
+
+    def resume(self, from_step: int | None = None, *, fork: bool = False) -> InlineRun:
+        """See Run."""
+        if self._status == "paused" and from_step is None:
+            self._move("running", "paused")
+            return self
+        if not fork and not self._ended:
+            raise FlowError(f"{self.id} is {self._status}: cancel it first, or fork it")
+        if self._status == "succeeded" and from_step is None:
+            raise FlowError(f"{self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
+        at = len(self._kept) if from_step is None else from_step
+        if not 0 <= at <= len(self._kept):
+            raise FlowError(f"{self.id} has taken {len(self._kept)} steps: there is no step {at} to go on from")
+        run = self._fork() if fork else self
+        run._generation += not fork
+        run.start(at)
+        return run
+
+    def _fork(self) -> InlineRun:
+        run = InlineRun(self._flow, self._begun_with, self.label)
+        run._kept = list(self._kept)
+        return run
+
+    @property
+    def _ended(self) -> bool:
+        return self._status in ("succeeded", "failed", "cancelled") and not self._works
+
+    def _move(self, to: RunStatus, *before: RunStatus) -> None:
+        with self._changed:
+            if self._status in before:
+                self._status = to
+                self._changed.notify_all()
+
+    def _run(self, frames: list[Frame], steps: int) -> None:
+        root = RunFlow(self._flow)
+        root.journey = journey = _Here(self, root, frames, steps)
+        journey.enter(root)
+        enter_context(ItemContext(run_id=self.id, is_cancelled=self._is_cancelled, on_wait=self._wait_for))
+        try:
+            self._action = finish(root.walk(self._shared), needs_loop=root.has_async(), what=self.label)
+            self._move("succeeded", "running", "paused", "parked")
+        except Left:  # it was cancelled
+            pass
+        except BaseException as error:  # whoever asks for the result gets it
+            self._error = error
+            self._move("failed", "running", "paused", "parked")
+        finally:
+            with self._changed:
+                self._works = False
+                self._changed.notify_all()
+
+    def _is_cancelled(self) -> bool:
+        return self._status == "cancelled"
+
+    def _stepped(self, journey: Journey, shared: Any, name: str) -> None:
+        now_s = time.time()
+        step = Checkpoint(
+            journey.steps, name, journey.frames[-1].action, now_s, now_s - self._since_s, self._generation
+        )
+        self._since_s = now_s
+        with self._changed:
+            self._kept.append(_Kept(step, *copy.deepcopy((journey.frames, shared))))
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._status != "paused")
+            if self._status == "cancelled":
+                raise Left("cancelled", "", b"")
+
+    async def _wait_for(self, name: str, timeout_s: float | None) -> Any:
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        self._move("parked", "running")
+        try:
+            while len(self._events[name]) <= self._received[name]:
+                if self._status == "cancelled":
+                    raise Left("cancelled", "", b"")
+                if until is not None and time.monotonic() >= until:
+                    raise TimeoutError(f"the event {name!r} did not come within {timeout_s:g} s")
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            self._move("running", "parked")
+        self._received[name] += 1
+        return self._events[name][self._received[name] - 1]
+
+
+class _Here(Journey):
+    """The walk of an inline run."""
+
+    def __init__(self, run: InlineRun, root: RunFlow, frames: list[Frame], steps: int) -> None:
+        super().__init__(root, frames, steps)
+        self._run = run
+
+    def reached(self, shared: Any, name: str) -> None:
+        self._run._stepped(self, shared, name)

@@ -1,0 +1,141 @@
+"""A submitted flow on the workers, from any process: wait, result, history, events, resume. Never walks it itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from flowq.batch.policy import BatchPolicy
+from flowq.core.run_result import RunResult, RunStep
+from flowq.core.runs import Checkpoint, RunStatus
+from flowq.engine.batches import Header
+from flowq.engine.checkpoints import Checkpoints
+from flowq.engine.closings import Closings
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.facts import send_event
+from flowq.engine.presence import Fleet
+from flowq.engine.results import State, read_dones, read_state
+from flowq.engine.snapshots import Snapshots
+from flowq.errors import FlowError, RunCancelled
+
+EVENTS_EVERY_S = 0.3
+
+
+class DurableRun:
+    """See :class:`~flowq.core.runs.Run`. In the ledger a run is a batch of one item, with the run's id.
+
+    Attributes:
+        id: the run's id.
+        label: its name for people.
+    """
+
+    def __init__(self, connections: Connections, closings: Closings, header: Header, policy: BatchPolicy) -> None:
+        self._connections, self._closings, self._header, self._policy = connections, closings, header, policy
+        self._kept = Checkpoints(connections, Snapshots(connections.redis, connections.keys), header)
+
+    @property
+    def id(self) -> str:
+        return self._header.id
+
+    @property
+    def label(self) -> str:
+        return self._header.label
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}>"
+
+    @property
+    def status(self) -> RunStatus:
+        """See Run. Raises BatchLost when Redis no longer holds it."""
+        return status_of(self.state())
+
+    def state(self) -> State:
+        """The ledger's counters of it, crashes and losses included."""
+        return read_state(self._connections, self.id)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """See Run. Raises BatchLost when Redis no longer holds it."""
+        return self._closings.wait(self.id, timeout)
+
+    def result(self, timeout: float | None = None) -> RunResult:
+        """See Run. The store's values are fetched when they are read.
+
+        Raises:
+            TimeoutError: it has not ended within *timeout* seconds.
+            RunCancelled: it was cancelled.
+            BatchLost: Redis no longer holds it.
+            Exception: what its failing node raised.
+        """
+        if not self.wait(timeout):
+            raise TimeoutError(f"run {self.id} has not ended within {timeout:g} s: it is {self.status}")
+        state = self.state()
+        if state.state == "cancelled":
+            raise RunCancelled(self.id)
+        *_, last = read_dones(self._connections, self.id)
+        outcome = last.outcome(0)
+        if outcome.error is not None:
+            outcome.error.add_note(f"in run {self.id}: mend the cause, then run.resume() does what is missing")
+            raise outcome.error
+        steps = [RunStep(one.node, one.node, one.action, None, one.seconds) for one in self.history()]
+        return RunResult("succeeded", outcome.output, None, self._kept.store(), tuple(steps), state.seconds)
+
+    def history(self) -> list[Checkpoint]:
+        """See Run."""
+        return self._kept.steps()
+
+    def events(self) -> Iterator[Checkpoint]:
+        """See Run."""
+        seen = 0
+        while True:
+            ended = self._closings.wait(self.id, EVENTS_EVERY_S)
+            fresh = self.history()[seen:]
+            yield from fresh
+            seen += len(fresh)
+            if ended:
+                return
+
+    def send(self, name: str, value: Any = None) -> None:
+        """See Run.
+
+        Raises:
+            EncodeError: the value cannot travel.
+            FlowError: the run has ended.
+        """
+        send_event(self._connections, self.id, name, value)
+
+    def cancel(self) -> None:
+        """See Run. Its batches end within a second."""
+        self._connections.ledger.control(self.id, "cancel")
+
+    def pause(self) -> None:
+        """See Run. Its batches rest within a second."""
+        self._connections.ledger.control(self.id, "pause")
+
+    def resume(self, from_step: int | None = None, *, fork: bool = False) -> DurableRun:
+        """See Run."""
+        status = self.status
+        if fork:
+            step = max((one.number for one in self.history()), default=0) if from_step is None else from_step
+            window = Fleet(self._connections.redis, self._connections.keys).window(self._header.queue)
+            header = self._kept.fork(self._policy, window, self._kept.state_after(step))
+            return DurableRun(self._connections, self._closings, header, self._policy)
+        if from_step is not None:
+            if not self._kept.begin_again(self._kept.state_after(from_step)):
+                raise FlowError(f"run {self.id} is {status}: cancel it first, or give fork=True")
+        elif status == "succeeded":
+            raise FlowError(f"run {self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
+        else:
+            _, _, ids = self._connections.ledger.control(self.id, "resume" if status == "paused" else "redrive")
+            publish_chunks(self._connections, self._header, ids)
+        return self
+
+
+def status_of(state: State) -> RunStatus:
+    """Where a run stands, by the counters of its batch of one."""
+    if state.closed:
+        # After a redrive a batch ends well whatever fails; a run does not.
+        return "failed" if state.failed else cast(RunStatus, state.state)
+    if state.state == "running" and not state.open_chunks and state.parked:
+        return "parked"
+    return cast(RunStatus, state.state)

@@ -1,0 +1,104 @@
+"""The states that a run kept: read in their order, opened as stores, and begun anew from. Never walks a flow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flowq.batch.policy import BatchPolicy
+from flowq.core.overlay import Overlay
+from flowq.core.runs import Checkpoint
+from flowq.engine.batches import Header, new_batch_id
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.feed import Feeder, birth_fields
+from flowq.engine.ids import generation, is_chunk_id
+from flowq.engine.kept_store import KeptStore
+from flowq.engine.reached import Reached
+from flowq.engine.slot import model_of
+from flowq.engine.snapshots import SnapshotBase, Snapshots
+from flowq.engine.stored_items import StoredItems
+from flowq.errors import FlowError
+
+RUN = 0  # the index of a run in its batch of one
+
+
+class Checkpoints:
+    """What one run has kept."""
+
+    def __init__(self, connections: Connections, snapshots: Snapshots, header: Header) -> None:
+        self._connections, self._snapshots, self._header = connections, snapshots, header
+
+    def steps(self) -> list[Checkpoint]:
+        """The nodes that are done, in the order they were, those of every generation."""
+        found: list[Checkpoint] = []
+        for reached in self._states():
+            if found and (found[-1].number, found[-1].generation) == (reached.steps, reached.gen):
+                continue  # the same step, left to wait for something
+            if not reached.steps:
+                continue
+            before = found[-1].at_s if found else reached.at_s
+            found.append(
+                Checkpoint(
+                    reached.steps, reached.name, reached.action, reached.at_s, reached.at_s - before, reached.gen
+                )
+            )
+        return found
+
+    def store(self) -> Overlay:
+        """The store as the run kept it last; its values are fetched when they are read."""
+        states = self._states()
+        header = self._header
+        below = header.manifest or {}
+        if states:
+            kept = KeptStore(self._snapshots, header.scope, below, 0.0, states[-1].floor, states[-1].recent)
+            below = kept.manifest()
+        schema = model_of(header.schema) if header.schema else None
+        return Overlay(SnapshotBase(self._snapshots, header.scope, below), schema)
+
+    def state_after(self, step: int) -> bytes:
+        """The state after that many nodes, without what it waited for; b"" for 0.
+
+        Raises:
+            FlowError: the run has kept no such step.
+        """
+        if step == 0:
+            return b""
+        # Of several generations the newest, and in it the state right after the node.
+        found = [reached for reached in self._states() if reached.steps == step]
+        if not found:
+            last = max((reached.steps for reached in self._states()), default=0)
+            raise FlowError(f"{self._header.id} has kept no step {step}: its last is {last}, and it keeps a thousand")
+        newest = next(one for one in found if one.gen == found[-1].gen)
+        return replace(newest, child=None, until={}).encode()
+
+    def fork(self, policy: BatchPolicy, window: int, state: bytes) -> Header:
+        """A new run that goes on from *state*; what it shares with this one is kept once.
+
+        Raises:
+            RedisFull, NoRedis: nothing runs.
+        """
+        connections, run_id = self._connections, new_batch_id(self._header.label)
+        header = replace(self._header, id=run_id, run_id=run_id)
+        params = StoredItems(connections, self._header.id)[RUN]
+        if state:
+            connections.redis.hset(connections.keys.of(run_id, "saved"), f"last:{RUN}", state)
+        birth = birth_fields(connections, header, policy, 1, 1)
+        Feeder(connections, header, birth, window).feed([params])
+        return header
+
+    def begin_again(self, state: bytes) -> bool:
+        """Let a run that has ended go on from *state*; whether it had ended."""
+        reopened = self._connections.ledger.reopen(self._header.id, state)
+        publish_chunks(self._connections, self._header, reopened.ids)
+        return reopened.done == "ok"
+
+    def _states(self) -> list[Reached]:
+        """Every state, in the order they were kept."""
+        saved = self._connections.redis.hgetall(self._connections.keys.of(self._header.id, "saved"))
+        by_id = {name.decode(): blob for name, blob in saved.items()}
+        ids = sorted((one for one in by_id if is_chunk_id(one)), key=_place)
+        return [Reached.decode(by_id[one]) for one in ids]
+
+
+def _place(record: str) -> tuple[int, int]:
+    return generation(record), int(record.partition("~")[2] or 0)

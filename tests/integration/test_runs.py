@@ -1,0 +1,172 @@
+"""Durable runs: submit a flow, walk away, come back. Whatever dies, what is done stays done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flowq
+from tests import nested
+from tests.waiting import until
+
+MARKS = ["one", "two", "three", "four", "five", "six"]
+
+
+@pytest.fixture(scope="module")
+def runs_cluster() -> Iterator[flowq.LocalCluster]:
+    with flowq.LocalCluster(slots=1, workers=2, imports=["tests.nested"], lease_s=2) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["inline", "workers"])
+def place(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "workers":
+        request.getfixturevalue("runs_cluster")
+        yield "workers"
+        return
+    flowq.activate(executor := flowq.InlineExecutor())
+    yield "inline"
+    flowq.deactivate(executor)
+
+
+def test_a_run_is_the_flow_run_here(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    shared = {"numbers": list(range(20))}
+    run = nested.six_steps(str(path)).submit(shared)
+    result = run.result(timeout=30)
+    assert (run.status, result.action) == ("succeeded", None)
+    assert dict(result.shared) == {"numbers": list(range(20)), "marks": MARKS, "squares": [n * n for n in range(20)]}
+    assert shared == {"numbers": list(range(20))}, "the producer's own store stays as it is"
+    assert [step.node for step in run.history()] == [
+        "one",
+        "two",
+        "three",
+        "Squares",
+        "four",
+        "five",
+        "six",
+        "SixSteps",
+    ]
+    assert [step.number for step in run.events()] == list(range(1, 9))
+    counted = Counter(nested.notes(path))
+    assert set(counted.values()) == {1}
+
+
+def test_the_same_key_is_the_same_run_and_its_id_finds_it_again(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes"
+    runs = [nested.six_steps(str(path)).submit({"numbers": [1]}, key="nightly") for _ in range(2)]
+    assert runs[0].id == runs[1].id
+    found = flowq.get_run(runs[0].id)
+    assert found.result(timeout=30).shared["squares"] == [1]
+    assert Counter(nested.notes(path))["one begins"] == 1
+    assert nested.six_steps(str(path)).submit({"numbers": [1]}, key="nightly").status == "succeeded"
+    with pytest.raises(flowq.BatchLost):
+        flowq.get_run("nightly-0123456789")
+    batch = nested.Squares(str(path)).submit([1])
+    with pytest.raises(flowq.FlowError, match="is a batch and no run"):
+        flowq.get_run(batch.id)
+
+
+def test_a_run_that_failed_goes_on_with_what_is_missing(place: str, tmp_path: Path) -> None:
+    path, broken = tmp_path / "notes", tmp_path / "broken"
+    broken.touch()
+    first = nested.Step("one", str(path))
+    (
+        first
+        >> nested.Squares(str(path), str(broken), 89, on_error="raise", max_failures=9)
+        >> nested.Step("two", str(path))
+    )
+    run = flowq.Flow(first).submit({"numbers": list(range(100))})
+    with pytest.raises(flowq.BatchError):
+        run.result(timeout=30)
+    assert run.status == "failed"
+    broken.unlink()
+    before = len(nested.notes(path))
+    assert run.resume().result(timeout=30).shared["squares"] == [n * n for n in range(100)]
+    again = nested.notes(path)[before:]
+    if place == "workers":
+        assert sorted(again) == sorted([f"square {n}" for n in range(90, 100)] + ["two begins", "two ends"])
+    assert [one for one in again if one.startswith("one")] == []
+    with pytest.raises(flowq.FlowError, match="has succeeded"):
+        run.resume()
+
+
+def test_a_run_goes_back_to_a_step_and_a_fork_goes_on_beside_it(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    run = nested.six_steps(str(path)).submit({"numbers": [1, 2]})
+    assert run.result(timeout=30).shared["marks"] == MARKS
+    fork = run.resume(from_step=3, fork=True)
+    assert fork.id != run.id
+    assert fork.result(timeout=30).shared["marks"] == MARKS
+    counted = Counter(nested.notes(path))
+    assert (counted["three ends"], counted["square 1"], counted["four ends"]) == (1, 2, 2)
+    assert run.resume(from_step=0).result(timeout=30).shared["marks"] == MARKS
+    assert Counter(nested.notes(path))["one ends"] == 2
+    with pytest.raises(flowq.FlowError, match="step 77"):
+        run.resume(from_step=77)
+
+
+def test_a_run_waits_for_an_event_without_a_slot(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    ask = nested.Approval(str(path))
+    ask - "no" >> ask
+    ask - "yes" >> nested.Step("published", str(path))
+    run = flowq.Flow(ask).submit({})
+    until(lambda: run.status == "parked", 10, "it waits")
+    if place == "workers":
+        # The same slots run another batch meanwhile.
+        assert nested.Squares(str(path)).submit(range(20)).result(timeout=20) == [n * n for n in range(20)]
+    run.send("approval", "no")
+    run.send("approval", "yes")
+    assert run.result(timeout=20).shared["answers"] == ["no", "yes"]
+    assert Counter(nested.notes(path))["answered"] == 2
+    with pytest.raises(flowq.FlowError, match="nobody receives"):
+        run.send("approval", "late")
+
+
+def test_an_event_that_was_sent_before_it_is_waited_for_is_not_lost(place: str, tmp_path: Path) -> None:
+    slow = nested.Step("slow", str(tmp_path / "notes"), 0.5)
+    slow >> nested.Approval(str(tmp_path / "notes"))
+    run = flowq.Flow(slow).submit({})
+    run.send("approval", "early")
+    assert run.result(timeout=20).shared["answers"] == ["early"]
+
+
+def test_a_wait_has_a_timeout(place: str, tmp_path: Path) -> None:
+    run = flowq.Flow(nested.Approval(str(tmp_path / "notes"), 0.3)).submit({})
+    with pytest.raises(TimeoutError, match="did not come within"):
+        run.result(timeout=20)
+
+
+def test_nobody_can_send_to_a_flow_that_was_not_submitted(tmp_path: Path) -> None:
+    with pytest.raises(flowq.FlowError, match="submit"):
+        flowq.Flow(nested.Approval(str(tmp_path / "notes"))).run({})
+
+
+def test_a_cancelled_run_ends_with_its_batches(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    run = nested.six_steps(str(path), 0.3).submit({"numbers": [1]})
+    until(lambda: "two begins" in nested.notes(path), 20, "it runs")
+    run.cancel()
+    run.cancel()
+    with pytest.raises(flowq.RunCancelled, match="resume"):
+        run.result(timeout=20)
+    assert run.status == "cancelled"
+    assert run.resume().result(timeout=30).shared["marks"] == MARKS
+    assert Counter(nested.notes(path))["one begins"] == 1
+
+
+def test_a_paused_run_begins_nothing_more(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    run = nested.six_steps(str(path), 0.3).submit({"numbers": [1]})
+    until(lambda: "two begins" in nested.notes(path), 20, "it runs")
+    run.pause()
+    assert not run.wait(1.0)
+    assert run.status == "paused"
+    assert "six begins" not in nested.notes(path)
+    assert run.resume().result(timeout=30).shared["marks"] == MARKS
