@@ -1,4 +1,7 @@
-"""Items that take their process with them: each is an outcome of its own, and its neighbours' work is not lost."""
+"""Items that take their process with them: each is an outcome of its own, and its neighbours' work is not lost.
+
+Those that never return, in C too, are in tests/integration/test_poison.py.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pytest
 import flowq
 from tests.chaos.exactness import assert_once_each, assert_values
 from tests.chaos.fleet import connect, new_cluster
+from tests.chaos.lengths import SEEDS
 from tests.chaos.witness import Poisonous, executions, times_run, value_of
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
@@ -34,7 +38,7 @@ PLACES = {
     "apart": [100, 400, 700, 200, 600, 300, 800],
     "side by side": [500, 501, 503, 502, 504, 505, 506],
     "at the ends": [0, 999, 998, 1, 997, 2, 996],
-    **{f"seed {seed}": anywhere(seed) for seed in range(5)},
+    **{f"seed {seed}": anywhere(seed) for seed in range(SEEDS)},
 }
 
 
@@ -65,6 +69,3 @@ def test_items_that_kill_segfault_or_run_out_of_memory_fail_alone(
     assert len(runs) == N
     assert max(innocent) <= 2
     assert max(runs[index] for index in places) <= 3
-
-
-# Items that never return in C, and items killed by the memory watchdog, have their own tests below this line.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,44 +28,41 @@ RESUMES_WITHIN_S = 5.0
 LONG_AWAY_S = 21.0
 REPEATED_AT_MOST = 100
 
-KINDS: dict[str, Callable[[str], Witnessed]] = {
-    "one by one": lambda path: Witnessed(path, 0.003),
-    "async": lambda path: AsyncWitnessed(path, 0.2),
-}
 
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_redis_killed_five_times_costs_seconds_each_time_and_no_worker(tmp_path: Path, kind: str) -> None:
+def test_redis_killed_five_times_costs_seconds_each_time_and_no_worker(tmp_path: Path) -> None:
     oracle = path_in(tmp_path)
     resumed: list[float] = []
     with new_cluster(workers=2, slots=2, redis_options=DURABLE) as cluster:
         before = until(lambda: processes(cluster, 2 * (1 + 2)), 10, "two main processes with two children each")
-        handle = cluster.executor.submit(KINDS[kind](oracle).job(range(N)))
+        nodes = (Witnessed(oracle, 0.004), AsyncWitnessed(oracle, 0.2))
+        handles = [cluster.executor.submit(node.job(range(N // len(nodes)))) for node in nodes]
         for number in range(RESTARTS):
-            await_more(handle, N * (number + 1) // (RESTARTS + 2))
+            await_more(handles, N * (number + 1) // (RESTARTS + 2))
             cluster.redis.kill()
             stay_away(DOWN_S)
             cluster.redis.restart()
             back_at = time.monotonic()
-            await_more(handle, done(handle))
+            await_more(handles, done(handles))
             resumed.append(time.monotonic() - back_at)
-        result = handle.result(timeout=120)
+        results = [handle.result(timeout=120) for handle in handles]
         connections = connect(cluster)
-        state = assert_once_each(connections, handle.id, N)
+        states = [assert_once_each(connections, handle.id, N // len(nodes)) for handle in handles]
         connections.close()
         after = until(lambda: processes(cluster, len(before)), 15, "as many processes as before")
         again = sum(count - 1 for count in times_run(oracle).values())
+        losses, crashes = (sum(getattr(state, name) for state in states) for name in ("losses", "crashes"))
         print(
-            f"\n{kind}: {N:,} items in {state.seconds:.1f} s, with Redis away for {RESTARTS * DOWN_S:g} s of them; "
-            f"first outcomes {', '.join(f'{one:.2f}' for one in resumed)} s after its return; "
-            f"{len(executions(oracle)):,} executions, {again} of them repeated; losses {state.losses}, crashes "
-            f"{state.crashes}; {len(after)} processes, {len(set(after) - set(before))} of them new"
+            f"\n{N:,} items, half of them async, in {max(state.seconds for state in states):.1f} s, with Redis away for "
+            f"{RESTARTS * DOWN_S:g} s of them; first outcomes {', '.join(f'{one:.2f}' for one in resumed)} s after its "
+            f"return; {len(executions(oracle)):,} executions, {again} of them repeated; losses {losses}, crashes "
+            f"{crashes}; {len(after)} processes, {len(set(after) - set(before))} of them new"
         )
         mains = [worker.process.exit_status for worker in cluster.workers]
-    assert_values(result, [value_of(item) for item in range(N)])
+    for result in results:
+        assert_values(result, [value_of(item) for item in range(N // len(nodes))])
     assert mains == [None, None]
     assert max(resumed) < RESUMES_WITHIN_S
-    assert state.crashes == 0
+    assert crashes == 0
     assert again <= REPEATED_AT_MOST, "finished work waits for Redis"
 
 
@@ -96,16 +93,35 @@ def test_after_a_long_absence_of_redis_a_fleet_that_was_idle_takes_work_again_in
     assert took_s < RESUMES_WITHIN_S
 
 
-def done(handle: BatchHandle[int]) -> int:
+def test_redis_killed_as_batches_close_closes_each_once(tmp_path: Path) -> None:
+    oracle, n, took = path_in(tmp_path), 40, []
+    with new_cluster(workers=2, slots=2, redis_options=DURABLE) as cluster:
+        connections = connect(cluster)
+        for left in range(6):
+            handle = cluster.executor.submit(Witnessed(oracle, 0.005).job(range(n)))
+            await_more([handle], n - 1 - left)
+            cluster.redis.kill()
+            cluster.redis.restart()
+            back_at = time.monotonic()
+            assert handle.result(timeout=60) == [value_of(item) for item in range(n)]
+            took.append(time.monotonic() - back_at)
+            until(lambda: not connections.redis.exists(connections.keys.batches), 30, "its aggregation is confirmed")
+            state = assert_once_each(connections, handle.id, n)
+            assert (state.gen, state.confirmed) == (0, 0)
+        connections.close()
+    print(f"\nresults {', '.join(f'{one:.2f}' for one in took)} s after Redis' return")
+
+
+def done(handles: Sequence[BatchHandle[int]]) -> int:
     """Outcomes so far; -1 while Redis does not answer."""
     try:
-        return handle.progress().done
+        return sum(handle.progress().done for handle in handles)
     except REDIS_ERRORS:
         return -1
 
 
-def await_more(handle: BatchHandle[int], than: int) -> None:
-    until(lambda: done(handle) > than, 60, f"more than {than} items are done")
+def await_more(handles: Sequence[BatchHandle[int]], than: int) -> None:
+    until(lambda: done(handles) > than, 60, f"more than {than} items are done")
 
 
 def stay_away(seconds: float) -> None:
