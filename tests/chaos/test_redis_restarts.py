@@ -52,7 +52,7 @@ def test_redis_killed_five_times_costs_seconds_each_time_and_no_worker(tmp_path:
         again = sum(count - 1 for count in times_run(oracle).values())
         losses, crashes = (sum(getattr(state, name) for state in states) for name in ("losses", "crashes"))
         print(
-            f"\n{N:,} items, half of them async, in {max(state.seconds for state in states):.1f} s, with Redis away for "
+            f"\n{N:,} items, half of them async, in {max(state.seconds for state in states):.1f} s, Redis away for "
             f"{RESTARTS * DOWN_S:g} s of them; first outcomes {', '.join(f'{one:.2f}' for one in resumed)} s after its "
             f"return; {len(executions(oracle)):,} executions, {again} of them repeated; losses {losses}, crashes "
             f"{crashes}; {len(after)} processes, {len(set(after) - set(before))} of them new"
