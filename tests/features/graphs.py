@@ -376,3 +376,23 @@ class PocketBatch(pocketflow.BatchFlow):
 class AsyncPocketBatch(pocketflow.AsyncBatchFlow):
     async def prep_async(self, shared: Any) -> list[dict[str, int]]:
         return [{"n": 1}, {"n": 2}]
+
+
+class Approval(flowq.Node):
+    """Waits for what a person says."""
+
+    async def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> Any:
+        return await ctx.wait_for("approval")
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared["answer"] = exec_res
+        return "yes" if exec_res["ok"] else "no"
+
+
+class AsksAPerson(grapheteria.Node):
+    async def prepare(self, shared: Any, request_input: Any) -> Any:
+        name = await request_input(prompt="Name?", request_id="name")
+        return [name, await request_input("Sure?", ["yes", "no"], "select")]
+
+    def cleanup(self, shared: Any, prepared: Any, result: Any) -> None:
+        shared["asked"] = prepared

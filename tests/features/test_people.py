@@ -1,0 +1,76 @@
+"""Row 83: a run waits for a person, and holds no slot meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import flowq
+from flowq.compat import pocketflow
+from tests.features.graphs import Approval, AsksAPerson, PocketSays, Says
+from tests.features.nodes import Ledger
+from tests.nodes import Echo
+from tests.waiting import until
+
+
+def approval() -> flowq.Flow:
+    first, ask = Says(name="first"), Approval()
+    first >> ask
+    ask - "yes" >> Says(name="published")
+    ask - "no" >> Says(name="rejected")
+    return flowq.Flow(start=first)
+
+
+@pytest.mark.parametrize(("ok", "said"), [(True, "published"), (False, "rejected")])
+def test_row_083_a_run_waits_for_an_event_and_follows_it(executor: str, ok: bool, said: str) -> None:
+    run = approval().submit({})
+    until(lambda: run.status == "parked", timeout_s=20)
+    run.send("approval", {"ok": ok, "by": "ada"})
+    result = run.result(timeout=20)
+    assert result.shared["said"] == ["first", said]
+    assert result.shared["answer"] == {"ok": ok, "by": "ada"}
+
+
+def test_row_083_many_runs_that_wait_hold_no_slot(executor: str) -> None:
+    runs = [approval().submit({}) for _ in range(5)]
+    until(lambda: all(run.status == "parked" for run in runs), timeout_s=20)
+    assert Echo().map([1, 2, 3]) == [1, 2, 3]
+    for run in runs:
+        run.cancel()
+
+
+def test_row_083_request_input_of_grapheteria_waits_in_the_same_way(executor: str) -> None:
+    run = flowq.Flow(start=AsksAPerson(id="person")).submit({})
+    until(lambda: run.status == "parked", timeout_s=20)
+    run.send("name", "ada")
+    run.send("person", "yes")
+    assert run.result(timeout=20).shared["asked"] == ["ada", "yes"]
+
+
+def test_row_083_nobody_can_answer_a_flow_that_was_not_submitted() -> None:
+    with pytest.raises(flowq.FlowError, match=r"flow\.submit"):
+        approval().run({})
+
+
+def test_a_flow_of_pocketflow_can_be_submitted(executor: str) -> None:
+    first, ask = PocketSays(), Approval()
+    first - "on" >> ask
+    ask - "yes" >> PocketSays()
+    run = pocketflow.AsyncFlow(start=first).submit({})
+    run.send("approval", {"ok": True})
+    assert run.result(timeout=20).shared["said"] == ["PocketSays", "PocketSays"]
+
+
+def test_row_081_hooks_of_a_submitted_flow_are_told_where_it_runs(executor: str, tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    first = Says(name="first")
+    first >> Says(name="second")
+    flowq.Flow(start=first, hooks=[Ledger(str(path))]).submit({}).result(timeout=20)
+    events = [line.split()[:2] for line in path.read_text().splitlines()]
+    assert [event for event in events if "/" in event[1]] == [
+        ["node_start", "Flow/first"],
+        ["node_end", "Flow/first"],
+        ["node_start", "Flow/second"],
+        ["node_end", "Flow/second"],
+    ]
