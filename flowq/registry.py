@@ -17,11 +17,12 @@ import pathlib
 import traceback
 import uuid
 from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, TypeVar
 
 from flowq import errors
 
-AnyClass = TypeVar("AnyClass", bound=type)
+AnyThing = TypeVar("AnyThing", bound=type | FunctionType)
 
 TEXT_LIMIT_BYTES = 16384
 
@@ -46,16 +47,23 @@ _HIDDEN_FIELDS: dict[type, tuple[str, ...]] = {
 
 
 class Registry:
-    """Classes by name. A class defined again under the same name (a reload, a notebook cell) replaces the older one."""
+    """Classes and functions by name. One defined again under its name (a reload, a notebook) replaces the older one."""
 
-    __slots__ = ("_classes", "_renamed")
+    __slots__ = ("_classes", "_functions", "_renamed")
 
     def __init__(self) -> None:
         self._classes: dict[str, type] = {}
+        self._functions: dict[str, FunctionType] = {}
         self._renamed: dict[str, str] = {}
 
     def add(self, cls: type) -> None:
         self._classes[class_name(cls)] = cls
+
+    def add_function(self, fn: FunctionType) -> None:
+        self._functions[class_name(fn)] = fn
+
+    def function(self, name: str) -> FunctionType:
+        return self._functions[name]
 
     def get(self, name: str) -> type:
         return self._classes[name]
@@ -73,6 +81,14 @@ class Registry:
                 del self._classes[name]
                 cls.__module__ = new
                 self.add(cls)
+        for name, fn in list(self._functions.items()):
+            if name.startswith(f"{module}:"):
+                del self._functions[name]
+                fn.__module__ = new
+                self.add_function(fn)
+
+    def holds_function(self, fn: FunctionType) -> bool:
+        return self._functions.get(class_name(fn)) is fn
 
     def holds(self, cls: type) -> bool:
         return self._classes.get(class_name(cls)) is cls
@@ -95,23 +111,28 @@ class RemoteTraceback(Exception):
         return "\n" + self.text
 
 
-def register(cls: AnyClass) -> AnyClass:
-    """Let messages name *cls*: a dataclass, an Enum, a pydantic model, an exception or a Node class.
+def register(thing: AnyThing) -> AnyThing:
+    """Let messages name *thing*: a dataclass, an Enum, a pydantic model, an exception or a Node class; or a function.
 
     Use it as a decorator, above ``@dataclass`` (``@dataclass(slots=True)`` makes a new class). Both the process that
-    sends and the one that receives must import the module.
+    sends and the one that receives must import the module. A function is sent where a node is given it, such as
+    ``key=``.
 
     Raises:
-        TypeError: *cls* is not a class.
+        TypeError: *thing* is neither, or a lambda, which has no name of its own.
     """
-    if not isinstance(cls, type):
-        raise TypeError(f"@flowq.register takes a class, not {type(cls).__name__}")
-    _registry.add(cls)
-    return cls
+    if isinstance(thing, FunctionType) and thing.__name__ != "<lambda>":
+        _registry.add_function(thing)
+    elif isinstance(thing, type):
+        _registry.add(thing)
+    else:
+        what = "a lambda" if isinstance(thing, FunctionType) else type(thing).__name__
+        raise TypeError(f"@flowq.register takes a class or a named function, not {what}")
+    return thing
 
 
-def class_name(cls: type) -> str:
-    """The name a message uses for *cls*: ``module:QualName``."""
+def class_name(cls: type | FunctionType) -> str:
+    """The name a message uses for a class or a function: ``module:QualName``."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
@@ -122,6 +143,20 @@ def registered(name: str) -> type:
         KeyError: no class was registered under this name in this process.
     """
     return _registry.get(name)
+
+
+def registered_function(name: str) -> FunctionType:
+    """The function registered as *name* (``module:QualName``). Never imports.
+
+    Raises:
+        KeyError: no function was registered under this name in this process.
+    """
+    return _registry.function(name)
+
+
+def is_registered_function(fn: object) -> bool:
+    """Whether *fn* itself, not only a function of its name, is registered."""
+    return isinstance(fn, FunctionType) and _registry.holds_function(fn)
 
 
 def registered_names(base: type) -> list[str]:

@@ -67,6 +67,18 @@ class Nests(flowq.ParallelBatchNode[int, int]):
         return len(calls.map([{"key": f"{item}.{i}"} for i in range(3)]))
 
 
+@flowq.register
+def tens(number: int) -> str:
+    """The key of a number: how many tens are in it."""
+    return str(number // 10)
+
+
+@flowq.parallel_batch_node(cache=60, key=tens, rate=flowq.Rate(10_000, key=tens), concurrency=1)
+def rounded(number: int) -> int:
+    """The first of its ten that was asked for."""
+    return number
+
+
 def once(path: str) -> bool:
     """Whether nobody has asked for this path before."""
     try:

@@ -72,8 +72,8 @@ class Fanout(Node[Item, Result]):
         hooks: who is told of the batch's items, in the process that runs them; see :class:`~flowq.core.hooks.Hook`.
         on_progress: called with the batch's :class:`~flowq.batch.executor.Progress` while ``run`` or ``map`` waits for
             it, a few times a second, and at its end; in this process. A method of that name does as well.
-        key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. A function cannot travel to workers:
-            for those define a method ``key_of(self, item)`` instead.
+        key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. A function reaches the workers
+            if it is registered; a method ``key_of(self, item)`` does as well.
         label: the batch's name for people; the node's name if None.
         limit: only so many of the first items, to try things out (None: all).
 

@@ -14,7 +14,8 @@ from typing import Any
 import ormsgpack
 from ormsgpack import Ext, packb, unpackb
 
-from flowq.codec import arrays, class_objects, classes, exceptions, extensions, nesting, secrets, tags
+from flowq import registry
+from flowq.codec import arrays, class_objects, classes, exceptions, extensions, functions, nesting, secrets, tags
 from flowq.codec.nesting import FREE_DEPTH, MAX_DEPTH
 from flowq.codec.refusals import TOO_DEEP
 from flowq.codec.spell import holds_buffer, spell_out
@@ -38,6 +39,7 @@ _DECODERS: dict[int, Callable[[bytes, tags.Unpack], Any]] = {
     tags.EXCEPTION: exceptions.decode_exception,
     tags.CLASS: class_objects.decode_class,
     tags.SECRET: secrets.decode_secret,
+    tags.FUNCTION: functions.decode_function,
 }
 
 
@@ -109,6 +111,8 @@ def _encode(value: Any, pack_parts: tags.Pack) -> Ext:
         return Ext(tags.EXCEPTION, exceptions.encode_exception(value, pack_parts))
     if secrets.is_secret(value):
         return Ext(tags.SECRET, secrets.encode_secret(value, pack_parts))
+    if registry.is_registered_function(value):
+        return Ext(tags.FUNCTION, functions.encode_function(value))
     if arrays.is_numpy(value):
         return Ext(*arrays.encode_numpy(value, pack_parts))
     return Ext(*classes.encode_instance(value, pack_parts))

@@ -61,7 +61,10 @@ def _known_kind(value: Any) -> str | None:
         case types.FunctionType(__name__="<lambda>"):
             return "a lambda cannot travel; write it as a method of the node, or send the data it would use"
         case types.FunctionType() | types.BuiltinFunctionType() | types.MethodType():
-            return f"the function {value.__qualname__} cannot travel; call it inside exec, and send its arguments"
+            return (
+                f"the function {value.__qualname__} cannot travel; call it inside exec and send its arguments, or put "
+                "@flowq.register above it where a node is given it"
+            )
         case type():
             return f"the class {registry.class_name(value)} cannot travel; put @flowq.register above it, or send a name"
         case types.ModuleType():

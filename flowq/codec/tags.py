@@ -30,8 +30,9 @@ NAMED_TUPLE = 23
 EXCEPTION = 24
 CLASS = 25  # not an instance: the class itself
 SECRET = 26  # sealed
+FUNCTION = 27  # by its name
 ARRAY = 30
 SCALAR = 31
 
 # Those whose payload is never msgpack. Every other one may nest, so a reader of depths must look inside.
-OPAQUE = frozenset({BIG_INT, TEXT, BYTEARRAY, DATE, TIMEDELTA, DECIMAL, UUID, PATH, CLASS, SECRET})
+OPAQUE = frozenset({BIG_INT, TEXT, BYTEARRAY, DATE, TIMEDELTA, DECIMAL, UUID, PATH, CLASS, SECRET, FUNCTION})

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from flowq.core.callables import label_of
 from flowq.errors import CannotTravel
-from flowq.registry import class_name
+from flowq.registry import class_name, is_registered_function
 
 
 def canonical(value: Any, where: str = "the value") -> bytes:
@@ -113,6 +113,8 @@ def _encode_object(value: Any, where: str) -> bytes:
     name = class_name(cls)
     if isinstance(value, type):
         return _framed("c", class_name(value).encode())
+    if is_registered_function(value):
+        return _framed("F", class_name(value).encode())
     if isinstance(value, enum.Enum):
         return _framed("e", f"{name}.{value.name}".encode())
     if isinstance(value, PurePath):
@@ -139,7 +141,8 @@ def _fields(name: str, fields: dict[str, Any], where: str) -> bytes:
 def _refusal(value: Any, name: str) -> str:
     if isinstance(value, FunctionType | BuiltinFunctionType | MethodType):
         return (
-            f"{label_of(value)} is a function. Make it a method of the node, or give the node the data it decides by."
+            f"{label_of(value)} is a function. Make it a method of the node, give the node the data it decides by, "
+            "or put @flowq.register above it."
         )
     return (
         f"{name} is not data. Give the node what the object is made from (a URL, a path, plain values) and make the "

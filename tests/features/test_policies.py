@@ -64,3 +64,17 @@ def test_row_056_a_cache_goes_by_the_items_keys(path: str) -> None:
     for _ in range(2):
         assert policed.Call(path, cache=cache).map(keys(5)) == ["0", "1", "2", "3", "4"]
     assert len(starts(path)) == 5
+
+
+def test_row_056_a_registered_function_of_the_item_is_a_key_on_workers_too() -> None:
+    result = policed.rounded.map([10, 11, 25, 12, 20])
+    assert result == [10, 10, 25, 10, 25]
+    assert [outcome.attempts for outcome in result.items] == [1, 0, 1, 0, 0]
+    assert [outcome.key for outcome in result.items] == ["1", "1", "2", "1", "2"]
+
+
+def test_row_053_a_function_that_nobody_registered_stays_here(executor: str) -> None:
+    node = policed.Call("unused", rate=flowq.Rate(100, key=lambda item: item))
+    if executor == "workers":
+        with pytest.raises(flowq.FlowqError, match="lambda"):
+            node.map(keys(1))

@@ -15,9 +15,11 @@ from flowq.registry import (
     class_name,
     format_traceback,
     is_registered,
+    is_registered_function,
     portable,
     register,
     registered,
+    registered_function,
     remote_error,
     rename_module,
 )
@@ -78,10 +80,20 @@ def test_only_the_class_itself_counts_as_registered() -> None:
     assert is_registered(second)
 
 
-def test_only_classes_are_registered() -> None:
-    thing: Any = len
-    with pytest.raises(TypeError, match="takes a class, not builtin_function_or_method"):
+@pytest.mark.parametrize(("thing", "what"), [(len, "builtin_function_or_method"), (lambda: 1, "a lambda"), (3, "int")])
+def test_only_classes_and_named_functions_are_registered(thing: Any, what: str) -> None:
+    with pytest.raises(TypeError, match=f"takes a class or a named function, not {what}"):
         register(thing)
+
+
+def test_a_registered_function_is_found_by_module_and_qualified_name() -> None:
+    def first() -> None: ...
+
+    assert register(first) is first
+    assert registered_function(f"{__name__}:{first.__qualname__}") is first
+    assert is_registered_function(first)
+    with pytest.raises(KeyError):
+        registered_function("os:system")
 
 
 @pytest.mark.parametrize(

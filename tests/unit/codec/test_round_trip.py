@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowq.codec import content_hash, dumps, loads
+from flowq.errors import EncodeError
+from flowq.registry import register
 from tests.unit.codec.shapes import Colour, Level, Pair, Point, Right, identical
 
 ZONE = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -139,3 +141,21 @@ def test_loads_takes_any_buffer() -> None:
 def test_the_hash_of_content_is_stable() -> None:
     assert content_hash(b"flowq") == content_hash(b"flowq") != content_hash(b"flow")
     assert len(content_hash(b"")) == 32
+
+
+@register
+def first_of(text: str) -> str:
+    """A function that nodes are given."""
+    return text[0]
+
+
+def test_a_registered_function_is_the_function_again() -> None:
+    assert loads(dumps({"key": first_of}))["key"] is first_of
+
+
+def test_a_function_that_nobody_registered_is_refused_with_what_to_do() -> None:
+    def local(text: str) -> str:
+        return text
+
+    with pytest.raises(EncodeError, match=r"@flowq\.register above it"):
+        dumps(local)

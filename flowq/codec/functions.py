@@ -1,0 +1,29 @@
+"""Registered functions, such as the key of a rate ↔ their names. Never imported, and never called here."""
+
+from __future__ import annotations
+
+from types import FunctionType
+
+from flowq import registry
+from flowq.codec.tags import Unpack
+from flowq.errors import DecodeError
+
+
+def encode_function(fn: FunctionType) -> bytes:
+    """The payload of a registered function."""
+    return registry.class_name(fn).encode()
+
+
+def decode_function(data: bytes, unpack: Unpack) -> FunctionType:
+    """The function a payload names.
+
+    Raises:
+        DecodeError: it is not registered here.
+    """
+    name = data.decode()
+    try:
+        return registry.registered_function(name)
+    except KeyError:
+        raise DecodeError(
+            f"the function {name[:200]!r} is not registered here; put @flowq.register above it and import its module"
+        ) from None
