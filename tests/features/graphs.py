@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 
 import flowq
 from flowq.compat import grapheteria, pocketflow, state_node
+from tests.nodes import record
 
 
 class Once(flowq.BatchFlow):
@@ -396,3 +398,19 @@ class AsksAPerson(grapheteria.Node):
 
     def cleanup(self, shared: Any, prepared: Any, result: Any) -> None:
         shared["asked"] = prepared
+
+
+class Counted(flowq.Node):
+    """Notes its visit in a file that all processes share; fails while there is a file ``broken`` beside it."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    def exec(self, prep_res: Any) -> None:
+        if self.name == "second" and Path(self.path).with_name("broken").exists():
+            raise Refused("broken")
+        record(self.path, self.name)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["n"] += 1
