@@ -5,10 +5,13 @@ Two methods of Celery's stand exactly where a chord can be lost: they are led pa
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from celery.backends.redis import RedisBackend
+from pydantic import BaseModel
 
 import flowq
 from flowq.engine.crash_points import CrashPoints
@@ -41,6 +44,16 @@ class Adds(flowq.Node[int, int]):
 class AddsAll(flowq.BatchFlow):
     def prep(self, shared: Any) -> list[dict[str, int]]:
         return [{"n": n} for n in range(shared["count"])]
+
+
+def deadly(one: Any, other: Any) -> Any:
+    """A reducer that kills whatever process merges with it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@flowq.register
+class DeadlyToMerge(BaseModel):
+    found: Annotated[list[int], deadly] = []
 
 
 def led_past(points: CrashPoints) -> None:

@@ -21,13 +21,14 @@ from flowq.engine.family import tell_parent
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import out_fields, span_of
 from flowq.engine.sink_sweep import sweep
-from flowq.errors import BatchLost, CodecError
+from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.registry import portable
 
 log = logging.getLogger("flowq.aggregate")
 
 FOLD_ITEMS = 20_000
 MAX_FOLDS = 64
+MAX_DEATHS = 5
 AGGREGATE = "agg"
 
 Segment = tuple[int, int]
@@ -73,8 +74,8 @@ def fold(connections: Connections, header: Header, gen: int, segment: Segment, m
     """Merge what the items of one segment brought, in item order; answers a reference."""
     name = f"{gen}:{segment[0]}-{segment[1]}"
     if header.reduces:
-        outcome = _merged(merge, _deltas(connections, header.id, segment))
-        connections.redis.hset(connections.keys.fold(header.id), name, _encoded(outcome))
+        outcome = _tried(connections, header.id, name, lambda: _deltas(connections, header.id, segment), merge)
+        _keep(connections, header.id, name, outcome)
         connections.crash_points.reached("folded", header.id)
     return name
 
@@ -88,9 +89,9 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
             raise BatchLost(header.id)
         folds = [loads(blob) for blob in blobs]
         errors = [one for one in folds if "error" in one]
-        result = errors[0] if errors else _merged(merge, [one["delta"] for one in folds])
-        redis.hset(keys.fold(header.id), f"{gen}:result", _encoded(result))
-        redis.expire(keys.fold(header.id), 86_400)
+        deltas = [one["delta"] for one in folds if "delta" in one]
+        result = errors[0] if errors else _tried(connections, header.id, f"{gen}:result", lambda: deltas, merge)
+        _keep(connections, header.id, f"{gen}:result", result)
     connections.crash_points.reached("reduced", header.id)
     sweep(connections, header, gen)
     # Before the confirmation: until that it is told again.
@@ -102,12 +103,34 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
     return f"{state}, {done}"
 
 
-def _merged(merge: Merge, deltas: Sequence[Any]) -> dict[str, Any]:
-    """What *merge* makes of *deltas*, or its error: with the same deltas a second attempt would end no better."""
+def _tried(
+    connections: Connections, batch_id: str, name: str, deltas: Callable[[], Sequence[Any]], merge: Merge
+) -> dict[str, Any]:
+    """What *merge* makes of *deltas*, or its error: with the same deltas a second attempt would end no better.
+
+    Who begins is counted, and who comes to an end is taken off: what kills its process each time is given up.
+    """
+    redis, key, field = connections.redis, connections.keys.fold(batch_id), f"{name}:begun"
+    if redis.hincrby(key, field, 1) > MAX_DEATHS:
+        return {"error": WorkerCrashed(f"the processes that merged what the items brought died {MAX_DEATHS} times")}
     try:
-        return {"delta": merge(deltas)}
-    except Exception as error:  # two items contradict each other, or a user's reducer raises
-        return {"error": portable(error)}
+        found = deltas()
+        try:
+            return {"delta": merge(found)}
+        except Exception as error:  # two items contradict each other, or a user's reducer raises
+            return {"error": portable(error)}
+    finally:
+        redis.hincrby(key, field, -1)
+
+
+def _keep(connections: Connections, batch_id: str, name: str, outcome: dict[str, Any]) -> None:
+    """Store what was made for as long as the batch is kept."""
+    redis, keys = connections.redis, connections.keys
+    retention_ms = redis.hget(keys.meta(batch_id), "retention_ms")
+    with redis.pipeline(transaction=True) as pipe:
+        pipe.hset(keys.fold(batch_id), name, _encoded(outcome))
+        pipe.pexpire(keys.fold(batch_id), int(retention_ms or 0))
+        pipe.execute()
 
 
 def _encoded(outcome: dict[str, Any]) -> bytes:

@@ -26,9 +26,9 @@ from flowq.engine.connection import Connections
 from flowq.engine.results import State, read_dones
 from flowq.errors import ConfigError
 from tests import faulty
-from tests.crashing import Adds, AddsAll, Armed
+from tests.crashing import Adds, AddsAll, Armed, DeadlyToMerge
 from tests.nested import Leaves, Level
-from tests.nodes import executions
+from tests.nodes import Square, executions
 from tests.programs import Program
 from tests.submitting import submit
 from tests.waiting import until
@@ -224,6 +224,19 @@ def test_an_aggregation_that_comes_again_after_the_end_changes_nothing(
     assert [message["data"] for message in came] == [b"succeeded 0"] * 3
     assert (struck["confirmed"].handle.state(), connections.redis.hgetall(folds)) == before
     assert not connections.redis.zscore(connections.keys.batches, header.id)
+
+
+def test_an_aggregation_that_kills_its_process_every_time_is_given_up(at_risk: Crashing, tmp_path: Path) -> None:
+    began = time.monotonic()
+    store = flowq.SharedStore({"found": []}, schema=DeadlyToMerge)
+    job = AddsAll(start=Adds(str(tmp_path / "executions"))).job([{"n": n} for n in range(9)], shared=store)
+    handle: Any = active().submit(job)
+    with pytest.raises(flowq.WorkerCrashed, match="died 5 times"):
+        handle.result(timeout=60)
+    print(f"\ngiven up after {time.monotonic() - began:.2f} s")
+    assert handle.state().confirmed == 0
+    until(lambda: not at_risk.connections.redis.llen("flowq:flowq"), 10, "nothing of it is left in the queue")
+    assert Square().map(range(50)) == [i * i for i in range(50)]
 
 
 PRODUCER = """
