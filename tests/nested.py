@@ -144,3 +144,43 @@ def notes(path: Path) -> list[str]:
     if not path.exists():
         return []
     return [line.rsplit(" ", 2)[0] for line in path.read_text().splitlines()]
+
+
+class Watched(flowq.ParallelBatchNode[int, int]):
+    """Notes when each item begins and ends."""
+
+    def __init__(self, path: str, width: int, sleep_s: float) -> None:
+        super().__init__()
+        self.path, self.width, self.sleep_s = path, width, sleep_s
+
+    def prep(self, shared: Any) -> range:
+        return range(self.width)
+
+    def exec(self, item: int) -> int:
+        began = time.time()
+        time.sleep(self.sleep_s)
+        note(self.path, f"{began} {time.time()}")
+        return item
+
+
+def most_at_once(path: Path) -> int:
+    """How many of the noted items ran at one moment at most."""
+    spans = [tuple(map(float, line.split()[:2])) for line in path.read_text().splitlines()]
+    return max(sum(began <= moment < ended for began, ended in spans) for moment, _ in spans)
+
+
+class Failing(flowq.ParallelBatchNode[int, int]):
+    def __init__(self, broken: str) -> None:
+        super().__init__(on_error="raise")
+        self.broken = broken
+
+    def prep(self, shared: Any) -> range:
+        return range(4)
+
+    def exec(self, item: int) -> int:
+        if item == self.params["place"] and Path(self.broken).exists():
+            raise ValueError(f"item {item} of place {self.params['place']}")
+        return item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["seen"] = [self.params["place"]]

@@ -41,6 +41,7 @@ class Header:
             end is this one's.
         keeps: a durable run, whose every step is kept.
         sink: where its results go, "" for Redis.
+        root: id of the batch whose ``concurrency`` holds for all batches below it, itself included ("" for none).
     """
 
     id: str
@@ -57,12 +58,13 @@ class Header:
     parent: str = ""
     keeps: bool = False
     sink: str = ""
+    root: str = ""
 
     def fields(self) -> dict[str, Any]:
         """The header as fields of the meta hash."""
         body = (
             self.spec, self.reduces, self.manifest, self.scope, self.schema, self.run_id, self.parent, self.keeps,
-            self.sink,
+            self.sink, self.root,
         )  # fmt: skip
         return {
             "id": self.id,
@@ -130,11 +132,11 @@ def parse_header(batch_id: str, fields: Sequence[bytes | None]) -> Header:
     try:
         label, node, queue, priority = ((text or b"").decode() for text in texts)
         rank = int(priority) if priority else None
-        spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink = loads(body)
+        spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink, root = loads(body)
     except (ValueError, TypeError) as error:
         raise DecodeError(f"the header of batch {batch_id} cannot be read: {error}") from error
     header = Header(
-        batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink
+        batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink, root
     )
     if not _is_whole(header):
         raise DecodeError(f"the header of batch {batch_id} was altered: its parts are of other types")
@@ -147,8 +149,8 @@ def _is_whole(header: Header) -> bool:
         type(header.spec) is bytes
         and type(header.reduces) is bool
         and type(header.keeps) is bool
-        and all(type(text) is str for text in (header.scope, header.schema, header.run_id, header.parent, header.sink))
-        and (not header.parent or is_batch_id(header.parent))
+        and all(type(text) is str for text in (header.scope, header.schema, header.run_id, header.sink))
+        and all(one == "" or is_batch_id(one) for one in (header.parent, header.root))
         and (manifest is None or (type(manifest) is dict and all(type(one) is str for one in manifest.values())))
     )
 

@@ -25,13 +25,14 @@ def header_of(
     run_id: str = "",
     parent: str = "",
     keeps: bool = False,
+    root: str = "",
 ) -> Header:
     """The header of *job*'s batch.
 
     Args:
         queue: where its chunks go unless the job's policy names another.
         manifest, scope: the snapshot of its store, if it has one.
-        run_id, parent, keeps: see :class:`~flowq.engine.batches.Header`.
+        run_id, parent, keeps, root: see :class:`~flowq.engine.batches.Header`.
 
     Raises:
         CannotTravel: the node, an argument of it or the store's schema.
@@ -42,7 +43,13 @@ def header_of(
         batch_id, job.label or node.name, full_name(node), job.policy.queue or queue, job.policy.priority,
         encoded(spec_of(node)), node.reduces, None if manifest is None else dict(manifest), scope, schema_name(job),
         run_id, parent, keeps, "" if job.policy.sink is None else address_of(job.policy.sink),
+        root or (batch_id if limits_its_family(job) else ""),
     )  # fmt: skip
+
+
+def limits_its_family(job: BatchJob) -> bool:
+    """Whether the batch's ``concurrency`` holds for the batches of its items, too."""
+    return job.policy.concurrency is not None and job.node.carries_changes
 
 
 def full_name(node: Any) -> str:

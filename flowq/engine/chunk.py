@@ -20,7 +20,7 @@ from flowq.batch.sunk import fail, sunk
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.family import end_child
+from flowq.engine.family import end_child, wake_starved
 from flowq.engine.ids import generation, split_id
 from flowq.engine.journeys import Abandoned
 from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
@@ -241,6 +241,8 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
     publish_chunks(slot.connections, work.header, reply.ids)
     if reply.ended:
         crash_points.reached("closed", work.header.id)
+    if work.header.root and not reply.ids:
+        wake_starved(slot.connections, slot.headers, work.header.root, slot.fleet)
     if reply.ended and work.header.parent and not work.header.reduces:
         # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
         end_child(slot.connections, work.header)

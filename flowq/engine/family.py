@@ -9,11 +9,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from flowq.batch.executor import BatchJob
-from flowq.engine.batches import Header, read_header
+from flowq.engine.batches import Header, Headers, read_header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.feed import Feeder, birth_fields
+from flowq.engine.ids import is_chunk_id
+from flowq.engine.presence import Fleet
 from flowq.engine.sink_sweep import sweep
+from flowq.errors import BatchLost, DecodeError
+
+MOST_ASKED = 4  # batches that are offered a place
 
 
 def start_child(
@@ -44,6 +49,26 @@ def end_child(connections: Connections, header: Header) -> None:
     gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
     sweep(connections, header, gen)
     connections.ledger.control(header.id, "confirm", gen)
+
+
+def wake_starved(connections: Connections, headers: Headers, root: str, fleet: Fleet) -> None:
+    """Give a place that came free in a family to one of its batches that waits for it.
+
+    Redelivery: a batch that finds none is noted again; one that is forgotten here is woken by the caretaker.
+    """
+    for _ in range(MOST_ASKED):
+        starved = connections.redis.spop(connections.keys.starved(root))
+        if starved is None:
+            return
+        try:
+            header = headers.get(starved.decode())
+        except (BatchLost, DecodeError):
+            continue
+        woken = connections.ledger.wake(header.id, window=fleet.window(header.queue))
+        chunks = [one for one in woken.ids if is_chunk_id(one)]
+        publish_chunks(connections, header, chunks)
+        if chunks:
+            return
 
 
 def child_fact(child_id: str, gen: int) -> str:

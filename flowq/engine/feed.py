@@ -59,6 +59,7 @@ def birth_fields(
         "fixed": int(fixed),
         "reduces": int(header.reduces),
         "keeps": int(header.keeps),
+        **({} if not header.root else crowd_fields(connections, header.root)),
         "kind": "run" if header.keeps else "child" if header.parent else "batch",
         "stream": int(stream),
         "channel": connections.keys.closed_channel(header.id),
@@ -67,6 +68,11 @@ def birth_fields(
         "policy": remembered(policy),
         "total": -1 if total is None else total,
     }
+
+
+def crowd_fields(connections: Connections, root: str) -> dict[str, str]:
+    """Where the items in flight of a whole family are counted, and who of it waits for a place."""
+    return {"crowd": connections.keys.meta(root), "starved": connections.keys.starved(root)}
 
 
 def place_of(connections: Connections, batch_id: str) -> Place:

@@ -175,7 +175,7 @@ class ItemJourney(BatchJourney):
             manifest = self._kept.manifest()
         header = header_of(
             job, new_batch_id(job.label or job.node.name, step), parent.queue, manifest=manifest,
-            scope=parent.scope or parent.id, run_id=parent.run_id, parent=parent.id,
+            scope=parent.scope or parent.id, run_id=parent.run_id, parent=parent.id, root=parent.root,
         )  # fmt: skip
         start_child(
             self._connections, header, job, source(items), items.total,

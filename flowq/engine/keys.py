@@ -3,6 +3,7 @@
 | key                         | type   | lifetime                     | written by                        |
 |-----------------------------|--------|------------------------------|-----------------------------------|
 | {p}:{batch}:meta … :line    | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
+| {p}:{root}:starved          | set    | an hour                      | the acts of a root's family       |
 | {p}:{batch}:fold            | hash   | retention after the close    | folds and finish (aggregate.py)   |
 | {p}:{batch}:said            | hash   | an hour after the last one   | reports.py                        |
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
@@ -89,6 +90,9 @@ class Keys:
 
     def said(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:said"
+
+    def starved(self, root: str) -> str:
+        return f"{self.prefix}:{{{root}}}:starved"
 
     def closed_channel(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:closed"

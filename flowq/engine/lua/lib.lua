@@ -33,6 +33,7 @@ local SOLO_AFTER_LOSSES = 2
 local MOST_PARENTS = 32
 -- States that a run keeps to be gone back to.
 local MOST_STEPS = 1000
+local STARVED_S = 3600
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
@@ -96,10 +97,18 @@ local function weight(start, stop)
   return math.min(in_flight or 1, stop - start)
 end
 
+-- Counts items in flight: of this batch, and of its whole family where `concurrency` holds for that. The family is
+-- counted in the meta hash of its root, whose key this batch knows (`crowd`).
+local function weigh(n)
+  add('weight', n)
+  local crowd = meta('crowd')
+  if crowd and n ~= 0 and redis.call('EXISTS', crowd) == 1 then redis.call('HINCRBY', crowd, 'family', int(n)) end
+end
+
 local function open(id, r)
   local _, start, stop = range_of(id)
   write(id, r)
-  add('weight', weight(start, stop))
+  weigh(weight(start, stop))
 end
 
 local function shut(id)
@@ -108,7 +117,7 @@ local function shut(id)
   redis.call('ZREM', WAKE, id)
   -- A run keeps every step it took, to be looked at and gone back to.
   if meta('keeps') ~= 1 then redis.call('HDEL', SAVED, id) end
-  add('weight', -weight(start, stop))
+  weigh(-weight(start, stop))
 end
 
 -- Parks item `index` as record `id`. It comes back when `due` ms have passed (< 0: never by itself) or the fact is there.
@@ -147,6 +156,16 @@ local function room()
   -- More slots than a rate keeps busy would only wait for its permits.
   if most and most > 0 then window = math.min(window, most) end
   if concurrency > 0 then items = concurrency - in_use end
+  local crowd, starved, own = meta('crowd', 'starved', 'id')
+  if crowd then
+    local limit, family = unpack(redis.call('HMGET', crowd, 'concurrency', 'family'))
+    if limit then items = math.min(items, tonumber(limit) - tonumber(family or 0)) end
+    if items <= 0 then
+      -- Whoever frees a place wakes one of these.
+      redis.call('SADD', starved, own)
+      redis.call('EXPIRE', starved, STARVED_S)
+    end
+  end
   return window - redis.call('HLEN', OPEN), items
 end
 
@@ -230,9 +249,10 @@ end
 -- Closes the batch once, tells its waiters, and leaves its aggregation due until it is confirmed. *reason*: why before
 -- its last item, '' if by a person or by its failures.
 local function close(state, agg_wait, reason)
-  local gen, channel, retention, sealed = meta('gen', 'channel', 'retention_ms', 'sealed')
+  local gen, channel, retention, sealed, in_use = meta('gen', 'channel', 'retention_ms', 'sealed', 'weight')
+  weigh(-in_use)
   -- What no commit covered reads as cancelled. Its places stay, for a redrive; no act looks at them in a closed batch.
-  set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'weight', '0', 'parents', '0', 'sealed', '1')
+  set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'parents', '0', 'sealed', '1')
   if sealed == 0 then set('cut', '1') end
   redis.call('DEL', WAKE, WAITS)
   redis.call('XADD', LINE, '*', 'closed', state .. ' ' .. int(gen))
