@@ -171,10 +171,10 @@ class Gate:
 
     def failed(self, go: Go, exc: Exception) -> Steps[None]:
         """The try raised *exc*."""
-        if self.permits is not None:
+        if self.permits is not None and self.charges is not None:
             asked_s = asked_wait_s(exc)
             if asked_s:
-                yield self.permits.pause, (go.charges, asked_s)
+                yield self.permits.pause, (self.charges.meant(go.charges), asked_s)
         if self.circuit is not None and self.breaker is not None:
             # What does not count against the service shows that it answers.
             told = self.circuit.failed if self.breaker.counts(exc) else self.circuit.succeeded

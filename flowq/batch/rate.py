@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -127,6 +127,10 @@ class Charges:
         self._same = tuple(Charge(i, "", 1.0) for i in range(len(rates)))
         self.plain = all(key is None and weight is None for key, weight in self._functions)
         self.keyed = any(key is not None for key, _ in self._functions)
+
+    def meant(self, charges: Sequence[Charge]) -> Sequence[Charge]:
+        """Of an item's *charges* those that a service means which asks one item to wait: its keys, if it has any."""
+        return [one for one in charges if self._functions[one.rate][0] is not None] or charges
 
     def of(self, item: Any) -> tuple[Charge, ...]:
         """The charges of *item*; raises what its key or weight raises."""
