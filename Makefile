@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 
 .PHONY: help
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # pip arrives last, so a venv that was interrupted half-way is made again.
 $(BIN)/pip:
@@ -96,6 +96,17 @@ define CHAOS
 $(BIN)/pytest -n 2 tests/integration/engine/test_ledger_model.py tests/integration/test_mutations.py
 $(BIN)/pytest -m chaos -s tests/chaos
 endef
+
+.PHONY: browser
+# Apart from the other tests: a browser is not everywhere, and needs root to install.
+browser: $(INSTALLED) ## Look at Flower in headless Chromium (apt install chromium); takes the screenshots of docs/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	$(BIN)/pytest -m browser tests/browser
+
+.PHONY: docs
+docs: $(INSTALLED) ## Build the documentation site into out/site, strictly
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: package-check
 package-check: $(INSTALLED) ## Build wheel and sdist, install the wheel into an empty environment, run the demo from it

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import get_args
 
 import click
 import pytest
+import yaml
 
 import flowq
 from flowq.cli import main
@@ -26,7 +28,8 @@ from tests.crashing import IN_CELERY
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LANGUAGES = {"python", "text", "sh"}
+LANGUAGES = {"python", "text", "sh", "yaml", "toml"}
+PARSERS: dict[str, Callable[[str], object]] = {"yaml": yaml.safe_load, "toml": tomllib.loads}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -147,6 +150,12 @@ def test_every_block_says_what_it_is() -> None:
     ] == []
 
 
+def test_every_piece_of_configuration_can_be_read() -> None:
+    pieces = [block for document in DOCUMENTS for block in blocks(document) if block.language in PARSERS]
+    assert pieces
+    assert all(PARSERS[block.language](block.text) for block in pieces)
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {words[0] for words in commands("make")} - targets == set()
@@ -169,7 +178,7 @@ def test_every_program_that_is_named_exists() -> None:
 def test_every_public_name_and_setting_that_is_mentioned_exists() -> None:
     for document in DOCUMENTS:
         for code in code_of(document):
-            for name in re.findall(r"\bflowq\.([A-Za-z_]+)", code.partition("://")[0]):
+            for name in re.findall(r"(?<!/)\bflowq\.([A-Za-z_]+)", code.partition("://")[0]):
                 assert hasattr(flowq, name) or (ROOT / "flowq" / name).exists(), f"{name_of(document)}: {code}"
             for name in re.findall(r"\bFLOWQ_([A-Z_]+)", code):
                 assert name.lower() in Settings.model_fields, f"{name_of(document)}: {code}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.programs import ROOT
+
+DOCUMENT = ROOT / "docs" / "howto" / "testing.md"
 
 NODES = """
 import os, flowq
@@ -45,11 +48,14 @@ def test_after_it(flowq_cluster):
 def test_its_fixtures_run_batches_here_and_on_workers(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(NODES)
     (tmp_path / "test_shop.py").write_text(TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\nflowq_imports = shop\n")
+    # What docs/howto/testing.md shows, as it stands there.
+    shown = re.findall(r"^```python\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "test_shown.py").write_text(shown[-1])
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\nflowq_imports =\n  shop\n  test_shown\n")
     env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "pytest", "-p", "flowq.pytest_plugin", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=90, check=False)
-    assert "6 passed" in done.stdout, done.stdout + done.stderr
+    assert "9 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_plugin_is_light_until_a_fixture_is_asked_for() -> None:
