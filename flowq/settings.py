@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+SCHEMES = ("redis", "rediss", "redis+socket")
 DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
 
 _KEY_BYTES = 32
@@ -83,8 +84,11 @@ class Settings(BaseSettings):
 
     @field_validator("broker_url")
     @classmethod
-    def _spell_tls(cls, value: str | None) -> str | None:
-        return value if value is None else with_tls(value)
+    def _one_redis(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        _refuse_other_than_redis(value)
+        return with_tls(value)
 
     @field_validator("secret_key")
     @classmethod
@@ -116,6 +120,21 @@ def _decoded(keys: SecretStr | None) -> tuple[bytes, ...]:
                 "python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
             )
     return tuple(found)
+
+
+def _refuse_other_than_redis(url: str) -> None:
+    """Raise ValueError unless *url* can be that of one Redis."""
+    try:
+        parts = urlsplit(url)
+        place = parts.path if parts.scheme == "redis+socket" else parts.hostname
+        database = "" if parts.scheme == "redis+socket" else parts.path.strip("/")
+        whole = parts.scheme in SCHEMES and bool(place) and parts.port != 0 and database in ("", *map(str, range(1000)))
+    except ValueError:  # a port that is none
+        whole = False
+    if not whole:
+        raise ValueError(
+            "it is no URL of a Redis; give redis://host:6379/0, rediss://… for TLS, or redis+socket:///path/redis.sock"
+        )
 
 
 def with_tls(url: str, **options: str) -> str:

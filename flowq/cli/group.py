@@ -20,6 +20,7 @@ from flowq.settings import Settings, without_passwords
 
 FAILED = 1
 INTERRUPTED = 130
+SECRET = ("_key", "_password")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -93,7 +94,11 @@ class Commands(click.Group):
 
 def settings_mistake(error: ValidationError) -> str:
     """What is wrong with the settings, by the names of their variables."""
-    wrong = [f"FLOWQ_{str(one['loc'][0]).upper()} is {one['input']!r}: {one['msg']}" for one in error.errors()]
+    wrong = []
+    for one in error.errors():
+        name = str(one["loc"][0])
+        given = "" if name.endswith(SECRET) else f" is {one['input']!r}"
+        wrong.append(f"FLOWQ_{name.upper()}{given}: {one['msg'].removeprefix('Value error, ')}")
     return without_passwords("; ".join(wrong))
 
 

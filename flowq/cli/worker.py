@@ -8,6 +8,7 @@ import sys
 import click
 
 from flowq.cli.group import Mistake
+from flowq.registry import format_traceback
 from flowq.settings import Settings
 
 
@@ -32,7 +33,7 @@ def worker(
     try:
         app = build_worker_app(settings)
     except ImportError as error:
-        raise Mistake(str(error)) from error
+        raise Mistake(format_traceback(error).rstrip()) from error
     stem = settings.worker_name or "flowq"
     instance = app.Worker(
         hostname=f"{stem}@{socket.gethostname()}",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from flowq.client.attach import get_batch, get_run
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
 from flowq.engine.app import broker_of
 from flowq.engine.connection import Connections
-from flowq.settings import Settings
+from flowq.errors import ConfigError
+from flowq.settings import Settings, redacted
 
 __all__ = ["BatchHandle", "CeleryExecutor", "connect", "get_batch", "get_run"]
 
@@ -24,13 +27,19 @@ def connect(settings: Settings | str | None = None, *, app: Any = None) -> Celer
 
     Raises:
         NoRedis: nothing answers there.
-        ConfigError: the broker of *app* is not Redis.
+        ConfigError: *settings* is no URL of a Redis, or the broker of *app* is not Redis.
     """
-    if isinstance(settings, str):
-        settings = Settings(broker_url=settings)
-    settings = settings or Settings()
+    settings = _settings_of(settings) if isinstance(settings, str) else settings or Settings()
     if app is not None:
         settings = settings.model_copy(update={"broker_url": broker_of(app)})
     executor = CeleryExecutor(settings, connections=Connections(settings, app))
     executor.connections.check()
     return executor
+
+
+def _settings_of(url: str) -> Settings:
+    try:
+        return Settings(broker_url=url)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{redacted(url)!r}: {said}") from None

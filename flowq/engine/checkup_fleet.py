@@ -14,7 +14,7 @@ from flowq.engine.presence import Sighting, WorkerRecord
 
 LATE_S = 3.0  # three beats
 SHOWN = 20
-OWN = ("flowq.core.", "flowq.batch.")  # node classes that every worker knows
+OWN = ("flowq.core.", "flowq.batch.", "flowq.compat.")  # node classes that every worker knows
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from billiard.process import current_process
 from celery import Celery, signals
 from kombu.asynchronous import get_event_loop
 
-from flowq.batch.executor import activate
+from flowq.batch.executor import activate, deactivate
 from flowq.batch.inline import InlineExecutor
 from flowq.codec import register_kombu
 from flowq.engine.app import broker_of
@@ -25,6 +25,7 @@ from flowq.engine.gate import fleet_gate
 from flowq.engine.slot import Slot
 from flowq.errors import ConfigError
 from flowq.settings import Settings
+from flowq.worker.importing import WhileImporting
 from flowq.worker.main_module import load_main
 from flowq.worker.pages import SharedPages
 from flowq.worker.parent_death import die_with_parent
@@ -120,10 +121,15 @@ def load_modules(settings: Settings) -> None:
     """Import what the worker was told to: modules by name, and a local program's own script."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    for name in settings.imports:
-        importlib.import_module(name)
-    if settings.main_path is not None:
-        load_main(settings.main_path)
+    refusing = WhileImporting()
+    activate(refusing)
+    try:
+        for name in settings.imports:
+            importlib.import_module(name)
+        if settings.main_path is not None:
+            load_main(settings.main_path)
+    finally:
+        deactivate(refusing)
 
 
 def _connect_signals(room: Room) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,7 +82,8 @@ def test_workers_are_listed_with_what_they_know(cluster: flowq.LocalCluster) -> 
     assert report["workers"]["found"] == "1 worker, 2 slots on queue 'flowq'"
     (one,) = [finding for finding in report.findings if finding["check"].startswith("worker ")]
     assert one["verdict"] == "ok"
-    assert "tests.nodes" in one["found"]
+    assert "node classes of" in one["found"]
+    assert "flowq.compat" not in one["found"], "what every worker knows says nothing"
 
 
 def test_the_table_says_the_same_and_leaves_nothing_behind(redis: Redis, redis_server: EmbeddedRedis) -> None:
@@ -98,8 +100,6 @@ def test_the_table_says_the_same_and_leaves_nothing_behind(redis: Redis, redis_s
         ("redis://127.0.0.1:1/0", "no Redis answers at redis://127.0.0.1:1/0 (Error 111"),
         ("redis+socket:///nowhere/redis.sock", "no Redis answers at redis+socket:///nowhere/redis.sock"),
         ("redis://app:secret@127.0.0.1:1/0", "redis://app:***@127.0.0.1:1/0"),
-        ("sentinel://127.0.0.1:26379", "is no URL of a Redis"),
-        ("nonsense", "is no URL of a Redis"),
     ],
 )
 def test_no_redis_is_one_clear_line(url: str, says: str) -> None:
@@ -144,8 +144,19 @@ def test_eviction_and_a_full_redis_fail() -> None:
         assert "above 80% no items are taken (RedisFull)" in report["memory"]["found"]
 
 
+def port_with_a_cluster_bus() -> int:
+    """A free port; Redis Cluster needs the one that is 10,000 higher as well."""
+    for _ in range(1000):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port <= 55_535:
+            return port
+    raise AssertionError("every free port is too high")
+
+
 def test_redis_cluster_is_refused_before_anything_else_is_asked() -> None:
-    with EmbeddedRedis(port=0, options={"cluster-enabled": "yes"}) as server:
+    with EmbeddedRedis(port=port_with_a_cluster_bus(), options={"cluster-enabled": "yes"}) as server:
         report = doctor(server.url)
         assert report.status == 1
         assert (report["topology"]["verdict"], report["topology"]["found"]) == ("fail", "Redis Cluster")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import flowq
 from flowq.cli import main
 from tests.integration.cli.conftest import Flowq
 
@@ -73,6 +74,34 @@ def test_a_wrong_setting_is_named(here: Path, name: str, value: str) -> None:
         result = invoke(*command, **{name: value})
         assert result.exit_code == 2
         assert f"{name} is {value!r}" in result.output
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "sentinel://127.0.0.1:26379",
+        "redis://host:port/0",
+        "redis://host/first",
+        "redis://",
+        "",
+        "redis:/h/0",
+    ],
+)
+def test_a_url_that_is_none_of_a_redis_is_said(here: Path, url: str) -> None:
+    for command in (("ls",), ("doctor",), ("run", "two:one")):
+        result = invoke(*command, FLOWQ_BROKER_URL=url)
+        assert result.exit_code == 2
+        assert f"FLOWQ_BROKER_URL is {url!r}: it is no URL of a Redis; give redis://host:6379/0" in result.output
+    with pytest.raises(flowq.ConfigError, match="no URL of a Redis"):
+        flowq.connect(url)
+
+
+def test_a_wrong_url_or_key_is_said_without_its_secret(here: Path) -> None:
+    shown = invoke("ls", FLOWQ_BROKER_URL="redis://me:a-secret@host:port/0", FLOWQ_SECRET_KEY="a-secret").output
+    assert "redis://me:***@host:port/0" in shown
+    assert "FLOWQ_SECRET_KEY: a FLOWQ_SECRET_KEY is 32 random bytes" in shown
+    assert "a-secret" not in shown
 
 
 def test_no_redis_is_said_without_the_password(here: Path) -> None:

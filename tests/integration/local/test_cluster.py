@@ -159,3 +159,22 @@ def test_the_machines_cores_are_shared_out_among_the_workers() -> None:
 def test_a_cluster_of_fewer_than_no_workers_or_slots_is_refused(slots: int, workers: int) -> None:
     with pytest.raises(ValueError, match="0 or more workers of 1 or more slots"):
         LocalCluster(slots, workers)
+
+
+def test_a_program_that_runs_a_batch_as_it_is_imported_is_told_so(program: Start) -> None:
+    one = program("""
+        import flowq
+
+        @flowq.parallel_batch_node
+        def score(item):
+            return item
+
+        print(score.map([1, 2]), flush=True)
+        if __name__ == "__main__":
+            with flowq.LocalCluster(slots=1):
+                pass
+    """)
+    assert one.line() == "[1, 2]"
+    status, stderr = one.end()
+    assert status == 1
+    assert "runs a batch (score) as it is imported" in stderr

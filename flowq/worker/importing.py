@@ -1,0 +1,28 @@
+"""What stands in for an executor while a worker imports the user's modules: a batch must not begin there."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from flowq.batch.executor import BatchJob
+from flowq.core.drive import Steps
+from flowq.errors import ConfigError
+
+
+class WhileImporting:
+    """Refuses every batch. Sent to the workers it would wait for this very worker, which waits for the import."""
+
+    def execute(self, job: BatchJob) -> Steps[Any]:
+        """Raises ConfigError."""
+        _refuse(job)
+
+    def submit(self, job: BatchJob) -> Any:
+        """Raises ConfigError."""
+        _refuse(job)
+
+
+def _refuse(job: BatchJob) -> NoReturn:
+    raise ConfigError(
+        f"a worker imported a module that runs a batch ({job.label}) as it is imported. Workers import it to know its "
+        "nodes. Put what runs anything under `if __name__ == '__main__':`, or into a function."
+    )
