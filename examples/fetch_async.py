@@ -12,17 +12,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
+
+from servers import pages
 
 import flowq
 
 PAGES = 300
-MISSING = "/pages/77"
 
 
 @flowq.register
@@ -76,39 +74,6 @@ async def get(url: str) -> tuple[int, dict[str, str], bytes]:
         writer.close()
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Counter[str]) -> None:
-    """One request and its answer."""
-    path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
-    asked[path] += 1
-    await asyncio.sleep(0.05)
-    status, extra, body = "200 OK", "", f"This is {path}. ".encode() * 40
-    if path == MISSING:
-        status, body = "404 Not Found", b""
-    elif path.endswith("0") and asked[path] == 1:
-        status, extra, body = "503 Service Unavailable", "Retry-After: 0.1\r\n", b""
-    writer.write(f"HTTP/1.1 {status}\r\n{extra}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-    await writer.drain()
-    writer.close()
-
-
-@contextmanager
-def serve() -> Iterator[str]:
-    """A server on a free port, in a thread of its own; its address."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asked: Counter[str] = Counter()
-    starting = asyncio.start_server(lambda r, w: answer(r, w, asked), "127.0.0.1", 0, backlog=PAGES)
-    server = asyncio.run_coroutine_threadsafe(starting, loop).result()
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--local", action="store_true", help="run the items on two worker processes")
@@ -117,7 +82,7 @@ def main() -> None:
     retry = flowq.Retry(attempts=3, give_up_on=NotFound)
     fetch = Fetch(retry=retry, timeout=5, in_flight=100, on_error="collect")
     fetch >> Report()
-    with serve() as address, flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext():
+    with pages.serve() as address, flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext():
         flowq.Flow(start=fetch).run({"urls": [f"{address}/pages/{number}" for number in range(PAGES)]})
 
 

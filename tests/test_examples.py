@@ -26,7 +26,12 @@ def run(example: str, *arguments: str, folder: Path) -> str:
         ("squares_local.py", "10,000 squares, from 0 to 99,980,001, in all 333,283,335,000\n"),
         ("fetch_async.py", "item 77 failed: NotFound: /pages/77\n"),
         ("wordcount_batchflow.py", " different ones\n"),
+        ("map_reduce.py", " files with str\n"),
+        ("supervisor.py", "round 6: growth 0.3098, limit  878.3, off by 6.163\n"),
+        ("scrape.py", "120 pages, 2 missing; the longest is Page 35 with 28 words\n"),
+        ("llm_calls.py", "90 tickets, 26 at a second try, 15 by the small model\n"),
     ],
+    ids=lambda given: given if given.endswith(".py") else "",
 )
 def test_an_example_finds_the_same_in_one_process_and_on_workers(example: str, shows: str, tmp_path: Path) -> None:
     here = run(example, folder=tmp_path)
