@@ -39,6 +39,7 @@ class FilterNode(Worked[Item, bool]):
         if isinstance(keep, Node):
             options = self.adopt(keep, options)
         super().__init__(items=items, out=out, **options)
+        self.take_function("exec", keep)
         refuse_without_work(self, "exec")
 
     def item_call(self) -> Callable[..., bool | Awaitable[bool]]:

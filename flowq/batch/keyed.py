@@ -14,6 +14,7 @@ from flowq.core.context import ItemContext
 from flowq.core.flow import Flow
 from flowq.core.functional import class_of
 from flowq.core.node import Item, Node, Result
+from flowq.registry import is_registered_function
 
 
 class Keyed(Fanout[Item, Result]):
@@ -58,7 +59,8 @@ class Worked(Keyed[Item, Result]):
     """A node made of a function of one item, of a node whose ``exec`` takes one, or of neither by a subclass.
 
     Of a node its ``exec``, ``exec_fallback``, retries, timeout and lifespan are taken; its ``prep`` and ``post`` are
-    not called. A function makes a class of its own, see :func:`~flowq.core.functional.class_of`.
+    not called. A function makes a class of its own, see :func:`~flowq.core.functional.class_of`, unless it is one that
+    messages may name (``@flowq.register``): that is an argument like any other.
 
     Attributes:
         child: the node it is made of, if it is.
@@ -70,11 +72,16 @@ class Worked(Keyed[Item, Result]):
     child: Node[Any, Any] | None = None
 
     def __new__(cls, work: Any = None, *args: Any, **kwargs: Any) -> Self:
-        if not callable(work) or isinstance(work, Node) or defines(cls, cls.role):
+        if not needs_class(cls, cls.role, work):
             return super().__new__(cls, work, *args, **kwargs)
         # The function is in the class and does not travel; the other arguments do.
         made: type[Self] = class_of(cls.__name__, (cls,), {cls.role: work})
         return super().__new__(made, None, *args, **kwargs)
+
+    def take_function(self, role: str, work: Any) -> None:
+        """Let *work*, if it is a function, be the method *role*, unless the class says what that is."""
+        if callable(work) and not isinstance(work, Node) and not defines(type(self), role):
+            vars(self)[role] = work
 
     def adopt(self, child: Node[Any, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Take *child* as what runs one item; answers *options* with the retries and timeout that come from it.
@@ -100,6 +107,11 @@ class Worked(Keyed[Item, Result]):
     def inside(self) -> list[Node[Any, Any]]:
         """The node it is made of."""
         return [] if self.child is None else [self.child]
+
+
+def needs_class(cls: type[Node[Any, Any]], role: str, work: Any) -> bool:
+    """Whether *work* is a function that no message could name, to become the method *role* of *cls*."""
+    return callable(work) and not isinstance(work, Node) and not is_registered_function(work) and not defines(cls, role)
 
 
 def defines(cls: type[Node[Any, Any]], method: str) -> bool:

@@ -19,8 +19,8 @@ class MapNode(Worked[Item, Result], ParallelBatchNode[Item, Result]):
 
     Args:
         work: a function of one item, or a node whose ``exec`` takes one; either may be async. A function that is to run
-            on workers stands at the top of a module, and so does this node; ``@flowq.node`` functions may be used
-            anywhere. None: a subclass defines ``exec``.
+            on workers is decorated with ``@flowq.register`` or ``@flowq.node``, or stands at the top of a module with
+            this node beside it. None: a subclass defines ``exec``.
         items: key of the items, any iterable.
         out: key of the results.
         concurrency: items in flight at once, over the whole fleet (None: what the executor finds right).
@@ -44,6 +44,7 @@ class MapNode(Worked[Item, Result], ParallelBatchNode[Item, Result]):
         if "policy" not in options:
             options = {"concurrency": 10, "on_error": "collect", **options}
         super().__init__(items=items, out=out, **options)
+        self.take_function("exec", work)
         refuse_without_work(self, "exec")
 
     def written(self, exec_res: Any) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from flowq.batch.chunk import Done, FlowItem
 from flowq.batch.executor import Executor
 from flowq.batch.inline import InlineExecutor
-from flowq.batch.keyed import Worked, defines, refuse_without_work, then
+from flowq.batch.keyed import Worked, defines, needs_class, refuse_without_work, then
 from flowq.batch.result import BatchResult
 from flowq.core.callables import is_async
 from flowq.core.context import ItemContext
@@ -45,8 +45,8 @@ class ReduceNode(Worked[Any, Any]):
         **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`; they are about *each*. With
             ``on_error="collect"`` or "skip" a failed item is left out.
 
-    For workers, functions stand at the top of a module, and so does this node; ``@flowq.node`` functions may be used as
-    *each* anywhere.
+    For workers, functions are decorated with ``@flowq.register``, or stand at the top of a module with this node beside
+    them.
     """
 
     reduces: ClassVar[bool] = True
@@ -55,12 +55,14 @@ class ReduceNode(Worked[Any, Any]):
     combine: Callable[[Any, Any], Any]
 
     def __new__(cls, fn: Any = None, *args: Any, each: Any = None, **kwargs: Any) -> Self:
+        functions = {}
+        if needs_class(cls, "combine", fn):
+            functions["combine"], fn = fn, None
+        if needs_class(cls, "exec", each):
+            functions["exec"], each = each, None
+        kind: type[Self] = class_of(cls.__name__, (cls,), functions) if functions else cls
         given = {} if each is None else {"each": each}
-        if not callable(each) or isinstance(each, Node):
-            return super().__new__(cls, fn, *args, **given, **kwargs)
-        functions = {"exec": each} if fn is None else {"combine": fn, "exec": each}
-        made: type[Self] = class_of(cls.__name__, (cls,), functions)
-        return super().__new__(made, None, *args, **kwargs)
+        return super().__new__(kind, fn, *args, **given, **kwargs)
 
     def __init__(
         self,
@@ -78,6 +80,8 @@ class ReduceNode(Worked[Any, Any]):
         super().__init__(items=items, out=out, **options)
         self.initial, self.associative = initial, associative
         self.is_local = not associative
+        self.take_function("combine", fn)
+        self.take_function("exec", each)
         refuse_without_work(self, "combine")
         if is_async(self.combine):
             raise TypeError("what combines two values is a plain function; work that waits belongs in each=")
@@ -96,7 +100,7 @@ class ReduceNode(Worked[Any, Any]):
 
     def item_call(self) -> Callable[..., FlowItem | Awaitable[FlowItem]]:
         """One item as a partial of its own; nothing of it is kept beside."""
-        if self.child is None and not defines(type(self), "exec"):
+        if self.child is None and "exec" not in vars(self) and not defines(type(self), "exec"):
             return _itself
         return then(super().item_call(), _partial)
 

@@ -179,7 +179,7 @@ class CeleryExecutor:
                 f"node {node.name}",
                 f"none of the {len(known)} workers on queue {header.queue!r} knows {made[0]}, which is made of a "
                 "function where the workers do not see it. Make the node at the top of a module that they import "
-                "(FLOWQ_IMPORTS), or decorate the function with @flowq.node",
+                "(FLOWQ_IMPORTS), or decorate the function with @flowq.register",
             )
         if known:
             module = (missing or sorted(wanted))[0].partition(":")[0]

@@ -59,6 +59,16 @@ def text_of(number: int) -> str:
     return f"{number},"
 
 
+@flowq.register
+def tripled(number: int) -> int:
+    return number * 3
+
+
+@flowq.register
+def larger(first: int, second: int) -> int:
+    return max(first, second)
+
+
 def summed(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
     return dict(Counter(first) + Counter(second))
 

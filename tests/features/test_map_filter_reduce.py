@@ -59,6 +59,14 @@ def test_row_058_a_map_may_be_a_subclass_or_of_a_lambda_here(inline: None) -> No
         flowq.MapNode(flowq.Flow(start=functions.third_time))
 
 
+def test_row_058_a_registered_function_may_be_given_anywhere(executor: str) -> None:
+    assert flowq.MapNode(functions.tripled).map([1, 2]) == [3, 6]
+    assert run(flowq.FilterNode(functions.tripled), items=[0, 1])["filtered"] == [1]
+    top = flowq.ReduceNode(functions.larger, 0, each=functions.tripled, associative=True)
+    assert top.reduce(range(100)) == 297
+    assert flowq.ReduceNode(functions.larger, 0, each=functions.third_time, associative=True).reduce([3, 4]) == 40
+
+
 def test_row_059_a_filter_keeps_what_a_function_says_yes_to(executor: str) -> None:
     shared = run(functions.evens, items=iter(range(7)))
     del shared["items"]
