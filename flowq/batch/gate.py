@@ -152,7 +152,7 @@ class Gate:
                 return Held(seconds - part_over_s, "permit", alone)
             if seconds > 0:
                 yield wait, (seconds,)
-        ticket, waited_s = secrets.token_hex(6), 0.0
+        ticket, waited_s = "" if self.circuit is None else secrets.token_hex(6), 0.0
         while self.circuit is not None and (seconds := (yield self.circuit.ask, (ticket,))) > 0:
             if self.breaker is not None and self.breaker.fail_fast:
                 return Refused(CircuitOpen(seconds))

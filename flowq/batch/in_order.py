@@ -76,6 +76,7 @@ class InOrder:
     def _run_gated(self, gate: Gate, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
         """One item after another, each let in by the gate; ends where one is held."""
         items, done, tries = self._items, self._done, self._tries
+        ask_at_s = 0.0
         while (at := len(done.values)) < len(items) and self._failures_left >= 0:
             if at % _EXPECTED == 0:
                 gate.expect(items[at : at + _EXPECTED])
@@ -87,8 +88,10 @@ class InOrder:
                 watch(done.upto)  # from here on: nobody is killed for waiting
             self._settle(items[at], tries_used, None, entry)
             tries_used = 0
-            if stop is not None and stop(len(done.values), self._laps.elapsed_s):
-                return
+            if stop is not None and self._laps.elapsed_s >= ask_at_s:
+                if stop(len(done.values), self._laps.elapsed_s):
+                    return
+                ask_at_s = self._laps.elapsed_s + _ASK_EVERY_S
 
     def _run_blocks(self, stop: Stop | None, watch: Watch | None) -> None:
         items, values, laps = self._items, self._done.values, self._laps
