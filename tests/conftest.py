@@ -36,6 +36,7 @@ def session_cluster() -> Iterator[LocalCluster]:
             "tests.features.functions",
             "tests.features.nodes",
             "tests.mendable",
+            "tests.nested",
             "tests.patient",
             "tests.policed",
         ],

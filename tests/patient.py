@@ -31,6 +31,13 @@ class Waits(flowq.ParallelBatchNode[int, str]):
         return "whatever"
 
 
+class WaitsInside(Waits):
+    """A step of a batch flow's item: a batch of two such items."""
+
+    def prep(self, shared: Any) -> list[int]:
+        return [0, 1]
+
+
 class AsyncWaits(Waits):
     async def exec(self, item: int, *, ctx: flowq.ItemContext) -> str:  # type: ignore[override]
         record(self.path, f"{item} begins")

@@ -301,9 +301,6 @@ class BatchHandle(Generic[R]):
         """End the batch: what has no outcome yet reads as cancelled. Idempotent.
 
         Items that run are told within a second or so. What is finished stays readable.
-
-        Raises:
-            BatchLost: Redis no longer holds the batch.
         """
         self._control("cancel")
 
@@ -332,6 +329,7 @@ class BatchHandle(Generic[R]):
 
         Raises:
             BatchLost: Redis no longer holds the batch.
+            ValueError: nor its items, which could not all be written.
         """
         self._control("redrive")
         self._feeding = None  # what could not be written is not part of the batch any more
@@ -339,8 +337,10 @@ class BatchHandle(Generic[R]):
 
     def _control(self, act: Control) -> None:
         done, _, chunk_ids = self._connections.ledger.control(self.id, act)
-        if done == "lost":
+        if done == "lost" and act != "cancel":
             raise BatchLost(self.id)
+        if done == "gone":
+            raise ValueError(f"batch {self.id} does not hold its items any more: run it again from its source")
         self._connections.crash_points.reached("controlled", self.id)
         publish_chunks(self._connections, self._header, chunk_ids)
 

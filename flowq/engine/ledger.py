@@ -291,7 +291,7 @@ class Ledger:
     def control(self, batch_id: str, act: Control, gen: int = 0) -> tuple[str, str, list[str]]:
         """Cancel, pause, resume, redrive or confirm; ("ok" | "unchanged" | "lost", state, ids to publish).
 
-        "expire" closes the batch if its deadline has passed.
+        "expire" closes the batch if its deadline has passed. "gone" is answered to a redrive without its items.
 
         Redelivery: "unchanged".
         """

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 import flowq
+from flowq.batch.executor import active
 from flowq.engine.connection import Connections
 from flowq.engine.results import State, read_state
 from tests import nodes
-from tests.patient import AsyncWaits, Sleeps, Waits, noted
+from tests.nested import Level
+from tests.patient import AsyncWaits, Sleeps, Waits, WaitsInside, noted
 from tests.submitting import submit
 from tests.waiting import until
 
@@ -52,6 +54,17 @@ def test_cancel_reaches_items_that_run(
         handle.result()
     assert [one.status for one in raised.value.results.items] == ["cancelled"] * 4
     assert noted(notes, "begins") == at_once
+
+
+def test_cancel_reaches_items_of_batches_within_the_batch(cluster: flowq.LocalCluster, notes: str) -> None:
+    flow = Level(WaitsInside(notes), 2, on_error="collect")
+    handle: Any = active().submit(flow.job([{"place": 0}, {"place": 1}], shared={}))
+    until(lambda: noted(notes, "begins") == 2, 10, "items of a child run")
+    handle.cancel()
+    until(lambda: noted(notes, "told") == 2, TOLD_WITHIN_S, "they are told")
+    assert_slots_are_free(cluster)
+    assert [one.status for one in handle.result().items] == ["cancelled"] * 2
+    assert noted(notes, "begins") == 2
 
 
 @pytest.mark.parametrize("kind", [Waits, AsyncWaits], ids=["one by one", "async"])

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,20 @@ def test_what_a_cancel_cut_off_can_be_taken_up_again(cluster: flowq.LocalCluster
     ok = {one.index for one in first.ok}
     assert handle.retry_failed().result(timeout=30) == [i * 3 for i in range(150)]
     assert not ok & set(again(path)), "what had an outcome is not run again"
+
+
+def test_a_batch_whose_items_could_not_be_written_has_none_to_run_again(
+    cluster: flowq.LocalCluster, path: str, mended: Path
+) -> None:
+    def broken() -> Iterator[int]:
+        yield from range(10)
+        raise OSError("the source is gone")
+
+    handle = submit(Mendable(path, str(mended)), broken())
+    with pytest.raises(OSError, match="the source is gone"):
+        handle.result(timeout=20)
+    with pytest.raises(ValueError, match="run it again from its source"):
+        handle.retry_failed()
 
 
 def test_cancel_drops_items_that_wait_for_their_next_try(cluster: flowq.LocalCluster) -> None:

@@ -1,6 +1,6 @@
 -- control: what a person or the aggregator decides about a whole batch.
 -- ARGV  2 cancel | expire | pause | resume | redrive | confirm  3 wait_ms  4 agg_wait_ms  5 gen (confirm)
--- Answers {'ok' | 'unchanged' | 'lost', state, ids…}. A second call of any of them is 'unchanged'.
+-- Answers {'ok' | 'unchanged' | 'lost' | 'gone' (redrive: its items), state, ids…}. A second call of any of them is 'unchanged'.
 local act, wait, agg_wait = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local state, gen = meta('state', 'gen')
@@ -81,8 +81,8 @@ for _, range in ipairs(redis.call('LRANGE', REDO, 0, -1)) do
 end
 local cur, avail, size, fixed, in_flight, closed_ms = meta('cur', 'avail', 'size', 'fixed', 'in_flight', 'closed_ms')
 if #starts == 0 and cur == avail then return {'unchanged', state} end
--- The items of a batch that was not fed to its end may be gone.
-if redis.call('EXISTS', INDEX) == 0 then return {'unchanged', state} end
+-- The items of a batch that could not be fed to its end are dropped.
+if redis.call('EXISTS', INDEX) == 0 then return {'gone', state} end
 
 redis.call('DEL', FAILED, OPEN, PARKED, REDO, WAKE)
 for i = 1, OWN_KEYS do redis.call('PERSIST', KEYS[i]) end
