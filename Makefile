@@ -75,47 +75,27 @@ features: $(INSTALLED) ## Write docs/reference/features.md from the rows and the
 bench: $(INSTALLED) ## Measure flowq beside plain Celery and a process pool
 	@$(BIN)/python -m benchmarks
 
+# Two of the other tests at full length: random schedules of the ledger, messages that went wrong.
+AT_LENGTH := tests/integration/engine/test_ledger_model.py tests/integration/test_mutations.py
+
 .PHONY: chaos
-# The tests of tests/chaos, and two of the others at full length: schedules of the ledger, messages that went wrong.
-# FLOWQ_CHAOS_SECONDS, FLOWQ_CHAOS_SEEDS, FLOWQ_MODEL_SEEDS and FLOWQ_MUTATIONS set other lengths.
+# FLOWQ_CHAOS_SECONDS, FLOWQ_CHAOS_SEEDS, FLOWQ_MODEL_SEEDS and FLOWQ_MUTATIONS set other lengths, here and below.
 chaos: export FLOWQ_CHAOS_SECONDS ?= 180
 chaos: export FLOWQ_CHAOS_SEEDS ?= 5
 chaos: export FLOWQ_MODEL_SEEDS ?= 10000
 chaos: $(INSTALLED) ## Run the chaos tests: kills, pauses, purges; five seeds of three minutes (half an hour)
-	@$(CHAOS)
+	@$(BIN)/pytest -n 2 $(AT_LENGTH)
+	$(BIN)/pytest -m chaos -s tests
 
 .PHONY: chaos-short
 chaos-short: export FLOWQ_CHAOS_SECONDS ?= 45
 chaos-short: export FLOWQ_CHAOS_SEEDS ?= 1
 chaos-short: export FLOWQ_MODEL_SEEDS ?= 2000
-chaos-short: $(INSTALLED) ## The same in some six minutes: one seed of 45 seconds
-	@$(CHAOS)
+# Side by side: they mostly wait, and load is a fault like any other. What they print comes at the end.
+chaos-short: $(INSTALLED) ## The same in some five minutes: one seed of 45 seconds
+	@$(BIN)/pytest -n 2 -m "" -rP tests/chaos $(AT_LENGTH)
 
 chaos chaos-short: export FLOWQ_MUTATIONS ?= 10000
-define CHAOS
-$(BIN)/pytest -n 2 tests/integration/engine/test_ledger_model.py tests/integration/test_mutations.py
-$(BIN)/pytest -m chaos -s tests/chaos
-endef
-
-.PHONY: browser
-# Apart from the other tests: a browser is not everywhere, and needs root to install.
-browser: $(INSTALLED) ## Look at Flower in headless Chromium (apt install chromium); takes the screenshots of docs/
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	$(BIN)/pytest -m browser tests/browser
-
-.PHONY: docs
-docs: $(INSTALLED) ## Build the documentation site into out/site, strictly
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-
-.PHONY: package-check
-package-check: $(INSTALLED) ## Build wheel and sdist, install the wheel into an empty environment, run the demo from it
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build]'
-	$(BIN)/pytest -m package tests/package
-
-.PHONY: machines
-machines: $(INSTALLED) ## Simulate three machines with network namespaces (Linux, root)
-	@$(BIN)/python deploy/machines.py
 
 .PHONY: clean
 clean: ## Remove caches, builds and reports (keeps .venv)
