@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import numbers
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Never, cast
 
@@ -63,7 +63,7 @@ class TypedReads:
         return self._read(key, lambda value: _instance(bool, value), default, "a bool")
 
     def get_list(self, key: str, default: U = _NO_DEFAULT) -> list[Any] | U:
-        """A list, the one in the store; a tuple as a new list."""
+        """A list, the one in the store; any other sequence but text and bytes as a new list."""
         return self._read(key, _list, default, "a list")
 
     def get_dict(self, key: str, default: U = _NO_DEFAULT) -> dict[Any, Any] | U:
@@ -139,7 +139,9 @@ def _instance(cls: type[T], value: Any) -> T:
 
 
 def _list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, tuple) else _instance(list, value)
+    if isinstance(value, Sequence) and not isinstance(value, list | str | bytes | bytearray | memoryview):
+        return list(value)
+    return _instance(list, value)
 
 
 def _dict(value: Any) -> dict[Any, Any]:

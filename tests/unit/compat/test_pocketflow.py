@@ -127,9 +127,13 @@ async def test_parallel_items_run_side_by_side_without_a_bound() -> None:
             await asyncio.sleep(0.1)
             running -= 1
 
-    began = time.perf_counter()
-    await Sleeps().run_async({"n": 5})
-    assert time.perf_counter() - began < 0.2
+    async def took_s() -> float:
+        began = time.perf_counter()
+        await Sleeps().run_async({"n": 5})
+        return time.perf_counter() - began
+
+    # The best of three: others use this machine, too.
+    assert min([await took_s() for _ in range(3)]) < 0.2
     await Sleeps().run_async({"n": 500})
     assert peak == 500
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -59,6 +59,8 @@ def test_merge_sets_several_and_snapshot_is_a_dict_of_its_own() -> None:
         ("get_bool", False, False),
         ("get_list", [1], [1]),
         ("get_list", (1, 2), [1, 2]),
+        ("get_list", range(2), [0, 1]),
+        ("get_list", deque([1]), [1]),
         ("get_dict", {"a": 1}, {"a": 1}),
         ("get_dict", OrderedDict(a=1), {"a": 1}),
     ],
@@ -81,6 +83,8 @@ def test_a_getter_takes_its_type_and_numbers_convert_among_themselves(getter: st
         ("get_str", 3, "int"),
         ("get_bool", 1, "int"),
         ("get_list", "abc", "str"),
+        ("get_list", b"abc", "bytes"),
+        ("get_list", {1}, "set"),
         ("get_dict", [("a", 1)], "list"),
     ],
 )
