@@ -100,8 +100,38 @@ def shared_store(m: Machine) -> list[Row]:
     ]  # fmt: skip
 
 
+def nested(m: Machine) -> list[Row]:
+    """50 x 50 nested items of 10 ms beside 2,500 flat ones."""
+    cells = interleaved(
+        {
+            "flowq": lambda: nodes.Fifty(nodes.FiftyNaps()).run({}),
+            "flat": lambda: nodes.Nap().map([0.01] * 2500),
+        },
+        ROUNDS,
+    )
+    return [Row("50 x 50 nested items of 10 ms", cells["flowq"], cells["flat"], False, 1.15)]
+
+
+def checkpoints(m: Machine) -> list[Row]:
+    """Bytes sent to Redis by a durable run over a 200 MiB store, 100 of whose steps change one small key each."""
+    chance = random.Random(7)
+    store = {f"part {number}": chance.randbytes(STORE_BYTES) for number in range(200)}
+    ours, size = [], sum(map(len, store.values())) / 2**20
+    for _ in range(3):
+        before = m.received()
+        result = nodes.counting(100).submit(store).result(timeout=300)
+        ours.append((m.received() - before) / 2**20)
+        assert result.shared["count"] == 100
+        assert result.shared["part 7"] == store["part 7"]
+    return [
+        Row("MiB sent: 200 MiB store, 100 steps", Cell("flowq", ours, "MiB"), Cell("the store", [size], "MiB"), False,
+            1.05)
+    ]  # fmt: skip
+
+
 BENCHES: dict[str, Callable[[Machine], list[Row]]] = {
     "noops": noops, "latency": latency, "ideal": ideal, "awaits": awaits, "store": shared_store,
+    "nested": nested, "checkpoints": checkpoints,
 }  # fmt: skip
 
 

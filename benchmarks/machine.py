@@ -35,6 +35,10 @@ class Machine:
         run()
         return self._bytes() - before
 
+    def received(self) -> int:
+        """Bytes that Redis was sent so far."""
+        return int(self.redis.info("stats")["total_net_input_bytes"])  # type: ignore[index]
+
     def _bytes(self) -> int:
         info: Any = self.redis.info("stats")
         return int(info["total_net_input_bytes"]) + int(info["total_net_output_bytes"])

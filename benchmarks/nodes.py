@@ -50,3 +50,38 @@ class Digest(flowq.ParallelBatchNode[Any, int]):
 
     def exec(self, item: Any) -> int:
         return work.digest(item)
+
+
+class FiftyNaps(flowq.ParallelBatchNode[float, float]):
+    """Fifty items of 10 ms, wherever it stands."""
+
+    def prep(self, shared: Any) -> list[float]:
+        return [0.01] * 50
+
+    def exec(self, item: float) -> float:
+        return work.nap(item)
+
+
+class Fifty(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": n} for n in range(50)]
+
+
+class Count(flowq.Node[Any, Any]):
+    """A step that changes one small key."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared["count"] = shared.get("count", 0) + 1
+        return "again" if shared["count"] < self.steps else "done"
+
+
+def counting(steps: int) -> flowq.Flow:
+    """A flow of that many steps."""
+    count = Count(steps)
+    count - "again" >> count
+    count - "done" >> flowq.Node()
+    return flowq.Flow(count, name="Counting")
