@@ -82,7 +82,7 @@ def main() -> None:
     retry = flowq.Retry(attempts=3, give_up_on=NotFound)
     fetch = Fetch(retry=retry, timeout=5, in_flight=100, on_error="collect")
     fetch >> Report()
-    with pages.serve() as address, flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext():
+    with pages.serve() as address, flowq.LocalCluster(slots=2) if given.local else nullcontext():
         flowq.Flow(start=fetch).run({"urls": [f"{address}/pages/{number}" for number in range(PAGES)]})
 
 

@@ -62,7 +62,7 @@ def main() -> None:
     given = parser.parse_args()
 
     retry = flowq.Retry(attempts=3, wait=0.02, backoff=2, give_up_on=Refused)
-    cluster = flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext()
+    cluster = flowq.LocalCluster(slots=2) if given.local else nullcontext()
     with local.serve(model.answer) as url, cluster:
         result = Sort(url, retry=retry, rate="100/s", in_flight=8, timeout=10).map(TICKETS)
     stats = result.stats()

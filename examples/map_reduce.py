@@ -64,7 +64,7 @@ def main() -> None:
     given = parser.parse_args()
 
     count >> Report()
-    with flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext():
+    with flowq.LocalCluster(slots=2) if given.local else nullcontext():
         flowq.Flow(start=count).run({"paths": files_of(given.package)})
 
 

@@ -69,7 +69,7 @@ def main() -> None:
     fetch - "more" >> fetch
     fetch - "done" >> flowq.Node()
     shared: dict[str, Any] = {"seen": set(), "pages": {}, "missing": 0}
-    cluster = flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext()
+    cluster = flowq.LocalCluster(slots=2) if given.local else nullcontext()
     with local.serve(wiki.answer) as url, cluster:
         shared["frontier"] = {f"{url}/wiki/0"}
         flowq.Flow(start=fetch).run(shared)

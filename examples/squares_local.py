@@ -57,7 +57,7 @@ def main() -> None:
 
     numbers = Numbers()
     numbers >> Square() >> Report()
-    with flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext():
+    with flowq.LocalCluster(slots=2) if given.local else nullcontext():
         flowq.Flow(start=numbers).run({"count": given.count})
 
 

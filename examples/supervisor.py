@@ -68,7 +68,7 @@ def main() -> None:
     supervise - "look closer" >> propose
     supervise - "good enough" >> flowq.Node()
     shared = {"around": (0.5, 500.0), "reach": (0.4, 450.0), "error": math.inf, "round": 0}
-    with flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext():
+    with flowq.LocalCluster(slots=2) if given.local else nullcontext():
         flowq.Flow(start=propose, max_steps=100).run(shared)
 
 

@@ -87,7 +87,7 @@ def main() -> None:
     read = Read()
     read >> Count()
     shared = flowq.SharedStore({"paths": [str(file.resolve()) for file in files]}, schema=Words)
-    with flowq.LocalCluster(workers=2, slots=1) if given.local else nullcontext():
+    with flowq.LocalCluster(slots=2) if given.local else nullcontext():
         CountEach(start=read).run(shared)
 
     words_by_file, counts = shared["words_by_file"], shared["counts"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,17 @@ def run(example: str, *arguments: str, folder: Path) -> str:
         ("map_reduce.py", " files with str\n"),
         ("supervisor.py", "round 6: growth 0.3098, limit  878.3, off by 6.163\n"),
         ("scrape.py", "120 pages, 2 missing; the longest is Page 35 with 28 words\n"),
+        ("approval.py", "sent: Dear Grace, this is our last reminder of the 3000 € that you owe us.\n"),
         ("llm_calls.py", "90 tickets, 26 at a second try, 15 by the small model\n"),
     ],
     ids=lambda given: given if given.endswith(".py") else "",
 )
 def test_an_example_finds_the_same_in_one_process_and_on_workers(example: str, shows: str, tmp_path: Path) -> None:
-    here = run(example, folder=tmp_path)
-    assert shows in here
-    assert run(example, "--local", folder=tmp_path) == here
+    with ThreadPoolExecutor() as both:  # each is a program of its own, and mostly starts and ends
+        here = both.submit(run, example, folder=tmp_path)
+        on_workers = both.submit(run, example, "--local", folder=tmp_path)
+    assert shows in here.result()
+    assert on_workers.result() == here.result()
 
 
 def test_no_example_is_left_out() -> None:
