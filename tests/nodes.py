@@ -257,6 +257,38 @@ class UntilMended(flowq.ParallelBatchNode[int, int]):
         return item
 
 
+class Asks(flowq.Node):
+    """Waits for what a person says."""
+
+    async def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> Any:
+        return await ctx.wait_for("approval")
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["answer"] = exec_res
+
+
+class SquaresOf(Square):
+    """Squares below a number of the store."""
+
+    def prep(self, shared: Any) -> Any:
+        return range(shared.get("n", 3))
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["squares"] = list(exec_res)
+
+
+class BreaksUnless(flowq.Node):
+    """Fails until a file is there."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    def exec(self, prep_res: Any) -> None:
+        if not Path(self.path).exists():
+            raise ValueError("not mended yet")
+
+
 class Nested(flowq.ParallelBatchNode[int, list[int]]):
     """Runs a batch of its own inside an item."""
 

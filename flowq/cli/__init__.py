@@ -9,12 +9,15 @@ from flowq.cli.group import Commands
 
 SECTIONS = {
     "Begin": {"init": "init", "demo": "demo", "doctor": "doctor"},
-    "Run": {"run": "run", "worker": "worker", "graph": "graph"},
+    "Run": {"run": "run", "submit": "submit", "worker": "worker", "graph": "graph"},
     "Look": {
         "ls": "ls", "status": "status", "watch": "watch", "results": "results", "failures": "failures",
         "report": "report", "flower": "flower", "metrics": "metrics",
     },
-    "Act": {"retry": "retry", "cancel": "control", "pause": "control", "resume": "control", "gc": "gc"},
+    "Act": {
+        "retry": "retry", "cancel": "control", "pause": "control", "resume": "control", "approve": "approve",
+        "gc": "gc",
+    },
 }  # fmt: skip
 """The commands by section, and the module of this package that each is in."""
 

@@ -12,9 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from flowq.batch.executor import Progress
-from flowq.client.handle import BatchHandle
 from flowq.client.progress import Display
-from flowq.client.watching import Watching
+from flowq.client.watching import Waited, Watching
 
 SECOND_THOUGHTS_S = 2.0
 
@@ -37,7 +36,7 @@ class Attention(Watching):
 
     def __init__(self, display: Display, console: Console, *, stays: bool) -> None:
         super().__init__(display)
-        self.seen: list[BatchHandle[Any]] = []
+        self.seen: list[Waited] = []
         self.look_every_s = 0.2
         self._console, self._stays = console, stays
         self._lock = threading.Lock()
@@ -46,7 +45,7 @@ class Attention(Watching):
         self._pressed_at = 0.0
         self._said: set[str] = set()
 
-    def wait(self, handle: BatchHandle[Any], tell: Callable[[Progress], object] | None = None) -> None:
+    def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
         """See Watching; raises Detached where it stops waiting for a batch that runs on."""
         with self._lock:
             self.seen.append(handle)
@@ -68,7 +67,7 @@ class Attention(Watching):
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def look(self, handle: BatchHandle[Any]) -> None:
+    def look(self, handle: Waited) -> None:
         """Leave or cancel *handle*, as Ctrl-C was pressed."""
         if not self._pressed:
             return
@@ -83,7 +82,7 @@ class Attention(Watching):
         else:
             self._say_once("leaving", f"Leaving {handle.id} running. Ctrl-C again, now, cancels it.")
 
-    def interrupted(self, handle: BatchHandle[Any]) -> None:
+    def interrupted(self, handle: Waited) -> None:
         """Cancel the batch, if that was meant, and say what becomes of it."""
         if self._cancels:
             handle.cancel()

@@ -1,4 +1,4 @@
-"""``flowq cancel``, ``pause`` and ``resume``: what a person decides about a whole batch."""
+"""``flowq cancel``, ``pause`` and ``resume``: what a person decides about a whole batch or run."""
 
 from __future__ import annotations
 
@@ -6,58 +6,66 @@ from typing import Any
 
 import click
 
+from flowq.cli import durable
 from flowq.cli.figures import record_of
 from flowq.cli.group import emit, json_option
 from flowq.cli.place import place
 from flowq.client import BatchHandle
+from flowq.client.run import DurableRun
 
 
 @click.command()
 @click.argument("batch")
 @json_option
 def cancel(batch: str, as_json: bool) -> None:
-    """End a batch before its last item.
+    """End a batch or run early.
 
     What has an outcome keeps it; everything else reads as cancelled. BATCH is an id, or how one begins.
     """
     with place() as here:
-        handle = here.batch(batch)
-        handle.cancel()
-        say(handle, as_json)
+        found = here.thing(batch)
+        found.cancel()
+        say(found, as_json)
 
 
 @click.command()
 @click.argument("batch")
 @json_option
 def pause(batch: str, as_json: bool) -> None:
-    """Begin no more items of a batch until `flowq resume`.
+    """Let a batch or run rest until `flowq resume`.
 
     Items that run end, and count. BATCH is an id, or how one begins.
     """
     with place() as here:
-        handle = here.batch(batch)
-        handle.pause()
-        say(handle, as_json)
+        found = here.thing(batch)
+        found.pause()
+        say(found, as_json)
 
 
 @click.command()
 @click.argument("batch")
 @json_option
 def resume(batch: str, as_json: bool) -> None:
-    """Go on with a paused batch.
+    """Go on with a paused batch or run.
 
     BATCH is an id, or how one begins.
     """
     with place() as here:
-        handle = here.batch(batch)
-        handle.resume()
-        say(handle, as_json)
+        found = here.thing(batch)
+        found.resume()
+        say(found, as_json)
 
 
-def say(handle: BatchHandle[Any], as_json: bool) -> None:
-    """Where the batch stands now."""
-    state = handle.state()
+def say(found: BatchHandle[Any] | DurableRun, as_json: bool) -> None:
+    """Where it stands now."""
+    if isinstance(found, DurableRun):
+        if as_json:
+            emit(durable.record_of(found))
+        else:
+            click.echo(f"{found.id} is {found.status}.")
+        return
+    state = found.state()
     if as_json:
-        emit(record_of(handle.id, handle.label, state))
+        emit(record_of(found.id, found.label, state))
     else:
-        click.echo(f"{handle.id} is {state.state}: {state.done:,} of {state.avail:,} items done.")
+        click.echo(f"{found.id} is {state.state}: {state.done:,} of {state.avail:,} items done.")

@@ -10,7 +10,14 @@ from rich.text import Text
 from flowq.client.progress import count_of, figures, span_text
 from flowq.engine.results import State
 
-STATE_STYLES = {"running": "cyan", "paused": "yellow", "succeeded": "green", "failed": "red", "cancelled": "yellow"}
+STATE_STYLES = {
+    "running": "cyan",
+    "paused": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "parked": "blue",
+}
 
 
 def record_of(batch_id: str, label: str, state: State) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from flowq.cli.place import place
 from flowq.client.handle import progress_of
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, span_text
+from flowq.client.run import status_of
 
 
 @click.command()
@@ -23,7 +24,7 @@ from flowq.client.progress import count_of, figures, span_text
 @click.option("--label", help="Only batches of this label.")
 @json_option
 def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
-    """List batches, newest first.
+    """List batches and runs, newest first.
 
     Redis keeps them for a day after their end, unless `retention_s` says otherwise.
     """
@@ -31,7 +32,7 @@ def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
         wanted = (
             one
             for one in batches(here.executor.connections)
-            if state in (None, one.state.state) and label in (None, one.label)
+            if state in (None, state_of(one)) and label in (None, one.label)
         )
         found = list(islice(wanted, most))
     if as_json:
@@ -44,7 +45,13 @@ def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
 
 def json_of(one: Listed) -> dict[str, object]:
     """What ``--json`` says of a batch in a list."""
-    return {**record_of(one.id, one.label, one.state), "node": one.node, "queue": one.queue, "created": one.created_at}
+    said = {**record_of(one.id, one.label, one.state), "kind": one.kind, "state": state_of(one)}
+    return {**said, "node": one.node, "queue": one.queue, "created": one.created_at}
+
+
+def state_of(one: Listed) -> str:
+    """Where it stands; a run also parks."""
+    return status_of(one.state) if one.kind == "run" else one.state.state
 
 
 def table(found: list[Listed]) -> Table:
@@ -54,8 +61,9 @@ def table(found: list[Listed]) -> Table:
         rows.add_column(title, no_wrap=title != "", justify="right" if title in ("items", "took") else "left")
     for one in found:
         now = progress_of(one.state)
+        items, what = ("run", Text("")) if one.kind == "run" else (count_of(now), figures(now))
         rows.add_row(
-            Text(one.id), state_text(one.state.state), count_of(now), figures(now), span_text(one.state.seconds),
+            Text(one.id), state_text(state_of(one)), items, what, span_text(one.state.seconds),
             Text(ago(one.created_at), "dim"),
         )  # fmt: skip
     return rows

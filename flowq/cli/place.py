@@ -13,8 +13,9 @@ import click
 
 from flowq.cli.group import Command, Mistake
 from flowq.client import BatchHandle, CeleryExecutor, connect
-from flowq.client.attach import attached
-from flowq.engine.catalog import Catalog
+from flowq.client.attach import attached, attached_run
+from flowq.client.run import DurableRun
+from flowq.engine.catalog import Catalog, Kind
 from flowq.errors import BatchLost
 from flowq.local import Project
 from flowq.settings import Settings
@@ -41,20 +42,42 @@ class Place:
             BatchLost: there is none.
             Mistake: several begin so, or there is no batch at all.
         """
-        if batch_id is not None:
-            try:
-                return attached(self.executor, batch_id)
-            except BatchLost:
-                return attached(self.executor, self._beginning(batch_id))
-        newest = next(self._catalog().newest("batch"), None)
-        if newest is None:
-            raise Mistake("there is no batch yet")
-        return attached(self.executor, newest.id)
+        found = self.thing(batch_id, "batch")
+        if isinstance(found, DurableRun):
+            ids = found.batches()
+            known = f" Its batches: {', '.join(ids)}." if ids else ""
+            raise Mistake(f"{found.id} is a run, and no batch.{known}")
+        return found
+
+    def run(self, run_id: str) -> DurableRun:
+        """The run of this id, or the one whose id begins so.
+
+        Raises:
+            BatchLost: there is none.
+            Mistake: several begin so, or it is a batch.
+        """
+        found = self.thing(run_id)
+        if not isinstance(found, DurableRun):
+            raise Mistake(f"{found.id} is a batch, and no run")
+        return found
+
+    def thing(self, entry_id: str | None, kind: Kind | None = None) -> BatchHandle[Any] | DurableRun:
+        """The batch or run of this id, or the one whose id begins so; the newest (of *kind*) if None."""
+        if entry_id is None:
+            newest = next(self._catalog().newest(kind), None)
+            if newest is None:
+                raise Mistake("there is no batch yet")
+            entry_id = newest.id
+        try:
+            handle = attached(self.executor, entry_id)
+        except BatchLost:
+            handle = attached(self.executor, self._beginning(entry_id))
+        return attached_run(self.executor, handle.id) if handle.header.keeps else handle
 
     def _beginning(self, start: str) -> str:
-        found = [one.id for one in self._catalog().newest("batch") if start and one.id.startswith(start)]
+        found = [one.id for one in self._catalog().newest() if start and one.id.startswith(start)]
         if len(found) > 1:
-            raise Mistake(f"{len(found)} batches begin with {start!r}: {', '.join(found[:5])}")
+            raise Mistake(f"{len(found)} begin with {start!r}: {', '.join(found[:5])}")
         return found[0] if found else start
 
     def _catalog(self) -> Catalog:

@@ -13,10 +13,11 @@ from flowq.cli.figures import record_of
 from flowq.cli.fleet import Local, local_options, to_local_workers
 from flowq.cli.group import emit, json_option
 from flowq.cli.place import place
-from flowq.cli.watch import until_the_end, warn_if_nobody_works
+from flowq.cli.watch import follow, until_the_end, warn_if_nobody_works
 from flowq.client import BatchHandle
 from flowq.client.attach import attached
 from flowq.client.progress import Display, display
+from flowq.client.run import DurableRun
 from flowq.local import Project
 from flowq.settings import Settings
 
@@ -27,17 +28,20 @@ from flowq.settings import Settings
 @local_options
 @json_option
 def retry(batch: str | None, detach: bool, workers: int, slots: int | None, as_json: bool) -> None:
-    """Run the failed items of a batch once more.
+    """Run what failed once more.
 
     BATCH is an id, or how one begins; the newest batch if left out. What failed or was cancelled runs again, with the
     code that workers have now; everything else keeps its outcome. A batch of `flowq run --local` gets workers for the
     time it takes, also to go on with if it was interrupted. The flow's later nodes do not run: read the outcome with
-    `flowq results`.
+    `flowq results`. A run (`flowq submit`) goes on at the node that failed.
     """
     console = Console(stderr=True)
     shown = Display() if as_json else display(Settings().progress)
     with place() as here:
-        handle = here.batch(batch)
+        handle = here.thing(batch)
+        if isinstance(handle, DurableRun):
+            handle.resume()
+            sys.exit(0 if detach else follow(handle, console, stays=here.has_workers, as_json=as_json))
         if here.has_workers:
             left = again(handle, console)
             warn_if_nobody_works(here, handle, console)

@@ -21,8 +21,8 @@ from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit, json_option
 from flowq.cli.loading import load, module_of
 from flowq.cli.shared_values import parsed, show_store
 from flowq.cli.words import one_line
-from flowq.client.handle import BatchHandle
 from flowq.client.progress import Mode, display, span_text
+from flowq.client.watching import Waited
 from flowq.core.flow import Flow
 from flowq.core.node import Node
 from flowq.errors import BatchError, FlowqError, ItemError
@@ -133,9 +133,7 @@ def say_failure(console: Console, index: int, item: Any, error: Exception) -> No
     console.print(format_traceback(error).rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
-def summarize(
-    console: Console, batches: list[BatchHandle[Any]], action: str | None, status: int, seconds: float
-) -> None:
+def summarize(console: Console, batches: list[Waited], action: str | None, status: int, seconds: float) -> None:
     """What became of the batches, and what to do about their failures."""
     for handle in batches:
         state = handle.state()

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flowq.cli import durable
 from flowq.cli.figures import record_of, state_text
 from flowq.cli.group import emit, json_option
 from flowq.cli.ls import json_of
@@ -19,6 +20,7 @@ from flowq.client import BatchHandle
 from flowq.client.handle import progress_of
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, rate_text, span_text
+from flowq.client.run import DurableRun
 from flowq.engine.presence import WorkerRecord, workers
 
 SHOWN_BATCHES = 20
@@ -28,7 +30,7 @@ SHOWN_BATCHES = 20
 @click.argument("batch", required=False)
 @json_option
 def status(batch: str | None, as_json: bool) -> None:
-    """Show workers and batches under way, or one batch.
+    """Show workers and what is under way, or one batch or run.
 
     BATCH is an id, or how one begins.
     """
@@ -36,7 +38,11 @@ def status(batch: str | None, as_json: bool) -> None:
         if batch is None:
             show_fleet(here, as_json)
         else:
-            show_batch(here.batch(batch), as_json)
+            found = here.thing(batch)
+            if isinstance(found, DurableRun):
+                durable.show(found, as_json)
+            else:
+                show_batch(found, as_json)
 
 
 def show_fleet(here: Place, as_json: bool) -> None:
@@ -44,7 +50,7 @@ def show_fleet(here: Place, as_json: bool) -> None:
     connections = here.executor.connections
     there = workers(connections.redis, connections.keys)
     running = list(islice((one for one in batches(connections) if not one.state.closed), SHOWN_BATCHES))
-    pending = sum(one.state.avail - one.state.done for one in running)
+    pending = sum(one.state.avail - one.state.done for one in running if one.kind == "batch")
     if as_json:
         emit({"workers": [worker_json(one) for one in there], "batches": [json_of(one) for one in running]})
         return

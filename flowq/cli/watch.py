@@ -1,4 +1,4 @@
-"""``flowq watch``: one batch until its end, from any terminal."""
+"""``flowq watch``: one batch or run until its end, from any terminal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 import click
 from rich.console import Console
 
-from flowq.cli.attention import Attention, Detached
+from flowq.cli.attention import Attention
+from flowq.cli.durable import FollowedRun
+from flowq.cli.durable import said as said_of_run
 from flowq.cli.figures import record_of
 from flowq.cli.group import FAILED, INTERRUPTED, emit_line, json_option
 from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
 from flowq.client.handle import progress_of
 from flowq.client.progress import Display, Mode, count_of, display, figures, span_text
+from flowq.client.run import DurableRun
 from flowq.settings import Settings
 
 LINE_EVERY_S = 1.0
@@ -25,18 +28,31 @@ LINE_EVERY_S = 1.0
 @click.option("--progress", type=click.Choice(["auto", "bar", "lines", "off"]), help="How progress is shown on stderr.")
 @json_option
 def watch(batch: str | None, progress: Mode | None, as_json: bool) -> None:
-    """Watch a batch until it has ended.
+    """Watch a batch or run until it has ended.
 
-    BATCH is an id, or how one begins; the newest batch if left out. Ctrl-C leaves it running; pressed twice it cancels
+    BATCH is an id, or how one begins; the newest one if left out. Ctrl-C leaves it running; pressed twice it cancels
     the batch. The exit status is 0 if the batch succeeded. With --json a line a second.
     """
     with place() as here:
-        handle = here.batch(batch)
+        handle = here.thing(batch)
+        console = Console(stderr=True)
+        if isinstance(handle, DurableRun):
+            sys.exit(follow(handle, console, stays=here.has_workers, as_json=as_json))
         if as_json:
             sys.exit(lines(handle))
-        console = Console(stderr=True)
         warn_if_nobody_works(here, handle, console)
         sys.exit(until_the_end(handle, display(progress or Settings().progress), console, stays=here.has_workers))
+
+
+def follow(run: DurableRun, console: Console, *, stays: bool, as_json: bool = False) -> int:
+    """Print the steps of a run until its end; the exit status of what became of it."""
+    attention = Attention(Display(), console, stays=stays)
+    try:
+        with attention.listening():
+            attention.wait(FollowedRun(run, console, as_json=as_json))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return said_of_run(run, console)
 
 
 def until_the_end(handle: BatchHandle[Any], shown: Display, console: Console, *, stays: bool) -> int:
@@ -45,9 +61,7 @@ def until_the_end(handle: BatchHandle[Any], shown: Display, console: Console, *,
     try:
         with attention.listening():
             attention.wait(handle)
-    except Detached:
-        return INTERRUPTED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # Detached is one, too
         return INTERRUPTED
     return said(handle, console)
 

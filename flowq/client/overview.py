@@ -1,4 +1,4 @@
-"""Every batch that Redis holds, newest first, with its counters; and the workers. Changes nothing."""
+"""Every batch and run that Redis holds, newest first, with its counters; and the workers. Changes nothing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from flowq.errors import BatchLost, DecodeError
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One batch.
+    """One batch or run.
 
     Attributes:
+        kind: "batch" or "run".
         id, label, node, queue: as its handle has them.
         created_at: seconds since the epoch, by Redis' clock.
         state: its counters.
     """
 
+    kind: str
     id: str
     label: str
     node: str
@@ -30,14 +32,14 @@ class Listed:
 
 
 def batches(connections: Connections) -> Iterator[Listed]:
-    """The batches that are there, newest first, each read as it is asked for."""
+    """The batches and runs that are there, newest first, each read as it is asked for."""
     redis, keys = connections.redis, connections.keys
-    for entry in Catalog(redis, keys).newest("batch"):
+    for entry in Catalog(redis, keys).newest():
         try:
             label, node, queue = (
                 (text or b"").decode(errors="replace")
                 for text in redis.hmget(keys.meta(entry.id), ["label", "node", "queue"])
             )
-            yield Listed(entry.id, label, node, queue, entry.created_at, read_state(connections, entry.id))
+            yield Listed(entry.kind, entry.id, label, node, queue, entry.created_at, read_state(connections, entry.id))
         except (BatchLost, DecodeError):
             continue  # it expired just now, or is another release's

@@ -13,7 +13,7 @@ from flowq.engine.checkpoints import Checkpoints
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.facts import send_event
+from flowq.engine.facts import awaited_events, children, send_event
 from flowq.engine.presence import Fleet
 from flowq.engine.results import State, read_dones, read_state
 from flowq.engine.snapshots import Snapshots
@@ -103,6 +103,14 @@ class DurableRun:
             FlowError: the run has ended.
         """
         send_event(self._connections, self.id, name, value)
+
+    def awaits(self) -> list[str]:
+        """The names of the events that it waits for now, for ``send``."""
+        return awaited_events(self._connections, self.id)
+
+    def batches(self) -> list[str]:
+        """The ids of the batches it has begun, for ``flowq.get_batch``."""
+        return children(self._connections, self.id)
 
     def cancel(self) -> None:
         """See Run. Its batches end within a second."""

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from flowq.batch.executor import Progress
 from flowq.batch.here import TELL_EVERY_S
-from flowq.client.handle import BatchHandle
 from flowq.client.progress import Display
+from flowq.engine.results import State
+
+
+class Waited(Protocol):
+    """What is waited for: a batch, or what stands for something like one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def is_fed_here(self) -> bool: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def progress(self) -> Progress: ...
+    def state(self) -> State: ...
+    def cancel(self) -> None: ...
 
 
 class Watching:
@@ -26,7 +41,7 @@ class Watching:
     def __init__(self, display: Display) -> None:
         self._display = display
 
-    def wait(self, handle: BatchHandle[Any], tell: Callable[[Progress], object] | None = None) -> None:
+    def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
         """Block until the batch has ended.
 
         Args:
@@ -49,10 +64,10 @@ class Watching:
                 self.interrupted(handle)
                 raise
 
-    def look(self, handle: BatchHandle[Any]) -> None:
+    def look(self, handle: Waited) -> None:
         """Called every now and then while the batch runs; see ``look_every_s``."""
 
-    def interrupted(self, handle: BatchHandle[Any]) -> None:
+    def interrupted(self, handle: Waited) -> None:
         """Somebody pressed Ctrl-C, or ``look`` raised KeyboardInterrupt."""
         handle.cancel()
 

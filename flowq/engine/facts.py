@@ -39,3 +39,19 @@ def send_event(connections: Connections, batch_id: str, name: str, value: Any) -
     if told.done == "gone":
         raise FlowError(f"{batch_id} has {told.state}: nobody receives the event {name!r} any more")
     publish_chunks(connections, read_header(connections.redis, connections.keys, batch_id), told.ids)
+
+
+def awaited_events(connections: Connections, batch_id: str) -> list[str]:
+    """The names of the events that items of a batch wait for now."""
+    facts = _names(connections, batch_id, "waits")
+    return sorted({fact.split(":")[1] for fact in facts if fact.startswith("event:")})
+
+
+def children(connections: Connections, batch_id: str) -> list[str]:
+    """The ids of the batches that items of a batch wait for, or have waited for."""
+    facts = _names(connections, batch_id, "waits") + _names(connections, batch_id, "facts")
+    return sorted({fact.split(":")[1] for fact in facts if fact.startswith("batch:")})
+
+
+def _names(connections: Connections, batch_id: str, part: str) -> list[str]:
+    return [name.decode(errors="replace") for name in connections.redis.hkeys(connections.keys.of(batch_id, part))]

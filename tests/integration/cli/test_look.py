@@ -140,7 +140,7 @@ def test_the_beginning_of_an_id_will_do(flowq_cli: Flowq, failed: flowq.BatchHan
     other = submit(nodes.Square(), range(3), label="ten")
     shown = flowq_cli("status", "ten-")
     assert shown.exit_code == 2
-    assert "batches begin with 'ten-'" in shown.output
+    assert "begin with 'ten-'" in shown.output
     assert other.id in shown.output
     assert other.id in flowq_cli("status", "--json", other.id).output
 

@@ -1,0 +1,156 @@
+"""How runs are shown and waited for, beside batches: their steps, what they wait for. Never a command."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flowq.batch.executor import Progress
+from flowq.cli.figures import ago, state_text
+from flowq.cli.group import FAILED, emit, emit_line
+from flowq.client.handle import progress_of
+from flowq.client.progress import span_text
+from flowq.client.run import DurableRun
+from flowq.core.runs import Checkpoint
+from flowq.engine.results import State
+from flowq.registry import format_traceback
+
+LOOK_EVERY_S = 0.3
+
+
+def record_of(run: DurableRun) -> dict[str, Any]:
+    """What ``--json`` says of a run."""
+    state = run.state()
+    return {
+        "id": run.id,
+        "label": run.label,
+        "kind": "run",
+        "state": run.status,
+        "awaits": run.awaits(),
+        "steps": [step_json(one) for one in run.history()],
+        "seconds": round(state.seconds, 3),
+        "created": state.created_at,
+    }
+
+
+def step_json(step: Checkpoint) -> dict[str, Any]:
+    """What ``--json`` says of a node that is done."""
+    return {
+        "number": step.number,
+        "node": step.node,
+        "action": step.action,
+        "at": step.at_s,
+        "seconds": round(step.seconds, 3),
+        "generation": step.generation,
+    }
+
+
+def show(run: DurableRun, as_json: bool) -> None:
+    """A run in full."""
+    if as_json:
+        emit(record_of(run))
+        return
+    state, steps = run.state(), run.history()
+    rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    rows.add_row("run", Text(run.id, "bold"))
+    rows.add_row("state", state_text(run.status))
+    for name in run.awaits():
+        rows.add_row("waits for", Text(f"{name} (flowq approve {run.id} {name})", "yellow"))
+    for batch in run.batches():
+        rows.add_row("batch", Text(f"{batch} (flowq watch {batch})"))
+    rows.add_row("begun", f"{ago(state.created_at)}, took {span_text(state.seconds)} so far")
+    console = Console()
+    console.print(rows)
+    if steps:
+        console.print(steps_table(steps))
+
+
+def steps_table(steps: list[Checkpoint]) -> Table:
+    """One row a node that is done."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("step", justify="right")
+    table.add_column("node")
+    table.add_column("action")
+    table.add_column("took", justify="right")
+    for one in steps:
+        again = f" (resumed {one.generation}×)" if one.generation else ""
+        table.add_row(str(one.number), Text(one.node + again), Text(one.action or "default"), span_text(one.seconds))
+    return table
+
+
+class FollowedRun:
+    """A run as something that is watched: each step is printed as it is done."""
+
+    def __init__(self, run: DurableRun, console: Console, *, as_json: bool = False) -> None:
+        self._run, self._console, self._as_json = run, console, as_json
+        self._seen = 0
+        self._awaited: list[str] = []
+        self._lock = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        return self._run.id
+
+    @property
+    def label(self) -> str:
+        return self._run.label
+
+    @property
+    def is_fed_here(self) -> bool:
+        return False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """As a batch's: whether it has ended."""
+        ended = self._run.wait(LOOK_EVERY_S if timeout is None else timeout)
+        self.tell()
+        return ended
+
+    def state(self) -> State:
+        """The ledger's counters of the run."""
+        return self._run.state()
+
+    def progress(self) -> Progress:
+        """As a batch's of one item."""
+        return progress_of(self._run.state())
+
+    def cancel(self) -> None:
+        """End the run and its batches."""
+        self._run.cancel()
+
+    def tell(self) -> None:
+        """Print what is new."""
+        with self._lock:
+            steps = self._run.history()
+            for one in steps[self._seen :]:
+                if self._as_json:
+                    emit_line(step_json(one))
+                else:
+                    action = f" → {one.action}" if one.action not in (None, "default") else ""
+                    self._console.print(
+                        f"{one.number:>4}  {one.node}{action}  [dim]{span_text(one.seconds)}[/dim]", highlight=False
+                    )
+            self._seen = max(self._seen, len(steps))
+            awaited = self._run.awaits()
+            if awaited != self._awaited and not self._as_json:
+                for name in awaited:
+                    self._console.print(
+                        f"      waits for {name!r}: [bold]flowq approve {self._run.id} {name}[/bold]", highlight=False
+                    )
+            self._awaited = awaited
+
+
+def said(run: DurableRun, console: Console) -> int:
+    """Say how an ended run ended; the exit status."""
+    status = run.status
+    console.print(f"{run.id} {status} after {span_text(run.state().seconds)}.", highlight=False)
+    if status == "failed":
+        try:
+            run.result(0)
+        except Exception as error:
+            console.print(format_traceback(error).rstrip(), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  once more, from there:  [bold]flowq retry {run.id}[/bold]", highlight=False)
+    return 0 if status == "succeeded" else FAILED

@@ -1,0 +1,49 @@
+"""``flowq submit``: a whole flow handed to the workers."""
+
+from __future__ import annotations
+
+import click
+
+from flowq.batch.executor import activate, deactivate
+from flowq.cli.group import Mistake, emit, json_option
+from flowq.cli.loading import load
+from flowq.cli.run import limited
+from flowq.cli.shared_values import parsed
+from flowq.client import connect
+from flowq.core.flow import Flow
+from flowq.settings import Settings
+
+
+@click.command()
+@click.argument("target", metavar="MODULE:FLOW")
+@click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="Put a value (JSON or text) into the store.")
+@click.option("--key", help="Identity of the run: under the same key there is only one.")
+@click.option("--label", help="Name of the run for people (default: the flow's).")
+@click.option("--limit", type=click.IntRange(0), help="Only so many of the first items of each batch.")
+@json_option
+def submit(
+    target: str, values: tuple[str, ...], key: str | None, label: str | None, limit: int | None, as_json: bool
+) -> None:
+    """Hand a flow to the workers and come back.
+
+    The workers at FLOWQ_BROKER_URL walk from node to node and keep the store after each, so that any of them may die;
+    this machine may be switched off. MODULE:FLOW as for `flowq run`.
+    """
+    settings = Settings()
+    if settings.broker_url is None:
+        raise Mistake("submit needs a fleet: set FLOWQ_BROKER_URL. Without one, `flowq run --local` runs it here.")
+    store = parsed(values)
+    node = load(target)
+    limited(node, limit)
+    flow = node if isinstance(node, Flow) else Flow(start=node, name=node.name)
+    executor = connect(settings)
+    activate(executor)
+    try:
+        run = flow.submit(store, key=key, label=label)
+    finally:
+        deactivate(executor)
+        executor.connections.close()
+    if as_json:
+        emit({"id": run.id})
+    else:
+        click.echo(f"{run.id}\nWatch it with: flowq watch {run.id}")
