@@ -27,7 +27,7 @@ from flowq.engine.results import State, read_dones
 from flowq.errors import ConfigError
 from tests import faulty
 from tests.crashing import Adds, AddsAll, Armed, DeadlyToMerge
-from tests.nested import Leaves, Level
+from tests.nested import Leaves, Level, notes, six_steps
 from tests.nodes import Square, executions
 from tests.programs import Program
 from tests.submitting import submit
@@ -178,6 +178,22 @@ def test_what_waits_for_a_batch_goes_on_once_whoever_dies_as_it_ends(at_risk: Cr
         assert result.delta["found"] == ("extend", list(range(places)), 0)
         leaves = sum(i * i for i in range(width)) * (1 if kind == "of leaves" else width)
         assert result.delta["total"][1] == places * leaves
+
+
+def test_a_run_goes_on_once_whoever_dies_at_whatever_point(at_risk: Crashing, tmp_path: Path) -> None:
+    numbers = list(range(10))
+
+    def begun(point: str, batches: str) -> flowq.Run:
+        at_risk.armed.arm(point, batches)
+        return six_steps(str(tmp_path / point)).submit({"numbers": numbers}, label=f"run {point}")
+
+    runs = {point: begun(point, f"run-{point}-") for point in ("claimed", "ran", "kept", "committed")}
+    runs["closed"] = begun("closed", "squares-")  # the batch of one of its steps
+    for point, run in runs.items():
+        until(partial(at_risk.armed.struck, point), 20, f"a process has died at {point!r}")
+        assert run.result(timeout=30).shared["squares"] == [n * n for n in numbers]
+        times = Counter(line for line in notes(tmp_path / point) if line.split()[0] in ("one", "two", "four", "six"))
+        assert set(times.values()) == {1}, (point, times)
 
 
 @pytest.mark.parametrize("point", ["claimed", "committed", "closed", *IN_THE_AGGREGATION])
