@@ -425,3 +425,29 @@ class Switched(flowq.ParallelBatchNode[int, int]):
         if item % 10 == 0 and not Path(self.path).exists():
             raise Refused(item)
         return item
+
+
+class ByRest(flowq.ParallelBatchNode[Any, int]):
+    """An item's key and value are its rest by 50. Those in *bad* fail, *tries* times or until a file is there."""
+
+    def __init__(
+        self, path: str, bad: tuple[int, ...] = (), tries: int = 1000, switch: str = "", **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.path, self.bad, self.tries, self.switch = path, bad, tries, switch
+
+    def key_of(self, item: Any) -> str:
+        return f"rest-{item % 50}" if isinstance(item, int) else item.nothing
+
+    def exec(self, item: Any, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
+        record(self.path, str(item))
+        rest = int(item) % 50
+        if rest in self.bad and ctx.attempt < self.tries and not (self.switch and Path(self.switch).exists()):
+            raise Refused(rest)
+        return rest
+
+
+class AsyncByRest(ByRest):
+    async def exec(self, item: Any, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
+        await asyncio.sleep(0.001)
+        return ByRest.exec(self, item, ctx=ctx)

@@ -72,8 +72,9 @@ class Fanout(Node[Item, Result]):
         hooks: who is told of the batch's items, in the process that runs them; see :class:`~flowq.core.hooks.Hook`.
         on_progress: called with the batch's :class:`~flowq.batch.executor.Progress` while ``run`` or ``map`` waits for
             it, a few times a second, and at its end; in this process. A method of that name does as well.
-        key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. A function reaches the workers
-            if it is registered; a method ``key_of(self, item)`` does as well.
+        key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. Items of one batch with the same key
+            are computed once, and each has that outcome (not those of a BatchFlow). A function reaches the workers if
+            it is registered; a method ``key_of(self, item)`` does as well.
         label: the batch's name for people; the node's name if None.
         limit: only so many of the first items, to try things out (None: all).
 
@@ -165,6 +166,11 @@ class Fanout(Node[Item, Result]):
         return BatchPolicy(retry=self.retry, timeout=self.timeout, **self._options)
 
     # -- one item --------------------------------------------------------------------------------------------------
+
+    @property
+    def computes_once(self) -> bool:
+        """Whether items of one key are computed once: they have keys, and bring nothing but their values."""
+        return self.key_of is not None and not self.reduces and not self.carries_changes
 
     def item_call(self) -> Callable[..., Result | Awaitable[Result]]:
         """What is called with one item; it may be ``async def`` and may declare ``*, ctx``."""

@@ -21,6 +21,7 @@ from flowq.batch.budget import places_here, share_of_an_item
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.executor import BatchJob, Progress, Report, State
 from flowq.batch.here_gate import Gates, here_gate
+from flowq.batch.here_twins import HereTwins
 from flowq.batch.items import Items, Picked
 from flowq.batch.log import Log
 from flowq.batch.reasons import CANCELLED, late, stopped
@@ -106,6 +107,7 @@ class LocalBatch:
         self._kept: dict[int, Any] = {}
         sink = job.policy.sink
         self._parts = None if sink is None else PartWriter(open_sink(address_of(sink), batch_id))
+        self._twins = HereTwins(self._node.key_of) if self._node.computes_once and self._node.key_of else None
         self._running = 0
         # What the items that run have said of themselves.
         self._reports: dict[int, Report] = {}
@@ -244,10 +246,16 @@ class LocalBatch:
         while at < len(chunk) and not self._is_over():
             if not self.going.wait(_LOOK_EVERY_S):
                 continue
-            rest = chunk[at:] if at else chunk
-            done = self._runner.run(rest, start + at, stop=self._stop_run, max_failed=self._failures_left())
+            if self._twins is None:
+                rest = chunk[at:] if at else chunk
+                done = self._runner.run(rest, start + at, stop=self._stop_run, max_failed=self._failures_left())
+            else:
+                done = self._run_or_copy(chunk[at:], start + at, self._twins)
+                rest = chunk[at : at + len(done.values)]
             if self._parts is not None:
                 done = sunk(done, self._parts.sink)
+            if self._twins is not None:
+                self._twins.note_run(done)
             self._keep_failed(done, rest)
             self.log.add_run(done)
             self._tell()
@@ -257,6 +265,13 @@ class LocalBatch:
         self._reports = {}
         self._kept.update(enumerate(chunk[at:], start + at))
         return at, perf_counter() - began
+
+    def _run_or_copy(self, items: list[Any], start: int, twins: HereTwins) -> Done:
+        """Run the items before the first twin; or, if that comes first, end the twins before the next item."""
+        rest, firsts = twins.until_change(start, items)
+        if firsts:
+            return Done.gather(start, (twins.ended(first, index) for index, first in enumerate(firsts, start)))
+        return self._runner.run(rest, start, stop=self._stop_run, max_failed=self._failures_left())
 
     def _stop_run(self, items_done: int, elapsed_s: float) -> bool:
         # After a while the run ends only to be logged: whoever watches the batch sees it move.
@@ -300,11 +315,23 @@ class LocalBatch:
             if not chunk:
                 return
             self._kept[start] = chunk[0]
+            if self._twins is not None:
+                first = self._twins.before(start, chunk[0])
+                if first is not None:
+                    for ended in self._twins.wait_for(first, start):
+                        self._log_item(start, ended)
+                    continue
             self._running += 1
             yield start, chunk[0], 0
 
     def _sink(self, index: int, item: ItemDone) -> None:
         self._running -= 1
+        self._log_item(index, item)
+        if self._twins is not None:
+            for twin, ended in self._twins.note_item(index, item):
+                self._log_item(twin, ended)
+
+    def _log_item(self, index: int, item: ItemDone) -> None:
         self._reports.pop(index, None)
         failed = item.outcome is not None and item.outcome.status == "failed"
         if self._parts is not None and not failed:

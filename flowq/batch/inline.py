@@ -22,7 +22,7 @@ from flowq.batch.result import BatchResult
 from flowq.batch.values import Values, plain_values
 from flowq.core.drive import Steps
 from flowq.core.node import Node
-from flowq.errors import ResultsFreed
+from flowq.errors import BatchError, ItemCancelled, ResultsFreed
 
 _log = logging.getLogger("flowq")
 
@@ -228,7 +228,12 @@ class InlineHandle:
             raise self._error
         for piece in order.pieces(0, len(self._result.items)):
             yield values.of(piece)
-        self._result.raise_for(self._batch.policy.on_error, self._batch.policy.max_failures)
+        if not log.freed:
+            self._result.raise_for(self._batch.policy.on_error, self._batch.policy.max_failures)
+        elif self._batch.state != "succeeded" and self._batch.policy.on_error != "collect":
+            # What was dropped is not in the result any more: the errors are those that were read.
+            errors = values.errors or {order.at: ItemCancelled(self._batch.reason)}
+            raise BatchError(f"{self._batch.reason}, {log.failed} failed", errors)
 
     def _first_to_read(self, free: bool) -> int:
         if self._batch.log.freed and not free:

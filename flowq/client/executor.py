@@ -101,16 +101,24 @@ class CeleryExecutor:
             if place == 0:
                 self._check_workers(job.node, header)
             stream = items.at_hand() is None
-            birth = birth_fields(self.connections, header, job.policy, job.node.counted(), items.total, stream=stream)
+            birth = birth_fields(
+                self.connections,
+                header,
+                job.policy,
+                job.node.counted(),
+                items.total,
+                stream=stream,
+                keyed=job.node.computes_once,
+            )
             window = self.fleet.window(header.queue)
             feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)
             if place == "fed":
-                feeding = Feeding(functools.partial(feeder.relieve, source(items)))
+                feeding = Feeding(functools.partial(feeder.relieve, source(items, job.node)))
             elif stream:
                 feeder.begin(place)
-                feeding = Feeding(functools.partial(feeder.feed, source(items), place))
+                feeding = Feeding(functools.partial(feeder.feed, source(items, job.node), place))
             else:
-                feeder.feed(source(items), place)
+                feeder.feed(source(items, job.node), place)
         self._latest = BatchHandle(
             self.connections, self.closings, header, job.policy,
             inputs=items.at_hand(), total=items.total, key_of=job.node.key_of, feeding=feeding,

@@ -25,7 +25,7 @@ class Reading:
         batch_id: the batch.
         policy: the batch's.
         check: called while there is nothing to read, and at the end with True; raises what ended the feeding.
-        free: drop from Redis what was read.
+        free: drop from Redis what was read; of a batch whose items have keys, once it has ended.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Reading:
         self._connections, self._batch_id, self._policy = connections, batch_id, policy
         self._check, self._free = check, free
         self._unfreed: list[Span] = []
+        self._keeps_all = False
 
     def outcomes(self) -> Iterator[list[Outcome]]:
         """As they are committed."""
@@ -77,17 +78,19 @@ class Reading:
 
     def _begin(self) -> int:
         """The first item to read."""
-        freed = when_there(self._connections, self._freed)
+        freed, keyed = when_there(self._connections, self._said)
+        # The outcome of an item may be wanted for a twin of it until the last one has ended.
+        self._keeps_all = keyed == b"1"
         if freed is None:
             return 0
         if not self._free:
             raise ResultsFreed(self._batch_id)
         return max(0, int(freed))
 
-    def _freed(self) -> bytes | None:
+    def _said(self) -> list[bytes | None]:
         meta = self._connections.keys.meta(self._batch_id)
-        freed: bytes | None = self._connections.redis.hget(meta, "freed")
-        return freed
+        said: list[bytes | None] = self._connections.redis.hmget(meta, ["freed", "keyed"])
+        return said
 
     def _commits(self, line: CommitLine | None = None) -> Iterator[list[Span]]:
         line = line or CommitLine(self._connections, self._batch_id)
@@ -106,7 +109,8 @@ class Reading:
             return
         self._unfreed += spans
         enough = sum(span.upto - span.start for span in self._unfreed) >= PREFETCH_ITEMS
-        if self._unfreed and (enough or all_of_them or len(self._unfreed) >= PREFETCH):
+        enough = (enough or len(self._unfreed) >= PREFETCH) and not self._keeps_all
+        if self._unfreed and (enough or all_of_them):
             read = [(span.ref.field, span.ref.place) for span in self._unfreed]
             when_there(self._connections, lambda: self._connections.ledger.free(self._batch_id, read, upto))
             self._unfreed = []

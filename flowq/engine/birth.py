@@ -8,6 +8,7 @@ from typing import Any
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.sink import address_of
+from flowq.batch.twins import Marked
 from flowq.codec import dumps, explain
 from flowq.core.spec import FlowSpec, spec_of
 from flowq.engine.batches import Header
@@ -91,12 +92,16 @@ def schema_name(job: BatchJob) -> str:
     return class_name(schema)
 
 
-def source(items: Items) -> Iterable[Any]:
-    """The items to feed: the sequence itself where there is one, else one after the other."""
+def source(items: Items, node: Any) -> Iterable[Any]:
+    """The items to feed: the sequence itself where there is one, else one after the other.
+
+    Of a node that computes items of one key once, twins stand in the place of all but the first of these.
+    """
     at_hand = items.at_hand()
-    if at_hand is None:
-        return _one_by_one(items)
-    return at_hand if items.total == len(at_hand) else at_hand[: items.total]
+    given: Iterable[Any] = _one_by_one(items) if at_hand is None else at_hand
+    if at_hand is not None and items.total != len(at_hand):
+        given = at_hand[: items.total]
+    return Marked(given, node.key_of) if node.computes_once else given
 
 
 def _one_by_one(items: Items) -> Iterator[Any]:

@@ -17,6 +17,7 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.policy import allowed
 from flowq.batch.sizing import busy_chunks, floor_size, next_size, overstay
 from flowq.batch.sunk import fail, sunk
+from flowq.batch.twins import Twin
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
@@ -124,6 +125,10 @@ class ChunkRun:
         # After a crash each item has a commit of its own, so that the next death names its item.
         stop = self._at + 1 if claim.solo else claim.stop
         items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
+        if self._work.node.computes_once:
+            items, twins = until_change(items)
+            if twins:
+                return self._copy(twins)
         if self._work.runner.is_async:
             return self._slot.run_async(self._run_alone(items[0]))
         limit_s = item_limit_s(self._work.policy)
@@ -140,6 +145,16 @@ class ChunkRun:
             )
         finally:
             holds.idle()
+
+    def _copy(self, twins: list[Twin]) -> Done:
+        """The outcomes of items that are not run: each is that of its twin, or waits for it."""
+        started_at, slot = time.time(), self._slot
+        gen, batch_id = generation(self._claim.id), self._work.header.id
+        ended = (
+            slot.twins.of(batch_id, gen, index, twin.first, 0 if index > self._at else self._attempts)
+            for index, twin in enumerate(twins, self._at)
+        )
+        return Done.gather(self._at, ended, worker=slot.worker, started_at=started_at)
 
     async def _run_alone(self, item: Any) -> Done:
         """The next item of an async batch with none beside it."""
@@ -167,6 +182,13 @@ class ChunkRun:
         size = next_size(self._claim.stop - self._claim.start, n, elapsed_s)
         self._slot.sizes.note(self._work.header.spec, size)
         return store(self._slot, self._work, self._note.id, done, give, size, floor_size(n, elapsed_s))
+
+
+def until_change(items: list[Any]) -> tuple[list[Any], list[Twin]]:
+    """The items before the first twin; or, if it comes first, the twins before the first item."""
+    kind = type(items[0]) is Twin
+    upto = next((place for place, item in enumerate(items) if (type(item) is Twin) is not kind), len(items))
+    return ([], items[:upto]) if kind else (items[:upto], [])
 
 
 def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flowq.batch.chunk import Done
 from flowq.batch.in_item_order import Span
@@ -66,7 +67,7 @@ class CommitLine:
             self._last = place
             self._at_close = b"closed" in fields
             if b"out" in fields:
-                spans.append(span(Entry(place, fields[b"out"])))
+                spans.append(span_of_field(fields[b"out"], Entry(place, fields[b"out"])))
         self.gen = max([self.gen, *(one.gen for one in spans)])
         return spans
 
@@ -82,12 +83,12 @@ class CommitLine:
         self._at_close = closed
 
 
-def span(entry: Entry) -> Span:
-    """What the commit of an entry covers."""
-    gen, _, rest = entry.field.decode().partition(":")
+def span_of_field(field: bytes, ref: Any) -> Span:
+    """What the commit of a field of ``out`` covers."""
+    gen, _, rest = field.decode().partition(":")
     range_, _, turn = rest.partition("~")
     start, _, upto = range_.partition("-")
-    return Span(int(start), int(upto), int(gen), int(turn or 0), entry)
+    return Span(int(start), int(upto), int(gen), int(turn or 0), ref)
 
 
 def read_commits(connections: Connections, batch_id: str, spans: Sequence[Span]) -> list[Done]:

@@ -36,7 +36,15 @@ def start_child(
     Raises:
         EncodeError, RedisFull, NoRedis, BatchLost: see ``Feeder.feed``.
     """
-    birth = birth_fields(connections, header, job.policy, job.node.in_flight(), total, stream=total is None)
+    birth = birth_fields(
+        connections,
+        header,
+        job.policy,
+        job.node.in_flight(),
+        total,
+        stream=total is None,
+        keyed=job.node.computes_once,
+    )
     if size is not None and not birth["fixed"]:
         birth["size"] = size
     # It must not wait for readers: the only slot there is may be the one that feeds.

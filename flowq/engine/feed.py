@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from flowq.batch.policy import BatchPolicy
+from flowq.batch.twins import Marked
 from flowq.engine.batches import Header, remembered
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
@@ -37,6 +38,7 @@ def birth_fields(
     total: int | None = None,
     *,
     stream: bool = False,
+    keyed: bool = False,
 ) -> dict[str, Any]:
     """The ledger's own fields of a new batch, beside the header's.
 
@@ -45,6 +47,7 @@ def birth_fields(
         in_flight: items that one process keeps in flight.
         total: its items, if that is known by now.
         stream: they come from no sequence: their pages are dropped as the batch runs, but for those of failed items.
+        keyed: some may be twins of others, whose outcomes are found by their index then.
     """
     count, share = policy.failure_budget()
     fixed = policy.chunk_size != "auto"
@@ -62,6 +65,7 @@ def birth_fields(
         **({} if not header.root else crowd_fields(connections, header.root)),
         "kind": "run" if header.keeps else "child" if header.parent else "batch",
         "stream": int(stream),
+        "keyed": int(keyed),
         "channel": connections.keys.closed_channel(header.id),
         "retention_ms": int(policy.retention_s * 1000),
         "deadline_ms": 0 if policy.deadline is None else max(1, int(policy.deadline * 1000)),
@@ -171,7 +175,7 @@ class Feeder:
                 try:
                     return self._feed(items, at)
                 except Forgotten as gap:
-                    if not isinstance(items, Sequence):
+                    if not _can_be_read_again(items):
                         raise BatchLost(self._header.id) from None  # a generator cannot be read twice
                     at = gap.avail
         except BaseException:
@@ -287,3 +291,7 @@ class Feeder:
                 self._connections.ledger.beat(self._header.id, [("feed", "-")], self._connections.times.feed_ms)
             except REDIS_ERRORS as exc:
                 log.warning("the producer's beat failed", extra={"error": repr(exc)})
+
+
+def _can_be_read_again(items: Iterable[Any]) -> bool:
+    return items.can_be_read_again if isinstance(items, Marked) else isinstance(items, Sequence)

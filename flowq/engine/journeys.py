@@ -178,7 +178,7 @@ class ItemJourney(BatchJourney):
             scope=parent.scope or parent.id, run_id=parent.run_id, parent=parent.id, root=parent.root,
         )  # fmt: skip
         start_child(
-            self._connections, header, job, source(items), items.total,
+            self._connections, header, job, source(items, job.node), items.total,
             window=self._among.fleet.window(header.queue), size=self._among.sizes.get(header.spec),
         )  # fmt: skip
         return header

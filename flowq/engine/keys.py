@@ -2,7 +2,7 @@
 
 | key                         | type   | lifetime                     | written by                        |
 |-----------------------------|--------|------------------------------|-----------------------------------|
-| {p}:{batch}:meta … :line    | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
+| {p}:{batch}:meta … :place   | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
 | {p}:{root}:starved          | set    | an hour                      | the acts of a root's family       |
 | {p}:{batch}:fold            | hash   | retention after the close    | folds and finish (aggregate.py)   |
 | {p}:{batch}:said            | hash   | an hour after the last one   | reports.py                        |
@@ -45,6 +45,7 @@ LEDGER = (
     "waits",
     "left",
     "line",
+    "place",
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from flowq.batch.twins import Marked, Twin
 from flowq.codec import dumps, explain, loads
 from flowq.engine.ahead import Ahead
 from flowq.engine.keys import Keys
@@ -19,10 +20,14 @@ PROBE_ITEMS = 64
 CACHED_PAGES = 8
 
 
-def encode_page(items: Sequence[Any], first: int) -> bytes:
+def encode_page(items: Sequence[Any], first: int, *, marked: bool = False) -> bytes:
     """One page. Raises EncodeError with the index of the item that cannot travel."""
+    twins: dict[int, int] = {}
+    if marked:  # twins may be among them
+        twins = {place: item.first for place, item in enumerate(items) if type(item) is Twin}
+        items = [None if place in twins else item for place, item in enumerate(items)]
     try:
-        return dumps(list(items))
+        return dumps((list(items), twins) if twins else list(items))
     except EncodeError as error:
         for offset, item in enumerate(items):
             found = explain(item, first + offset)
@@ -40,6 +45,7 @@ class Pager:
 
     def __init__(self, items: Iterable[Any], at: int = 0) -> None:
         self._items = items
+        self._marked = isinstance(items, Marked)
         self._at = at
         self._fits = PROBE_ITEMS
 
@@ -80,7 +86,7 @@ class Pager:
     def _fill(self, items: Sequence[Any], at: int) -> tuple[int, bytes]:
         """Encode as many of *items* as one page holds, and learn from it."""
         while True:
-            blob = encode_page(items, at)
+            blob = encode_page(items, at, marked=self._marked)
             n = len(items)
             if len(blob) <= PAGE_BYTES or n == 1:
                 self._fits = max(1, min(PAGE_ITEMS, 8 * n, PAGE_BYTES * n * 9 // (len(blob) * 10)))
@@ -134,10 +140,26 @@ class PageReader:
             for first, blob in zip(missing, blobs, strict=True):
                 if blob is None:
                     raise BatchLost(batch_id)
-                page = loads(blob)
-                if type(page) is not list:
+                page = _decoded(loads(blob))
+                if page is None:
                     raise DecodeError(f"page {first} of batch {batch_id} is no list of items")
                 found[first] = self._cache[batch_id, first] = page
             while len(self._cache) > max(CACHED_PAGES, len(firsts)):
                 self._cache.popitem(last=False)
         return found
+
+
+def _decoded(page: Any) -> list[Any] | None:
+    """The items of a page, twins among them; None if it is no page."""
+    if type(page) is list:
+        return page
+    if type(page) is not tuple or len(page) != 2:
+        return None
+    items, twins = page
+    if type(items) is not list or type(twins) is not dict:
+        return None
+    for place, first in twins.items():
+        if type(place) is not int or type(first) is not int or not 0 <= place < len(items):
+            return None
+        items[place] = Twin(first)
+    return items

@@ -37,6 +37,7 @@ from flowq.engine.presence import Fleet
 from flowq.engine.reports import Reports
 from flowq.engine.shown import ItemEvents
 from flowq.engine.snapshots import SnapshotBase, Snapshots
+from flowq.engine.twin_outcomes import TwinOutcomes
 from flowq.engine.unfit import Unfit
 from flowq.errors import CannotTravel
 from flowq.registry import registered
@@ -112,6 +113,7 @@ class Slot:
         self.fleet = Fleet(redis, keys)
         self.unfit = Unfit()
         self.sizes = KnownSizes()
+        self.twins = TwinOutcomes(connections)
         self.item_events = ItemEvents(connections, worker)
         self.reports = Reports(connections, self.holder)
         self.meter = Meter(redis, keys)

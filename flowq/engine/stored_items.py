@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
+from flowq.batch.twins import Twin
 from flowq.engine.connection import Connections
 from flowq.engine.pages import PageReader
 from flowq.errors import BatchLost
@@ -29,9 +30,10 @@ class StoredItems(Mapping[int, Any]):
         if index < 0 or not first or index >= len(self):
             raise KeyError(index)
         try:
-            return self._pages.one(self._batch_id, index, int(first[0]))
+            item = self._pages.one(self._batch_id, index, int(first[0]))
         except (BatchLost, IndexError):
             raise KeyError(index) from None
+        return self[item.first] if isinstance(item, Twin) else item
 
     def __len__(self) -> int:
         return int(self._connections.redis.hget(self._connections.keys.meta(self._batch_id), "avail") or 0)

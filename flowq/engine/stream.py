@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from flowq.batch.chunk import ItemDone
+from flowq.batch.chunk import ItemDone, Park
 from flowq.batch.sizing import floor_size, next_size
+from flowq.batch.twins import Twin
 from flowq.engine.chunk import follow, store
 from flowq.engine.held_range import HeldRange
 from flowq.engine.ids import generation
@@ -93,8 +94,20 @@ class StreamRun:
                 if self._work.gate is not None and self._is_over():
                     return
                 self._of_index[index] = held
-                yield index, item, held.begin(index)
+                tries = held.begin(index)
+                if type(item) is Twin:
+                    self._finish(index, await self._copied(held, index, item, tries))
+                else:
+                    yield index, item, tries
             claim = await self._take()
+
+    async def _copied(self, held: HeldRange, index: int, twin: Twin, polls: int) -> ItemDone:
+        """The outcome of an item that is not run: that of its twin, or it waits for that."""
+        gen, batch_id = generation(held.id), self._work.header.id
+        try:
+            return await asyncio.to_thread(self._slot.twins.of, batch_id, gen, index, twin.first, polls)
+        except AWAY_ERRORS:
+            return ItemDone(park=Park(index, polls, 1.0, "Redis did not answer"))
 
     async def _take(self) -> Claimed | None:
         """The next free range, if there is one and this task's time is not over."""

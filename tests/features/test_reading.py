@@ -98,6 +98,12 @@ def test_what_was_read_can_be_freed(executor: str) -> None:
     assert list(handle.results(free=True)) == [], "nobody reads it twice"
 
 
+def test_a_batch_that_is_read_and_freed_raises_what_it_raises(executor: str) -> None:
+    with pytest.raises(flowq.BatchError, match=r"max_failures|failed") as raised:
+        deque(nodes.Picky(max_failures=2).submit(range(60)).results(free=True))
+    assert raised.value.errors
+
+
 def test_freed_results_are_gone_from_redis_and_a_second_reader_goes_on(
     cluster: flowq.LocalCluster, wire: Redis
 ) -> None:

@@ -42,6 +42,7 @@ if upto > from then
   if blob ~= '' then
     redis.call('HSETNX', OUT, field, blob)
     redis.call('XADD', LINE, '*', 'out', field)
+    if meta('keyed') == 1 then redis.call('ZADD', PLACE, int(gen * GEN + from), field) end
   end
   if part ~= '' then redis.call('HSETNX', PART, field, part) end
   add('ok', tonumber(ARGV[14]))

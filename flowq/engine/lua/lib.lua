@@ -16,8 +16,9 @@
 --  13 waits   hash  name of a fact -> chunk id of the parked item that waits for it
 --  14 left    hash  first index of a page -> its items that have not ended well; only of a stream, see `release`
 --  15 line    stream  every field of `out` in the order of its commit, and every close: what readers follow
---  16 batches zset  ids of all batches that a caretaker has to look after
---  17 catalog zset  "kind:id" of all that Redis holds -> when it was made
+--  16 place   zset  field of `out` -> generation and first item in one number; only of a batch whose items have keys
+--  17 batches zset  ids of all batches that a caretaker has to look after
+--  18 catalog zset  "kind:id" of all that Redis holds -> when it was made
 --
 -- A chunk id is "gen:start-stop", or "gen:start-stop~k" for the k-th record of one parked or split item.
 -- ARGV[1] is the time in ms for the model test, or "" for Redis' own clock.
@@ -25,8 +26,11 @@
 local META, OPEN, WAKE, PAGES, INDEX = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PARKED, OUT, FAILED, REDO, PART = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local SAVED, FACTS, WAITS, LEFT, LINE = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
-local BATCHES, CATALOG, OWN_KEYS = KEYS[16], KEYS[17], 15
+local PLACE = KEYS[16]
+local BATCHES, CATALOG, OWN_KEYS = KEYS[17], KEYS[18], 16
 local MAX_WAIT_MS = 60000
+-- More than any batch has items; generations times that are still exact numbers.
+local GEN = 1099511627776
 local IDLE_WAIT_MS = 10000
 local SOLO_AFTER_LOSSES = 2
 -- Items that wait for batches of their own: while so many do, no further ones begin. They have work enough.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 from redis import Redis
 
+from flowq.engine.commit_line import span_of_field
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Appended, Claimed, Committed, Elsewhere, Ledger, Parked, Stale, Tally, Times
 
@@ -62,6 +63,7 @@ class World:
         self.forgets = rng.random() < 0.25
         self.keeps = rng.choice([0, 0, 1])
         self.stream = int(rng.random() < 0.6)
+        self.keyed = int(rng.random() < 0.5)
         self.cut: dict[int, int] = {}
         self.deadline_ms = rng.choice([0, 0, 0, 0, 2000, 20_000])
         self.fed = 0
@@ -104,7 +106,7 @@ class World:
         create = {
             "budget": self.budget, "share": -1, "concurrency": self.concurrency, "in_flight": self.in_flight, "size": 1,
             "floor": 1, "fixed": 0, "channel": "model", "retention_ms": 10_000_000,
-            "id": BATCH, "keeps": self.keeps, "stream": self.stream,
+            "id": BATCH, "keeps": self.keeps, "stream": self.stream, "keyed": self.keyed,
             "deadline_ms": self.deadline_ms,
         }  # fmt: skip
         for _ in range(2 if self.rng.random() < self.chaos else 1):
@@ -451,6 +453,7 @@ class World:
             assert not [name for name in saved if name.startswith(f"{self.gen}:".encode())], saved
         self.check_kept(newest)
         self.check_line()
+        self.check_places()
 
     def check_kept(self, newest: dict[int, str]) -> None:
         """Of a stream, the pages of all items that did not end well are there, and no others; else all pages."""
@@ -464,6 +467,13 @@ class World:
         assert there == {page for page, span in written.items() if any(newest.get(i) != "ok" for i in span)}
         left = {int(page): int(n) for page, n in self.redis.hgetall(self.keys.of(BATCH, "left")).items()}
         assert left == {page: sum(newest.get(i) != "ok" for i in written[page]) for page in there}
+
+    def check_places(self) -> None:
+        """Of a batch whose items have keys every commit is found by its generation and first item."""
+        places = self.redis.zrange(self.keys.of(BATCH, "place"), 0, -1, withscores=True)
+        fields = self.redis.hkeys(self.keys.of(BATCH, "out")) if self.keyed else []
+        spans = {field: span_of_field(field, None) for field in fields}
+        assert dict(places) == {field: span.gen * 2**40 + span.start for field, span in spans.items()}
 
     def check_line(self) -> None:
         """Who follows the line sees every commit once, and then the close."""

@@ -1,0 +1,100 @@
+"""Items of one key are computed once in a batch, and each has that outcome: the same inline and on workers."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flowq
+from tests import nodes
+
+
+def ran(path: Path) -> list[int]:
+    """The items that were computed, in ascending order."""
+    return sorted(int(line.split()[0]) for line in path.read_text().splitlines()) if path.exists() else []
+
+
+@pytest.mark.parametrize("node", [nodes.ByRest, nodes.AsyncByRest])
+@pytest.mark.parametrize("generated", [False, True])
+def test_each_key_is_computed_once_and_every_item_has_an_outcome(
+    executor: str, tmp_path: Path, node: type[nodes.ByRest], generated: bool
+) -> None:
+    items = random.Random(1).choices(range(1000), k=600)
+    result = node(str(tmp_path / "ran")).map((item for item in items) if generated else items)
+    assert result == [item % 50 for item in items]
+    first = {item % 50: item for item in reversed(items)}
+    assert ran(tmp_path / "ran") == sorted(first.values()), "the first item of each key is the one that is computed"
+    assert [one.index for one in result.items] == list(range(600))
+    assert result.stats().ok == 600
+
+
+def test_what_fails_fails_for_all_of_its_key_and_all_of_them_count(executor: str, tmp_path: Path) -> None:
+    node = nodes.ByRest(str(tmp_path / "ran"), bad=(3, 7), on_error="collect", max_retries=2)
+    handle = node.submit(range(200))
+    result = handle.result()
+    failed = [item for item in range(200) if item % 50 in (3, 7)]
+    assert [one.index for one in result.failed] == failed
+    assert [one.attempts for one in result.failed] == [2] * len(failed)
+    assert {str(error) for error in result.errors.values()} == {"3", "7"}
+    assert len(ran(tmp_path / "ran")) == 48 + 2 * 2
+    progress = handle.progress()
+    assert (progress.ok, progress.failed, progress.total) == (192, 8, 200)
+
+
+def test_copies_of_a_failure_count_against_the_budget(executor: str, tmp_path: Path) -> None:
+    node = nodes.ByRest(str(tmp_path / "ran"), bad=(3,), on_error="collect", max_failures=3)
+    handle = node.submit(range(200))
+    handle.result()
+    assert handle.progress().state == "failed"
+
+
+def test_a_redrive_computes_what_failed_once_more_and_once_only(executor: str, tmp_path: Path) -> None:
+    switch = tmp_path / "switch"
+    result = nodes.ByRest(str(tmp_path / "ran"), bad=(3,), switch=str(switch), on_error="collect").map(range(200))
+    assert len(result.failed) == 4
+    switch.touch()
+    again = result.retry_failed()
+    assert again == [item % 50 for item in range(200)]
+    assert ran(tmp_path / "ran").count(3) == 2
+    assert len(ran(tmp_path / "ran")) == 51
+
+
+def test_twins_of_an_item_that_waits_for_its_next_try_wait_for_it(executor: str, tmp_path: Path) -> None:
+    wait_s = 1.2 if executor == "workers" else 0.1
+    node = nodes.ByRest(str(tmp_path / "ran"), bad=(3,), tries=1, max_retries=2, wait=wait_s)
+    assert node.map([3, 53, 4, 103, 54]) == [3, 3, 4, 3, 4]
+    assert ran(tmp_path / "ran") == [3, 3, 4]
+
+
+def test_readers_see_them_like_any_other(executor: str, tmp_path: Path) -> None:
+    handle = nodes.ByRest(str(tmp_path / "ran")).submit(i for i in range(500))
+    assert list(handle.results(free=True)) == [item % 50 for item in range(500)]
+    assert len(ran(tmp_path / "ran")) == 50
+
+
+def test_results_in_a_sink_are_whole(executor: str, tmp_path: Path) -> None:
+    result: Any = nodes.ByRest(str(tmp_path / "ran"), sink=str(tmp_path / "sink")).map(range(300))
+    assert list(result) == [item % 50 for item in range(300)]
+    assert sum(part.n for part in result.parts) == 300
+    assert len(ran(tmp_path / "ran")) == 50
+
+
+def test_what_the_making_of_a_key_raises_ends_the_batch(executor: str, tmp_path: Path) -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        nodes.ByRest(str(tmp_path / "ran"), on_error="collect").map([1, "x", 51, "x"])
+
+
+def test_without_keys_nothing_is_computed_once_only(executor: str, tmp_path: Path) -> None:
+    oracle = tmp_path / "oracle"
+    assert nodes.Logged(str(oracle), seconds=0.0).map([5] * 20) == [15] * 20
+    assert len(nodes.executions(oracle)) == 20
+
+
+def test_a_failed_twin_shows_its_item(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    node = nodes.ByRest(str(tmp_path / "ran"), bad=(3,), on_error="collect")
+    handle = node.submit(i for i in range(110))
+    handle.wait()
+    assert [(one.index, one.input) for one in flowq.get_batch(handle.id).failures()] == [(3, 3), (53, 3), (103, 3)]
