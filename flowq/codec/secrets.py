@@ -18,7 +18,7 @@ _NO_KEY = (
     "it is a secret, and leaves this process only sealed: set FLOWQ_SECRET_KEY to the same key for producers and "
     "workers (32 random bytes in base64), or let exec read the secret where it runs"
 )
-_NO_LIBRARY = "it is a secret, and sealing it takes the library cryptography: pip install 'flowq[secrets]'"
+_NO_LIBRARY = "it is a secret, and sealing it takes the library cryptography: pip install 'flowq-batch[secrets]'"
 
 
 class Keyring:
@@ -61,7 +61,9 @@ class Keyring:
             try:
                 return bytes(_cipher(key).decrypt(data, [_CONTEXT, kind]))
             except ImportError:
-                raise DecodeError("the message holds a secret; opening it takes cryptography: flowq[secrets]") from None
+                raise DecodeError(
+                    "the message holds a secret; opening it takes cryptography: flowq-batch[secrets]"
+                ) from None
             except Exception:
                 continue
         known = "another FLOWQ_SECRET_KEY than this process has" if self._keys else "a FLOWQ_SECRET_KEY; here is none"

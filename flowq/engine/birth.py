@@ -71,6 +71,7 @@ def encoded(spec: FlowSpec) -> bytes:
             named = [(f"argument {place + 1}", value) for place, value in enumerate(node.args)]
             named += [(f"argument {name!r}", value) for name, value in node.kwargs.items()]
             named += [(f"param {name!r}", value) for name, value in node.params.items()]
+            named += [(f"hook {place + 1}", hook) for place, hook in enumerate(node.hooks)]
             for name, value in named:
                 error = explain(value)
                 if error is not None:

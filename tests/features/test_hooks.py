@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import flowq
 from tests.features.nodes import Flaky, Ledger
 
@@ -26,6 +28,11 @@ def test_row_081_hooks_are_told_of_nodes_here_and_of_items_where_they_run(execut
         "node_start Flow/Flaky None None False",
         "node_end Flow/Flaky None None False",
     ]
+
+
+def test_row_081_a_hook_whose_fields_cannot_travel_is_named(cluster: flowq.LocalCluster) -> None:
+    with pytest.raises(flowq.CannotTravel, match=r"hook 1 of node Flaky.*open file"), Path(__file__).open() as file:
+        flowq.Flow(start=Flaky(), hooks=[Ledger(file)]).run({})  # type: ignore[arg-type]
 
 
 def test_row_081_a_hook_that_cannot_travel_is_told_of_what_happens_here(executor: str) -> None:

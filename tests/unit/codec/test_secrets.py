@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 
 import pytest
 from pydantic import Secret, SecretBytes, SecretStr
@@ -57,6 +58,16 @@ def test_another_key_opens_nothing_and_an_older_one_still_does(keyring: Keyring)
     keyring.use([OTHER, KEY])
     assert loads(data) == SecretStr(WORD)
     assert dumps(SecretStr(WORD)) != data
+
+
+def test_without_the_library_it_is_said_what_to_install(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring.use([KEY])
+    data = dumps(SecretStr(WORD))
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(EncodeError, match=r"flowq-batch\[secrets\]"):
+        dumps(SecretStr(WORD))
+    with pytest.raises(DecodeError, match=r"flowq-batch\[secrets\]"):
+        loads(data)
 
 
 def test_altered_bytes_are_refused(keyring: Keyring) -> None:
