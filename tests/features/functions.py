@@ -381,3 +381,23 @@ words = flowq.ReduceNode(summed, {}, each=count_of, associative=True, items="lin
 cannot_combine = flowq.ReduceNode(refuses, 0, associative=True)
 combines_to_nothing_portable = flowq.ReduceNode(unportable, 0, associative=True)
 halves_by_key = flowq.ParallelBatchNode.of(half, items="numbers", out="halves", count="n", on_error="skip")
+
+
+def numbers_flow() -> flowq.Flow:
+    """Nodes over keys of the store, and branches, in one flow that may be submitted."""
+    keep = flowq.FilterNode(is_even, items="numbers", out="even")
+    third = flowq.MapNode(third_time, items="even", out="tens", max_retries=3)
+    total = flowq.ReduceNode(larger, 0, items="tens", out="top", associative=True)
+    both = flowq.Parallel(Doubles(), Squares(), flowq.Flow(start=Note()))
+    keep >> third >> total >> both >> flowq.RaceNode(Note(name="quick")) >> flowq.first_ok(Refuses(), Note(name="last"))
+    return flowq.Flow(start=keep)
+
+
+class Note(flowq.Node):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared.setdefault("notes", []).append(self.name)
+
+
+class Refuses(flowq.Node):
+    def exec(self, prep_res: Any) -> Any:
+        raise Odd("never")

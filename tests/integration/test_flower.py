@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flowq
 from tests import nodes
+from tests.features import functions
 from tests.flower import Flower
 from tests.waiting import until
 
@@ -61,6 +63,15 @@ def test_a_running_batch_is_found_by_its_name(flower: Flower, cluster: flowq.Loc
     ended = several(flower, "nightly", 6, lambda one: one["name"] == "Slow" and one["state"] in ENDED)
     assert {one["result"] for one in ended} == {"1 item"}
     assert "nightly import · item" in html.unescape(flower.get(f"/task/{running[0]['uuid']}"))
+
+
+def test_an_item_says_how_far_it_is(flower: Flower, cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    batch = functions.Reports().submit([str(gate)], label="climbing")
+    shown = several(flower, "climbing", 1, lambda one: str(one["result"]).endswith("/4"))
+    assert re.fullmatch(r"item 0: [12]/4", shown[0]["result"])
+    gate.touch()
+    assert batch.wait(20)
 
 
 def test_a_chunk_shows_its_figures_under_the_names_of_flow_and_node(
