@@ -97,6 +97,26 @@ chaos-short: $(INSTALLED) ## The same in some five minutes: one seed of 45 secon
 
 chaos chaos-short: export FLOWQ_MUTATIONS ?= 10000
 
+.PHONY: browser
+# Apart from the other tests: a browser is not everywhere, and needs root to install.
+browser: $(INSTALLED) ## Look at Flower in headless Chromium (apt install chromium); takes the screenshots of docs/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	$(BIN)/pytest -m browser tests/browser
+
+.PHONY: docs
+docs: $(INSTALLED) ## Build the documentation site into out/site, strictly
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+.PHONY: package-check
+package-check: $(INSTALLED) ## Build wheel and sdist, install the wheel into an empty environment, run the demo from it
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build]'
+	$(BIN)/pytest -m package tests/package
+
+.PHONY: machines
+machines: $(INSTALLED) ## Simulate three machines with network namespaces (Linux, root)
+	@$(BIN)/python deploy/machines.py
+
 .PHONY: clean
 clean: ## Remove caches, builds and reports (keeps .venv)
 	@rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
