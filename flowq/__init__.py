@@ -94,6 +94,7 @@ from flowq.settings import Settings
 
 if TYPE_CHECKING:
     from flowq.client import BatchHandle, connect, get_batch, get_run
+    from flowq.engine.scheduled import scheduled
     from flowq.local import LocalCluster
     from flowq.worker.install import install
 
@@ -102,6 +103,7 @@ _LOADED_WHEN_USED = {
     "connect": "flowq.client",
     "get_batch": "flowq.client",
     "get_run": "flowq.client",
+    "scheduled": "flowq.engine.scheduled",
     "LocalCluster": "flowq.local",
     "install": "flowq.worker.install",
 }
@@ -188,6 +190,7 @@ __all__ = [
     "parallel_batch_node",
     "race",
     "register",
+    "scheduled",
     "to_list",
 ]
 

@@ -15,9 +15,10 @@ from flowq.client.handle import BatchHandle, Feeding
 from flowq.client.progress import display
 from flowq.client.run import DurableRun
 from flowq.client.watching import Watching
+from flowq.codec import loads
 from flowq.core.drive import Steps, loop_runs
 from flowq.core.node import Node
-from flowq.core.spec import spec_of
+from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, new_batch_id
 from flowq.engine.birth import header_of, source
@@ -78,6 +79,15 @@ class CeleryExecutor:
         node = RunFlow(flow)
         handle = self._start(node.job([dict(flow.params)], shared=shared, key=key, label=label))
         return DurableRun(self.connections, self.closings, handle.header, node.policy())
+
+    def submit_scheduled(self, spec: bytes, store: bytes, key: str, moment: int) -> DurableRun:
+        """The run that a message of Celery beat asks for, see ``flowq.scheduled``. Redelivery: the same run.
+
+        Raises:
+            CannotTravel, DecodeError: this process does not know the flow's classes, or the message was altered.
+        """
+        flow = build(FlowSpec.from_plain(loads(spec)))
+        return self.submit_run(flow, loads(store), f"{key}@{moment}", key)
 
     def _run(self, job: BatchJob) -> BatchResult[Any]:
         if isinstance(job.items, AsyncItems) and loop_runs():

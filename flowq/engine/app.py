@@ -12,6 +12,7 @@ from flowq.errors import ConfigError
 from flowq.settings import Settings, with_tls
 
 CHUNK, FOLD, FINISH = "flowq.chunk", "flowq.fold", "flowq.finish"
+RUN_FLOW = "flowq.run_flow"
 
 
 def build_app(settings: Settings) -> Celery:

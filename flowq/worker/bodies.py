@@ -1,6 +1,6 @@
 """What is wrong with the body of a message for one of flowq's own tasks, and with the arguments in it.
 
-Pure checks that answer a reason or None. Nothing but ids and numbers ever comes in such a body.
+Pure checks that answer a reason or None. Nothing but ids, numbers and flowq's own bytes ever comes in such a body.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from flowq.worker.refusals import headers_objection, is_count, one_line, told
 MAX_BODY_BYTES = 64 * 1024  # unpacked; the longest holds 64 segments
 MAX_BODY_DEPTH = 8
 MAX_SEGMENTS = 1024
+MAX_KEY = 200
 
 Takes = Callable[[Any], "str | None"]
 
@@ -91,4 +92,12 @@ def finish_objection(args: Any) -> str | None:
     for segment in args[2]:
         if type(segment) not in (list, tuple) or len(segment) != 2 or not is_segment(*segment):
             return f"{told(segment)} is not a segment"
+    return None
+
+
+def run_flow_objection(args: Any) -> str | None:
+    """What is wrong with the arguments of a scheduled flow: its graph, its store, its key, the moment it is due."""
+    shaped = type(args) in (list, tuple) and len(args) == 4
+    if not shaped or [type(one) for one in args] != [bytes, bytes, str, int] or args[3] < 0 or len(args[2]) > MAX_KEY:
+        return f"{told(args)} are not a flow, a store, a key and a moment"
     return None

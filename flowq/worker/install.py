@@ -18,6 +18,7 @@ from kombu.asynchronous import get_event_loop
 
 from flowq.batch.executor import activate, deactivate
 from flowq.batch.inline import InlineExecutor
+from flowq.client.executor import CeleryExecutor
 from flowq.codec import register_kombu
 from flowq.engine.app import broker_of
 from flowq.engine.connection import Connections
@@ -71,6 +72,10 @@ class Room:
             self._slot = Slot(connections, self.hostname or self.app.main, self.pages.own(index))
             self._pid = os.getpid()
         return self._slot
+
+    def executor(self) -> CeleryExecutor:
+        """What submits from this process, over the slot's connections."""
+        return CeleryExecutor(self.settings, connections=self.slot().connections)
 
 
 def install(app: Celery, settings: Settings | None = None) -> Celery:

@@ -6,9 +6,9 @@ from typing import Any
 
 from celery import Celery
 
-from flowq.engine.app import CHUNK, FINISH, FOLD
+from flowq.engine.app import CHUNK, FINISH, FOLD, RUN_FLOW
 from flowq.engine.run import run_chunk, run_finish, run_fold
-from flowq.worker.bodies import chunk_objection, finish_objection, fold_objection
+from flowq.worker.bodies import chunk_objection, finish_objection, fold_objection, run_flow_objection
 
 
 class Said:
@@ -43,3 +43,7 @@ def add_tasks(app: Celery, room: Any) -> None:
     @app.task(name=FINISH, takes=staticmethod(finish_objection), ignore_result=True, **common)
     def finish_batch(batch_id: str, gen: int, segments: list[tuple[int, int]]) -> Said:
         return Said(run_finish(room.slot(), batch_id, gen, segments))
+
+    @app.task(name=RUN_FLOW, takes=staticmethod(run_flow_objection), ignore_result=True, **common)
+    def run_flow(spec: bytes, store: bytes, key: str, moment: int) -> Said:
+        return Said(room.executor().submit_scheduled(spec, store, key, moment).id)
