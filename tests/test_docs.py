@@ -184,6 +184,18 @@ def test_every_public_name_and_setting_that_is_mentioned_exists() -> None:
                 assert name.lower() in Settings.model_fields, f"{name_of(document)}: {code}"
 
 
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    whole = {"flowq.errors", "flowq.core.reducers"}  # these show all they have
+    assert all(f"::: {module}\n" in page for module in whole)
+    missing = [
+        name
+        for name in flowq.__all__
+        if getattr(getattr(flowq, name), "__module__", "") not in whole and not re.search(rf"\.{name}\b", page)
+    ]
+    assert missing == []
+
+
 def test_every_test_that_is_named_exists() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", "".join(one.read_text() for one in DOCUMENTS))
     assert named
