@@ -71,26 +71,6 @@ format: $(INSTALLED) ## Format the code and mend what lint can mend
 features: $(INSTALLED) ## Write docs/reference/features.md from the rows and the names of their tests
 	@$(BIN)/python -m tests.features.table
 
-.PHONY: docs
-docs: $(INSTALLED) ## Build the documentation site into out/site, strictly
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-
-.PHONY: browser
-# Apart from the other tests: a browser is not everywhere, and needs root to install.
-browser: $(INSTALLED) ## Look at Flower in headless Chromium (apt install chromium); takes the screenshots of docs/
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	$(BIN)/pytest -m browser tests/browser
-
-.PHONY: package-check
-package-check: $(INSTALLED) ## Build wheel and sdist, install the wheel into an empty environment, run the demo from it
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build]'
-	$(BIN)/pytest -m package tests/package
-
-.PHONY: machines
-machines: $(INSTALLED) ## Simulate three machines with network namespaces (Linux, root)
-	@$(BIN)/python deploy/machines.py
-
 .PHONY: bench
 bench: $(INSTALLED) ## Measure flowq beside plain Celery and a process pool
 	@$(BIN)/python -m benchmarks
