@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 from redis import Redis
 
 from flowq.batch.executor import activate, deactivate
 from flowq.local import EmbeddedRedis, LocalCluster
+
+# Not even looked at where nothing drives a browser; `make browser` installs that, and runs them.
+collect_ignore = [] if find_spec("playwright") else ["browser"]
 
 
 @pytest.fixture(scope="session")
