@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -36,6 +36,7 @@ class AsyncItems(Iterator[Any]):
         self._home = asyncio.get_running_loop() if loop_runs() else None
         self._own: asyncio.Runner | None = None
         self._pump: Future[None] | None = None
+        self._filling: Coroutine[Any, Any, None] | None = None
         self._held: deque[Any] = deque()
         self._error: BaseException | None = None
         self._ended = False
@@ -87,6 +88,12 @@ class AsyncItems(Iterator[Any]):
             own, self._own = self._own, None
             own.close()
 
+    def _too_early(self) -> FlowError:
+        if self._filling is not None:
+            with contextlib.suppress(RuntimeError, ValueError):  # it has begun
+                self._filling.close()
+        return FlowError(f"{self._what}: the event loop of its async items ended before they did")
+
     async def _one(self) -> Any:
         return await anext(self._items, _END)
 
@@ -94,16 +101,21 @@ class AsyncItems(Iterator[Any]):
 
     def _from_home(self, home: asyncio.AbstractEventLoop) -> Any:
         if self._pump is None and not self._ended:
-            self._pump = asyncio.run_coroutine_threadsafe(self._fill(), home)
+            self._filling = self._fill()
+            try:
+                self._pump = asyncio.run_coroutine_threadsafe(self._filling, home)
+            except RuntimeError:  # it is closed
+                raise self._too_early() from None
         with self._changed:
             while not self._held and not self._ended:
                 self._changed.wait(LOOK_EVERY_S)
                 if not home.is_running():
-                    raise FlowError(f"{self._what}: the event loop of its async items ended before they did")
+                    raise self._too_early()
             if self._held:
                 item = self._held.popleft()
                 if self._room is not None and len(self._held) <= AHEAD // 2:
-                    home.call_soon_threadsafe(self._room.set)
+                    with contextlib.suppress(RuntimeError):  # it is closed: what it had not given is missed then
+                        home.call_soon_threadsafe(self._room.set)
                     self._room = None
                 return item
         if self._error is not None:
@@ -118,6 +130,11 @@ class AsyncItems(Iterator[Any]):
                     await room.wait()
                 if self._ended:
                     break
+        except asyncio.CancelledError:
+            if not self._ended:  # not by `close`: the loop ends, and half the items must not pass for all of them
+                self._filling = None
+                self._error = self._too_early()
+            raise
         except Exception as error:  # handed to whoever reads
             self._error = error
         finally:

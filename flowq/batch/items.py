@@ -51,6 +51,7 @@ class Items:
         self._name = name
         self._given = items
         self._limit = limit
+        self._closed = False
         self._rest: Iterator[Any] = iter(items if limit is None else islice(items, limit))
         self._max_items = max_items
         self.taken = 0
@@ -73,7 +74,7 @@ class Items:
         taken, ended = self._next(n)
         self.taken += len(taken)
         self._refuse_more_than_allowed(self.taken)
-        if ended:
+        if ended and not self._closed:
             self.total = self.taken
         return taken
 
@@ -106,6 +107,7 @@ class Items:
 
     def close(self) -> None:
         """Read no further, from any thread."""
+        self._closed = True
         if isinstance(self._given, AsyncItems):
             self._given.close()
 

@@ -12,7 +12,7 @@ from flowq.batch.values import Values, plain_values
 from flowq.engine.commit_line import CommitLine, read_commits
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_there
-from flowq.errors import ResultsFreed
+from flowq.errors import BatchLost, ResultsFreed
 
 WAIT_S = 1.0
 
@@ -101,7 +101,12 @@ class Reading:
             yield spans
 
     def _fetch(self, spans: Any) -> Any:
-        return when_there(self._connections, lambda: read_commits(self._connections, self._batch_id, spans))
+        try:
+            return when_there(self._connections, lambda: read_commits(self._connections, self._batch_id, spans))
+        except BatchLost:
+            if when_there(self._connections, self._said)[0] is None:
+                raise
+            raise ResultsFreed(self._batch_id) from None  # by somebody else, meanwhile
 
     def _drop(self, spans: list[Span], upto: int, *, all_of_them: bool = False) -> None:
         """Free what was read, some commits at a time."""

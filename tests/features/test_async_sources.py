@@ -108,6 +108,15 @@ def test_only_as_many_are_read_as_are_wanted(executor: str, node: type[Any]) -> 
         node(max_items=20).map(Pages().numbers())
 
 
+def test_half_of_the_items_do_not_pass_for_all_when_their_loop_ends(executor: str) -> None:
+    async def main() -> Any:
+        return nodes.Square().submit(Pages(n=100_000).numbers())
+
+    handle = asyncio.run(main())
+    with pytest.raises(flowq.FlowError, match="ended before"):
+        handle.result()
+
+
 async def test_a_loop_is_not_made_to_wait_for_itself(executor: str) -> None:
     with pytest.raises(flowq.LoopRunning):
         nodes.Square().map(Pages().numbers())
