@@ -246,7 +246,7 @@ def nothing_is_under_way(connections: Connections) -> bool:
 
 def counters(state: State) -> State:
     """What must be the same however often messages arrive."""
-    return replace(state, seconds=0.0, confirmed=0)
+    return replace(state, seconds=0.0, confirmed=0, created_at=0.0)
 
 
 def test_messages_that_arrive_twice_in_random_order_change_nothing(pair: flowq.LocalCluster) -> None:
