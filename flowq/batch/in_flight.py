@@ -175,11 +175,17 @@ class InFlight:
             except Left as left:
                 return tries.left(index, tries_used, left, perf_counter() - began)
             except Exception as exc:
-                first_s = perf_counter() - began
-                done = await drive_async(tries.settle(index, item, tries_used, exc, self._park_over_s))
-                done.seconds += first_s
-                return done
-            return tries.succeeded(index, value, tries_used, perf_counter() - began)
+                failed = exc
+            else:
+                return tries.succeeded(index, value, tries_used, perf_counter() - began)
+            # Not while it is handled: it would become the context of what the next try raises.
+            first_s = perf_counter() - began
+            try:
+                done = await drive_async(tries.settle(index, item, tries_used, failed, self._park_over_s))
+            finally:
+                del failed  # its traceback holds this frame
+            done.seconds += first_s
+            return done
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

@@ -98,6 +98,7 @@ class InOrder:
         here = _HereContext(self._tries, self._done)
         block = self._plain_block if self._tries.is_plain else self._full_block
         ask_at_s = 0.0
+        failed: Exception | None = None
         while (at := len(values)) < len(items) and self._failures_left >= 0:
             enter_context(here)
             try:
@@ -106,10 +107,14 @@ class InOrder:
                 self._done.add(self._tries.left(self._done.upto, 0, left, 0.0))
                 laps.lap(len(values) - at)
             except Exception as exc:
-                laps.lap(len(values) + 1 - at)
-                self._settle(items[len(values)], 0, exc)
+                failed = exc
             else:
                 laps.lap(len(values) - at)
+            if failed is not None:
+                # Not while it is handled: it would become the context of what the next try raises.
+                laps.lap(len(values) + 1 - at)
+                self._settle(items[len(values)], 0, failed)
+                failed = None  # its traceback holds this frame
             if at == 0:
                 _refuse_awaitable(values[0], self._tries)
             if stop is not None and laps.elapsed_s >= ask_at_s:

@@ -28,8 +28,6 @@ from flowq.registry import portable
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
 
-MAX_CHAIN = 20
-
 
 class Interrupted(BaseException):
     """The batch was closed while an item waited for its next try: the item has no outcome."""
@@ -125,7 +123,7 @@ class Tries:
         Returns:
             What became of it; its ``seconds`` leave out waits, and the try that was made elsewhere.
         """
-        busy_s, handled = 0.0, exc
+        busy_s = 0.0
         while True:
             if exc is None:
                 if self.gate is not None:
@@ -139,7 +137,6 @@ class Tries:
                     return self.left(index, attempt, left, busy_s + perf_counter() - began)
                 except Exception as error:
                     exc = error
-                    forget_context(error, handled)
                     busy_s += perf_counter() - began
                 else:
                     busy_s += perf_counter() - began
@@ -235,13 +232,3 @@ class Tries:
         add_failure_note(error, node=self.node.name, item_index=index, attempts=attempt + 1)
         outcome = Outcome(index, "failed", error=portable(error), attempts=attempt + 1)
         return ItemDone(None, outcome, None, busy_s)
-
-
-def forget_context(error: BaseException, handled: BaseException | None) -> None:
-    """Take *handled*, the failure of the try before, out of what *error* came from: it was no cause of it."""
-    seen = 0
-    while handled is not None and error.__context__ is not None and seen < MAX_CHAIN:
-        if error.__context__ is handled:
-            error.__context__ = None
-            return
-        error, seen = error.__context__, seen + 1

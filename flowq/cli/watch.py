@@ -74,6 +74,10 @@ def said(handle: BatchHandle[Any], console: Console) -> int:
         f"{handle.id} {state.state} after {span_text(state.seconds)}: {count_of(now)} · {figures(now).plain}",
         highlight=False,
     )
+    if state.gen and state.closed:
+        console.print(
+            f"  values:     [bold]flowq results {handle.id}[/bold] (later nodes do not run again)", highlight=False
+        )
     if state.failed:
         console.print(f"  why:        [bold]flowq failures {handle.id}[/bold]", highlight=False)
         console.print(f"  once more:  [bold]flowq retry {handle.id}[/bold]", highlight=False)

@@ -514,6 +514,19 @@ def test_a_local_node_runs_one_item_after_another_unless_told_otherwise() -> Non
     assert most == 5
 
 
+def test_the_last_of_several_tries_has_the_earlier_ones_for_no_context() -> None:
+    def breaks(item: int) -> int:
+        raise ValueError("again")
+
+    async def breaks_async(item: int) -> int:
+        raise ValueError("again")
+
+    for exec in (breaks, breaks_async):
+        result = parallel_batch_node(exec=exec, max_retries=3, on_error="collect").map([0])
+        assert result.errors[0].__context__ is None
+        assert result.items[0].traceback.count("ValueError") == 2  # the line that raises it, and what it says
+
+
 def test_an_error_does_not_drag_the_earlier_tries_along() -> None:
     def breaks(item: int, *, ctx: ItemContext) -> int:
         try:
