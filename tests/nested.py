@@ -184,3 +184,17 @@ class Failing(flowq.ParallelBatchNode[int, int]):
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         shared["seen"] = [self.params["place"]]
+
+
+class SlowReader(flowq.Node[Any, Any]):
+    """Reads the store only after a while."""
+
+    def __init__(self, sleep_s: float) -> None:
+        super().__init__()
+        self.sleep_s = sleep_s
+
+    def exec(self, prep_res: Any) -> None:
+        time.sleep(self.sleep_s)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["read"] = [shared["kept"]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from flowq.batch.result import BatchResult
@@ -20,6 +20,8 @@ from flowq.errors import BatchLost, DecodeError, EncodeError
 log = logging.getLogger("flowq.snapshots")
 
 CACHE_BYTES = 256 * 1024 * 1024
+RENEWED_AT_ONCE = 1000
+NOT_THERE = -2  # what PTTL answers
 
 
 class Snapshots:
@@ -67,18 +69,38 @@ class Snapshots:
         require: Callable[[int], None] | None = None,
     ) -> None:
         """Upload what Redis lacks of *blobs*, by their hashes; the others are kept as long from now on."""
+        if not blobs:
+            return
         lifetime_ms = int(retention_s * 1000)
-        with self._redis.pipeline(transaction=False) as pipe:
-            for name in blobs:
-                pipe.pexpire(self._keys.blob(scope, name), lifetime_ms)
-            there = pipe.execute() if blobs else []
-        missing = {name: blob for (name, blob), known in zip(blobs.items(), there, strict=True) if not known}
+        # Listed first: what lies there unlisted would not be renewed.
+        self._redis.sadd(self._keys.blobs(scope), *blobs)
+        there = self._renew(scope, list(blobs), lifetime_ms)
+        missing = {name: blob for name, blob in blobs.items() if name not in there}
         if require is not None and missing:
             require(sum(len(blob) for blob in missing.values()))
         for name, blob in missing.items():
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
         if missing:
             Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sum(len(blob) for blob in missing.values())})
+
+    def renew(self, scope: str, retention_s: float) -> None:
+        """Keep all blobs of *scope* for so long from now on; none is kept shorter for it."""
+        names = [name.decode() for name in self._redis.smembers(self._keys.blobs(scope))]
+        for at in range(0, len(names), RENEWED_AT_ONCE):
+            self._renew(scope, names[at : at + RENEWED_AT_ONCE], int(retention_s * 1000))
+
+    def _renew(self, scope: str, names: Sequence[str], lifetime_ms: int) -> set[str]:
+        """Those of *names* that are there; they, and the list of them, live at least that long."""
+        keys = [self._keys.blobs(scope), *(self._keys.blob(scope, name) for name in names)]
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.pttl(key)
+            left = pipe.execute()
+            for key, left_ms in zip(keys, left, strict=True):
+                if NOT_THERE < left_ms < lifetime_ms:
+                    pipe.pexpire(key, lifetime_ms)
+            pipe.execute()
+        return {name for name, left_ms in zip(names, left[1:], strict=True) if left_ms != NOT_THERE}
 
     def load(self, scope: str, name: str) -> bytes:
         """The encoded value with this hash.

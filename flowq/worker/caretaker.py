@@ -17,6 +17,7 @@ from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import SCHEMA_VERSION
 from flowq.engine.presence import Fleet, alive
 from flowq.engine.redis_client import AWAY_ERRORS
+from flowq.engine.renewals import Renewals
 from flowq.errors import BatchLost
 from flowq.worker.refusals import told
 
@@ -33,6 +34,7 @@ class Caretaker:
         self._connections, self._headers, self._name = connections, headers, name
         self._fleet = Fleet(connections.redis, connections.keys)
         self._sweep = Sweep(Catalog(connections.redis, connections.keys))
+        self._renewals = Renewals(connections)
         self._told: OrderedDict[str, str] = OrderedDict()
         self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -68,6 +70,7 @@ class Caretaker:
             raise BatchLost(batch_id)
         header = self._headers.get(batch_id)
         mind_parent(self._connections, header)
+        self._renewals.look_after(header)
         ledger = self._connections.ledger
         woken = ledger.wake(batch_id, window=self._fleet.window(header.queue), idle=self._is_idle(header))
         if woken.state == "lost":

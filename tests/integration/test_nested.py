@@ -74,6 +74,13 @@ def test_cancelling_the_outer_batch_ends_the_inner_ones(one_slot: flowq.LocalClu
     assert len(path.read_text().splitlines()) <= done + 1
 
 
+def test_a_store_is_there_for_as_long_as_its_batch_runs(one_slot: flowq.LocalCluster) -> None:
+    flow = nested.Level(nested.SlowReader(3.0), 1, retention_s=2.0)
+    shared = {"kept": "value"}
+    flow.run(shared)
+    assert shared["read"] == ["value"]
+
+
 def test_concurrency_holds_for_all_levels_together(tmp_path: Path) -> None:
     path = tmp_path / "notes"
     with flowq.LocalCluster(slots=4, workers=1, imports=["tests.nested"]):
