@@ -8,8 +8,10 @@ import contextvars
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.hooks import Event, Told
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ class EventStream:
     """Runs *flow* on *shared* while it is iterated, once an iteration; what the run raises is raised after its events.
 
     ``for`` runs the flow in a thread of its own, one event ahead of the reader at most; ``async for`` runs it in the
-    running event loop. Leaving the loop early ends the run: at once in an event loop, else before the next node.
+    running event loop. Leaving the loop early ends the run: at once in an event loop, else before the next node or, in
+    a batch of this process, the next item.
     """
 
     def __init__(self, flow: Flow, shared: Any) -> None:
@@ -39,6 +42,8 @@ class EventStream:
             events.put(event)
 
         def run() -> None:
+            outer = current_context() or ItemContext()
+            enter_context(replace(outer, is_cancelled=lambda: dropped.is_set() or outer.cancelled))
             try:
                 self._told(tell).run(self._shared)
             except _Dropped:

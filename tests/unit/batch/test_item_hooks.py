@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -116,3 +117,21 @@ def test_nodes_within_an_item_of_a_batch_flow_say_which_item() -> None:
             ("item_end", "Flow/All"),
         ]
     ]
+
+
+@pytest.mark.parametrize("options", [{}, {"concurrency": 2}])
+def test_a_stream_that_is_left_ends_the_batch_before_its_next_item(options: dict[str, Any]) -> None:
+    ran = []
+
+    class Slow(flowq.BatchNode[int, None]):
+        def prep(self, shared: Any) -> range:
+            return range(1000)
+
+        def exec(self, item: int) -> None:
+            ran.append(item)
+            time.sleep(0.01)
+
+    for event in flowq.Flow(start=Slow(**options)).stream({}):
+        if event.kind == "item_end":
+            break
+    assert len(ran) < 100
