@@ -88,7 +88,7 @@ class Leases:
 
     def _free(self, page: PageView) -> None:
         """A process of ours died under these chunks: the ledger learns it now, not when the lease lapses."""
-        cause = self._killed.pop(page.pid, "hand" if self.stopping else "crash")
+        cause = self._killed.get(page.pid, "hand" if self.stopping else "crash")
         for batch_id, chunk_id, holder in page.held:
             if chunk_id == "agg":
                 continue  # due again by itself
@@ -97,6 +97,7 @@ class Leases:
                 extra={"pid": page.pid, "batch": batch_id, "chunk": chunk_id, "item": page.item},
             )
             self._give_back(batch_id, chunk_id, holder, cause)
+        self._killed.pop(page.pid, None)  # only now: while Redis is away all of this is done again
 
     def _give_back(self, batch_id: str, chunk_id: str, holder: str, cause: Give) -> None:
         start = int(chunk_id.partition(":")[2].partition("-")[0])

@@ -26,7 +26,7 @@ from flowq.batch.executor import active
 from flowq.engine.connection import Connections
 from flowq.engine.results import State, read_dones, read_state
 from flowq.local.local_worker import LocalWorker
-from tests import faulty, nodes
+from tests import faulty, nested, nodes
 from tests.faulty import Execution, runs_of, trace
 from tests.programs import Program
 from tests.submitting import submit
@@ -34,7 +34,7 @@ from tests.waiting import until
 
 StartProgram = Callable[..., Program]
 
-IMPORTS = ["tests.nodes", "tests.faulty"]
+IMPORTS = ["tests.nodes", "tests.faulty", "tests.nested"]
 LEASE_S = 3.0
 # A lease, the caretaker's next round, and a slot that falls free.
 RUNS_AGAIN_WITHIN_S = 6.0
@@ -251,18 +251,18 @@ def counters(state: State) -> State:
 
 def test_messages_that_arrive_twice_in_random_order_change_nothing(pair: flowq.LocalCluster) -> None:
     def batch() -> flowq.BatchHandle[int]:
-        return submit(nodes.Picky(on_error="collect", chunk_size=1), range(120))
+        return submit(nodes.Picky(on_error="collect", chunk_size=1), range(60))
 
     alone = batch()
     expected = alone.result(timeout=30)
     with Doubled(pair) as doubled:
         handle = batch()
         result = handle.result(timeout=30)
-    assert doubled.tasks[handle.id]["flowq.chunk"] >= 120
+    assert doubled.tasks[handle.id]["flowq.chunk"] >= 60
     assert result == expected
     assert [one.status for one in result.items] == [one.status for one in expected.items]
     assert counters(handle.state()) == counters(alone.state())
-    assert committed(pair, handle.id) == once_each(120)
+    assert committed(pair, handle.id) == once_each(60)
 
 
 def test_an_aggregation_whose_messages_arrive_twice_in_random_order_has_its_effect_once(
@@ -279,6 +279,26 @@ def test_an_aggregation_whose_messages_arrive_twice_in_random_order_has_its_effe
     state = read_state(connections, batch_id)
     assert (state.ok, state.gen, state.confirmed) == (100, 0, 0)
     connections.close()
+
+
+def test_a_run_whose_messages_arrive_twice_in_random_order_takes_each_step_once(
+    pair: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    def run(name: str) -> flowq.Run:
+        return nested.six_steps(str(tmp_path / name)).submit({"numbers": list(range(40))})
+
+    alone = run("alone")
+    expected = alone.result(timeout=30)
+    with Doubled(pair) as doubled:
+        twice = run("twice")
+        result = twice.result(timeout=30)
+    assert len(doubled.tasks) == 2, "the run's own, and those of the batch of one of its steps"
+    assert doubled.tasks[twice.id]["flowq.chunk"]
+    assert (dict(result.shared), result.action) == (dict(expected.shared), expected.action)
+    assert [(one.number, one.node) for one in twice.history()] == [(one.number, one.node) for one in alone.history()]
+    assert Counter(nested.notes(tmp_path / "twice")) == Counter(nested.notes(tmp_path / "alone"))
+    states = [read_state(fleet(pair), one.id) for one in (alone, twice)]
+    assert counters(states[0]) == counters(states[1])
 
 
 def test_an_aggregation_that_is_lost_with_the_whole_fleet_comes_with_the_next_worker() -> None:
