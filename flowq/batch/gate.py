@@ -16,6 +16,10 @@ from flowq.core.drive import Steps
 from flowq.core.retry import asked_wait_s
 from flowq.errors import CircuitOpen
 
+KEPT_OVER_S = 0.1
+LATE_S = 1.0
+"""A start that nobody came for is lost: those of a long standstill must not all happen at once."""
+
 
 class Permits(Protocol):
     """Books starts under the batch's rates."""
@@ -23,7 +27,8 @@ class Permits(Protocol):
     def book(self, index: int, charges: Sequence[Charge]) -> float:
         """Take the next free start of the item at *index*; seconds until it.
 
-        An item that comes again before its start keeps it, for as long as the start was far enough away to part with.
+        A start that is more than ``KEPT_OVER_S`` away is kept for the item until it asks again within that time of it,
+        unless a pause has made it void meanwhile.
         """
         ...
 
@@ -81,6 +86,12 @@ class Refused(NamedTuple):
     error: Exception
 
 
+class Later(NamedTuple):
+    """The item is to ask again after so long; those behind it need not wait for that."""
+
+    seconds: float
+
+
 class Held(NamedTuple):
     """The try may not begin for so long; *alone*: which says nothing of the items behind it."""
 
@@ -89,7 +100,7 @@ class Held(NamedTuple):
     alone: bool
 
 
-Entry: TypeAlias = Go | Hit | Refused | Held
+Entry: TypeAlias = Go | Hit | Refused | Later | Held
 
 
 @dataclass(slots=True)
@@ -124,7 +135,14 @@ class Gate:
             self.memo.expect(keys)
 
     def enter(
-        self, index: int, item: Any, wait: Callable[[float], Any], part_over_s: float | None, *, first: bool = True
+        self,
+        index: int,
+        item: Any,
+        wait: Callable[[float], Any],
+        part_over_s: float | None,
+        *,
+        first: bool = True,
+        apart: bool = False,
     ) -> Steps[Entry]:
         """Ask whether a try of *item* may begin, and wait for it.
 
@@ -132,6 +150,7 @@ class Gate:
             wait: passes the time, in whichever way the driver needs.
             part_over_s: a longer wait is answered as Held; None: every wait is waited for.
             first: it is the item's first try, for which a result may be there.
+            apart: the wait for a key's permit is answered as Later: others can begin meanwhile.
         """
         try:
             key = None if self.memo is None or self.key_of is None else str(self.key_of(item))
@@ -142,16 +161,17 @@ class Gate:
             found = yield self.memo.get, (key,)
             if found:
                 return Hit(found[0])
-        if self.permits is not None:
-            seconds = yield self.permits.book, (index, charges)
-            if part_over_s is not None and seconds > part_over_s:
-                alone = self.charges is not None and self.charges.keyed
-                if alone:
-                    alone = yield self.permits.may_part, ()
-                # Back in time to wait for the very moment.
-                return Held(seconds - part_over_s, "permit", alone)
-            if seconds > 0:
+        if self.permits is not None and self.charges is not None:
+            while (seconds := (yield self.permits.book, (index, charges))) > 0:
+                if part_over_s is not None and seconds > part_over_s:
+                    alone = self.charges.keyed and (yield self.permits.may_part, ())
+                    # Back in time to wait for the very moment.
+                    return Held(seconds - part_over_s, "permit", alone)
+                if apart and self.charges.keyed and seconds > KEPT_OVER_S:
+                    return Later(seconds)
                 yield wait, (seconds,)
+                if seconds <= KEPT_OVER_S:
+                    break  # it is taken; a longer wait may have been made longer by a pause
         ticket, waited_s = "" if self.circuit is None else secrets.token_hex(6), 0.0
         while self.circuit is not None and (seconds := (yield self.circuit.ask, (ticket,))) > 0:
             if self.breaker is not None and self.breaker.fail_fast:

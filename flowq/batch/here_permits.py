@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TypeVar
 
+from flowq.batch.gate import KEPT_OVER_S, LATE_S
 from flowq.batch.rate import Charge, Rate
 from flowq.core.drive import in_loop
 
@@ -61,6 +62,7 @@ class HerePermits:
     ) -> None:
         self._rates, self._named, self._lock, self._clock = rates, named, lock, clock
         self._own: dict[tuple[int, str], Bucket] = {}
+        self._booked: dict[int, float] = {}
 
     @in_loop
     def book(self, index: int, charges: Sequence[Charge]) -> float:
@@ -68,10 +70,18 @@ class HerePermits:
         with self._lock:
             start = now = self._clock()
             taken = [(self._rates[charge.rate], self._bucket(charge), charge.weight) for charge in charges]
+            booked = self._booked.pop(index, None)
+            paused_until = max((bucket.pause_until for _, bucket, _ in taken), default=now)
+            if booked is not None and booked + LATE_S >= now and booked >= paused_until:
+                if booked - now > KEPT_OVER_S:
+                    self._booked[index] = booked
+                return max(0.0, booked - now)
             for rate, bucket, weight in taken:
                 start = max(start, bucket.earliest(rate, weight))
             for rate, bucket, weight in taken:
                 bucket.take(rate, weight, start)
+            if start - now > KEPT_OVER_S:
+                self._booked[index] = start
             return start - now
 
     @in_loop

@@ -87,7 +87,8 @@ class InFlight:
         """Ask the gate, one item after another: a process takes no permits ahead of what it is about to start."""
         if self._tries.gate is None:
             return None
-        return await drive_async(self._tries.enter(index, item, tries_used, self._park_over_s))
+        apart = not isinstance(self._tries, TriesTogether)
+        return await drive_async(self._tries.enter(index, item, tries_used, self._park_over_s, apart=apart))
 
     async def _run_item(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> None:
         try:

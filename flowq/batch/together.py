@@ -93,11 +93,11 @@ class TriesTogether(Tries):
         """Have the gate let *member* in; what becomes of it otherwise."""
         if self.gate is None:
             return None
-        if member.entry is None:
-            member.entry = yield from self.enter(member.index, member.item, member.attempt, park_over_s)
-        if isinstance(member.entry, Go):
+        entry = yield from self.let_in(member.index, member.item, member.attempt, park_over_s, member.entry)
+        member.entry = entry
+        if isinstance(entry, Go):
             return None
-        return (yield from self._not_tried(member.index, member.item, member.attempt, member.entry, member.busy_s))
+        return (yield from self._not_tried(member.index, member.item, member.attempt, entry, member.busy_s))
 
     def _calls(self, pending: list[Member]) -> list[list[Member]]:
         if not pending:

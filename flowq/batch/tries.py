@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowq.batch.alarm import call_within
 from flowq.batch.chunk import FlowItem, ItemDone, Park
-from flowq.batch.gate import Entry, Gate, Go, Held, Hit, Refused
+from flowq.batch.gate import Entry, Gate, Go, Held, Hit, Later, Refused
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.threads import sleep_unless
@@ -127,7 +127,7 @@ class Tries:
         while True:
             if exc is None:
                 if self.gate is not None:
-                    entry = entry or (yield from self.enter(index, item, attempt, park_over_s))
+                    entry = yield from self.let_in(index, item, attempt, park_over_s, entry)
                     if not isinstance(entry, Go):
                         return (yield from self._not_tried(index, item, attempt, entry, busy_s))
                 began = perf_counter()
@@ -161,10 +161,22 @@ class Tries:
                 yield self.wait, (delay_s,)
             exc = None
 
-    def enter(self, index: int, item: Any, attempt: int, park_over_s: float | None) -> Steps[Entry]:
+    def enter(
+        self, index: int, item: Any, attempt: int, park_over_s: float | None, *, apart: bool = False
+    ) -> Steps[Entry]:
         """Have the gate, which there must be, let the next try of *item* in; see its ``enter``."""
         assert self.gate is not None
-        return (yield from self.gate.enter(index, item, self.wait, park_over_s, first=attempt == 0))
+        return (yield from self.gate.enter(index, item, self.wait, park_over_s, first=attempt == 0, apart=apart))
+
+    def let_in(
+        self, index: int, item: Any, attempt: int, park_over_s: float | None, entry: Entry | None
+    ) -> Steps[Go | Hit | Refused | Held]:
+        """Have the gate answer for good, which has said *entry* before, if anything."""
+        while entry is None or isinstance(entry, Later):
+            if entry is not None:
+                yield self.wait, (entry.seconds,)
+            entry = yield from self.enter(index, item, attempt, park_over_s)
+        return entry
 
     def _not_tried(
         self, index: int, item: Any, attempt: int, entry: Hit | Refused | Held, busy_s: float

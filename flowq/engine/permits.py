@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from flowq.batch.gate import KEPT_OVER_S, LATE_S
 from flowq.batch.rate import Charge, Rate
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_taken
@@ -54,8 +55,8 @@ class FleetPermits:
             for charge in charges:
                 rate = self._rates[charge.rate]
                 args += [rate.step_s * 1e6, rate.burst_size, charge.weight * n]
-            seconds = int(self._call(self._book, keys, int(PARK_OVER_S * 1e6), *args)) / 1e6
-            if n > 1 and seconds <= PARK_OVER_S:
+            seconds = int(self._call(self._book, keys, int(KEPT_OVER_S * 1e6), int(LATE_S * 1e6), *args)) / 1e6
+            if n > 1 and seconds <= KEPT_OVER_S:
                 self._spare, self._spare_until = n - 1, time.monotonic() + seconds + SPARE_FOR_S
             return seconds
 

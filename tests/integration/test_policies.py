@@ -81,6 +81,13 @@ def test_a_key_without_permits_is_parked_and_the_others_go_on(
     assert second - first == pytest.approx(2.2, abs=0.4)
 
 
+def test_an_async_item_that_waits_for_its_key_holds_up_no_other(executor: str, path: str) -> None:
+    rate = flowq.Rate(1, per=0.9, burst=1, key="key_of")
+    policed.AsyncCall(path, rate=rate).map(keys("a", "a", *range(30)))
+    others = [at for key, _, at in policed.noted(path) if key != "a"]
+    assert others[-1] - starts(path)[0] < 0.5
+
+
 @KINDS
 def test_retry_after_pauses_its_key_on_all_workers(cluster: flowq.LocalCluster, path: str, kind: Any) -> None:
     asks = [{"key": "0", "raises": flowq.RetryAfter(1.5)}]

@@ -75,6 +75,21 @@ def test_an_item_that_comes_again_keeps_its_start(connections: Connections, cloc
     assert permits.book(4, ALL) == 10.5
 
 
+def test_a_start_is_kept_until_it_is_near(connections: Connections, clock: Clock) -> None:
+    permits, here = (
+        fleet(connections, clock, Rate(1, burst=1)),
+        HerePermits([Rate(1, burst=1)], {}, threading.Lock(), clock),
+    )
+    for one in (permits, here):
+        clock.now = 1000.0
+        assert [one.book(index, ALL) for index in range(2)] == [0, 1]
+        clock.now += 0.5
+        assert one.book(1, ALL) == 0.5
+        clock.now += 0.45
+        assert one.book(1, ALL) == pytest.approx(0.05)
+        assert one.book(1, ALL) == pytest.approx(1.05), "it was taken: this is another start"
+
+
 def test_a_start_that_nobody_came_for_is_lost(connections: Connections, clock: Clock) -> None:
     permits = fleet(connections, clock, Rate(1, per=10, burst=1))
     for index in range(4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ import pytest
 from flowq.batch import ParallelBatchNode, Rate
 from flowq.batch.here_permits import HerePermits
 from flowq.batch.rate import Charge, Charges
+
+
+INDICES = itertools.count()
 
 
 class Clock:
@@ -26,7 +30,7 @@ def permits(clock: Clock, *rates: Rate) -> HerePermits:
 
 
 def waits(permits: HerePermits, n: int, charges: Sequence[Charge] = (Charge(0, "", 1.0),)) -> list[float]:
-    return [round(permits.book(i, charges), 6) for i in range(n)]
+    return [round(permits.book(next(INDICES), charges), 6) for _ in range(n)]
 
 
 @pytest.mark.parametrize(
