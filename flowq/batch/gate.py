@@ -17,6 +17,8 @@ from flowq.core.retry import asked_wait_s
 from flowq.errors import CircuitOpen
 
 KEPT_OVER_S = 0.1
+TOGETHER_OVER_S = 0.02
+"""Rates that would let an item wait for no longer than this are booked in one go."""
 LATE_S = 1.0
 """A start that nobody came for is lost: those of a long standstill must not all happen at once."""
 
@@ -24,11 +26,12 @@ LATE_S = 1.0
 class Permits(Protocol):
     """Books starts under the batch's rates."""
 
-    def book(self, index: int, charges: Sequence[Charge]) -> float:
-        """Take the next free start of the item at *index*; seconds until it.
+    def book(self, index: int, charges: Sequence[Charge]) -> tuple[float, bool]:
+        """Take the next free start of the item at *index*: ``(seconds until it, whether that is the last word)``.
 
-        A start that is more than ``KEPT_OVER_S`` away is kept for the item until it asks again within that time of it,
-        unless a pause has made it void meanwhile.
+        Without the last word the item asks again then, and has kept its place: a start that is more than
+        ``KEPT_OVER_S`` away may be put off by a pause; and of several rates the one that lets it wait longest is booked
+        first, so that nobody waits for another's key under a rate that they share.
         """
         ...
 
@@ -112,7 +115,7 @@ class Gate:
         permits, circuit, memo: None where the policy has no such thing.
         breaker: whose circuit it is.
         key_of: makes an item's key of it, for the memo.
-        per_s: starts per second that hold for all items together; None: none do.
+        per_s: starts per second that hold for all items together; None: none do, or keys have limits of their own.
     """
 
     charges: Charges | None = None
@@ -162,16 +165,17 @@ class Gate:
             if found:
                 return Hit(found[0])
         if self.permits is not None and self.charges is not None:
-            while (seconds := (yield self.permits.book, (index, charges))) > 0:
+            is_last = False
+            while not is_last:
+                seconds, is_last = yield self.permits.book, (index, charges)
                 if part_over_s is not None and seconds > part_over_s:
                     alone = self.charges.keyed and (yield self.permits.may_part, ())
                     # Back in time to wait for the very moment.
                     return Held(seconds - part_over_s, "permit", alone)
-                if apart and self.charges.keyed and seconds > KEPT_OVER_S:
+                if apart and self.charges.keyed and not is_last:
                     return Later(seconds)
-                yield wait, (seconds,)
-                if seconds <= KEPT_OVER_S:
-                    break  # it is taken; a longer wait may have been made longer by a pause
+                if seconds > 0:
+                    yield wait, (seconds,)
         ticket, waited_s = "" if self.circuit is None else secrets.token_hex(6), 0.0
         while self.circuit is not None and (seconds := (yield self.circuit.ask, (ticket,))) > 0:
             if self.breaker is not None and self.breaker.fail_fast:

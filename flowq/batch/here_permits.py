@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TypeVar
 
-from flowq.batch.gate import KEPT_OVER_S, LATE_S
+from flowq.batch.gate import KEPT_OVER_S, LATE_S, TOGETHER_OVER_S
 from flowq.batch.rate import Charge, Rate
 from flowq.core.drive import in_loop
 
 _MOST_KEYS = 10_000
+_NOTHING: tuple[float, frozenset[int]] = (float("-inf"), frozenset())
 
 K = TypeVar("K")
 
@@ -62,27 +63,35 @@ class HerePermits:
     ) -> None:
         self._rates, self._named, self._lock, self._clock = rates, named, lock, clock
         self._own: dict[tuple[int, str], Bucket] = {}
-        self._booked: dict[int, float] = {}
+        self._booked: dict[int, tuple[float, frozenset[int]]] = {}
 
     @in_loop
-    def book(self, index: int, charges: Sequence[Charge]) -> float:
-        """See Permits."""
+    def book(self, index: int, charges: Sequence[Charge]) -> tuple[float, bool]:
+        """See Permits; lua/permit.lua does the same."""
         with self._lock:
-            start = now = self._clock()
-            taken = [(self._rates[charge.rate], self._bucket(charge), charge.weight) for charge in charges]
-            booked = self._booked.pop(index, None)
-            paused_until = max((bucket.pause_until for _, bucket, _ in taken), default=now)
-            if booked is not None and booked + LATE_S >= now and booked >= paused_until:
-                if booked - now > KEPT_OVER_S:
-                    self._booked[index] = booked
-                return max(0.0, booked - now)
-            for rate, bucket, weight in taken:
-                start = max(start, bucket.earliest(rate, weight))
-            for rate, bucket, weight in taken:
-                bucket.take(rate, weight, start)
+            now = self._clock()
+            buckets = [self._bucket(charge) for charge in charges]
+            paused_until = max((bucket.pause_until for bucket in buckets), default=now)
+            start, taken = self._booked.pop(index, _NOTHING)
+            if start + LATE_S < now or start < paused_until:
+                start, taken = _NOTHING
             if start - now > KEPT_OVER_S:
-                self._booked[index] = start
-            return start - now
+                self._booked[index] = start, taken
+                return start - now, False
+            start = max(start, now)
+            left = [i for i in range(len(charges)) if i not in taken]
+            waits = {i: buckets[i].earliest(self._rates[charges[i].rate], charges[i].weight) for i in left}
+            last = max(waits, key=waits.__getitem__, default=0)
+            begin = max(start, *waits.values(), start)
+            if len(left) > 1 and begin - start > TOGETHER_OVER_S:
+                left = [last]
+            for i in left:
+                buckets[i].take(self._rates[charges[i].rate], charges[i].weight, begin)
+            taken |= frozenset(left)
+            is_last = len(taken) == len(charges) and begin - now <= KEPT_OVER_S
+            if not is_last:
+                self._booked[index] = begin, taken
+            return begin - now, is_last
 
     @in_loop
     def pause(self, charges: Sequence[Charge], seconds: float) -> None:

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from flowq.batch.chunk import ItemDone
-from flowq.batch.gate import Entry, Held
+from flowq.batch.gate import Entry, Held, Later
 from flowq.batch.threads import until_ended
 from flowq.batch.together import Given, TriesTogether
 from flowq.batch.tries import Interrupted, Tries
@@ -45,6 +45,8 @@ class InFlight:
         self._batch_cancelled = tries.cancelled
         self._closing = False
         self._held_s = 0.0
+        # When most keys have to wait, taking more items would only book starts further and further away.
+        self._apart, self._most_apart = 0, max(1, places // 10)
         self._sink = sink
         self._park_over_s = park_over_s
         self._places = asyncio.Semaphore(places)
@@ -87,16 +89,19 @@ class InFlight:
         """Ask the gate, one item after another: a process takes no permits ahead of what it is about to start."""
         if self._tries.gate is None:
             return None
-        apart = not isinstance(self._tries, TriesTogether)
+        apart = not isinstance(self._tries, TriesTogether) and self._apart < self._most_apart
         return await drive_async(self._tries.enter(index, item, tries_used, self._park_over_s, apart=apart))
 
     async def _run_item(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> None:
+        apart = isinstance(entry, Later)
+        self._apart += apart
         try:
             if self._pool is None:
                 self._sink(index, await self._coroutine(index, item, tries_used, entry))
             else:
                 await self._in_thread(self._pool, index, item, tries_used, entry)
         finally:
+            self._apart -= apart
             self._places.release()
 
     async def _groups(self, source: Source, size: int) -> AsyncIterator[list[Given]]:

@@ -20,7 +20,6 @@ def fleet_gate(connections: Connections, batch_id: str, node: Fanout[Any, Any], 
     if not rates and breaker is None and cache is None:
         return None
     charges = Charges(node, rates) if rates else None
-    common = [rate.per_s for rate in rates if rate.key is None]
     return Gate(
         charges=charges,
         permits=None if charges is None else FleetPermits(connections, batch_id, rates, plain=charges.plain),
@@ -28,5 +27,6 @@ def fleet_gate(connections: Connections, batch_id: str, node: Fanout[Any, Any], 
         circuit=None if breaker is None else FleetCircuit(connections, batch_id, breaker),
         memo=None if cache is None else FleetMemo(connections, cache.scope(node), cache.ttl),
         key_of=node.key_of,
-        per_s=min(common, default=None),
+        # Who waits for a key of its own leaves permits to others: more chunks find more of them.
+        per_s=min((rate.per_s for rate in rates), default=None) if charges is not None and not charges.keyed else None,
     )

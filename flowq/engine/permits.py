@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from flowq.batch.gate import KEPT_OVER_S, LATE_S
+from flowq.batch.gate import KEPT_OVER_S, LATE_S, TOGETHER_OVER_S
 from flowq.batch.rate import Charge, Rate
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_taken
@@ -43,22 +43,22 @@ class FleetPermits:
         self._lock = threading.Lock()
         self._parked_until, self._may_part = 0.0, True
 
-    def book(self, index: int, charges: Sequence[Charge]) -> float:
+    def book(self, index: int, charges: Sequence[Charge]) -> tuple[float, bool]:
         """See Permits."""
         with self._lock:
             if self._spare and time.monotonic() < self._spare_until:
                 self._spare -= 1
-                return 0.0
+                return 0.0, True
             n = self._together
             keys = [self._connections.keys.booking(self._batch_id, index), *self._buckets(charges)]
-            args: list[float] = []
+            args: list[float] = [int(seconds * 1e6) for seconds in (KEPT_OVER_S, LATE_S, TOGETHER_OVER_S)]
             for charge in charges:
                 rate = self._rates[charge.rate]
                 args += [rate.step_s * 1e6, rate.burst_size, charge.weight * n]
-            seconds = int(self._call(self._book, keys, int(KEPT_OVER_S * 1e6), int(LATE_S * 1e6), *args)) / 1e6
-            if n > 1 and seconds <= KEPT_OVER_S:
-                self._spare, self._spare_until = n - 1, time.monotonic() + seconds + SPARE_FOR_S
-            return seconds
+            wait_us, is_last = (int(value) for value in self._call(self._book, keys, *args))
+            if n > 1 and is_last:
+                self._spare, self._spare_until = n - 1, time.monotonic() + wait_us / 1e6 + SPARE_FOR_S
+            return wait_us / 1e6, bool(is_last)
 
     def pause(self, charges: Sequence[Charge], seconds: float) -> None:
         """See Permits."""

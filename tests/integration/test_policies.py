@@ -82,8 +82,8 @@ def test_a_key_without_permits_is_parked_and_the_others_go_on(
 
 
 def test_an_async_item_that_waits_for_its_key_holds_up_no_other(executor: str, path: str) -> None:
-    rate = flowq.Rate(1, per=0.9, burst=1, key="key_of")
-    policed.AsyncCall(path, rate=rate).map(keys("a", "a", *range(30)))
+    rates: list[Any] = ["500/s", flowq.Rate(1, per=0.4, burst=1, key="key_of")]
+    policed.AsyncCall(path, rate=rates).map(keys("a", "a", "a", "a", *range(30)))
     others = [at for key, _, at in policed.noted(path) if key != "a"]
     assert others[-1] - starts(path)[0] < 0.5
 

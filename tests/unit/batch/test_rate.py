@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 import threading
@@ -13,7 +14,6 @@ import pytest
 from flowq.batch import ParallelBatchNode, Rate
 from flowq.batch.here_permits import HerePermits
 from flowq.batch.rate import Charge, Charges
-
 
 INDICES = itertools.count()
 
@@ -30,7 +30,18 @@ def permits(clock: Clock, *rates: Rate) -> HerePermits:
 
 
 def waits(permits: HerePermits, n: int, charges: Sequence[Charge] = (Charge(0, "", 1.0),)) -> list[float]:
-    return [round(permits.book(next(INDICES), charges), 6) for _ in range(n)]
+    """Seconds from now until each of *n* items starts, that come at once and ask again when they are told to."""
+    clock: Any = permits._clock
+    began, starts = clock.now, []
+    asking = [(began, next(INDICES)) for _ in range(n)]
+    while asking:
+        clock.now, index = heapq.heappop(asking)
+        seconds, is_last = permits.book(index, charges)
+        if is_last:
+            starts.append(round(clock.now + seconds - began, 6))
+        else:
+            heapq.heappush(asking, (clock.now + seconds, index))
+    return sorted(starts)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +96,21 @@ def test_of_several_limits_all_hold() -> None:
     assert waits(limit, 6, both) == [0.0, 0.1, 0.2, 0.333333, 0.666667, 1.0]
 
 
+def test_a_key_that_has_to_wait_takes_nothing_of_the_rate_it_shares_until_its_turn() -> None:
+    limit = permits(Clock(), Rate(10, burst=1), Rate(1, burst=1))
+    slow, quick = [Charge(0, "", 1.0), Charge(1, "slow", 1.0)], [Charge(0, "", 1.0)]
+    for index in range(30):
+        limit.book(-index, slow)
+    assert limit.book(next(INDICES), quick)[0] <= 0.11
+
+
 def test_in_no_second_are_there_more_than_the_limit_and_the_burst() -> None:
     clock = Clock()
     limit = permits(clock, Rate(100))
     starts: list[float] = []
     for step in range(2000):
         clock.now += (0.0, 0.003, 0.04, 0.001)[step % 4]
-        starts.append(clock.now + limit.book(step, [Charge(0, "", 1.0)]))
+        starts.append(clock.now + limit.book(step, [Charge(0, "", 1.0)])[0])
     assert max(sum(start <= one < start + 1 for one in starts) for start in starts) <= 102
 
 
