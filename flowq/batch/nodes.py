@@ -12,10 +12,11 @@ from flowq.batch.executor import Executor
 from flowq.batch.fanout import Fanout
 from flowq.batch.following import Stream
 from flowq.batch.inline import InlineExecutor
-from flowq.batch.keyed import Keyed
+from flowq.batch.keyed import Keyed, Worked
 from flowq.batch.outcome import Outcome
 from flowq.core.functional import class_of, functional
 from flowq.core.node import Item, Node, Result
+from flowq.registry import is_registered_function
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,8 +38,8 @@ class _Of(Fanout[Item, Result]):
         """A node that runs *fn* over ``shared[items]`` and writes the results to ``shared[out]``.
 
         Args:
-            fn: a function of one item; it may be async. One that is to run on workers stands at the top of a module,
-                and so does this node.
+            fn: a function of one item; it may be async. One that is to run on workers is decorated with
+                ``@flowq.register``, or stands at the top of a module with this node beside it.
             items: key of the items, any iterable.
             out: key of the results.
             count: key of their number; None: it is not written.
@@ -46,8 +47,13 @@ class _Of(Fanout[Item, Result]):
         """
         if isinstance(fn, Node):
             raise TypeError(f"{cls.__name__}.of takes a function; flowq.MapNode takes a node")
+        kinds: dict[Any, Any] = {BatchNode: BatchOf, ParallelBatchNode: ParallelBatchOf}
+        named = kinds.get(cls)
+        if named is not None and is_registered_function(fn):
+            node: Self = named(fn, items=items, out=out, count=count, **options)
+            return node
         made: type[Any] = class_of(cls.__name__, (Keyed, cls), {"exec": fn})
-        node: Self = made(items=items, out=out, count=count, **options)
+        node = made(items=items, out=out, count=count, **options)
         return node
 
     def stream(self, items: Any, *, label: str | None = None, limit: int | None = None) -> Stream[Outcome]:
@@ -82,6 +88,22 @@ class ParallelBatchNode(_Of[Item, Result]):
 
     See :class:`~flowq.batch.fanout.Fanout` for the arguments.
     """
+
+
+class BatchOf(Worked[Item, Result], BatchNode[Item, Result]):
+    """What ``BatchNode.of`` makes of a registered function, which is an argument like any other."""
+
+    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.take_function("exec", fn)
+
+
+class ParallelBatchOf(Worked[Item, Result], ParallelBatchNode[Item, Result]):
+    """What ``ParallelBatchNode.of`` makes of a registered function."""
+
+    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.take_function("exec", fn)
 
 
 @overload

@@ -48,9 +48,12 @@ def finish_open(root: Node[Any, Any], steps: Steps[T]) -> T:
         LoopRunning: it needs an event loop, and this thread runs one already.
     """
     nodes = long_lived_here(root)
-    if not nodes or not root.has_async():
+    needs_loop = root.has_async()
+    if not nodes:
+        return finish(steps, needs_loop=needs_loop, what=root.name)
+    if not needs_loop:
         with held_open(nodes):
-            return finish(steps, needs_loop=root.has_async(), what=root.name)
+            return finish(steps, needs_loop=False, what=root.name)
     if loop_runs():
         raise LoopRunning(root.name)
     with asyncio.Runner() as runner:

@@ -91,7 +91,7 @@ class Node(Generic[Item, Result]):
     """Whether an ``exec`` that yields is read to its end."""
 
     _asks_ctx: ClassVar[bool] = False
-    _yields: ClassVar[bool] = False
+    _yields: ClassVar[Literal["", "sync", "async"]] = ""
     keeps_open: ClassVar[bool] = False
     """Whether the class has a ``lifespan``, ``setup`` or ``teardown`` of its own."""
 
@@ -141,7 +141,7 @@ class Node(Generic[Item, Result]):
         super().__init_subclass__(**kwargs)
         cls.has_lifespan = cls.lifespan is not Node.lifespan
         cls.keeps_open = cls.has_lifespan or (cls.setup, cls.teardown) != (Node.setup, Node.teardown)
-        cls._yields = facts(getattr(cls, cls.phases[1])).streams != ""
+        cls._yields = facts(getattr(cls, cls.phases[1])).streams
         cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in cls.phases)
         members = [name_and_member for base in cls.__mro__ for name_and_member in vars(base).items()]
         cls._slots = tuple(name for name, member in members if isinstance(member, types.MemberDescriptorType))
@@ -398,7 +398,7 @@ class Node(Generic[Item, Result]):
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
         """The call that one try consists of."""
         body = self.phase(1, ctx)
-        if self.gathers and type(self)._yields:
+        if self._yields and self.gathers:
             body = whole(body, self.gather)
         return (body, (prep_res,)) if self.timeout is None else (bounded, (self.timeout, body, (prep_res,)))
 
@@ -413,8 +413,7 @@ class Node(Generic[Item, Result]):
 
     def has_async(self) -> bool:
         """Whether running this needs an event loop: any of the four methods is ``async def``."""
-        methods = [getattr(self, name) for name in self.phases]
-        return any(map(is_async, methods)) or facts(methods[1]).streams == "async"
+        return self._yields == "async" or any(is_async(getattr(self, method)) for method in self.phases)
 
     def _fall_back(self, prep_res: Any, exc: Exception, ctx: ItemContext | None, attempt: int) -> Steps[Any]:
         try:

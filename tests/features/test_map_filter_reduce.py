@@ -19,6 +19,9 @@ def run(node: Any, **shared: Any) -> dict[str, Any]:
 def test_row_057_items_and_results_by_the_names_of_their_keys(executor: str) -> None:
     shared = run(functions.halves_by_key, numbers=(n for n in (2, 4, 5, 8)))
     assert (shared["halves"], shared["n"]) == ([1, 2, 4], 3)
+    anywhere = flowq.ParallelBatchNode.of(functions.tripled, out="tripled")
+    assert run(anywhere, items=[1, 2])["tripled"] == [3, 6]
+    assert run(flowq.BatchNode.of(functions.tripled), items=[1])["results"] == [3]
     local = flowq.BatchNode.of(functions.half)
     assert run(local, items=[6, 8]) == {"items": [6, 8], "results": [3, 4]}
     assert local.name == "BatchNode[half]"
