@@ -33,13 +33,7 @@ def get_batch(batch_id: str) -> BatchHandle[Any]:
         ConfigError: batches of this program run in its own process, so there is nowhere to look.
         NoRedis: nothing answers at the broker's URL.
     """
-    executor = active()
-    if not isinstance(executor, CeleryExecutor):
-        raise ConfigError(
-            f"batch {batch_id} cannot be looked up: batches of this program run in its own process. "
-            "Set FLOWQ_BROKER_URL to the Redis that holds it."
-        )
-    return attached(executor, batch_id)
+    return attached(_fleet_of(batch_id), batch_id)
 
 
 def get_run(run_id: str) -> DurableRun:
@@ -54,13 +48,17 @@ def get_run(run_id: str) -> DurableRun:
         FlowError: it is the id of a batch.
         NoRedis: nothing answers at the broker's URL.
     """
+    return attached_run(_fleet_of(run_id), run_id)
+
+
+def _fleet_of(wanted: str) -> CeleryExecutor:
     executor = active()
     if not isinstance(executor, CeleryExecutor):
         raise ConfigError(
-            f"run {run_id} cannot be looked up: flows of this program run in its own process. "
+            f"{wanted} cannot be looked up: this program runs its batches and flows in its own process. "
             "Set FLOWQ_BROKER_URL to the Redis that holds it."
         )
-    return attached_run(executor, run_id)
+    return executor
 
 
 def attached_run(executor: CeleryExecutor, run_id: str) -> DurableRun:
