@@ -37,15 +37,19 @@ class Reading:
         self._keeps_all = False
 
     def outcomes(self) -> Iterator[list[Outcome]]:
-        """As they are committed."""
+        """As they are committed; of what failed before a redrive that is known, only what that did not run again."""
         self._begin()
-        for spans in self._commits():
+        line = CommitLine(self._connections, self._batch_id)
+        redriven: dict[int, Outcome] = {}
+        for spans in self._commits(line):
             for some in _groups(spans):
                 for span, done in zip(some, self._fetch(some), strict=True):
-                    yield list(done.outcomes())
+                    outcomes = list(done.outcomes())
+                    yield _standing(outcomes, span.gen < line.gen, redriven) if line.gen else outcomes
                     self._drop([span], -1)
             if not spans:
                 yield []
+        yield list(redriven.values())
         self._drop([], -1, all_of_them=True)
 
     def values(self, total: Callable[[], int], error: Callable[[Values], Exception | None]) -> Iterator[list[Any]]:
@@ -92,8 +96,7 @@ class Reading:
         said: list[bytes | None] = self._connections.redis.hmget(meta, ["freed", "keyed"])
         return said
 
-    def _commits(self, line: CommitLine | None = None) -> Iterator[list[Span]]:
-        line = line or CommitLine(self._connections, self._batch_id)
+    def _commits(self, line: CommitLine) -> Iterator[list[Span]]:
         while not line.ended:
             spans = line.take(WAIT_S)
             if not spans:
@@ -119,6 +122,18 @@ class Reading:
             read = [(span.ref.field, span.ref.place) for span in self._unfreed]
             when_there(self._connections, lambda: self._connections.ledger.free(self._batch_id, read, upto))
             self._unfreed = []
+
+
+def _standing(outcomes: list[Outcome], is_earlier: bool, redriven: dict[int, Outcome]) -> list[Outcome]:
+    """What stands of *outcomes*; failures of an earlier generation are put by, until a later one has an outcome."""
+    standing: list[Outcome] = []
+    for outcome in outcomes:
+        if is_earlier and outcome.status == "failed":
+            redriven[outcome.index] = outcome
+        else:
+            redriven.pop(outcome.index, None)
+            standing.append(outcome)
+    return standing
 
 
 def _groups(spans: list[Span]) -> Iterator[list[Span]]:

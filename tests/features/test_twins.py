@@ -62,6 +62,17 @@ def test_a_redrive_computes_what_failed_once_more_and_once_only(executor: str, t
     assert len(ran(tmp_path / "ran")) == 51
 
 
+def test_readers_see_what_a_redrive_brought_and_not_what_it_replaced(executor: str, tmp_path: Path) -> None:
+    switch = tmp_path / "switch"
+    handle = nodes.ByRest(str(tmp_path / "ran"), bad=(3,), switch=str(switch), on_error="collect").submit(range(200))
+    assert len(handle.result().failed) == 4
+    switch.touch()
+    handle.retry_failed()
+    assert list(handle.results()) == [item % 50 for item in range(200)]
+    outcomes = sorted((one.index, one.status) for one in handle.as_completed())
+    assert outcomes == [(index, "ok") for index in range(200)]
+
+
 def test_twins_of_an_item_that_waits_for_its_next_try_wait_for_it(executor: str, tmp_path: Path) -> None:
     wait_s = 1.2 if executor == "workers" else 0.1
     node = nodes.ByRest(str(tmp_path / "ran"), bad=(3,), tries=1, max_retries=2, wait=wait_s)

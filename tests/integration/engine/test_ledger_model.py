@@ -64,6 +64,7 @@ class World:
         self.keeps = rng.choice([0, 0, 1])
         self.stream = int(rng.random() < 0.6)
         self.keyed = int(rng.random() < 0.5)
+        self.frees = rng.random() < 0.5
         self.cut: dict[int, int] = {}
         self.deadline_ms = rng.choice([0, 0, 0, 0, 2000, 20_000])
         self.fed = 0
@@ -74,7 +75,8 @@ class World:
         self.gen = 0
         self.cancelled = False
         self.redriven: list[set[int]] = []
-        self.saved: tuple[dict[bytes, bytes], int] | None = None
+        self.saved: tuple[dict[bytes, bytes], int, dict[bytes, bytes]] | None = None
+        self.read: dict[bytes, bytes] = {}  # outcomes that somebody has read and freed
         self.counter = 0
         self.redriven_ms = 0
         self.untold: list[str] = []
@@ -281,13 +283,13 @@ class World:
     def remember(self) -> None:
         names = [*self.keys.ledger(BATCH)]
         dumps = {name: self.redis.dump(name) for name in names}
-        self.saved = ({k: v for k, v in dumps.items() if v is not None}, len(self.closes))
+        self.saved = ({k: v for k, v in dumps.items() if v is not None}, len(self.closes), dict(self.read))
 
     def forget(self) -> None:
         """Redis comes back as it was a moment ago; producer, queue and workers remember more than it does."""
         if self.saved is None:
             return
-        dumps, closes = self.saved
+        dumps, closes, self.read = self.saved
         self.redis.delete(*self.keys.ledger(BATCH))
         for name, blob in dumps.items():
             self.redis.restore(name, 0, blob)
@@ -306,6 +308,24 @@ class World:
         else:
             # The producer learns from its next append; one that had sealed asks again.
             self.sealed = self.meta("sealed") == "1"
+
+    def free(self) -> None:
+        """A reader drops some of what it has read; its answer may be lost, and it does so again."""
+        line = self.redis.xrange(self.keys.of(BATCH, "line"), count=5)
+        some = [(fields[b"out"], place) for place, fields in line if b"out" in fields and self.rng.random() < 0.7]
+        if not some:
+            return
+        for name, _ in some:
+            self.read[name] = self.redis.hget(self.keys.of(BATCH, "out"), name)
+        assert self.ledger.free(BATCH, some) == len(some)
+        if self.rng.random() < self.chaos:
+            assert self.ledger.free(BATCH, some) == 0
+
+    def outcomes(self) -> dict[bytes, bytes]:
+        """The commits that are there, and those that were read and freed."""
+        there: dict[bytes, bytes] = self.redis.hgetall(self.keys.of(BATCH, "out"))
+        assert not there.keys() & self.read.keys()
+        return {**self.read, **there}
 
     # -- the schedule --------------------------------------------------------------------------------------------
 
@@ -346,6 +366,8 @@ class World:
             self.overtake()
         elif roll < 0.975:
             self.claim("")
+        elif roll > 0.99 and self.frees:
+            self.free()
         elif roll < 0.985 and self.forgets:
             if self.saved is None:
                 self.remember()
@@ -407,7 +429,7 @@ class World:
     def by_gen(self) -> dict[int, dict[int, str]]:
         """The outcomes that were committed in each generation, by index."""
         found: dict[int, dict[int, str]] = {}
-        for name, blob in self.redis.hgetall(self.keys.of(BATCH, "out")).items():
+        for name, blob in self.outcomes().items():
             gen = int(name.split(b":")[0])
             for index, outcome in json.loads(blob).items():
                 assert int(index) not in found.setdefault(gen, {}), f"index {index} has two outcomes in {gen}"
@@ -471,7 +493,7 @@ class World:
     def check_places(self) -> None:
         """Of a batch whose items have keys every commit is found by its generation and first item."""
         places = self.redis.zrange(self.keys.of(BATCH, "place"), 0, -1, withscores=True)
-        fields = self.redis.hkeys(self.keys.of(BATCH, "out")) if self.keyed else []
+        fields = list(self.outcomes()) if self.keyed else []
         spans = {field: span_of_field(field, None) for field in fields}
         assert dict(places) == {field: span.gen * 2**40 + span.start for field, span in spans.items()}
 
@@ -480,6 +502,7 @@ class World:
         line = [fields for _, fields in self.redis.xrange(self.keys.of(BATCH, "line"))]
         told = [fields[b"out"] for fields in line if b"out" in fields]
         assert sorted(told) == sorted(self.redis.hkeys(self.keys.of(BATCH, "out")))
+        assert not set(told) & set(self.read), "nobody reads twice what was freed"
         assert line[-1] == {b"closed": f"{self.meta('state')} {self.gen}".encode()}
 
 
