@@ -10,7 +10,7 @@ from flowq.codec import classes
 from flowq.codec.pack import pack
 from flowq.errors import EncodeError
 
-_MAX_STEPS = 200  # of a path; whatever is deeper is too deep anyway
+_MAX_STEPS = 60  # of a path; whatever is deeper is too deep anyway
 _MAX_PATH = 400  # characters
 
 
