@@ -95,7 +95,7 @@ class Watched(flowq.ParallelBatchNode[int, int]):
         with Watched.lock:
             Watched.running += 1
             Watched.peak = max(Watched.peak, Watched.running)
-        time.sleep(0.005)
+        time.sleep(0.02)
         with Watched.lock:
             Watched.running -= 1
         return item
