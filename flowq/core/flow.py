@@ -207,6 +207,7 @@ class Flow(Node[Any, Any]):
             LoopRunning: a node is async, and this thread runs an event loop already.
         """
         with contextlib.ExitStack() as stack:
+            ended = {} if self._listeners is None else stack.enter_context(self._listeners.span("run", self.name))
             run = _stepper(self, stack)
             prep_res = run(_one_call(self.phase(0), shared))
             params = dict(self.params)
@@ -218,7 +219,7 @@ class Flow(Node[Any, Any]):
                 yield Step(node, action)
                 visits += 1
                 node = self._enter(self.next_node(node, action, shared), params, visits)
-            run(_one_call(self.phase(3), shared, prep_res, action))
+            ended["action"] = run(_one_call(self.phase(3), shared, prep_res, action))
 
     def visit(self, shared: Any) -> Steps[str | None]:
         """See :meth:`Node.visit`. On a journey the flow goes on where it was left: its ``prep`` runs once."""

@@ -70,7 +70,7 @@ def node(exec: Callable[..., Any] | None = None, /, **given: Any) -> Any:
     Args:
         exec: ``exec(prep_res)``.
         prep, post, exec_fallback: the other methods; no-ops if left out.
-        **options: of the node: max_retries, wait, retry, timeout, name, config.
+        **options: of the node: max_retries, wait, retry, timeout, name, config, hooks.
     """
     return functional(Node, exec, given)
 

@@ -6,8 +6,10 @@ import dataclasses
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from pydantic import BaseModel
@@ -145,6 +147,19 @@ class Listeners:
     def want(self, prefix: Literal["run", "node", "item"]) -> bool:
         """Whether any of them asks for events of runs, of nodes or of items."""
         return any(kind.startswith(prefix) for kind in self._told)
+
+    @contextmanager
+    def span(self, what: Literal["run", "node"], node: str) -> Iterator[dict[str, Any]]:
+        """Tell of the start and, by how the block is left, of the end or the error. The dict: fields of the end."""
+        began = perf_counter()
+        ended: dict[str, Any] = {}
+        self.tell(f"{what}_start", node)
+        try:
+            yield ended
+        except Exception as exc:
+            self.tell(f"{what}_error", node, error=exc, seconds=perf_counter() - began)
+            raise
+        self.tell(f"{what}_end", node, seconds=perf_counter() - began, **ended)
 
     def tell(self, kind: str, node: str, **fields: Any) -> None:
         """Tell whoever asked for *kind*; *fields* are those of the event."""

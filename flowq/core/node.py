@@ -10,7 +10,6 @@ import types
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self
 
 from typing_extensions import TypeVar
@@ -349,14 +348,8 @@ class Node(Generic[Item, Result]):
         return steps if self._listeners is None else self._telling(self._listeners, what, steps)
 
     def _telling(self, listeners: Listeners, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
-        began = perf_counter()
-        listeners.tell(f"{what}_start", self.name)
-        try:
-            action = yield from steps
-        except Exception as exc:
-            listeners.tell(f"{what}_error", self.name, error=exc, seconds=perf_counter() - began)
-            raise
-        listeners.tell(f"{what}_end", self.name, action=action, seconds=perf_counter() - began)
+        with listeners.span(what, self.name) as ended:
+            action = ended["action"] = yield from steps
         return action
 
     def visit(self, shared: Any) -> Steps[str | None]:

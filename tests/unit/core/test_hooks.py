@@ -88,6 +88,21 @@ def test_a_hook_of_a_node_is_told_of_that_node_alone() -> None:
     assert steps.seen == [("node_start", "Flow/Parse"), ("node_end", "Flow/Parse")]
 
 
+def test_a_flow_that_is_taken_step_by_step_tells_the_same() -> None:
+    whole, stepped, dropped = Steps(), Steps(), Steps()
+    for steps in (whole, stepped, dropped):
+        flow = nested()
+        flow.listen([steps])
+        if steps is whole:
+            flow.run({})
+        elif steps is stepped:
+            list(flow.iter({}))
+        else:
+            next(flow.iter({}))
+    assert whole.seen == stepped.seen
+    assert dropped.seen == whole.seen[:3]
+
+
 def test_failed_tries_are_told_with_their_errors() -> None:
     events: list[Event] = []
     flow = flowq.Flow(start=Fails(max_retries=3, wait=0.001), hooks=[events.append])
