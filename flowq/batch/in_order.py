@@ -125,9 +125,8 @@ class InOrder:
     def _run_groups(self, tries: TriesTogether, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
         """One call of many items after another; ends where the gate holds one."""
         items, done = self._items, self._done
+        tries.watch = watch
         while (at := len(done.values)) < len(items) and self._failures_left >= 0 and not done.held_s:
-            if watch is not None:
-                watch(done.upto)
             group = self._group(tries, items[at : at + (1 if tries_used else tries.group_size)], tries_used)
             if not group:
                 return

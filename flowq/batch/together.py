@@ -6,7 +6,7 @@ Never here: which items make a group (in_order, in_flight).
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,10 @@ class TriesTogether(Tries):
 
     Attributes:
         group_size: items of one call at most.
+        watch: ``watch(index)`` is called before each call, with the index of its first item.
     """
+
+    watch: Callable[[int], object] | None = None
 
     def __init__(self, node: Fanout[Any, Any], policy: BatchPolicy, **given: Any) -> None:
         super().__init__(node, policy, **given)
@@ -110,6 +113,8 @@ class TriesTogether(Tries):
     def _call(self, members: list[Member]) -> Steps[list[Any]]:
         """One call: for each item what it came to, or an exception."""
         first, items = members[0], _Call(member.item for member in members)
+        if self.watch is not None:
+            self.watch(first.index)
         began = perf_counter()
         try:
             answers = list((yield self.one_try, (first.index, items, first.attempt)))

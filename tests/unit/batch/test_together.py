@@ -11,6 +11,7 @@ import pytest
 from flowq.batch import InlineExecutor, ParallelBatchNode, activate, deactivate
 from flowq.batch.cache import Cache
 from flowq.batch.rate import Rate
+from flowq.batch.runner import Runner
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +61,16 @@ def test_every_item_of_a_call_takes_a_permit(kind: type[Doubles]) -> None:
 @pytest.mark.parametrize("kind", [Doubles, DoublesLater])
 def test_an_items_key_is_its_own(kind: type[Doubles]) -> None:
     assert [outcome.key for outcome in kind().map([5, 6]).items] == ["5", "6"]
+
+
+def test_every_call_has_its_own_time() -> None:
+    class Spoiled(ParallelBatchNode[int, int]):
+        def exec_many(self, items: list[int]) -> list[int]:
+            if 2 in items:
+                raise ValueError
+            return items
+
+    node = Spoiled(2, on_error="collect")
+    began: list[int] = []
+    Runner(node, node.policy()).run([1, 2, 3], 10, watch=began.append)
+    assert began == [10, 10, 11, 12], "the last tries are made one by one"
