@@ -32,12 +32,11 @@ class Draft(flowq.Node):
 class Ask(flowq.Node):
     """Puts the letter on the desk and waits for an answer."""
 
-    def prep(self, shared: Any) -> tuple[str, str]:
-        return f"{shared['desk']}/{shared['to']}-{shared['drafts']}", shared["letter"]
+    def prep(self, shared: Any) -> None:
+        # It runs again when the answer is there: the same letter is put in the same place, which does no harm.
+        (Path(shared["desk"]) / f"{shared['to']}-{shared['drafts']}").write_text(shared["letter"])
 
-    async def exec(self, draft: tuple[str, str], *, ctx: flowq.ItemContext) -> dict[str, str]:
-        path, letter = draft
-        Path(path).write_text(letter)  # noqa: ASYNC240 - what stands before a wait runs again after it: no harm here
+    async def exec(self, prep_res: None, *, ctx: flowq.ItemContext) -> dict[str, str]:
         return dict(await ctx.wait_for("answer"))
 
     def post(self, shared: Any, prep_res: Any, answer: dict[str, str]) -> str:
@@ -48,9 +47,9 @@ class Ask(flowq.Node):
 def person(desk: str, runs: dict[str, Any]) -> None:
     """Reads what comes to the desk: whoever owes much is to be told so firmly."""
     for name, run in runs.items():
-        first = read(Path(desk) / f"{name}-1")
+        letter = read(Path(desk) / f"{name}-1")
         if OWED[name] > 1000:
-            print(f"no: {first}")
+            print(f"no: {letter}")
             run.send("answer", {"decision": "again", "tone": "firm"})
             read(Path(desk) / f"{name}-2")
         run.send("answer", {"decision": "send"})

@@ -64,7 +64,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--local", action="store_true", help="fetch on two worker processes")
     given = parser.parse_args()
-
     fetch = Fetch(retry=flowq.Retry(attempts=4, give_up_on=NotFound), in_flight=16, on_error="collect")
     fetch - "more" >> fetch
     fetch - "done" >> flowq.Node()
