@@ -17,6 +17,8 @@ from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, span_text
 from flowq.client.run import status_of
 
+ROOMY = 100  # columns from which on there is room for when it was begun
+
 
 @click.command()
 @click.option("-n", "most", type=click.IntRange(1), default=20, help="So many of the newest (default: 20).")
@@ -38,7 +40,8 @@ def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
     if as_json:
         emit([json_of(one) for one in found])
     elif found:
-        Console().print(table(found))
+        console = Console()
+        console.print(table(found, roomy=console.width >= ROOMY))
     else:
         click.echo("No batches." if state is None and label is None else "No such batches.")
 
@@ -54,16 +57,16 @@ def state_of(one: Listed) -> str:
     return status_of(one.state) if one.kind == "run" else one.state.state
 
 
-def table(found: list[Listed]) -> Table:
-    """One row a batch."""
+def table(found: list[Listed], *, roomy: bool) -> Table:
+    """One row a batch or run; with *roomy*, also when it was begun."""
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("batch", "state", "items", "", "took", "begun"):
-        rows.add_column(title, no_wrap=title != "", justify="right" if title in ("items", "took") else "left")
+    for title in ("batch", "state", "items", "", "took", *(["begun"] if roomy else [])):
+        rows.add_column(title, no_wrap=True, justify="right" if title in ("items", "took") else "left")
     for one in found:
         now = progress_of(one.state)
         items, what = ("run", Text("")) if one.kind == "run" else (count_of(now), figures(now))
         rows.add_row(
             Text(one.id), state_text(state_of(one)), items, what, span_text(one.state.seconds),
-            Text(ago(one.created_at), "dim"),
+            *([Text(ago(one.created_at), "dim")] if roomy else []),
         )  # fmt: skip
     return rows

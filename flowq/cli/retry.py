@@ -36,7 +36,7 @@ def retry(batch: str | None, detach: bool, workers: int, slots: int | None, as_j
     `flowq results`. A run (`flowq submit`) goes on at the node that failed.
     """
     console = Console(stderr=True)
-    shown = Display() if as_json else display(Settings().progress)
+    shown = Display() if as_json else display(Settings().progress, console)
     with place() as here:
         handle = here.thing(batch)
         if isinstance(handle, DurableRun):

@@ -54,7 +54,7 @@ def run(
     limited(node, limit)
     console = Console(stderr=True)
     settings = Settings()
-    shown = display(progress or settings.progress)
+    shown = display(progress or settings.progress, console)
     if local and settings.broker_url is not None:
         raise Mistake("FLOWQ_BROKER_URL is set, and --local does not use it: give one of them")
     began = time.monotonic()

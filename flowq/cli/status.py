@@ -13,7 +13,7 @@ from rich.text import Text
 from flowq.cli import durable
 from flowq.cli.figures import record_of, state_text
 from flowq.cli.group import emit, json_option
-from flowq.cli.ls import json_of
+from flowq.cli.ls import ROOMY, json_of
 from flowq.cli.ls import table as batch_table
 from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
@@ -58,7 +58,7 @@ def show_fleet(here: Place, as_json: bool) -> None:
     console.print(worker_table(there) if there else no_workers(here, running))
     console.print()
     if running:
-        console.print(batch_table(running))
+        console.print(batch_table(running, roomy=console.width >= ROOMY))
         console.print(f"\n{pending:,} items to do.", highlight=False)
     else:
         console.print("Nothing is under way. `flowq ls` lists what has ended.", highlight=False)

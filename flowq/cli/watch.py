@@ -41,7 +41,9 @@ def watch(batch: str | None, progress: Mode | None, as_json: bool) -> None:
         if as_json:
             sys.exit(lines(handle))
         warn_if_nobody_works(here, handle, console)
-        sys.exit(until_the_end(handle, display(progress or Settings().progress), console, stays=here.has_workers))
+        sys.exit(
+            until_the_end(handle, display(progress or Settings().progress, console), console, stays=here.has_workers)
+        )
 
 
 def follow(run: DurableRun, console: Console, *, stays: bool, as_json: bool = False) -> int:

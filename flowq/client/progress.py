@@ -143,12 +143,16 @@ class _Line:
         self._stream.flush()
 
 
-def display(mode: Mode = "auto") -> Display:
-    """The display for *mode*; "auto" is bars where stderr is a terminal or a notebook, and else nothing."""
+def display(mode: Mode = "auto", console: Console | None = None) -> Display:
+    """The display for *mode*; "auto" is bars where stderr is a terminal or a notebook, and else nothing.
+
+    Args:
+        console: where bars are drawn; whatever else is printed on it stands above them.
+    """
     if mode == "auto":
         mode = "bar" if Console(stderr=True).is_terminal or Console().is_jupyter else "off"
     if mode == "bar":
-        return Bars()
+        return Bars(console)
     return Lines() if mode == "lines" else Display()
 
 
