@@ -170,7 +170,9 @@ def _file_system(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]
     except ImportError as error:
-        raise ConfigError(f"a sink behind a URL ({url}) needs fsspec: pip install 'flowq[sink]'") from error
+        raise ConfigError(
+            f"a sink behind a URL ({url}) needs fsspec: pip install fsspec (or flowq with its extra sink)"
+        ) from error
     try:
         fs, path = url_to_fs(url)
     except (ImportError, ValueError) as error:
