@@ -319,6 +319,30 @@ class SaysItsKey(flowq.ParallelBatchNode[str, str]):
         return str(ctx.idempotency_key)
 
 
+class LogsInside(flowq.ParallelBatchNode[int, None]):
+    """Five items for each item of the batch around it; each writes down when it ran."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    def prep(self, shared: Any) -> Any:
+        return range(5)
+
+    async def exec(self, item: int) -> None:
+        began = time.time()
+        await asyncio.sleep(0.02)
+        line = f"{began} {time.time()}\n".encode()
+        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(fd, line)
+        os.close(fd)
+
+
+class Around(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": n} for n in range(6)]
+
+
 class Embeds(flowq.ParallelBatchNode[int, list[int]]):
     """A service that takes many at once: each result says how many its call had. Every 10th item is refused alone."""
 

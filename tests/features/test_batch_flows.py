@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +125,15 @@ def test_row_088_without_a_concurrency_around_it_a_nested_batch_takes_its_own(in
     Watched.peak = 0
     Outer(start=Watched(concurrency=4)).run({})
     assert Watched.peak == 4
+
+
+def test_row_088_the_budget_holds_on_workers_too(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    functions.Around(start=functions.LogsInside(str(path), concurrency=3), concurrency=2).run({})
+    runs = [tuple(map(float, line.split())) for line in path.read_text().splitlines()]
+    assert len(runs) == 30
+    running = peak = 0
+    for _, step in sorted([(began, 1) for began, _ in runs] + [(ended, -1) for _, ended in runs]):
+        running += step
+        peak = max(peak, running)
+    assert peak <= 2
