@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from flowq.cli.group import INTERRUPTED, emit, json_option
+
 
 @click.command()
 @click.option("--kill", is_flag=True, help="Kill a worker that holds a chunk, half-way.")
@@ -15,7 +17,8 @@ import click
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), help="Folder of the report."
 )
-def demo(kill: bool, limit: int | None, slots: int | None, out: Path) -> None:
+@json_option
+def demo(kill: bool, limit: int | None, slots: int | None, out: Path, as_json: bool) -> None:
     """Audit Python's standard library on real workers.
 
     One item a file. With FLOWQ_BROKER_URL set it uses the workers there; they need FLOWQ_IMPORTS=flowq.demo.flow.
@@ -23,7 +26,9 @@ def demo(kill: bool, limit: int | None, slots: int | None, out: Path) -> None:
     from flowq.demo.show import run_demo  # rich tables and an embedded Redis: nothing other commands need
 
     try:
-        sys.exit(run_demo(out, kill=kill, limit=limit, slots=slots))
+        figures = run_demo(out, kill=kill, limit=limit, slots=slots, quiet=as_json)
     except KeyboardInterrupt:
         click.echo("Interrupted: the batch was cancelled, workers and Redis have ended.", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    if as_json:
+        emit(figures)

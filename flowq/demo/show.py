@@ -25,20 +25,24 @@ LEASE_S = 3.0
 WORKERS = 2
 
 
-def run_demo(out: Path, *, kill: bool = False, limit: int | None = None, slots: int | None = None) -> int:
-    """Audit the standard library and write the report to *out*; answers the exit status."""
-    console = Console()
+def run_demo(
+    out: Path, *, kill: bool = False, limit: int | None = None, slots: int | None = None, quiet: bool = False
+) -> dict[str, Any]:
+    """Audit the standard library and write the report to *out*; answers its figures. *quiet*: say things on stderr."""
+    console = Console(stderr=quiet)
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     with _fleet(console, slots) as (cluster, executor):
         killer = Killer(cluster, executor.latest, console.print) if kill and cluster is not None else None
         report = Report(console, executor, time.perf_counter())
         try:
-            audit_flow(report, limit).run({"out": str(out)})
+            shared: dict[str, Any] = {"out": str(out)}
+            audit_flow(report, limit).run(shared)
         finally:
             if killer is not None:
                 killer.close()
-    return 0
+    figures: dict[str, Any] = shared["figures"]
+    return figures
 
 
 @contextmanager
@@ -55,7 +59,7 @@ def _fleet(console: Console, slots: int | None) -> Iterator[tuple[LocalCluster |
         yield cluster, cluster.executor
 
 
-class Report(flowq.Node[Any, None]):
+class Report(flowq.Node[Any, dict[str, Any]]):
     """The last node: a table of the worst, a page with charts, a line an outcome, and the batch's figures."""
 
     def __init__(self, console: Console, executor: CeleryExecutor, began: float) -> None:
@@ -65,7 +69,7 @@ class Report(flowq.Node[Any, None]):
     def prep(self, shared: Any) -> tuple[Path, Any]:
         return Path(shared["out"]), shared["audit"]
 
-    def exec(self, prep_res: tuple[Path, Any]) -> None:
+    def exec(self, prep_res: tuple[Path, Any]) -> dict[str, Any]:
         out, result = prep_res
         records = [outcome.output for outcome in result.items if outcome.status == "ok"]
         problems = [_problem(outcome) for outcome in result.items if outcome.status != "ok"]
@@ -73,6 +77,15 @@ class Report(flowq.Node[Any, None]):
         report.write_html(out / "report.html", records, problems, figures)
         report.write_jsonl(out / "outcomes.jsonl", map(_line, result.items))
         self._show(out, records, problems, figures)
+        return {
+            **figures,
+            "fingerprint": report.fingerprint(records, problems)[:32],
+            "report": str(out / "report.html"),
+            "outcomes": str(out / "outcomes.jsonl"),
+        }
+
+    def post(self, shared: Any, prep_res: Any, exec_res: dict[str, Any]) -> None:
+        shared["figures"] = exec_res
 
     def _figures(self, result: Any) -> dict[str, Any]:
         handle = self._executor.latest()
