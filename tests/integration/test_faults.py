@@ -116,13 +116,25 @@ def kill_with_items_in_hand(oracle: str, worker: LocalWorker) -> tuple[list[int]
 
 
 def test_five_workers_lost_in_one_batch_cost_seconds_and_no_item(oracle: str) -> None:
-    n = 400
+    all_lost = threading.Event()
+
+    def items() -> Iterator[int]:
+        """As many as it takes: on a busy machine a worker is long in coming."""
+        given = 0
+        while not all_lost.is_set():
+            until(lambda given=given: given < len(runs_of(oracle)) + 30 or all_lost.is_set(), 60)
+            yield given
+            given += 1
+
     with new_cluster(workers=3, slots=1) as cluster:
-        handle = submit(faulty.Traced(oracle, seconds=0.05), range(n))
+        handle = submit(faulty.Traced(oracle, seconds=0.05), items())
         kills = []
         for number in range(5):
             kills.append(kill_with_items_in_hand(oracle, cluster.workers[number]))
             cluster.add_worker()
+        all_lost.set()
+        until(lambda: handle.state().sealed, 10, "all items are written")
+        n = handle.state().avail
         assert handle.result(timeout=60) == [i * 3 for i in range(n)]
         assert committed(cluster, handle.id) == once_each(n)
         state = handle.state()
