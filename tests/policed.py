@@ -22,6 +22,10 @@ class Call(flowq.ParallelBatchNode[Any, Any]):
     def key_of(self, item: Any) -> str:
         return str(item["key"])
 
+    def service(self, item: Any) -> str:
+        """What has a limit of its own: the key without what follows a dot."""
+        return str(item["key"]).partition(".")[0]
+
     def exec(self, item: Any) -> Any:
         self.begin(item)
         time.sleep(self.seconds)
