@@ -93,7 +93,7 @@ chaos-short: export FLOWQ_CHAOS_SEEDS ?= 1
 chaos-short: export FLOWQ_MODEL_SEEDS ?= 2000
 # Side by side: they mostly wait, and load is a fault like any other. What they print comes at the end.
 chaos-short: $(INSTALLED) ## The same in some five minutes: one seed of 45 seconds
-	@$(BIN)/pytest -n 2 -m "" -rP tests/chaos $(AT_LENGTH)
+	@$(BIN)/pytest -n 2 -m "not bench and not soak" -rP tests/chaos $(AT_LENGTH)
 
 chaos chaos-short: export FLOWQ_MUTATIONS ?= 10000
 

@@ -33,10 +33,10 @@ time.sleep(60)
 def test_a_worker_killed_in_each_step_repeats_that_step_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes"
     with flowq.LocalCluster(slots=1, workers=2, imports=["tests.nested"], lease_s=2) as cluster:
-        run = nested.six_steps(str(path), 0.3).submit({"numbers": [1, 2, 3]})
+        run = nested.six_steps(str(path), 1.0).submit({"numbers": [1, 2, 3]})
         for mark in MARKS:
             until(lambda mark=mark: f"{mark} begins" in nested.notes(path), 20, f"step {mark} runs")  # type: ignore[misc]
-            (holder,) = flowq.get_batch(run.id).held().values()
+            (holder,) = until(lambda: flowq.get_batch(run.id).held().values(), 5, "somebody holds the run")
             next(worker for worker in cluster.workers if f"{worker.name}@" in holder).kill()
             cluster.add_worker()
         assert run.result(timeout=40).shared["marks"] == MARKS

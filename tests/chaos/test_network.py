@@ -38,8 +38,9 @@ class Failure:
 
 
 FAILURES = {
-    "reset": Failure(Proxy.cut, 5.0),
-    "silent": Failure(Proxy.hold, 5.0),
+    # Workers look for Redis every two seconds; the rest is for a busy machine.
+    "reset": Failure(Proxy.cut, 10.0),
+    "silent": Failure(Proxy.hold, 10.0),
     # Nobody is told: a call is given up after 5 s, a wait for messages after 6 to 11 s, and a worker's main process has
     # several connections, one of which it tries after the other.
     "lost": Failure(Proxy.lose, 30.0),
