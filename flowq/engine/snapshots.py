@@ -72,16 +72,18 @@ class Snapshots:
         if not blobs:
             return
         lifetime_ms = int(retention_s * 1000)
-        # Listed first: what lies there unlisted would not be renewed.
-        self._redis.sadd(self._keys.blobs(scope), *blobs)
         there = self._renew(scope, list(blobs), lifetime_ms)
         missing = {name: blob for name, blob in blobs.items() if name not in there}
-        if require is not None and missing:
+        if not missing:
+            return
+        if require is not None:
             require(sum(len(blob) for blob in missing.values()))
+        # Listed first: what lies there unlisted would not be renewed.
+        self._redis.sadd(self._keys.blobs(scope), *missing)
+        self._renew(scope, [], lifetime_ms)
         for name, blob in missing.items():
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
-        if missing:
-            Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sum(len(blob) for blob in missing.values())})
+        Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sum(len(blob) for blob in missing.values())})
 
     def renew(self, scope: str, retention_s: float) -> None:
         """Keep all blobs of *scope* for so long from now on; none is kept shorter for it."""
