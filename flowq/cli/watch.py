@@ -12,7 +12,7 @@ from flowq.cli.attention import Attention
 from flowq.cli.durable import FollowedRun
 from flowq.cli.durable import said as said_of_run
 from flowq.cli.figures import record_of
-from flowq.cli.group import FAILED, INTERRUPTED, emit_line, json_option
+from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit_line, json_option
 from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
 from flowq.client.handle import progress_of
@@ -38,6 +38,10 @@ def watch(batch: str | None, progress: Mode | None, as_json: bool) -> None:
         console = Console(stderr=True)
         if isinstance(handle, DurableRun):
             sys.exit(follow(handle, console, stays=here.has_workers, as_json=as_json))
+        if not here.has_workers and not handle.state().closed:
+            raise Mistake(
+                f"{handle.id} was interrupted, and nobody works on it: `flowq retry {handle.id}` goes on with it."
+            )
         if as_json:
             sys.exit(lines(handle))
         warn_if_nobody_works(here, handle, console)
