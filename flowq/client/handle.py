@@ -162,11 +162,13 @@ class BatchHandle(Generic[R]):
         return result
 
     def _assembled(self, timeout: float | None = None) -> BatchResult[R]:
-        if not self.wait(timeout):
-            raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
+        state = self.state()
+        if not state.closed or self._feeding is not None:
+            if not self.wait(timeout):
+                raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
+            state = self.state()
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
-        state = self.state()
         result: BatchResult[R] = BatchResult.assemble(
             read_dones(self._connections, self.id),
             self._length(state),
