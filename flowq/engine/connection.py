@@ -24,6 +24,8 @@ from flowq.engine.redis_client import REDIS_ERRORS, RedisClient, make_client
 from flowq.errors import NoRedis
 from flowq.settings import Settings, redacted
 
+NOTICED_WITHIN_MS = 250
+
 
 class Connections:
     """What one process needs to talk to a fleet.
@@ -40,8 +42,10 @@ class Connections:
         self.app = app or build_app(settings)
         self.keys = Keys(settings.prefix)
         self.crash_points = CrashPoints(settings.crash_points)
-        lease_ms = int(settings.lease_s * 1000)
-        self.times = Times(lease_ms=lease_ms, wait_ms=lease_ms, feed_ms=max(lease_ms, 10_000))
+        wait_ms = int(settings.lease_s * 1000)
+        # What is lost is to be taken up by another within the lease: noticing that it is lost takes a moment of it.
+        lease_ms = wait_ms - NOTICED_WITHIN_MS if wait_ms >= 8 * NOTICED_WITHIN_MS else wait_ms
+        self.times = Times(lease_ms=lease_ms, wait_ms=wait_ms, feed_ms=max(wait_ms, 10_000))
         self._pid = -1
         self._lock = threading.RLock()
         self._redis: RedisClient | None = None

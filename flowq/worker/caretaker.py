@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from flowq.codec import VERSION
 from flowq.engine.aggregate import AGGREGATE, publish_aggregate
@@ -25,6 +27,7 @@ log = logging.getLogger("flowq.caretaker")
 
 REMEMBERED = 1000  # batches that were complained of, chunks that were published
 MAX_COPIES = 8
+SOONEST_S = 0.1  # between two looks, however much is due
 
 
 class Caretaker:
@@ -35,26 +38,43 @@ class Caretaker:
         self._fleet = Fleet(connections.redis, connections.keys)
         self._sweep = Sweep(Catalog(connections.redis, connections.keys))
         self._renewals = Renewals(connections)
+        self._due_s: dict[str, float] = {}
         self._told: OrderedDict[str, str] = OrderedDict()
         self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def tick(self) -> None:
         """One round, if nobody else makes it."""
         redis, keys = self._connections.redis, self._connections.keys
+        self._due_s.clear()
         lock_ms = max(1, int(self._connections.settings.pulse_s * 900))
         if not redis.set(keys.caretaker(SCHEMA_VERSION, VERSION), self._name, nx=True, px=lock_ms):
             return
-        for name in redis.zrange(keys.batches, 0, -1):
-            batch_id = name.decode(errors="replace")
+        self._round(name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1))
+        self._sweep.tick()
+
+    def until_due_s(self) -> float | None:
+        """Seconds until something is due in a batch of the last round, if this worker made it: ``tick_due`` then."""
+        if not self._due_s:
+            return None
+        return max(SOONEST_S, min(self._due_s.values()) - time.time())
+
+    def tick_due(self) -> None:
+        """Between two rounds of this worker: the batches in which something is due by now."""
+        now_s = time.time()
+        self._round([batch_id for batch_id, due_s in self._due_s.items() if due_s <= now_s])
+
+    def _round(self, batch_ids: Iterable[str]) -> None:
+        redis, keys = self._connections.redis, self._connections.keys
+        for batch_id in batch_ids:
+            self._due_s.pop(batch_id, None)
             try:
                 self._care(batch_id)
             except BatchLost:
-                redis.zrem(keys.batches, name)
+                redis.zrem(keys.batches, batch_id)
             except AWAY_ERRORS:
                 raise
             except Exception as error:  # one batch that is altered, or another release's, must not cost the others
                 self._complain(batch_id, f"{type(error).__name__}: {error}")
-        self._sweep.tick()
 
     def _complain(self, batch_id: str, reason: str) -> None:
         """Log what is wrong with a batch, once and not in every round."""
@@ -79,8 +99,18 @@ class Caretaker:
             self._connections.crash_points.reached("woken", batch_id)
         ids = [one for one in woken.ids if is_chunk_id(one)]
         publish_chunks(self._connections, header, [*ids, *self._copies(header, ids)])
+        if len(self._due_s) < REMEMBERED:
+            self._note_due(batch_id)
         if AGGREGATE in woken.ids:
             publish_aggregate(self._connections, header, self._fleet.slots(header.queue))
+
+    def _note_due(self, batch_id: str) -> None:
+        """Remember when something is due next. What is due and was left, for want of room, is for the next round."""
+        wake = self._connections.keys.of(batch_id, "wake")
+        after_ms = int(time.time() * 1000) + 1
+        first = self._connections.redis.zrangebyscore(wake, after_ms, "+inf", start=0, num=1, withscores=True)
+        if first:
+            self._due_s[batch_id] = first[0][1] / 1000
 
     def _is_idle(self, header: Header) -> bool:
         """Whether no message for this batch can lie in its queue. (Those with a priority lie in lists of their own.)"""

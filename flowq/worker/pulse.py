@@ -94,7 +94,7 @@ class Pulse(bootsteps.StartStopStep):
                 except Exception:
                     log.exception("a beat failed")
             room.announced()
-            self._stop.wait(pulse_s)
+            self._rest(pulse_s, caretaker)
         leases.stopping = room.stopping
         try:
             leases.tick()
@@ -102,6 +102,23 @@ class Pulse(bootsteps.StartStopStep):
         except REDIS_ERRORS:
             pass
         connections.close()
+
+    def _rest(self, pulse_s: float, caretaker: Caretaker) -> None:
+        """Wait for the next beat, and look after what is due before it."""
+        until = time.monotonic() + pulse_s
+        while (left_s := until - time.monotonic()) > 0 and not self._stop.is_set():
+            due_s = caretaker.until_due_s()
+            if due_s is None or due_s >= left_s:
+                self._stop.wait(left_s)
+                return
+            self._stop.wait(due_s)
+            try:
+                caretaker.tick_due()
+            except REDIS_ERRORS as exc:
+                log.warning("Redis did not answer a beat", extra={"error": repr(exc)})
+                self._stop.wait(max(0.0, until - time.monotonic()))
+            except Exception:
+                log.exception("a beat failed")
 
     def _hurry(self, room: Any) -> None:
         """End a stopping worker whose items take longer than the soft-shutdown time; what they hold is handed back.
