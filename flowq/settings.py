@@ -44,6 +44,8 @@ class Settings(BaseSettings):
         log_format: of a worker's log: "text", or "json" for one object a line.
         worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
         crash_points: a folder in which tests arm crash points, see engine/crash_points.py (None: there are none).
+        sinks: folders and URLs below which a worker writes results for ``sink=`` ("/data/results,s3://bucket/results";
+            "*": anywhere). A message must not decide where a worker writes.
         secret_key: what seals secrets on their way to workers and back: 32 random bytes in base64, the same for all.
             Several, with commas between, while a key is being replaced: the first seals (None: secrets do not travel).
         flower_user: name that Flower asks for.
@@ -71,11 +73,12 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     worker_name: str | None = None
     crash_points: Path | None = None
+    sinks: Annotated[tuple[str, ...], NoDecode] = ()
     secret_key: SecretStr | None = None
     flower_user: Annotated[str, Field(pattern=r"^[^:,\s]+$")] = "flowq"
     flower_password: SecretStr | None = None
 
-    @field_validator("imports", mode="before")
+    @field_validator("imports", "sinks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

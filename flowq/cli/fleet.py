@@ -56,7 +56,13 @@ def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, c
     with project.open(alone=True) as redis:
         project.remember(imports)
         console.print("Starting workers; they and their Redis end with this command.", style="dim")
-        with LocalCluster(workers=local.workers, slots=local.slots, imports=imports, broker_url=redis.url) as cluster:
+        with LocalCluster(
+            workers=local.workers,
+            slots=local.slots,
+            imports=imports,
+            broker_url=redis.url,
+            env={"FLOWQ_SINKS": "*"},  # this folder's own Redis: nobody else says where to
+        ) as cluster:
             attention = Attention(display, console, stays=False)
             with _active(cluster.executor, attention) as executor:
                 yield Sent(executor, attention)

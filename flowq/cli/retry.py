@@ -73,7 +73,8 @@ def again(handle: BatchHandle[Any], console: Console) -> bool:
         console.print(f"{handle.id} has not ended: it goes on.", highlight=False)
         return True
     handle.retry_failed()
-    if handle.state().closed:
+    # By its generation: what was begun again may have ended by now.
+    if handle.state().gen == before.gen:
         console.print(f"{handle.id} has no item that failed or was cancelled.", highlight=False)
         return False
     left = before.avail - before.ok - before.fallback

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from flowq.batch.sink import PartValues, generation_of, open_sink
+from flowq.batch.sink import PartValues, generation_of
+from flowq.engine.allowed_sinks import sink_of
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.results import read_dones
@@ -20,7 +21,7 @@ def sweep(connections: Connections, header: Header, gen: int) -> int:
     if not header.sink:
         return 0
     try:
-        sink = open_sink(header.sink, header.id)
+        sink = sink_of(header, connections.settings.sinks)
         # Listed before the commits are read: a part that is named between the two is not among the former.
         written = [one for one in sink.names() if 0 <= generation_of(one) <= gen]
         named = {done.values.address for done in read_dones(connections, header.id) if _is_sunk(done.values)}  # type: ignore[attr-defined]

@@ -18,13 +18,14 @@ from flowq.batch.fanout import Fanout
 from flowq.batch.gate import Gate
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
-from flowq.batch.sink import Sink, open_sink
+from flowq.batch.sink import Sink
 from flowq.codec import loads
 from flowq.core.context import ItemContext
 from flowq.core.lifespan import long_lived, opened
 from flowq.core.node import Node
 from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
+from flowq.engine.allowed_sinks import sink_of
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.gate import fleet_gate
@@ -192,7 +193,7 @@ class Slot:
             # Over the fleet as many items are in flight as the batch may have: each is all there is room for.
             share=None if policy.concurrency is None else 1,
         )
-        sink = open_sink(header.sink, header.id) if header.sink else None
+        sink = sink_of(header, self.connections.settings.sinks) if header.sink else None
         return Work(header, node, policy, runner, node.in_flight(), journeys, gate, sink)
 
     def _template(self, spec: bytes) -> Node[Any, Any]:

@@ -243,6 +243,8 @@ class LocalCluster:
             "FLOWQ_LOG_LEVEL": self._log_level,
             "FLOWQ_MAIN_PATH": None if main is None else str(main),
             "FLOWQ_IMPORTS": ",".join(self._imports) or None,
+            # On a Redis of its own nobody but this program says where to.
+            "FLOWQ_SINKS": "*" if self._broker_url is None else None,
             "FLOWQ_SECRET_KEY": None if key is None else key.get_secret_value(),
             "FLOWQ_LEASE_S": None if self._lease_s is None else str(self._lease_s),
             "PYTHONPATH": os.pathsep.join(import_path()),

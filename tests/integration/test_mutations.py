@@ -26,12 +26,15 @@ N = int(os.environ.get("FLOWQ_MUTATIONS", "2000"))
 SEED = int(os.environ.get("FLOWQ_MUTATIONS_SEED", "1"))
 BLOBS = N // 5
 AT_ONCE = 500
+AS_A_FLEET = {"FLOWQ_SINKS": ""}  # a cluster on its own Redis writes wherever it is told
 LEDGER = ("meta", "open", "wake", "pages", "index")
 
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[flowq.LocalCluster]:
-    with flowq.LocalCluster(workers=1, slots=2, imports=["tests.nodes"], lease_s=3, log_level="INFO") as cluster:
+    with flowq.LocalCluster(
+        workers=1, slots=2, imports=["tests.nodes"], lease_s=3, log_level="INFO", env=AS_A_FLEET
+    ) as cluster:
         yield cluster
 
 
