@@ -102,7 +102,11 @@ class Caretaker:
         if len(self._due_s) < REMEMBERED:
             self._note_due(batch_id)
         if AGGREGATE in woken.ids:
-            publish_aggregate(self._connections, header, self._fleet.slots(header.queue))
+            # Again: somebody may take it who cannot do it, and be the one who has waited longest each time.
+            again = (header.id, AGGREGATE) in self._published
+            self._remember(header.id, AGGREGATE)
+            for _ in range(self._reached_by() if again else 1):
+                publish_aggregate(self._connections, header, self._fleet.slots(header.queue))
 
     def _note_due(self, batch_id: str) -> None:
         """Remember when something is due next. What is due and was left, for want of room, is for the next round."""
@@ -125,11 +129,18 @@ class Caretaker:
         """
         again = [one for one in ids if (header.id, one) in self._published]
         for one in ids:
-            self._published[header.id, one] = None
-            self._published.move_to_end((header.id, one))
+            self._remember(header.id, one)
+        if not again or self._connections.redis.llen(queue_list(self._connections.app, header.queue)):
+            return []
+        return again * (self._reached_by() - 1)
+
+    def _remember(self, batch_id: str, chunk_id: str) -> None:
+        """Note that it was published."""
+        self._published[batch_id, chunk_id] = None
+        self._published.move_to_end((batch_id, chunk_id))
         while len(self._published) > REMEMBERED:
             self._published.popitem(last=False)
-        redis = self._connections.redis
-        if not again or redis.llen(queue_list(self._connections.app, header.queue)):
-            return []
-        return again * (min(MAX_COPIES, alive(redis, self._connections.keys)) - 1)
+
+    def _reached_by(self) -> int:
+        """So many messages reach all idle workers."""
+        return max(1, min(MAX_COPIES, alive(self._connections.redis, self._connections.keys)))

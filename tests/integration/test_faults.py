@@ -304,7 +304,9 @@ def test_a_run_whose_messages_arrive_twice_in_random_order_takes_each_step_once(
     with Doubled(pair) as doubled:
         twice = run("twice")
         result = twice.result(timeout=30)
-    assert len(doubled.tasks) == 2, "the run's own, and those of the batch of one of its steps"
+    # An aggregation of another test's batch may come by.
+    seen = [one for one in doubled.tasks if one.startswith(("sixsteps", "squares"))]
+    assert len(seen) == 2, "the run's own, and those of the batch of one of its steps"
     assert doubled.tasks[twice.id]["flowq.chunk"]
     assert (dict(result.shared), result.action) == (dict(expected.shared), expected.action)
     assert [(one.number, one.node) for one in twice.history()] == [(one.number, one.node) for one in alone.history()]
