@@ -27,6 +27,7 @@ from flowq.errors import ConfigError
 from flowq.registry import registered_names
 from flowq.worker.caretaker import Caretaker
 from flowq.worker.leases import Leases
+from flowq.worker.quiet_forks import QuietForks
 
 log = logging.getLogger("flowq.pulse")
 
@@ -44,6 +45,7 @@ class Pulse(bootsteps.StartStopStep):
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._leases: Leases | None = None
+        self._forks = QuietForks()
 
     def include_if(self, parent: Any) -> bool:
         pool = parent.pool_cls
@@ -57,6 +59,7 @@ class Pulse(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         room = parent.app.flowq
+        self._forks.register()
         self._thread = threading.Thread(target=self._run, args=(parent, room), name="flowq-pulse", daemon=True)
         self._thread.start()
         atexit.register(self._end)
@@ -88,7 +91,8 @@ class Pulse(bootsteps.StartStopStep):
             self._hurry(room)
             for part in (leases.tick, announced, caretaker.tick, room.unknown.release):
                 try:
-                    part()
+                    with self._forks.busy():
+                        part()
                 except REDIS_ERRORS as exc:
                     log.warning("Redis did not answer a beat", extra={"error": repr(exc)})
                 except Exception:
@@ -113,7 +117,8 @@ class Pulse(bootsteps.StartStopStep):
                 return
             self._stop.wait(due_s)
             try:
-                caretaker.tick_due()
+                with self._forks.busy():
+                    caretaker.tick_due()
             except REDIS_ERRORS as exc:
                 log.warning("Redis did not answer a beat", extra={"error": repr(exc)})
                 self._stop.wait(max(0.0, until - time.monotonic()))

@@ -270,7 +270,7 @@ def test_messages_that_arrive_twice_in_random_order_change_nothing(pair: flowq.L
     with Doubled(pair) as doubled:
         handle = batch()
         result = handle.result(timeout=30)
-    assert doubled.tasks[handle.id]["flowq.chunk"] >= 60
+    assert doubled.tasks[handle.id]["flowq.chunk"] >= 50
     assert result == expected
     assert [one.status for one in result.items] == [one.status for one in expected.items]
     assert counters(handle.state()) == counters(alone.state())
