@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
@@ -15,12 +16,15 @@ READ_BYTES = 1 << 16
 class Proxy:
     """Forwards 127.0.0.1:`port` to *target_port* within the ``with`` block.
 
+    Args:
+        tls: what it listens with, where the way to it is encrypted.
+
     Attributes:
         port: where it listens; the same over every cut.
     """
 
-    def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
+    def __init__(self, target_port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._target_port, self._tls = target_port, tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._connections: set[asyncio.Task[None]] = set()
@@ -81,7 +85,9 @@ class Proxy:
     async def _mend(self) -> None:
         self._flowing.set()
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, reuse_address=True)
+            self._server = await asyncio.start_server(
+                self._accept, "127.0.0.1", self.port, reuse_address=True, ssl=self._tls
+            )
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,42 +1,56 @@
-"""A batch over TLS, as an ACL user, with the certificate checked. Needs a redis-server built with TLS, and openssl."""
+"""A batch over TLS, as an ACL user, with the certificate checked. What ends TLS stands before the redis-server."""
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
+import datetime
+import ipaddress
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 import flowq
-from flowq.errors import ConfigError
 from flowq.local import EmbeddedRedis
 from tests import nodes
+from tests.proxy import Proxy
 
 USERS = Path(__file__).parents[2] / "deploy" / "users.acl"
 
 
-def run(*command: str, folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def certified(folder: Path) -> None:
+    """A certificate of 127.0.0.1 in *folder*, and that of the authority that signed it."""
+    ours, theirs = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    until = now + datetime.timedelta(days=2)
+
+    def begun(subject: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        made = x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name("tests")).not_valid_after(until)
+        return made.not_valid_before(now).serial_number(x509.random_serial_number()).public_key(key.public_key())
+
+    authority = begun("tests", theirs).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    server = begun("server", ours).add_extension(here, critical=False)
+    pem = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(authority.sign(theirs, hashes.SHA256()).public_bytes(pem))
+    (folder / "cert.pem").write_bytes(server.sign(theirs, hashes.SHA256()).public_bytes(pem))
+    plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(ours.private_bytes(pem, *plain))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1, the authority that signed it, and the users."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not here")
+    """Certificates, and the users."""
     folder = tmp_path_factory.mktemp("tls")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
-    new = ("openssl", "req", "-newkey", "rsa:2048", "-nodes")
-    run(*new, "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=tests", folder=folder)
-    run(*new, "-keyout", "key.pem", "-out", "asked", "-subj", "/CN=server", folder=folder)
-    run(
-        *("openssl", "x509", "-req", "-in", "asked", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
-        *("-days", "2", "-extfile", "names", "-out", "cert.pem"),
-        folder=folder,
-    )
+    certified(folder)
     (folder / "users.acl").write_text(USERS.read_text().replace(">change-me", ">secret"))
     return folder
 
@@ -44,26 +58,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
     """host:port of the TLS side of a server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = {
-        "tls-port": str(port),
-        "tls-cert-file": str(folder / "cert.pem"),
-        "tls-key-file": str(folder / "key.pem"),
-        "tls-ca-cert-file": str(folder / "ca.pem"),
-        "tls-auth-clients": "no",
-        "aclfile": str(folder / "users.acl"),
-    }
-    server = EmbeddedRedis(port=0, options=options)
-    try:
-        server.start()
-    except ConfigError as error:
-        if "tls-port" in str(error):
-            pytest.skip("this redis-server has no TLS")
-        raise
-    with server:
-        yield f"127.0.0.1:{port}"
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    options = {"aclfile": str(folder / "users.acl")}
+    with EmbeddedRedis(port=0, options=options) as server:
+        port = int(server.redis_url.rpartition(":")[2].partition("/")[0])
+        with Proxy(port, tls) as proxy:
+            yield f"127.0.0.1:{proxy.port}"
 
 
 def test_a_batch_runs_over_tls_with_the_certificate_checked(address: str, folder: Path) -> None:
