@@ -162,8 +162,10 @@ class BatchHandle(Generic[R]):
         return result
 
     def _assembled(self, timeout: float | None = None) -> BatchResult[R]:
-        state = self.state()
-        if not state.closed or self._feeding is not None:
+        state = None
+        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
+            state = self.state()
+        if state is None or not state.closed or self._feeding is not None:
             if not self.wait(timeout):
                 raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
             state = self.state()
