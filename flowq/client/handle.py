@@ -28,6 +28,7 @@ from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Control
+from flowq.engine.patience import when_there
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.reports import read_reports
 from flowq.engine.results import State, read_dones, read_holders, read_state, reason_of, was_freed
@@ -168,7 +169,7 @@ class BatchHandle(Generic[R]):
         if state is None or not state.closed or self._feeding is not None:
             if not self.wait(timeout):
                 raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
-            state = self.state()
+            state = when_there(self._connections, self.state)  # of several connections some may be lost
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
         result: BatchResult[R] = BatchResult.assemble(
