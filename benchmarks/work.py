@@ -23,6 +23,22 @@ def burn(loops: int) -> int:
     return total
 
 
+def burned(loops: int) -> int:
+    """What `burn` returns, without the work."""
+    rounds, rest = divmod(loops, 8)
+    return rounds * 28 + rest * (rest - 1) // 2
+
+
+def turned(text: str) -> str:
+    """A payload in, the same size out: its first character comes last."""
+    return text[1:] + text[:1]
+
+
+def weigh(store: str, item: int) -> int:
+    """Something that needs the whole shared store, and does nothing else."""
+    return len(store) + item
+
+
 def gather(item: tuple[int, float, int]) -> int:
     """What one process can do with asyncio alone: *n* sleeps of *seconds*, *at_once* at a time."""
     n, seconds, at_once = item
