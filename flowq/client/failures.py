@@ -9,7 +9,8 @@ from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome
 from flowq.codec import loads
 from flowq.engine.connection import Connections
-from flowq.engine.results import READ_BLOBS, out_fields, span_of
+from flowq.engine.ids import span
+from flowq.engine.results import READ_BLOBS, out_fields
 
 AT_ONCE = 1000
 
@@ -41,6 +42,6 @@ def _among(connections: Connections, batch_id: str, fields: Sequence[str], faile
 
 
 def _holds(field: str, failed: Sequence[int]) -> bool:
-    start, upto = span_of(field)
+    start, upto = span(field)
     place = bisect_left(failed, start)
     return place < len(failed) and failed[place] < upto

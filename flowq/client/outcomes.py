@@ -10,7 +10,8 @@ from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome
 from flowq.codec import loads
 from flowq.engine.connection import Connections
-from flowq.engine.results import READ_BLOBS, out_fields, span_of
+from flowq.engine.ids import span
+from flowq.engine.results import READ_BLOBS, out_fields
 from flowq.errors import ItemCancelled
 
 WINDOW_ITEMS = 10_000
@@ -22,7 +23,7 @@ def read_outcomes(connections: Connections, batch_id: str, n: int, why: str) -> 
     Raises:
         DecodeError: a result is of a class that this process does not know.
     """
-    fields = [(span_of(field), field) for field in out_fields(connections, batch_id)]
+    fields = [(span(field), field) for field in out_fields(connections, batch_id)]
     for start in range(0, n, WINDOW_ITEMS):
         stop = min(n, start + WINDOW_ITEMS)
         standing: list[Done | None] = [None] * (stop - start)

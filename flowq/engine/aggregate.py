@@ -18,8 +18,9 @@ from flowq.engine.app import FINISH, FOLD
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.family import tell_parent
+from flowq.engine.ids import span
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import out_fields, span_of
+from flowq.engine.results import out_fields
 from flowq.engine.sink_sweep import sweep
 from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.registry import portable
@@ -178,5 +179,5 @@ def _deltas(connections: Connections, batch_id: str, segment: Segment) -> list[A
 
 
 def _overlaps(field: str, start: int, stop: int) -> bool:
-    first, upto = span_of(field)
+    first, upto = span(field)
     return first < stop and start < upto

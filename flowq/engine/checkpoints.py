@@ -11,7 +11,7 @@ from flowq.engine.batches import Header, new_batch_id
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.feed import Feeder, birth_fields
-from flowq.engine.ids import generation, is_chunk_id
+from flowq.engine.ids import generation, is_chunk_id, turn
 from flowq.engine.kept_store import KeptStore
 from flowq.engine.reached import Reached
 from flowq.engine.slot import model_of
@@ -96,9 +96,5 @@ class Checkpoints:
         """Every state, in the order they were kept."""
         saved = self._connections.redis.hgetall(self._connections.keys.of(self._header.id, "saved"))
         by_id = {name.decode(): blob for name, blob in saved.items()}
-        ids = sorted((one for one in by_id if is_chunk_id(one)), key=_place)
+        ids = sorted((one for one in by_id if is_chunk_id(one)), key=lambda one: (generation(one), turn(one)))
         return [Reached.decode(by_id[one]) for one in ids]
-
-
-def _place(record: str) -> tuple[int, int]:
-    return generation(record), int(record.partition("~")[2] or 0)

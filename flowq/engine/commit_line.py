@@ -11,6 +11,7 @@ from flowq.batch.chunk import Done
 from flowq.batch.in_item_order import Span
 from flowq.codec import loads
 from flowq.engine.connection import Connections
+from flowq.engine.ids import generation, span, turn
 from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.errors import BatchLost
 
@@ -85,10 +86,8 @@ class CommitLine:
 
 def span_of_field(field: bytes, ref: Any) -> Span:
     """What the commit of a field of ``out`` covers."""
-    gen, _, rest = field.decode().partition(":")
-    range_, _, turn = rest.partition("~")
-    start, _, upto = range_.partition("-")
-    return Span(int(start), int(upto), int(gen), int(turn or 0), ref)
+    name = field.decode()
+    return Span(*span(name), generation(name), turn(name), ref)
 
 
 def read_commits(connections: Connections, batch_id: str, spans: Sequence[Span]) -> list[Done]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flowq.engine.connection import Connections
+from flowq.engine.ids import span
 from flowq.engine.meter import Labels
 from flowq.engine.presence import workers
 
@@ -80,7 +81,7 @@ def _read(connections: Connections, batch_ids: Sequence[str], standing: Standing
             start, holder = record.split()[:2]
             if holder != b"-":
                 held.append((batch_id, queue, chunk.decode()))
-                standing.running[labels] += stop_of(chunk.decode()) - int(start)
+                standing.running[labels] += span(chunk.decode())[1] - int(start)
     _ages(connections, held, seconds + micros / 1e6, standing)
 
 
@@ -95,8 +96,3 @@ def _ages(connections: Connections, held: Sequence[tuple[str, str, str]], now: f
         if at_ms is not None:
             age_s = max(0.0, now - (at_ms / 1000 - lease_s))
             standing.lease_age_s[queue] = max(standing.lease_age_s.get(queue, 0.0), age_s)
-
-
-def stop_of(chunk_id: str) -> int:
-    """The item after the last of a chunk: 464 of ``0:400-464~1``."""
-    return int(chunk_id.partition("~")[0].rpartition("-")[2])

@@ -35,8 +35,17 @@ def generation(chunk_id: str) -> int:
     return int(chunk_id.partition(":")[0])
 
 
+def span(chunk_id: str) -> tuple[int, int]:
+    """The items of a chunk, or of a commit's field of ``out``: start, stop."""
+    start, _, stop = chunk_id.partition(":")[2].partition("~")[0].partition("-")
+    return int(start), int(stop)
+
+
+def turn(chunk_id: str) -> int:
+    """The k-th record of an item that was parked or split off; 0 for a chunk as it was allocated."""
+    return int(chunk_id.partition("~")[2] or 0)
+
+
 def split_id(chunk_id: str, index: int) -> str:
     """The id of the record that item *index* of a chunk becomes when it is parked or runs on alone."""
-    gen, _, rest = chunk_id.partition(":")
-    k = int(rest.partition("~")[2] or 0) + 1
-    return f"{gen}:{index}-{index + 1}~{k}"
+    return f"{generation(chunk_id)}:{index}-{index + 1}~{turn(chunk_id) + 1}"

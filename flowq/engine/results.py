@@ -11,6 +11,7 @@ from flowq.batch.policy import BatchPolicy
 from flowq.batch.reasons import CANCELLED, ORPHANED, late, stopped
 from flowq.codec import loads
 from flowq.engine.connection import Connections
+from flowq.engine.ids import generation, span, turn
 from flowq.errors import BatchLost
 
 READ_BLOBS = 64
@@ -96,19 +97,7 @@ def read_holders(connections: Connections, batch_id: str) -> dict[str, str]:
 def out_fields(connections: Connections, batch_id: str, part: str = "out") -> list[str]:
     """The fields of ``out`` (or ``part``) in the order they stand over one another: generation, then place."""
     names = [name.decode() for name in connections.redis.hkeys(connections.keys.of(batch_id, part))]
-    return sorted(names, key=_place)
-
-
-def span_of(field: str) -> tuple[int, int]:
-    """The items that a field of ``out`` (or ``part``) is about: from, upto."""
-    start, _, upto = field.partition(":")[2].partition("~")[0].partition("-")
-    return int(start), int(upto)
-
-
-def _place(field: str) -> tuple[int, int, int]:
-    gen, _, rest = field.partition(":")
-    span, _, k = rest.partition("~")
-    return int(gen), int(k or 0), int(span.partition("-")[0])
+    return sorted(names, key=lambda field: (generation(field), turn(field), span(field)))
 
 
 def read_dones(connections: Connections, batch_id: str) -> Iterator[Done]:

@@ -21,6 +21,7 @@ from flowq.batch.chunk import Done
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.held_range import RUNS_ON
+from flowq.engine.ids import span
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.registry import format_traceback
 
@@ -37,10 +38,8 @@ REMEMBERED = 64
 
 def items_repr(header: Header, chunk_id: str) -> str:
     """How a chunk reads in Flower: ``stdlib-audit · items 400–499``."""
-    span = chunk_id.partition(":")[2].partition("~")[0]
-    first, _, stop = span.partition("-")
-    last = int(stop) - 1
-    what = f"item {first}" if int(first) == last else f"items {first}–{last}"
+    first, stop = span(chunk_id)
+    what = f"item {first}" if stop == first + 1 else f"items {first}–{stop - 1}"
     return f"{header.label} · {what}"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ids import span
 from flowq.engine.ledger import Committed, Give, Stale
 from flowq.errors import BatchLost, DecodeError
 from flowq.worker.pages import PageView, SharedPages
@@ -100,7 +101,7 @@ class Leases:
         self._killed.pop(page.pid, None)  # only now: while Redis is away all of this is done again
 
     def _give_back(self, batch_id: str, chunk_id: str, holder: str, cause: Give) -> None:
-        start = int(chunk_id.partition(":")[2].partition("-")[0])
+        start, _ = span(chunk_id)
         reply = self._connections.ledger.commit(batch_id, chunk_id, start, start, holder, give=cause)
         if isinstance(reply, Stale):
             start = reply.start
