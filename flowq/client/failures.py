@@ -5,12 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome
-from flowq.codec import loads
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
-from flowq.engine.results import READ_BLOBS, out_fields
+from flowq.engine.results import out_fields, read_some
 
 AT_ONCE = 1000
 
@@ -30,14 +28,10 @@ def read_failures(connections: Connections, batch_id: str) -> Iterator[Outcome]:
 def _among(connections: Connections, batch_id: str, fields: Sequence[str], failed: Sequence[int]) -> dict[int, Outcome]:
     """By index, the outcome of each of *failed*; a later commit stands over an earlier one."""
     found: dict[int, Outcome] = {}
-    for at in range(0, len(fields), READ_BLOBS):
-        blobs = connections.redis.hmget(connections.keys.of(batch_id, "out"), fields[at : at + READ_BLOBS])
-        for blob in blobs:
-            if blob is not None:
-                done = Done.from_plain(loads(blob))
-                inside = failed[bisect_left(failed, done.start) : bisect_left(failed, done.upto)]
-                noted = (done.notable.get(index) for index in inside)
-                found.update((one.index, done.outcome(one.index)) for one in noted if one and one.status == "failed")
+    for done in read_some(connections, batch_id, fields):
+        inside = failed[bisect_left(failed, done.start) : bisect_left(failed, done.upto)]
+        noted = (done.notable.get(index) for index in inside)
+        found.update((one.index, done.outcome(one.index)) for one in noted if one and one.status == "failed")
     return found
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome
-from flowq.codec import loads
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
-from flowq.engine.results import READ_BLOBS, out_fields
+from flowq.engine.results import out_fields, read_some
 from flowq.errors import ItemCancelled
 
 WINDOW_ITEMS = 10_000
@@ -28,21 +27,13 @@ def read_outcomes(connections: Connections, batch_id: str, n: int, why: str) -> 
         stop = min(n, start + WINDOW_ITEMS)
         standing: list[Done | None] = [None] * (stop - start)
         inside = [field for (first, upto), field in fields if first < stop and start < upto]
-        for done in _read(connections, batch_id, inside):
+        for done in read_some(connections, batch_id, inside):
             holes = {park.index for park in done.parked}
             for index in range(max(start, done.start), min(stop, done.upto)):
                 if index not in holes:
                     standing[index - start] = done
         for index, run in enumerate(standing, start):
             yield run.outcome(index) if run else Outcome(index, "cancelled", error=ItemCancelled(why), attempts=0)
-
-
-def _read(connections: Connections, batch_id: str, fields: Sequence[str]) -> Iterator[Done]:
-    out = connections.keys.of(batch_id, "out")
-    for at in range(0, len(fields), READ_BLOBS):
-        for blob in connections.redis.hmget(out, fields[at : at + READ_BLOBS]):
-            if blob is not None:
-                yield Done.from_plain(loads(blob))
 
 
 def with_inputs(

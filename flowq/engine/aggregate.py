@@ -20,7 +20,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.family import tell_parent
 from flowq.engine.ids import span
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import out_fields
+from flowq.engine.results import out_fields, read_blobs
 from flowq.engine.sink_sweep import sweep
 from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.registry import portable
@@ -167,14 +167,13 @@ def _deltas(connections: Connections, batch_id: str, segment: Segment) -> list[A
     start, stop = segment
     by_index: dict[int, Any] = {}
     fields = [field for field in out_fields(connections, batch_id, "part") if _overlaps(field, start, stop)]
-    for at in range(0, len(fields), 64):
-        for blob in connections.redis.hmget(connections.keys.of(batch_id, "part"), fields[at : at + 64]):
-            if blob is None:
-                raise BatchLost(batch_id)
-            first, deltas = loads(blob)
-            for index, delta in enumerate(deltas, first):
-                if start <= index < stop and delta is not None:
-                    by_index[index] = delta
+    for blob in read_blobs(connections, batch_id, fields, "part"):
+        if blob is None:
+            raise BatchLost(batch_id)
+        first, deltas = loads(blob)
+        for index, delta in enumerate(deltas, first):
+            if start <= index < stop and delta is not None:
+                by_index[index] = delta
     return [by_index[index] for index in sorted(by_index)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flowq.batch.chunk import Done
@@ -102,13 +102,25 @@ def out_fields(connections: Connections, batch_id: str, part: str = "out") -> li
 
 def read_dones(connections: Connections, batch_id: str) -> Iterator[Done]:
     """Every commit of a batch, later ones standing over earlier ones. Memory: a few blobs at a time."""
-    fields = out_fields(connections, batch_id)
+    for blob in read_blobs(connections, batch_id, out_fields(connections, batch_id)):
+        if blob is None:
+            raise BatchLost(batch_id)
+        yield Done.from_plain(loads(blob))
+
+
+def read_some(connections: Connections, batch_id: str, fields: Sequence[str]) -> Iterator[Done]:
+    """The commits under some fields of ``out``; what was freed meanwhile is left out."""
+    blobs = read_blobs(connections, batch_id, fields)
+    return (Done.from_plain(loads(blob)) for blob in blobs if blob is not None)
+
+
+def read_blobs(
+    connections: Connections, batch_id: str, fields: Sequence[str], part: str = "out"
+) -> Iterator[bytes | None]:
+    """What stands under some fields of ``out`` (or ``part``), a few at a time; None where nothing does."""
+    key = connections.keys.of(batch_id, part)
     for at in range(0, len(fields), READ_BLOBS):
-        some = fields[at : at + READ_BLOBS]
-        for blob in connections.redis.hmget(connections.keys.of(batch_id, "out"), some):
-            if blob is None:
-                raise BatchLost(batch_id)
-            yield Done.from_plain(loads(blob))
+        yield from connections.redis.hmget(key, fields[at : at + READ_BLOBS])
 
 
 def was_freed(connections: Connections, batch_id: str) -> bool:
