@@ -9,7 +9,7 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.utils.uuid import uuid
 
 from flowq.engine.app import CHUNK
-from flowq.engine.batches import Header
+from flowq.engine.batches import Header, read_header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.shown import items_repr
@@ -32,6 +32,16 @@ def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence
                 _send(connections, producer, header, chunk_id)
     except (*REDIS_ERRORS, OperationalError, BatchPublishError) as exc:
         log.warning("chunks were not published; a caretaker will", extra={"batch": header.id, "error": repr(exc)})
+
+
+def publish(connections: Connections, batch_id: str, chunk_ids: Sequence[str]) -> None:
+    """Publish chunks of a batch that this process has no header of; without any, nothing is read.
+
+    Raises:
+        BatchLost, DecodeError: there is none to be had.
+    """
+    if chunk_ids:
+        publish_chunks(connections, read_header(connections.redis, connections.keys, batch_id), chunk_ids)
 
 
 def _send(connections: Connections, producer: object, header: Header, chunk_id: str) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from flowq.codec import dumps
-from flowq.engine.batches import read_header
 from flowq.engine.connection import Connections
-from flowq.engine.dispatch import publish_chunks
+from flowq.engine.dispatch import publish
 from flowq.errors import BatchLost, FlowError
 
 
@@ -38,7 +37,7 @@ def send_event(connections: Connections, batch_id: str, name: str, value: Any) -
         raise BatchLost(batch_id)
     if told.done == "gone":
         raise FlowError(f"{batch_id} has {told.state}: nobody receives the event {name!r} any more")
-    publish_chunks(connections, read_header(connections.redis, connections.keys, batch_id), told.ids)
+    publish(connections, batch_id, told.ids)
 
 
 def awaited_events(connections: Connections, batch_id: str) -> list[str]:

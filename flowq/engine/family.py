@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from flowq.batch.executor import BatchJob
-from flowq.engine.batches import Header, Headers, read_header
+from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
-from flowq.engine.dispatch import publish_chunks
+from flowq.engine.dispatch import publish, publish_chunks
 from flowq.engine.feed import Feeder, birth_fields
 from flowq.engine.ids import is_chunk_id
 from flowq.engine.presence import Fleet
@@ -90,8 +90,7 @@ def tell_parent(connections: Connections, header: Header) -> None:
         return
     gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
     told = connections.ledger.tell(header.parent, "fact", child_fact(header.id, gen))
-    if told.ids:
-        publish_chunks(connections, read_header(connections.redis, connections.keys, header.parent), told.ids)
+    publish(connections, header.parent, told.ids)
 
 
 def mind_parent(connections: Connections, header: Header) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from flowq.batch.batchflow import BatchFlow
@@ -25,10 +25,10 @@ from flowq.core.graph import reachable
 from flowq.core.journey import Left
 from flowq.core.overlay import Overlay
 from flowq.engine.aggregate import is_reduced
-from flowq.engine.batches import Header, new_batch_id, read_header
+from flowq.engine.batches import Header, new_batch_id
 from flowq.engine.birth import header_of, source
 from flowq.engine.connection import Connections
-from flowq.engine.dispatch import publish_chunks
+from flowq.engine.dispatch import publish
 from flowq.engine.facts import event_fact, read_fact
 from flowq.engine.family import child_fact, start_child
 from flowq.engine.gather import gather
@@ -200,12 +200,9 @@ class ItemJourney(BatchJourney):
             done, _, ids = self._connections.ledger.control(child, "redrive")
             if done == "ok":
                 self._reached.child = (child, state.gen + 1)
-                self._publish(child, ids)
+                publish(self._connections, child, ids)
                 return False
         return True
-
-    def _publish(self, batch_id: str, ids: Sequence[str]) -> None:
-        publish_chunks(self._connections, read_header(self._connections.redis, self._connections.keys, batch_id), ids)
 
     # -- events ----------------------------------------------------------------------------------------------------
 
