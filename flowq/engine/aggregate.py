@@ -96,7 +96,7 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
     connections.crash_points.reached("reduced", header.id)
     sweep(connections, header, gen)
     # Before the confirmation: until that it is told again.
-    tell_parent(connections, header)
+    tell_parent(connections, header, gen)
     connections.crash_points.reached("told", header.id)
     done, state, _ = connections.ledger.control(header.id, "confirm", gen)
     connections.crash_points.reached("confirmed", header.id)

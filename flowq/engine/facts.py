@@ -15,6 +15,11 @@ def event_fact(name: str, number: int) -> str:
     return f"event:{name}:{number}"
 
 
+def child_fact(child_id: str, gen: int) -> str:
+    """The fact that a batch of an item's own has closed in a generation."""
+    return f"batch:{child_id}:{gen}"
+
+
 def read_fact(connections: Connections, batch_id: str, fact: str) -> bytes | None:
     """The value of a fact; None if it does not stand."""
     value: bytes | None = connections.redis.hget(connections.keys.of(batch_id, "facts"), fact)

@@ -12,6 +12,7 @@ from flowq.batch.executor import BatchJob
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish, publish_chunks
+from flowq.engine.facts import child_fact
 from flowq.engine.feed import Feeder, birth_fields
 from flowq.engine.ids import is_chunk_id
 from flowq.engine.presence import Fleet
@@ -53,8 +54,8 @@ def start_child(
 
 def end_child(connections: Connections, header: Header) -> None:
     """Let the item go on that waits for this closed batch, which needs no aggregation, and confirm its generation."""
-    tell_parent(connections, header)
     gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
+    tell_parent(connections, header, gen)
     sweep(connections, header, gen)
     connections.ledger.control(header.id, "confirm", gen)
 
@@ -79,16 +80,10 @@ def wake_starved(connections: Connections, headers: Headers, root: str, fleet: F
             return
 
 
-def child_fact(child_id: str, gen: int) -> str:
-    """What stands in the parent's ledger once its child has closed."""
-    return f"batch:{child_id}:{gen}"
-
-
-def tell_parent(connections: Connections, header: Header) -> None:
-    """Let the item that waits for this closed batch go on, if one does."""
+def tell_parent(connections: Connections, header: Header, gen: int) -> None:
+    """Let the item go on that waits for this batch, closed in generation *gen*, if one does."""
     if not header.parent:
         return
-    gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
     told = connections.ledger.tell(header.parent, "fact", child_fact(header.id, gen))
     publish(connections, header.parent, told.ids)
 
