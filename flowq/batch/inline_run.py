@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowq.batch.run_flow import RunFlow
-from flowq.core.context import ItemContext, enter_context
+from flowq.core.context import ItemContext, check_event, enter_context
 from flowq.core.drive import finish
 from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
@@ -103,6 +103,7 @@ class InlineRun:
 
     def send(self, name: str, value: Any = None) -> None:
         """See Run."""
+        check_event(name)
         with self._changed:
             if self._ended:
                 raise FlowError(f"{self.id} has {self._status}: nobody receives the event {name!r} any more")

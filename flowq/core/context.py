@@ -12,7 +12,7 @@ from flowq.core.callables import wants_ctx
 from flowq.core.limit import begin_anew
 from flowq.errors import FlowError
 
-__all__ = ["NO_CONFIG", "ItemContext", "current_context", "enter_context", "wants_ctx"]
+__all__ = ["NO_CONFIG", "ItemContext", "check_event", "current_context", "enter_context", "wants_ctx"]
 
 NO_CONFIG: Mapping[str, Any] = MappingProxyType({})
 
@@ -75,13 +75,15 @@ class ItemContext:
         what stands before the wait runs again. Several waits in one node get the events in the order they were sent.
 
         Args:
-            name: the event's name.
+            name: the event's name, one word.
             timeout: seconds to wait for it (None: for ever).
 
         Raises:
             TimeoutError: it has not come in time.
             FlowError: nobody could send it: the flow was not submitted.
+            ValueError: nor by this name.
         """
+        check_event(name)
         if self.on_wait is None:
             raise FlowError(
                 f"{self.node or 'a node'} waits for the event {name!r}, which only a submitted flow can be sent: "
@@ -104,6 +106,12 @@ class ItemContext:
             self.on_heartbeat,
             self.on_wait,
         )
+
+
+def check_event(name: str) -> None:
+    """Raises ValueError if no event can have this name; for who sends it and who waits for it, wherever they run."""
+    if not name or any(char.isspace() for char in name):
+        raise ValueError(f"an event is named by one word, not {name!r}")
 
 
 _context: ContextVar[ItemContext | None] = ContextVar("flowq_context", default=None)

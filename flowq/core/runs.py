@@ -71,7 +71,7 @@ class Run(Protocol):
         ...
 
     def send(self, name: str, value: Any = None) -> None:
-        """Send the event *name*, for which a node waits with ``await ctx.wait_for(name)``, or will."""
+        """Send the event *name* (one word), for which a node waits with ``await ctx.wait_for(name)``, or will."""
         ...
 
     def cancel(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowq.codec import dumps
+from flowq.core.context import check_event
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish
 from flowq.errors import BatchLost, FlowError
@@ -35,8 +36,7 @@ def send_event(connections: Connections, batch_id: str, name: str, value: Any) -
         BatchLost: there is none of this id.
         ValueError: the name is empty, or has a space in it.
     """
-    if not name or any(char.isspace() for char in name):
-        raise ValueError(f"an event is named by one word, not {name!r}")
+    check_event(name)
     told = connections.ledger.tell(batch_id, "event", name, dumps(value))
     if told.done == "lost":
         raise BatchLost(batch_id)
@@ -48,7 +48,11 @@ def send_event(connections: Connections, batch_id: str, name: str, value: Any) -
 def awaited_events(connections: Connections, batch_id: str) -> list[str]:
     """The names of the events that items of a batch wait for now."""
     facts = _names(connections, batch_id, "waits")
-    return sorted({fact.split(":")[1] for fact in facts if fact.startswith("event:")})
+    return sorted({_event_of(fact) for fact in facts if fact.startswith("event:")})
+
+
+def _event_of(fact: str) -> str:
+    return fact.removeprefix("event:").rpartition(":")[0]  # the name may have colons of its own
 
 
 def children(connections: Connections, batch_id: str) -> list[str]:

@@ -383,8 +383,12 @@ class AsyncPocketBatch(pocketflow.AsyncBatchFlow):
 class Approval(flowq.Node):
     """Waits for what a person says."""
 
+    def __init__(self, event: str = "approval", **options: Any) -> None:
+        super().__init__(**options)
+        self.event = event
+
     async def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> Any:
-        return await ctx.wait_for("approval")
+        return await ctx.wait_for(self.event)
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
         shared["answer"] = exec_res

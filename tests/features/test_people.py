@@ -53,6 +53,14 @@ def test_row_083_nobody_can_answer_a_flow_that_was_not_submitted() -> None:
         approval().run({})
 
 
+def test_row_083_an_event_that_nobody_could_send_is_not_waited_for(executor: str) -> None:
+    run = flowq.Flow(start=Approval(event="two words")).submit({})
+    with pytest.raises(ValueError, match="named by one word"):
+        run.send("two words")
+    with pytest.raises(ValueError, match="named by one word"):
+        run.result(timeout=20)
+
+
 def test_a_flow_of_pocketflow_can_be_submitted(executor: str) -> None:
     first, ask = PocketSays(), Approval()
     first - "on" >> ask
