@@ -72,8 +72,16 @@ features: $(INSTALLED) ## Write docs/reference/features.md from the rows and the
 	@$(BIN)/python -m tests.features.table
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure flowq beside plain Celery and a process pool
-	@$(BIN)/python -m benchmarks
+# ARGS="--workload W5" measures only that; `python -m benchmarks --help` tells the rest.
+bench: $(INSTALLED) ## Measure flowq beside plain Celery and what the machine allows (half an hour, a quiet machine)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-peers
+# Goes on where it was interrupted: what out/benchmarks/ holds is not measured again.
+bench-peers: $(INSTALLED) ## Measure flowq beside all its peers (hours), and write docs/benchmarks.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+	$(BIN)/python -m benchmarks.peers --table
 
 # Two of the other tests at full length: random schedules of the ledger, messages that went wrong.
 AT_LENGTH := tests/integration/engine/test_ledger_model.py tests/integration/test_mutations.py

@@ -24,20 +24,25 @@ class Nap(flowq.ParallelBatchNode[float, float]):
         return work.nap(item)
 
 
+class Turn(flowq.ParallelBatchNode[str, str]):
+    def exec(self, item: str) -> str:
+        return work.turned(item)
+
+
 class AsyncNap(flowq.ParallelBatchNode[float, float]):
     async def exec(self, item: float) -> float:
         await asyncio.sleep(item)
         return item
 
 
-class UseStore(flowq.Node):
+class UseStore(flowq.Node[int, int]):
     """An item of a BatchFlow that reads one value of the shared store."""
 
     def prep(self, shared: Any) -> int:
-        return len(shared["context"])
+        return work.weigh(shared["context"], self.params["n"])
 
-    def exec(self, prep_res: int) -> int:
-        return prep_res + self.params["n"]
+    def post(self, shared: Any, prep_res: int, exec_res: Any) -> None:
+        shared["weights"] = {self.params["n"]: prep_res}
 
 
 class StoreFlow(flowq.BatchFlow):
@@ -52,19 +57,23 @@ class Digest(flowq.ParallelBatchNode[Any, int]):
         return work.digest(item)
 
 
-class FiftyNaps(flowq.ParallelBatchNode[float, float]):
-    """Fifty items of 10 ms, wherever it stands."""
+class GroupNap(flowq.ParallelBatchNode[float, float]):
+    """The items of one group, inside an item of `NapGroups`."""
 
     def prep(self, shared: Any) -> list[float]:
-        return [0.01] * 50
+        seconds: list[float] = self.params["seconds"]
+        return seconds
 
     def exec(self, item: float) -> float:
         return work.nap(item)
 
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["naps"] = {self.params["n"]: list(exec_res)}
 
-class Fifty(flowq.BatchFlow):
-    def prep(self, shared: Any) -> list[dict[str, int]]:
-        return [{"n": n} for n in range(50)]
+
+class NapGroups(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, Any]]:
+        return [{"n": n, "seconds": seconds} for n, seconds in enumerate(shared["groups"])]
 
 
 class Count(flowq.Node[Any, Any]):

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 import zlib
+from collections.abc import Iterable, Sequence
 
 BLOCK = bytes(range(250)) * 8  # small enough for the GIL to be kept
 
@@ -27,10 +28,14 @@ def burn(loops: int) -> int:
     return total
 
 
-def burned(loops: int) -> int:
-    """What `burn` returns, without the work."""
-    rounds, rest = divmod(loops, 8)
-    return rounds * 28 + rest * (rest - 1) // 2
+def burned(numbers: Iterable[int]) -> dict[int, int]:
+    """What `burn` returns for each of these numbers of loops, by the work of the largest alone."""
+    found, total, done = dict[int, int](), 0, 0
+    for loops in sorted(set(numbers)):
+        for _ in range(loops - done):
+            total = zlib.crc32(BLOCK, total)
+        found[loops], done = total, loops
+    return found
 
 
 def turned(text: str) -> str:
@@ -43,21 +48,21 @@ def weigh(store: str, item: int) -> int:
     return len(store) + item
 
 
-def gather(item: tuple[int, float, int]) -> int:
-    """What one process can do with asyncio alone: *n* sleeps of *seconds*, *at_once* at a time."""
-    n, seconds, at_once = item
+def gather(share: tuple[Sequence[float], int]) -> int:
+    """What one process can do with asyncio alone: so many sleeps, so many at once. Returns how many it did."""
+    seconds, at_once = share
 
     async def all_of_them() -> None:
         places = asyncio.Semaphore(at_once)
 
-        async def one() -> None:
+        async def one(seconds: float) -> None:
             async with places:
                 await asyncio.sleep(seconds)
 
-        await asyncio.gather(*(one() for _ in range(n)))
+        await asyncio.gather(*(one(each) for each in seconds))
 
     asyncio.run(all_of_them())
-    return n
+    return len(seconds)
 
 
 def loops_per_s() -> int:

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from importlib import import_module, metadata
 
 from benchmarks.systems.system import CannotRun, System
 
-# How they are called on the command line: module and class.
+# How they are called on the command line: module, class, and the distribution whose version is told.
 SYSTEMS = {
-    "flowq": ("flowq", "Flowq"),
-    "pool": ("pool", "ProcessPool"),
-    "gather": ("gather", "Gather"),
-    "chord": ("celery_chord", "CeleryChord"),
-    "group": ("celery_group", "CeleryGroup"),
-    "joblib": ("joblib", "Joblib"),
-    "dramatiq": ("dramatiq", "Dramatiq"),
-    "huey": ("huey", "Huey"),
-    "rq": ("rq", "Rq"),
-    "taskiq": ("taskiq", "Taskiq"),
-    "dask": ("dask", "Dask"),
-    "ray": ("ray", "Ray"),
+    "flowq": ("flowq", "Flowq", "flowq-batch"),
+    "pool": ("pool", "ProcessPool", None),
+    "gather": ("gather", "Gather", None),
+    "redis": ("redis_bytes", "RedisBytes", "redis"),
+    "chord": ("celery_chord", "CeleryChord", "celery"),
+    "group": ("celery_group", "CeleryGroup", "celery"),
+    "joblib": ("joblib", "Joblib", "joblib"),
+    "pocketflow": ("pocketflow", "PocketFlow", "pocketflow"),
+    "dramatiq": ("dramatiq", "Dramatiq", "dramatiq"),
+    "huey": ("huey", "Huey", "huey"),
+    "rq": ("rq", "Rq", "rq"),
+    "taskiq": ("taskiq", "Taskiq", "taskiq"),
+    "dask": ("dask", "Dask", "distributed"),
+    "ray": ("ray", "Ray", "ray"),
 }
 
 
-def load(name: str) -> System:
-    """A system, not started.
+def kind(name: str) -> type[System]:
+    """The class of a system.
 
     Raises:
         CannotRun: its package is not installed.
     """
-    module, attribute = SYSTEMS[name]
+    module, attribute, _ = SYSTEMS[name]
     try:
-        system: System = getattr(import_module(f"benchmarks.systems.{module}"), attribute)()
+        found: type[System] = getattr(import_module(f"benchmarks.systems.{module}"), attribute)
     except ImportError as exc:
         raise CannotRun(f"not installed ({exc})") from exc
-    return system
+    return found
+
+
+def version_of(name: str) -> str:
+    """The version of its package, or ``""``: it has none of its own, or is not installed."""
+    distribution = SYSTEMS[name][2]
+    try:
+        return "" if distribution is None else metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""

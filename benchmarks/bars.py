@@ -1,0 +1,83 @@
+"""The bars flowq is held to, as data, and whether a comparison meets its own. Knows no system and measures nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.comparison import Comparison
+
+Kind = Literal["times as fast", "times as long", "not behind", "limit"]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar.
+
+    Attributes:
+        kind: ``times as fast``: at least *value* times; ``times as long``: at most *value* times; ``not behind``: not
+            slower than the peer, but where the spreads of both overlap; ``limit``: the comparison's own limit.
+    """
+
+    kind: Kind
+    value: float = 1.0
+
+    def met(self, one: Comparison) -> bool | None:
+        """Whether *one* meets it. None: it could not be measured."""
+        if one.flowq is None:
+            return None
+        if self.kind == "limit":
+            assert one.limit is not None
+            return one.flowq.median >= one.limit if one.unit == "/s" else one.flowq.median <= one.limit
+        if one.ratio is None or one.other is None:
+            return None
+        if self.kind == "times as long":
+            return 1 / one.ratio <= self.value
+        if self.kind == "not behind":
+            overlap = one.flowq.high >= one.other.low if one.unit == "/s" else one.flowq.low <= one.other.high
+            return one.ratio >= 1.0 or overlap
+        return one.ratio >= self.value
+
+    def text(self, one: Comparison) -> str:
+        """How the table says it."""
+        if self.kind == "limit":
+            return f"{'≥' if one.unit == '/s' else '≤'} {one.limit:,.4g} {one.unit}"
+        if self.kind == "not behind":
+            return "not behind"
+        sign = "≥" if self.kind == "times as fast" else "≤"
+        return f"{sign} {self.value:,g} × {'as fast' if self.kind == 'times as fast' else 'as long'}"
+
+
+AT_ONE_TASK_AN_ITEM = Bar("times as fast", 150)
+NOT_BEHIND = Bar("not behind")
+
+# By workload, peer and way. "*" is any peer for which nothing else is said.
+BARS: dict[tuple[str, str, str], Bar] = {
+    ("W1-1M", "pool", "chunks"): Bar("times as fast", 0.5),
+    ("W1-100k", "chord", "map"): Bar("times as fast", 1000),
+    ("W1-100k", "group", "chunks"): Bar("times as fast", 20),
+    **{("W1-100k", peer, "map"): AT_ONE_TASK_AN_ITEM for peer in ("ray", "dask", "dramatiq", "huey")},
+    **{("W1-100k", peer, "chunks"): NOT_BEHIND for peer in ("ray", "dask", "dramatiq", "huey")},
+    ("W1-10k", "joblib", "map"): NOT_BEHIND,
+    ("W1-10k", "joblib", "chunks"): NOT_BEHIND,
+    ("W2-200", "gather", ""): Bar("times as fast", 0.90),
+    ("W2-2000", "gather", ""): Bar("times as fast", 0.75),
+    ("W3-10ms", "pool", "map"): Bar("times as fast", 0.95),
+    ("W3-1ms", "pool", "map"): Bar("times as fast", 0.95),
+    ("W3-lognormal", "pool", "map"): Bar("times as fast", 0.95),
+    ("W3-10ms", "*", "*"): NOT_BEHIND,
+    ("W3-1ms", "*", "*"): NOT_BEHIND,
+    ("W3-lognormal", "*", "*"): NOT_BEHIND,
+    ("W5-1", "chord", ""): Bar("times as long", 1.5),
+    ("W5-10", "chord", ""): Bar("times as long", 0.4),
+    ("W5-10", "ray", ""): Bar("times as long", 1.0),
+    ("W6", "redis", ""): Bar("times as fast", 0.4),
+    ("W8", "flowq", "map"): Bar("times as long", 1.15),
+}
+
+
+def bar_of(one: Comparison) -> Bar | None:
+    """The bar of a comparison; None: there is none."""
+    if one.limit is not None:
+        return Bar("limit")
+    return BARS.get((one.workload, one.peer, one.way)) or BARS.get((one.workload, "*", "*"))
