@@ -14,9 +14,9 @@ COLUMNS = 2
 WAYS = {"chunks": ", by hand"}
 
 # Pixels.
-PANEL_WIDTH, LABEL_WIDTH, FIGURE_WIDTH, LINE, HEAD, GAP, EDGE = 480, 150, 66, 19, 44, 26, 20
+PANEL_WIDTH, LABEL_WIDTH, FIGURE_WIDTH, LINE, HEAD, GAP, EDGE = 500, 190, 66, 19, 44, 26, 20
 # The axis, of times as long: what lies outside is drawn at its end.
-LEAST, MOST = 0.4, 20_000.0
+LEAST, MOST = 0.02, 20_000.0
 
 STYLE = """
   .ground { fill: #ffffff } text { fill: #1f2328; font: 12px system-ui, sans-serif }

@@ -84,12 +84,17 @@ def ramp(stage: Stage, one: Measured, workload: Workload) -> int:
     if not workload.shrinks:
         run(stage, one, workload, max(1, workload.items // 10))
         return workload.items
-    items = max(1, workload.items // SMALLEST)
-    while True:
+    items: int | None = max(1, workload.items // SMALLEST)
+    while items is not None:
         took_s, _ = run(stage, one, workload, items)
-        if items * 10 > workload.items or took_s * 10 > LONGEST_RUN_S:
-            return items
-        items *= 10
+        measured, items = items, grown(items, took_s, workload.items)
+    return measured
+
+
+def grown(items: int, took_s: float, wanted: int) -> int | None:
+    """Ten times as many items as took so long, at most *wanted*; None: there are enough, or it would take too long."""
+    more = min(items * 10, wanted)
+    return more if more > items and took_s * more / items <= LONGEST_RUN_S else None
 
 
 def run(stage: Stage, one: Measured, workload: Workload, items: int) -> tuple[float, int]:

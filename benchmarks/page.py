@@ -10,12 +10,12 @@ from benchmarks import chart
 from benchmarks.bars import bar_of
 from benchmarks.comparison import Comparison
 from benchmarks.systems import SYSTEMS
-from benchmarks.wording import beside, ratio, spread, verdict
+from benchmarks.wording import beside, ratio, share, spread, verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 CHART = ROOT / "docs" / "images" / "benchmarks.svg"
-HEAD = ("workload", "flowq", "beside it", "took", "flowq, times as fast", "bar", "met")
+HEAD = ("workload", "flowq", "beside it", "took", "flowq, times as fast", "of the ideal", "bar", "met")
 
 
 def write(found: Sequence[Comparison], page: Path = PAGE, picture: Path = CHART) -> None:
@@ -58,7 +58,7 @@ def rows(ordered: Iterable[Comparison]) -> list[list[str]]:
         title = f"**{one.workload}** {one.what}" if one.what != before else ""
         before = one.what
         took = one.why or "–" if one.other is None else spread(one.other, one.unit)
-        lines.append([title, spread(one.flowq, one.unit), beside(one), took, ratio(one), *verdict(one)])
+        lines.append([title, spread(one.flowq, one.unit), beside(one), took, ratio(one), share(one), *verdict(one)])
     return lines
 
 

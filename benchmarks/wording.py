@@ -48,6 +48,11 @@ def ratio(one: Comparison) -> str:
     return f"{digits(one.ratio)} ×"
 
 
+def share(one: Comparison) -> str:
+    """How much of the ideal flowq reached; empty where there is none."""
+    return "" if one.of_ideal is None else f"{one.of_ideal:.0%}"
+
+
 def verdict(one: Comparison) -> tuple[str, str]:
     """The bar and whether it is met; two empty texts where there is none."""
     bar: Bar | None = bar_of(one)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module, metadata
 
+import flowq
 from benchmarks.systems.system import CannotRun, System
 
 # How they are called on the command line: module, class, and the distribution whose version is told.
 SYSTEMS = {
-    "flowq": ("flowq", "Flowq", "flowq-batch"),
+    "flowq": ("flowq", "Flowq", None),
     "pool": ("pool", "ProcessPool", None),
     "gather": ("gather", "Gather", None),
     "redis": ("redis_bytes", "RedisBytes", "redis"),
@@ -41,6 +42,9 @@ def kind(name: str) -> type[System]:
 
 def version_of(name: str) -> str:
     """The version of its package, or ``""``: it has none of its own, or is not installed."""
+    if name == "flowq":
+        # From a checkout, which need not be installed.
+        return flowq.__version__
     distribution = SYSTEMS[name][2]
     try:
         return "" if distribution is None else metadata.version(distribution)
