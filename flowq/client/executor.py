@@ -21,10 +21,10 @@ from flowq.core.node import Node
 from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, new_batch_id
-from flowq.engine.birth import header_of, source
+from flowq.engine.birth import birth_of, header_of, source
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
-from flowq.engine.feed import Feeder, birth_fields, place_of
+from flowq.engine.feed import Feeder, place_of
 from flowq.engine.patience import trouble
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -111,15 +111,7 @@ class CeleryExecutor:
             if place == 0:
                 self._check_workers(job.node, header)
             stream = items.at_hand() is None
-            birth = birth_fields(
-                self.connections,
-                header,
-                job.policy,
-                job.node.counted(),
-                items.total,
-                stream=stream,
-                keyed=job.node.computes_once,
-            )
+            birth = birth_of(self.connections, header, job, items.total, stream=stream)
             window = self.fleet.window(header.queue)
             feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)
             if place == "fed":

@@ -1,4 +1,4 @@
-"""How a job becomes a batch: its header, its graph as bytes, its items one by one. Never writes to Redis."""
+"""How a job becomes a batch: its header, its graph as bytes, its ledger's fields, its items. Never writes to Redis."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
+from flowq.batch.policy import BatchPolicy
 from flowq.batch.sink import address_of
 from flowq.batch.twins import Marked
 from flowq.codec import dumps, explain
 from flowq.core.spec import FlowSpec, spec_of
-from flowq.engine.batches import Header
+from flowq.engine.batches import Header, remembered
+from flowq.engine.connection import Connections
 from flowq.errors import CannotTravel, EncodeError
 from flowq.registry import class_name, is_registered
 
@@ -46,6 +48,68 @@ def header_of(
         run_id, parent, keeps, "" if job.policy.sink is None else address_of(job.policy.sink),
         root or (batch_id if limits_its_family(job) else ""),
     )  # fmt: skip
+
+
+def birth_of(
+    connections: Connections, header: Header, job: BatchJob, total: int | None, *, stream: bool
+) -> dict[str, Any]:
+    """The ledger's own fields of *job*'s batch, whoever begins it: a producer, or an item of another batch.
+
+    Args:
+        connections, header: the process's own; what the batch is.
+        total, stream: see ``birth_fields``.
+    """
+    node = job.node
+    return birth_fields(connections, header, job.policy, node.counted(), total, stream=stream, keyed=node.computes_once)
+
+
+def birth_fields(
+    connections: Connections,
+    header: Header,
+    policy: BatchPolicy,
+    in_flight: int,
+    total: int | None = None,
+    *,
+    stream: bool = False,
+    keyed: bool = False,
+) -> dict[str, Any]:
+    """The ledger's own fields of a new batch, beside the header's.
+
+    Args:
+        connections, header, policy: the process's own; what the batch is.
+        in_flight: items that one process has in its hands.
+        total: its items, if that is known by now.
+        stream: they come from no sequence: their pages are dropped as the batch runs, but for those of failed items.
+        keyed: some may be twins of others, whose outcomes are found by their index then.
+    """
+    count, share = policy.failure_budget()
+    fixed = policy.chunk_size != "auto"
+    return {
+        **header.fields(),
+        "budget": -1 if count is None else count,
+        "share": -1 if share is None else share,
+        "concurrency": policy.concurrency or 0,
+        "in_flight": in_flight,
+        "size": policy.chunk_size if fixed else in_flight,
+        "floor": 1,
+        "fixed": int(fixed),
+        "reduces": int(header.reduces),
+        "keeps": int(header.keeps),
+        **({} if not header.root else crowd_fields(connections, header.root)),
+        "kind": "run" if header.keeps else "child" if header.parent else "batch",
+        "stream": int(stream),
+        "keyed": int(keyed),
+        "channel": connections.keys.closed_channel(header.id),
+        "retention_ms": int(policy.retention_s * 1000),
+        "deadline_ms": 0 if policy.deadline is None else max(1, int(policy.deadline * 1000)),
+        "policy": remembered(policy),
+        "total": -1 if total is None else total,
+    }
+
+
+def crowd_fields(connections: Connections, root: str) -> dict[str, str]:
+    """Where the items in flight of a whole family are counted, and who of it waits for a place."""
+    return {"crowd": connections.keys.meta(root), "starved": connections.keys.starved(root)}
 
 
 def limits_its_family(job: BatchJob) -> bool:

@@ -8,9 +8,10 @@ from flowq.batch.policy import BatchPolicy
 from flowq.core.overlay import Overlay
 from flowq.core.runs import Checkpoint
 from flowq.engine.batches import Header, new_batch_id
+from flowq.engine.birth import birth_fields
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.feed import Feeder, birth_fields
+from flowq.engine.feed import Feeder
 from flowq.engine.ids import generation, is_chunk_id, turn
 from flowq.engine.kept_store import KeptStore
 from flowq.engine.reached import Reached

@@ -10,10 +10,11 @@ from typing import Any
 
 from flowq.batch.executor import BatchJob
 from flowq.engine.batches import Header, Headers
+from flowq.engine.birth import birth_of
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish, publish_chunks
 from flowq.engine.facts import child_fact
-from flowq.engine.feed import Feeder, birth_fields
+from flowq.engine.feed import Feeder
 from flowq.engine.ids import is_chunk_id
 from flowq.engine.presence import Fleet
 from flowq.engine.sink_sweep import sweep
@@ -37,15 +38,7 @@ def start_child(
     Raises:
         EncodeError, RedisFull, NoRedis, BatchLost: see ``Feeder.feed``.
     """
-    birth = birth_fields(
-        connections,
-        header,
-        job.policy,
-        job.node.in_flight(),
-        total,
-        stream=total is None,
-        keyed=job.node.computes_once,
-    )
+    birth = birth_of(connections, header, job, total, stream=total is None)
     if size is not None and not birth["fixed"]:
         birth["size"] = size
     # It must not wait for readers: the only slot there is may be the one that feeds.

@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from flowq.batch.policy import BatchPolicy
 from flowq.batch.twins import Marked
-from flowq.engine.batches import Header, remembered
+from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Appended, Elsewhere
@@ -28,55 +27,6 @@ KEPT_PAGES = 16
 LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
 
 Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its items; or another producer feeds it
-
-
-def birth_fields(
-    connections: Connections,
-    header: Header,
-    policy: BatchPolicy,
-    in_flight: int,
-    total: int | None = None,
-    *,
-    stream: bool = False,
-    keyed: bool = False,
-) -> dict[str, Any]:
-    """The ledger's own fields of a new batch, beside the header's.
-
-    Args:
-        connections, header, policy: the process's own; what the batch is.
-        in_flight: items that one process keeps in flight.
-        total: its items, if that is known by now.
-        stream: they come from no sequence: their pages are dropped as the batch runs, but for those of failed items.
-        keyed: some may be twins of others, whose outcomes are found by their index then.
-    """
-    count, share = policy.failure_budget()
-    fixed = policy.chunk_size != "auto"
-    return {
-        **header.fields(),
-        "budget": -1 if count is None else count,
-        "share": -1 if share is None else share,
-        "concurrency": policy.concurrency or 0,
-        "in_flight": in_flight,
-        "size": policy.chunk_size if fixed else in_flight,
-        "floor": 1,
-        "fixed": int(fixed),
-        "reduces": int(header.reduces),
-        "keeps": int(header.keeps),
-        **({} if not header.root else crowd_fields(connections, header.root)),
-        "kind": "run" if header.keeps else "child" if header.parent else "batch",
-        "stream": int(stream),
-        "keyed": int(keyed),
-        "channel": connections.keys.closed_channel(header.id),
-        "retention_ms": int(policy.retention_s * 1000),
-        "deadline_ms": 0 if policy.deadline is None else max(1, int(policy.deadline * 1000)),
-        "policy": remembered(policy),
-        "total": -1 if total is None else total,
-    }
-
-
-def crowd_fields(connections: Connections, root: str) -> dict[str, str]:
-    """Where the items in flight of a whole family are counted, and who of it waits for a place."""
-    return {"crowd": connections.keys.meta(root), "starved": connections.keys.starved(root)}
 
 
 def place_of(connections: Connections, batch_id: str) -> Place:
@@ -111,7 +61,7 @@ class Feeder:
     Args:
         connections: the process's own.
         header: what the batch is.
-        birth: the ledger's fields of it, see ``birth_fields``.
+        birth: the ledger's fields of it, see engine/birth.py.
         window: chunks it may have open.
         resumable: the batch has a key: what ends the feeding early leaves it to a further submit under that key. Any
             other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.

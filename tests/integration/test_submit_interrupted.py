@@ -21,8 +21,9 @@ from flowq.client import CeleryExecutor
 from flowq.codec import loads
 from flowq.engine import patience
 from flowq.engine.batches import Header
+from flowq.engine.birth import birth_fields
 from flowq.engine.connection import Connections
-from flowq.engine.feed import KEPT_PAGES, Feeder, birth_fields
+from flowq.engine.feed import KEPT_PAGES, Feeder
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Ledger, Times
 from flowq.engine.results import read_state
