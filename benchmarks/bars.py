@@ -72,7 +72,7 @@ BARS: dict[tuple[str, str, str], Bar] = {
     ("W5-10", "chord", ""): Bar("times as long", 0.4),
     ("W5-10", "ray", ""): Bar("times as long", 1.0),
     ("W6", "redis", ""): Bar("times as fast", 0.4),
-    ("W8", "flowq", "map"): Bar("times as long", 1.15),
+    ("W8", "flowq", "flat"): Bar("times as long", 1.15),
 }
 
 

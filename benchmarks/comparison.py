@@ -51,6 +51,7 @@ class Comparison:
         what: the workload in words.
         peer: the system it is measured against, by its name in `benchmarks.systems`; or any other name.
         way: how that peer was used: ``map`` (one task an item), ``chunks`` (by hand), or ``""`` where there is one way.
+        name: what the table calls the peer; ``""``: by *peer*.
         unit: of all values. Less is better, but for ``/s``.
         flowq: flowq itself; None: it was not run, since the peer could not.
         other: the peer; None: it could not run, or there is nobody beside.
@@ -67,6 +68,7 @@ class Comparison:
     flowq: Cell | None = None
     other: Cell | None = None
     ideal: Cell | None = None
+    name: str = ""
     unit: Unit = "s"
     why: str | None = None
     limit: float | None = None

@@ -19,6 +19,7 @@ from benchmarks.workloads import Workload
 # A slow peer is measured with fewer items, in steps of ten, so that a run of it takes no longer.
 LONGEST_RUN_S = 20.0
 SMALLEST = 1000
+FAILED = "failed"
 STORE_FACTOR = 1.2
 # What looking at its counters costs, and connections that say that they are alive.
 NOTHING_BYTES = MIB / 10
@@ -56,10 +57,10 @@ def compare(stage: Stage, workload: Workload, peer: str, way: str, rounds: int, 
         why = str(exc)
     except Exception as exc:
         # Whatever goes wrong in a peer, the others are measured: what it was stands in its cell.
-        why = f"failed: {type(exc).__name__}: {exc}".partition("\n")[0][:200]
-        stage.end(peer)
+        why = f"{FAILED}: {type(exc).__name__}: {exc}".partition("\n")[0][:200]
+        stage.end_all()
     yield Comparison(
-        workload=workload.key, what=workload.what, peer=peer, way=way, why=why,
+        workload=workload.key, what=workload.what, peer=peer, way=way, name=kind(peer).name, why=why,
         flowq=cell(ours, workload, ours.seconds) if ours.seconds else None,
         other=None if why else cell(theirs, workload, theirs.seconds),
         ideal=cell(sound[1], workload, sound[1].seconds) if sound[1:] and sound[1].seconds else None,
@@ -109,7 +110,12 @@ def run(stage: Stage, one: Measured, workload: Workload, items: int) -> tuple[fl
         gc.collect()
         before = running.traffic_bytes()
         began = time.perf_counter()
-        values = ask.run(running.system)
+        try:
+            values = ask.run(running.system)
+        except (CannotRun, Overdue):
+            raise
+        except Exception as exc:
+            raise RuntimeError(f"{one.name} could not: {type(exc).__name__}: {exc}") from exc
         seconds = time.perf_counter() - began
         traffic_bytes = running.traffic_bytes() - before
     if values != ask.expected:
@@ -134,7 +140,8 @@ def traffic(stage: Stage, workload: Workload, ours: Measured, theirs: Measured) 
     used = max(theirs.traffic_bytes) > NOTHING_BYTES
     return Comparison(
         workload=workload.key, what=f"{workload.what}: bytes through Redis", peer=theirs.name, way=theirs.way,
-        unit="MiB", limit=limit_bytes / MIB, why=None if used else "sends nothing through Redis",
+        name=kind(theirs.name).name, unit="MiB", limit=limit_bytes / MIB,
+        why=None if used else "sends nothing through Redis",
         flowq=cell(ours, workload, [each / MIB for each in ours.traffic_bytes]),
         other=cell(theirs, workload, [each / MIB for each in theirs.traffic_bytes]) if used else None,
     )  # fmt: skip

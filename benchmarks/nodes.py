@@ -36,10 +36,10 @@ class AsyncNap(flowq.ParallelBatchNode[float, float]):
 
 
 class UseStore(flowq.Node[int, int]):
-    """An item of a BatchFlow that reads one value of the shared store."""
+    """An item of a BatchFlow that reads the whole of the shared context, which lies there in parts."""
 
     def prep(self, shared: Any) -> int:
-        return work.weigh(shared["context"], self.params["n"])
+        return sum(len(shared[f"part {number}"]) for number in range(shared["parts"])) + int(self.params["n"])
 
     def post(self, shared: Any, prep_res: int, exec_res: Any) -> None:
         shared["weights"] = {self.params["n"]: prep_res}

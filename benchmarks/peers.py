@@ -9,11 +9,12 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from benchmarks import page, terminal, wording
 from benchmarks.comparison import append, read
-from benchmarks.interleave import compare
+from benchmarks.interleave import FAILED, compare
 from benchmarks.stage import Stage
 from benchmarks.systems import SYSTEMS, kind
 from benchmarks.systems.system import CannotRun, System
@@ -45,19 +46,27 @@ def sets(peers: Sequence[str], keys: Sequence[str]) -> Iterator[Set]:
 
 def chunks_by_hand(peer: str) -> bool:
     """Whether it has them; what is not installed is taken to."""
+    return not installed(peer) or kind(peer).chunks is not System.chunks
+
+
+@cache
+def installed(peer: str) -> bool:
+    """Whether its package is; says so, once, where it is not."""
     try:
-        return kind(peer).chunks is not System.chunks
-    except CannotRun:
-        return True
+        kind(peer)
+    except CannotRun as exc:
+        print(f"{peer} is left out: {exc}", file=sys.stderr)
+        return False
+    return True
 
 
 def measure(wanted: Sequence[Set], file: Path, rounds: int, limit_s: float) -> None:
-    """Measure those that are not in the file, each appended as it is done."""
-    done = {one.key[:3] for one in read(file)}
+    """Measure those that are not in the file, each appended as it is done. What failed is tried again."""
+    done = {one.key[:3] for one in read(file) if not (one.why or "").startswith(FAILED)}
     with Stage() as stage:
         before = None
         for workload, peer, way in wanted:
-            if (workload.key, peer, way) in done:
+            if (workload.key, peer, way) in done or not installed(peer):
                 continue
             if before not in (None, "flowq", peer):
                 stage.end(before)

@@ -80,6 +80,10 @@ class Stage:
                 last_to_first.callback(running.redis.close)
                 last_to_first.callback(running.system.stop)
 
+    def end_all(self) -> None:
+        for name in list(self._up):
+            self.end(name)
+
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[Running]:
         """For one run of that system: afterwards it stays up, unless it costs something while it is idle."""
@@ -98,8 +102,7 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in list(self._up):
-            self.end(name)
+        self.end_all()
 
 
 def machine(running: Running, *names: str) -> dict[str, str]:

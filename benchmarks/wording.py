@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.bars import Bar, bar_of
 from benchmarks.comparison import Cell, Comparison, Unit
 
-WAYS = {"map": "one task an item", "chunks": "chunked by hand"}
+WAYS = {"map": "one task an item", "chunks": "chunked by hand", "flat": "in one batch"}
 
 
 def amount(value: float, unit: Unit) -> str:
@@ -16,7 +16,9 @@ def amount(value: float, unit: Unit) -> str:
 
 
 def digits(value: float) -> str:
-    """Three of them, and what is larger in full."""
+    """Three of them where it is 1 or more, in full where it is large; two where it is small."""
+    if 0 < value < 0.1:
+        return f"{value:.2g}"
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
@@ -34,8 +36,7 @@ def spread(cell: Cell | None, unit: Unit) -> str:
 
 def beside(one: Comparison) -> str:
     """The peer and how it is used."""
-    name = one.peer if one.other is None else one.other.system
-    return ", ".join(filter(None, [name, WAYS.get(one.way, one.way)]))
+    return ", ".join(filter(None, [one.name or one.peer, WAYS.get(one.way, one.way)]))
 
 
 def ratio(one: Comparison) -> str:

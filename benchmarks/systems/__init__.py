@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module, metadata
 
-import flowq
 from benchmarks.systems.system import CannotRun, System
+from flowq import __version__
 
 # How they are called on the command line: module, class, and the distribution whose version is told.
 SYSTEMS = {
@@ -44,7 +44,7 @@ def version_of(name: str) -> str:
     """The version of its package, or ``""``: it has none of its own, or is not installed."""
     if name == "flowq":
         # From a checkout, which need not be installed.
-        return flowq.__version__
+        return __version__
     distribution = SYSTEMS[name][2]
     try:
         return "" if distribution is None else metadata.version(distribution)

@@ -16,11 +16,14 @@ NODES: dict[str, type[flowq.ParallelBatchNode[Any, Any]]] = {
     "turned": nodes.Turn,
 }
 
+PARTS = 16
+
 
 class Flowq(System):
     name: ClassVar[str] = "flowq"
     setting: ClassVar[str] = (
-        "LocalCluster with one worker, everything at its default; `in_flight=` where a workload says how many"
+        "LocalCluster with one worker, everything at its default; `in_flight=` where a workload says how many; "
+        f"a shared store in {PARTS} keys, all of them read by every item"
     )
 
     def __init__(self) -> None:
@@ -44,7 +47,10 @@ class Flowq(System):
         assert values == list(seconds)
 
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        shared: dict[str, Any] = {"context": store, "count": len(items)}
+        # Under sixteen keys, as a store has them; one value may take 64 MiB with all that belongs to it.
+        size = -(-len(store) // PARTS)
+        shared: dict[str, Any] = {f"part {n}": store[n * size : (n + 1) * size] for n in range(PARTS)}
+        shared |= {"parts": PARTS, "count": len(items)}
         nodes.StoreFlow(start=nodes.UseStore()).run(shared)
         return [shared["weights"][n] for n in items]
 

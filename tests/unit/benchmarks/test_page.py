@@ -17,6 +17,7 @@ CHORD = Comparison(
     what="100,000 no-op items",
     peer="chord",
     way="map",
+    name="Celery chord",
     flowq=FLOWQ,
     other=Cell("Celery chord", (104.0, 101.0, 120.0), "json", 10_000),
     ideal=Cell("multiprocessing.Pool", (0.025,), "Pool(2)"),
