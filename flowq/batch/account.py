@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Self, TypeAlias, TypeVar, overload
+from typing import Any, Self, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome
@@ -20,6 +20,28 @@ R = TypeVar("R")
 Again: TypeAlias = Callable[[Sequence[int]], Steps[Any]]
 
 _NOBODY = -1
+
+
+class Known(TypedDict, total=False):
+    """What is known of a batch beside its runs.
+
+    Attributes:
+        label: the batch's name for people.
+        seconds: its wall time.
+        reason: why it ended before its last item, "" if it did not.
+        cut_short: whether it ended before all its items were read.
+        inputs: the items that are still at hand, by index.
+        key_of: the node's ``key=`` function.
+        again: runs the items of these indices once more; what ``retry_failed`` calls.
+    """
+
+    label: str
+    seconds: float
+    reason: str
+    cut_short: bool
+    inputs: Mapping[int, Any] | Sequence[Any] | None
+    key_of: Callable[[Any], str] | None
+    again: Again | None
 
 
 class Account:
@@ -198,19 +220,7 @@ class Account:
             parts.append(f"those that follow were never read: {self._why()}")
         return f"{self.label or 'batch'}: {'; '.join(parts)}"
 
-    def _account(
-        self,
-        runs: list[Done],
-        n: int,
-        *,
-        label: str = "",
-        seconds: float = 0.0,
-        reason: str = "",
-        cut_short: bool = False,
-        inputs: Mapping[int, Any] | Sequence[Any] | None = None,
-        key_of: Callable[[Any], str] | None = None,
-        again: Again | None = None,
-    ) -> None:
+    def _account(self, runs: list[Done], n: int, **known: Unpack[Known]) -> None:
         """Take up the runs of the batch; see ``BatchResult.assemble`` for the arguments."""
         owners = array("l", [_NOBODY]) * n
         for number, done in enumerate(runs):
@@ -219,8 +229,9 @@ class Account:
             for index, owner in before:
                 owners[index] = owner
         self._runs, self._owners = runs, owners
-        self.label, self.seconds, self.reason, self.cut_short = label, seconds, reason, cut_short
-        self._inputs, self._key_of, self._again = inputs, key_of, again
+        self.label, self.seconds = known.get("label", ""), known.get("seconds", 0.0)
+        self.reason, self.cut_short = known.get("reason", ""), known.get("cut_short", False)
+        self._inputs, self._key_of, self._again = known.get("inputs"), known.get("key_of"), known.get("again")
 
 
 class Outcomes(Sequence[Outcome]):

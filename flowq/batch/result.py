@@ -6,10 +6,10 @@ Never here: running anything. What the batch's runs brought (``Done``) is put to
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any, Unpack, cast
 
-from flowq.batch.account import Account, Again, Outcomes, R
+from flowq.batch.account import Account, Again, Known, Outcomes, R
 from flowq.batch.chunk import Done
 from flowq.batch.policy import OnError
 from flowq.batch.sink_result import SinkResult
@@ -30,14 +30,8 @@ class BatchResult(Account, list[R]):
         n: int,
         *,
         on_error: OnError = "raise",
-        label: str = "",
-        seconds: float = 0.0,
-        reason: str = "",
-        cut_short: bool = False,
-        inputs: Mapping[int, Any] | Sequence[Any] | None = None,
-        key_of: Callable[[Any], str] | None = None,
-        again: Again | None = None,
         sink: bool = False,
+        **known: Unpack[Known],
     ) -> BatchResult[R]:
         """Put the runs of a batch together.
 
@@ -45,20 +39,10 @@ class BatchResult(Account, list[R]):
             dones: in the order they were made: a later one stands over an earlier one, but for the items it parked.
             n: items of the batch.
             on_error: the policy's; only "skip" makes a difference here.
-            label: the batch's name for people.
-            seconds: its wall time.
-            reason: why it ended before its last item, "" if it did not.
-            cut_short: whether it ended before all its items were read.
-            inputs: the items that are still at hand, by index.
-            key_of: the node's ``key=`` function.
-            again: runs the items of these indices once more; what ``retry_failed`` calls.
             sink: the values are in parts: a SinkResult is made.
+            **known: see :class:`~flowq.batch.account.Known`.
         """
         runs = list(dones)
-        known: dict[str, Any] = {
-            "label": label, "seconds": seconds, "reason": reason, "cut_short": cut_short, "inputs": inputs,
-            "key_of": key_of, "again": again,
-        }  # fmt: skip
         if sink:
             return cast("BatchResult[R]", SinkResult.assemble(runs, n, on_error=on_error, **known))
         values: list[Any] = [None] * n

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Generic
+from typing import Any, Generic, Unpack
 
-from flowq.batch.account import Account, R
+from flowq.batch.account import Account, Known, R
 from flowq.batch.chunk import Done
+from flowq.batch.policy import OnError
 from flowq.batch.sink import PartValues
 
 
@@ -39,10 +40,12 @@ class SinkResult(Account, Generic[R]):
     _skips: bool = False
 
     @classmethod
-    def assemble(cls, dones: Iterable[Done], n: int, **known: Any) -> SinkResult[R]:
+    def assemble(
+        cls, dones: Iterable[Done], n: int, *, on_error: OnError = "raise", **known: Unpack[Known]
+    ) -> SinkResult[R]:
         """Put the runs of a batch together; see ``BatchResult.assemble``."""
         result = cls()
-        result._skips = known.pop("on_error", "raise") == "skip"
+        result._skips = on_error == "skip"
         result._account(list(dones), n, **known)
         return result
 
