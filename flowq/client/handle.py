@@ -22,11 +22,11 @@ from flowq.client.reading import Reading
 from flowq.codec import loads
 from flowq.core.drive import Steps
 from flowq.core.spec import FlowSpec
-from flowq.engine.aggregate import reduced
 from flowq.engine.batches import Header
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
+from flowq.engine.gather import put_together
 from flowq.engine.ledger import Control
 from flowq.engine.patience import when_there
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -172,24 +172,12 @@ class BatchHandle(Generic[R]):
             state = when_there(self._connections, self.state)  # of several connections some may be lost
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
-        result: BatchResult[R] = BatchResult.assemble(
-            read_dones(self._connections, self.id),
-            self._length(state),
-            on_error=self._policy.on_error,
-            label=self.label,
-            seconds=state.seconds,
-            reason=reason_of(state, self._policy),
-            cut_short=state.cut and self._total is None,
-            inputs=self._inputs,
-            key_of=self._key_of,
-            again=self._run_again,
-            sink=bool(self._header.sink),
-        )
-        if result.cancelled and was_freed(self._connections, self.id):
-            raise ResultsFreed(self.id)
-        if self._header.reduces:
-            result.delta = reduced(self._connections, self.id, state.gen)
-        return result
+        header = self._header
+        return put_together(
+            self._connections, self.id, state, self._length(state), self._policy, sink=bool(header.sink),
+            reduces=header.reduces, label=self.label, cut_short=state.cut and self._total is None,
+            inputs=self._inputs, key_of=self._key_of, again=self._run_again,
+        )  # fmt: skip
 
     def _run_again(self, _: Sequence[int]) -> Steps[BatchResult[R]]:
         # Which items: the ledger knows. Of a result that was read before somebody redrove it, none may be left.

@@ -1,20 +1,54 @@
-"""A closed batch put together again, for a walk that waited for it. Never waits; the producer's way is its handle."""
+"""A closed batch put together again: for its handle, and for a walk that waited for it. Never waits."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
+from flowq.batch.account import Known
 from flowq.batch.fanout import Fanout
+from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.engine.aggregate import reduced
 from flowq.engine.connection import Connections
-from flowq.engine.results import read_dones, read_state, reason_of
+from flowq.engine.results import State, read_dones, read_state, reason_of, was_freed
 from flowq.engine.stored_items import StoredSequence
+from flowq.errors import ResultsFreed
 
 
-def gather(
-    connections: Connections, batch_id: str, node: Fanout[Any, Any], shared: Any
-) -> tuple[StoredSequence, BatchResult[Any]]:
+def put_together(
+    connections: Connections,
+    batch_id: str,
+    state: State,
+    n: int,
+    policy: BatchPolicy,
+    *,
+    sink: bool,
+    reduces: bool,
+    **known: Unpack[Known],
+) -> BatchResult[Any]:
+    """The result of a batch that was closed as *state* tells, with *n* items; what it failed with is not raised.
+
+    Args:
+        sink: its values went to one.
+        reduces: the aggregator made something of it.
+        **known: what the caller knows of it beside the state.
+
+    Raises:
+        BatchLost: Redis no longer holds it.
+        MergeConflict: two items of a BatchFlow contradict each other.
+        ResultsFreed: they were dropped as they were read.
+    """
+    known["seconds"], known["reason"] = state.seconds, reason_of(state, policy)
+    dones = read_dones(connections, batch_id)
+    result: BatchResult[Any] = BatchResult.assemble(dones, n, on_error=policy.on_error, sink=sink, **known)
+    if result.cancelled and was_freed(connections, batch_id):
+        raise ResultsFreed(batch_id)
+    if reduces:
+        result.delta = reduced(connections, batch_id, state.gen)
+    return result
+
+
+def gather(connections: Connections, batch_id: str, node: Fanout[Any, Any]) -> tuple[StoredSequence, BatchResult[Any]]:
     """The items of a closed batch, as Redis holds them, and its result.
 
     Raises:
@@ -22,15 +56,11 @@ def gather(
         BatchLost: Redis no longer holds it.
         MergeConflict: two items of a BatchFlow contradict each other.
     """
-    state = read_state(connections, batch_id)
-    policy = node.policy()
+    state, policy = read_state(connections, batch_id), node.policy()
     items = StoredSequence(connections, batch_id, state.avail)
-    result: BatchResult[Any] = BatchResult.assemble(
-        read_dones(connections, batch_id), state.avail, on_error=policy.on_error, label=node.label or node.name,
-        seconds=state.seconds, reason=reason_of(state, policy), inputs=items, key_of=node.key_of,
-        sink=policy.sink is not None,
+    result = put_together(
+        connections, batch_id, state, state.avail, policy, sink=policy.sink is not None, reduces=node.reduces,
+        label=node.label or node.name, inputs=items, key_of=node.key_of,
     )  # fmt: skip
-    if node.reduces:
-        result.delta = reduced(connections, batch_id, state.gen)
     result.raise_for(policy.on_error, policy.max_failures)
     return items, result

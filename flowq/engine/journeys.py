@@ -161,7 +161,7 @@ class ItemJourney(BatchJourney):
             state: bytes = yield self._encoded, ()
             raise Left("batch", child_fact(child, gen), state)
         self._reached.child = None
-        brought: tuple[Any, BatchResult[Any]] = yield gather, (self._connections, child, node, shared)
+        brought: tuple[Any, BatchResult[Any]] = yield gather, (self._connections, child, node)
         return brought
 
     def _start(self, job: BatchJob) -> Header:
