@@ -1,4 +1,4 @@
-"""``get_batch``: the handle of a batch that another process submitted, today or days ago. Never submits."""
+"""``get_batch``, ``get_run``: the handles of what another process submitted, today or days ago. Never submits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 from flowq.batch.executor import active
 from flowq.batch.fanout import Fanout
+from flowq.batch.policy import BatchPolicy
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
 from flowq.client.run import DurableRun
 from flowq.codec import loads
 from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, read_header, read_policy
+from flowq.engine.connection import Connections
 from flowq.engine.ids import is_batch_id
 from flowq.engine.stored_items import StoredItems
 from flowq.errors import BatchLost, ConfigError, FlowError
@@ -63,24 +65,28 @@ def _fleet_of(wanted: str) -> CeleryExecutor:
 
 def attached_run(executor: CeleryExecutor, run_id: str) -> DurableRun:
     """The run on the fleet of *executor*; raises what ``get_run`` raises."""
-    handle = attached(executor, run_id)
-    if not handle.header.keeps:
+    header, policy, _ = _looked_up(executor.connections, run_id)
+    if not header.keeps:
         raise FlowError(f"{run_id} is a batch and no run: flowq.get_batch({run_id!r})")
-    policy, _ = read_policy(executor.connections.redis, executor.connections.keys, run_id)
-    return DurableRun(executor.connections, executor.closings, handle.header, policy)
+    return DurableRun(executor.connections, executor.closings, header, policy)
 
 
 def attached(executor: CeleryExecutor, batch_id: str) -> BatchHandle[Any]:
     """The handle of *batch_id* on the fleet of *executor*; raises what ``get_batch`` raises."""
-    if not is_batch_id(batch_id):
-        raise BatchLost(batch_id)
     connections = executor.connections
-    header = read_header(connections.redis, connections.keys, batch_id)
-    policy, total = read_policy(connections.redis, connections.keys, batch_id)
+    header, policy, total = _looked_up(connections, batch_id)
     return BatchHandle(
         connections, executor.closings, header, policy,
         inputs=StoredItems(connections, batch_id), total=total, key_of=_key_of(header),
     )  # fmt: skip
+
+
+def _looked_up(connections: Connections, batch_id: str) -> tuple[Header, BatchPolicy, int | None]:
+    """What a batch or run is, what it remembers of its policy, and the number of its items if that was known."""
+    if not is_batch_id(batch_id):
+        raise BatchLost(batch_id)
+    header = read_header(connections.redis, connections.keys, batch_id)
+    return header, *read_policy(connections.redis, connections.keys, batch_id)
 
 
 def _key_of(header: Header) -> Callable[[Any], str] | None:
