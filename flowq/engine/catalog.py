@@ -40,15 +40,10 @@ class Entry:
 
 
 class Catalog:
-    """The list itself. Batches enter it in the step that makes them (lua/append.lua); runs by ``add``."""
+    """The list itself. Batches and runs enter it in the step that makes them (lua/append.lua)."""
 
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
-
-    def add(self, kind: Kind, entry_id: str) -> None:
-        """Enter what is about to be made; a second call changes nothing."""
-        seconds, micros = self._redis.time()
-        self._redis.zadd(self._keys.catalog, {f"{kind}:{entry_id}": seconds * 1000 + micros // 1000}, nx=True)
 
     def newest(self, kind: Kind | None = None) -> Iterator[Entry]:
         """What is there, newest first, read a page at a time; entries of what is gone are left out."""

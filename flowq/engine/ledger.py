@@ -1,4 +1,4 @@
-"""The interval ledger: the eight acts on a batch's state in Redis, each one Lua script. Nothing else decides.
+"""The interval ledger: the nine acts on a batch's state in Redis, each one Lua script. Nothing else decides.
 
 Redelivery: every act may be called again with the same arguments, late, or by two callers at once; each docstring
 says what the second call does. Times are Redis' own clock, in milliseconds.

@@ -120,10 +120,9 @@ def test_the_catalogue_lists_the_newest_first(cluster: LocalCluster) -> None:
 def test_what_is_gone_is_listed_no_more_and_trimmed(redis: Any) -> None:
     keys = Keys("trimmed")
     catalog = Catalog(redis, keys)
-    for number in range(250):
-        catalog.add("batch", f"b-{number}")
-        if number % 50 == 0:
-            redis.hset(keys.meta(f"b-{number}"), "state", "succeeded")
+    redis.zadd(keys.catalog, {f"batch:b-{number}": number for number in range(250)})
+    for number in range(0, 250, 50):
+        redis.hset(keys.meta(f"b-{number}"), "state", "succeeded")
     left = [f"b-{number}" for number in (200, 150, 100, 50, 0)]
     assert [one.id for one in catalog.newest()] == left
     sweep = Sweep(catalog)
