@@ -90,8 +90,11 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
+    """A batch's state, what is to be published, and ms until something is due next (None: nothing is, by itself)."""
+
     state: str
     ids: list[str]
+    due_in_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +289,7 @@ class Ledger:
         *idle*: no message lies in the queue, so that what was published long ago and is not claimed is due as well.
         """
         reply = self._call("wake", batch_id, self.times.wait_ms, window, most, self.times.lease_ms, int(idle))
-        return Woken(_text(reply[0]), _ids(reply[1:]))
+        return Woken(_text(reply[0]), _ids(reply[2:]), int(reply[1]) if reply[1] else None)
 
     def control(self, batch_id: str, act: Control, gen: int = 0) -> tuple[str, str, list[str]]:
         """Cancel, pause, resume, redrive or confirm; ("ok" | "unchanged" | "lost", state, ids to publish).

@@ -56,11 +56,11 @@ class Caretaker:
         """Seconds until something is due in a batch of the last round, if this worker made it: ``tick_due`` then."""
         if not self._due_s:
             return None
-        return max(SOONEST_S, min(self._due_s.values()) - time.time())
+        return max(SOONEST_S, min(self._due_s.values()) - time.monotonic())
 
     def tick_due(self) -> None:
         """Between two rounds of this worker: the batches in which something is due by now."""
-        now_s = time.time()
+        now_s = time.monotonic()
         self._round([batch_id for batch_id, due_s in self._due_s.items() if due_s <= now_s])
 
     def _round(self, batch_ids: Iterable[str]) -> None:
@@ -99,22 +99,14 @@ class Caretaker:
             self._connections.crash_points.reached("woken", batch_id)
         ids = [one for one in woken.ids if is_chunk_id(one)]
         publish_chunks(self._connections, header, [*ids, *self._copies(header, ids)])
-        if len(self._due_s) < REMEMBERED:
-            self._note_due(batch_id)
+        if woken.due_in_ms is not None and len(self._due_s) < REMEMBERED:
+            self._due_s[batch_id] = time.monotonic() + woken.due_in_ms / 1000
         if AGGREGATE in woken.ids:
             # Again: somebody may take it who cannot do it, and be the one who has waited longest each time.
             again = (header.id, AGGREGATE) in self._published
             self._remember(header.id, AGGREGATE)
             for _ in range(self._reached_by() if again else 1):
                 publish_aggregate(self._connections, header, self._fleet.slots(header.queue))
-
-    def _note_due(self, batch_id: str) -> None:
-        """Remember when something is due next. What is due and was left, for want of room, is for the next round."""
-        wake = self._connections.keys.of(batch_id, "wake")
-        after_ms = int(time.time() * 1000) + 1
-        first = self._connections.redis.zrangebyscore(wake, after_ms, "+inf", start=0, num=1, withscores=True)
-        if first:
-            self._due_s[batch_id] = first[0][1] / 1000
 
     def _is_idle(self, header: Header) -> bool:
         """Whether no message for this batch can lie in its queue. (Those with a priority lie in lists of their own.)"""

@@ -1,13 +1,26 @@
 -- wake: whatever is due is made ready again and answered, for the caller to publish.
 -- ARGV  2 wait_ms  3 window (0: leave)  4 most ids to answer  5 agg_wait_ms  6 idle (0|1): no message lies in the queue
--- Answers {state, ids…}; an id may be 'agg': publish the aggregation of this generation.
+-- Answers {state, ms until something is due next or '', ids…}; an id may be 'agg': publish the aggregation of this
+-- generation. What is due and was left, for want of room, counts for nothing: it is for the next round.
 -- Two callers get disjoint ids: the first moves their time on and clears their holder.
 local wait, window, most, agg_wait = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local idle = ARGV[6] == '1'
 
 local state = meta('state')
-if not state then return {'lost'} end
-local answer = {state}
+if not state then return {'lost', ''} end
+local answer = {state, ''}
+
+local function answered()
+  local _, at = unpack(redis.call('ZRANGEBYSCORE', WAKE, '(' .. int(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1))
+  if at then answer[2] = int(tonumber(at) - now) end
+  return answer
+end
+
+local function cancelled(reason)
+  close('cancelled', agg_wait, reason)
+  answer[1] = 'cancelled'
+  return answered()
+end
 
 local function is_due(id)
   local at = redis.call('ZSCORE', WAKE, id)
@@ -17,15 +30,12 @@ end
 if closed(state) then
   if is_due('agg') then
     due_at('agg', now + agg_wait)
-    answer[2] = 'agg'
+    answer[3] = 'agg'
   end
-  return answer
+  return answered()
 end
-if is_late() then
-  close('cancelled', agg_wait, 'deadline')
-  return {'cancelled'}
-end
-if state == 'paused' then return answer end
+if is_late() then return cancelled('deadline') end
+if state == 'paused' then return answered() end
 if window > 0 then set('window', int(window)) end
 
 if is_due('feed') then
@@ -37,14 +47,13 @@ if is_due('orphan') then
   redis.call('ZREM', WAKE, 'orphan')
   if not redis.call('ZSCORE', WAKE, 'feed') then
     -- Nobody has fed it on for as long as it would be kept had it ended.
-    close('cancelled', agg_wait, 'orphan')
-    return {'cancelled'}
+    return cancelled('orphan')
   end
 end
 
 -- Asked for one by one: in the order of time any number of parked items could stand before them.
 for _, id in ipairs(redis.call('HKEYS', OPEN)) do
-  if #answer > most then break end
+  if #answer > most + 1 then break end
   local due = is_due(id)
   local r = (due or idle) and read(id)
   if idle and not due and r.holder == '-' then
@@ -67,4 +76,5 @@ for _, id in ipairs(redis.call('HKEYS', OPEN)) do
     answer[#answer + 1] = id
   end
 end
-return allocate(answer, wait)
+allocate(answer, wait)
+return answered()

@@ -239,6 +239,7 @@ class World:
             self.closed_late()
         if idle and woken.state == "running":
             self.check_nobody_is_forgotten()
+        self.check_due(woken.due_in_ms)
         self.publish([chunk_id for chunk_id in woken.ids if chunk_id != "agg"])
         if "agg" in woken.ids and self.rng.random() > self.chaos:
             self.ledger.control(BATCH, "confirm", self.gen)
@@ -251,6 +252,11 @@ class World:
                 due_ms = self.redis.zscore(self.keys.of(BATCH, "wake"), chunk_id)
                 assert due_ms is not None
                 assert self.now_ms - (due_ms - int(wait_ms)) < 10_000, chunk_id
+
+    def check_due(self, due_in_ms: int | None) -> None:
+        """A round is told when something is due next."""
+        timers = self.redis.zrange(self.keys.of(BATCH, "wake"), 0, -1, withscores=True)
+        assert due_in_ms == min((int(at) - self.now_ms for _, at in timers if at > self.now_ms), default=None)
 
     def check_pages(self, start: int, stop: int, pages: list[int]) -> None:
         """A claim names the pages of its range, and they are there."""
