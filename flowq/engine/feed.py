@@ -14,7 +14,7 @@ from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Appended, Elsewhere
-from flowq.engine.pages import Pager
+from flowq.engine.pages import PAGE_BYTES, Pager, page_bytes
 from flowq.engine.patience import when_room, when_there
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import read_state
@@ -23,7 +23,7 @@ from flowq.errors import BatchLost
 log = logging.getLogger("flowq.feed")
 
 UNREAD_BYTES = 48 * 1024 * 1024
-KEPT_PAGES = 16
+KEPT_PAGES = 16  # of the largest size
 LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
 
 Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its items; or another producer feeds it
@@ -84,7 +84,8 @@ class Feeder:
         self._header = header
         self._birth = birth
         self._window = window
-        self._recent: deque[tuple[int, int, bytes, bool]] = deque(maxlen=KEPT_PAGES)
+        self._page_bytes = page_bytes(window // 2)
+        self._recent: deque[tuple[int, int, bytes, bool]] = deque(maxlen=KEPT_PAGES * PAGE_BYTES // self._page_bytes)
         self._unread: deque[tuple[int, int]] = deque()
 
     def begin(self, at: int) -> None:
@@ -138,7 +139,7 @@ class Feeder:
         self._recent.clear()
         self._unread.clear()
         try:
-            for n, page, last in Pager(items, at):
+            for n, page, last in Pager(items, at, self._page_bytes):
                 if not last and beating is None:
                     beating = threading.Thread(target=self._beat, args=(stop,), name="flowq-feed", daemon=True)
                     beating.start()

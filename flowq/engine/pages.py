@@ -15,9 +15,19 @@ from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError, EncodeError
 
 PAGE_BYTES = 256 * 1024
+SMALLEST_PAGE_BYTES = 4 * 1024
+READERS = 16  # slots that read one page before pages are made smaller
 PAGE_ITEMS = 65_536
 PROBE_ITEMS = 64
 CACHED_PAGES = 8
+
+
+def page_bytes(slots: int) -> int:
+    """How large the pages of a batch are to be on a fleet of *slots*.
+
+    Slow items are given out one by one, in their order: all slots work in the same page then, and each reads the whole.
+    """
+    return max(SMALLEST_PAGE_BYTES, min(PAGE_BYTES, PAGE_BYTES * READERS // max(1, slots)))
 
 
 def encode_page(items: Sequence[Any], first: int, *, marked: bool = False) -> bytes:
@@ -41,10 +51,16 @@ class Pager:
 
     ``last`` tells that nothing follows, so that the page can seal the batch in the same step. Always yields at
     least one page; the last one may be empty.
+
+    Args:
+        items: what is cut; those before *at* are skipped.
+        at: the place of the first item that is wanted.
+        size_bytes: of a page, at most; one item may be larger.
     """
 
-    def __init__(self, items: Iterable[Any], at: int = 0) -> None:
+    def __init__(self, items: Iterable[Any], at: int = 0, size_bytes: int = PAGE_BYTES) -> None:
         self._items = items
+        self._size_bytes = size_bytes
         self._marked = isinstance(items, Marked)
         self._at = at
         self._fits = PROBE_ITEMS
@@ -88,10 +104,11 @@ class Pager:
         while True:
             blob = encode_page(items, at, marked=self._marked)
             n = len(items)
-            if len(blob) <= PAGE_BYTES or n == 1:
-                self._fits = max(1, min(PAGE_ITEMS, 8 * n, PAGE_BYTES * n * 9 // (len(blob) * 10)))
+            fits = self._size_bytes * n * 9 // (len(blob) * 10)
+            if len(blob) <= self._size_bytes or n == 1:
+                self._fits = max(1, min(PAGE_ITEMS, 8 * n, fits))
                 return n, blob
-            items = items[: max(1, min(n - 1, PAGE_BYTES * n * 9 // (len(blob) * 10)))]
+            items = items[: max(1, min(n - 1, fits))]
 
 
 class PageReader:
