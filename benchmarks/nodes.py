@@ -94,3 +94,50 @@ def counting(steps: int) -> flowq.Flow:
     count - "again" >> count
     count - "done" >> flowq.Node()
     return flowq.Flow(count, name="Counting")
+
+
+class Echo(flowq.ParallelBatchNode[Any, Any]):
+    """What goes in comes out."""
+
+    def exec(self, item: Any) -> Any:
+        return item
+
+
+class Outlive(flowq.ParallelBatchNode[str, int]):
+    """An item that notes when it begins, and by whom; it waits to be killed the first time, then it ends."""
+
+    def exec(self, item: str) -> int:
+        return work.begun(item)
+
+
+class Total(flowq.ReduceNode):
+    """A reduction over numbers: each item one more partial of the aggregator."""
+
+    def combine(self, a: int, b: int) -> int:
+        return a + b
+
+
+class Tally(flowq.Node[Any, Any]):
+    """An item of a BatchFlow that changes two keys of the store: a sum and a list."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["sum"] = shared.get("sum", 0) + self.params["n"]
+
+
+class TallyFlow(flowq.BatchFlow):
+    def prep(self, shared: Any) -> Any:
+        return ({"n": n} for n in range(shared["count"]))
+
+
+class ReadParts(flowq.Node[Any, Any]):
+    """An item of a BatchFlow that reads the first *parts* keys of the store."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def prep(self, shared: Any) -> int:
+        return sum(len(shared[f"part {number}"]) for number in range(self.parts))
+
+    def exec(self, prep_res: int) -> int:
+        return prep_res + self.params["n"]

@@ -1,10 +1,10 @@
-"""A long stream keeps everybody's memory flat; the full form is ``python -m benchmarks.stream_memory``."""
+"""A long stream keeps everybody's memory flat; the full form is ``python -m benchmarks.memory``."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.stream_memory import MIB, measure
+from benchmarks.memory import MIB, measure
 
 pytestmark = pytest.mark.chaos
 
@@ -12,7 +12,7 @@ N = 50_000
 
 
 def test_a_stream_is_exact_and_everybody_s_memory_stays_flat() -> None:
-    figures = measure(N)
+    figures = measure("streamed", N)
     assert figures.wrong == 0
     assert figures.first_result_s < figures.generator_ended_s, "the first result came while the generator was running"
     assert figures.producer_bytes < 60 * MIB
