@@ -81,6 +81,7 @@ bench: $(INSTALLED) ## Measure flowq beside plain Celery and what the machine al
 bench-peers: $(INSTALLED) ## Measure flowq beside all its peers (hours), and write docs/benchmarks.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	$(BIN)/python -m benchmarks.peers $(ARGS)
+	for program in local_flow payload shared_store recovery memory checkpoints; do $(BIN)/python -m benchmarks.$$program; done
 	$(BIN)/python -m benchmarks.peers --table
 
 # Two of the other tests at full length: random schedules of the ledger, messages that went wrong.

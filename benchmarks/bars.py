@@ -51,7 +51,7 @@ class Bar:
 AT_ONE_TASK_AN_ITEM = Bar("times as fast", 150)
 NOT_BEHIND = Bar("not behind")
 
-# By workload, peer and way. "*" is any peer for which nothing else is said.
+# By workload, peer and way. "*" is any way or peer for which nothing else is said.
 BARS: dict[tuple[str, str, str], Bar] = {
     ("W1-1M", "pool", "chunks"): Bar("times as fast", 0.5),
     ("W1-100k", "chord", "map"): Bar("times as fast", 1000),
@@ -71,7 +71,11 @@ BARS: dict[tuple[str, str, str], Bar] = {
     ("W5-1", "chord", ""): Bar("times as long", 1.5),
     ("W5-10", "chord", ""): Bar("times as long", 0.4),
     ("W5-10", "ray", ""): Bar("times as long", 1.0),
-    ("W6", "redis", ""): Bar("times as fast", 0.4),
+    ("W6", "redis", "*"): Bar("times as fast", 0.4),
+    ("W7-flow-sync", "pocketflow", ""): Bar("times as fast", 1.0),
+    ("W7-flow-async", "pocketflow", ""): Bar("times as fast", 1.0),
+    ("W7-item-sync", "pocketflow", ""): Bar("times as long", 1.2),
+    ("W7-item-async", "pocketflow", ""): Bar("times as fast", 1.0),
     ("W8", "flowq", "flat"): Bar("times as long", 1.15),
 }
 
@@ -80,4 +84,5 @@ def bar_of(one: Comparison) -> Bar | None:
     """The bar of a comparison; None: there is none."""
     if one.limit is not None:
         return Bar("limit")
-    return BARS.get((one.workload, one.peer, one.way)) or BARS.get((one.workload, "*", "*"))
+    named = BARS.get((one.workload, one.peer, one.way)) or BARS.get((one.workload, one.peer, "*"))
+    return named or BARS.get((one.workload, "*", "*"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from benchmarks import nodes, wording
-from benchmarks.comparison import Cell, Comparison, append
-from benchmarks.peers import FOLDER
+from benchmarks import nodes
+from benchmarks.comparison import Cell, Comparison
+from benchmarks.own import keep
 from benchmarks.stage import MIB, Stage, machine
 from benchmarks.systems import kind
 
@@ -35,6 +35,4 @@ def compare() -> Comparison:
 
 
 if __name__ == "__main__":
-    measured = compare()
-    append(FOLDER / "checkpoints.jsonl", measured)
-    print(wording.line(measured))
+    keep("checkpoints", [compare()])

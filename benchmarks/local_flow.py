@@ -6,12 +6,12 @@ The same bodies in both, as small as they come: what is measured is what a frame
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flowq
-from benchmarks.table import Cell, Row, interleaved, show
+from benchmarks.comparison import Cell, Comparison
+from benchmarks.own import interleaved, keep
 
 NODES = 10
 WALKS = 500
@@ -143,16 +143,11 @@ def batch_async(node: Any) -> Callable[[], None]:
     return run
 
 
-def per(cell: Cell, count: int) -> Cell:
-    """*cell* for one of *count*, in microseconds."""
-    return replace(cell, values=[1e6 * value / count for value in cell.values], unit="us")
-
-
-def rows(rounds: int = ROUNDS) -> list[Row]:
-    """Time for one transition and one item. All in turn, so that each saw the same machine."""
+def compare(rounds: int = ROUNDS) -> Iterator[Comparison]:
+    """Seconds for one transition and one item. All in turn, so that each saw the same machine."""
     import pocketflow
 
-    cells = interleaved(
+    seconds = interleaved(
         {
             "flow": walks(chain(flowq.Flow, OurStep)),
             "pocketflow.Flow": walks(chain(pocketflow.Flow, type("Step", (Step, pocketflow.Node), {}))),
@@ -173,17 +168,20 @@ def rows(rounds: int = ROUNDS) -> list[Row]:
     )
     steps, items = WALKS * NODES, ITEMS
     compared = [
-        ("one transition, sync", "flow", "pocketflow.Flow", steps, 1.0),
-        ("one transition, async", "async flow", "pocketflow.AsyncFlow", steps, 1.0),
-        ("one item of a BatchNode, sync", "batch", "pocketflow.BatchNode", items, 1.2),
-        ("one item of a BatchNode, async", "async batch", "pocketflow.AsyncBatchNode", items, 1.0),
-        ("one item, async, 100 at a time", "async parallel batch", "pocketflow.AsyncParallelBatchNode", items, 1.0),
-    ]
-    return [
-        Row(what, per(cells[ours], count), per(cells[theirs], count), False, bar)
-        for what, ours, theirs, count, bar in compared
-    ]
+        ("flow-sync", "one transition of a linear flow, sync", "flow", "pocketflow.Flow", steps),
+        ("flow-async", "one transition of a linear flow, async", "async flow", "pocketflow.AsyncFlow", steps),
+        ("item-sync", "one item of a BatchNode, sync", "batch", "pocketflow.BatchNode", items),
+        ("item-async", "one item of a BatchNode, async", "async batch", "pocketflow.AsyncBatchNode", items),
+        ("item-parallel", "one item, async, 100 at a time; PocketFlow's all at once", "async parallel batch",
+         "pocketflow.AsyncParallelBatchNode", items),
+    ]  # fmt: skip
+    for key, what, ours, theirs, count in compared:
+        yield Comparison(
+            f"W7-{key}", what, "pocketflow", "", name=theirs,
+            flowq=Cell("flowq", tuple(value / count for value in seconds[ours])),
+            other=Cell(theirs, tuple(value / count for value in seconds[theirs])),
+        )  # fmt: skip
 
 
 if __name__ == "__main__":
-    show(rows(), [])
+    keep("local_flow", compare())

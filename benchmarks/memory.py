@@ -18,11 +18,11 @@ from typing import Any
 
 import psutil
 from redis import Redis
-from rich.console import Console
-from rich.table import Table
 
 import flowq
 from benchmarks import nodes, work
+from benchmarks.comparison import Cell, Comparison
+from benchmarks.own import keep
 
 MIB = 2**20
 ROOT = Path(__file__).resolve().parents[1]
@@ -185,29 +185,17 @@ def measure(case: str, n: int) -> Figures:
     return watched
 
 
-def show(found: dict[str, Figures]) -> None:
-    """Print the table."""
-    table = Table(title="memory above idle at its highest, MiB; 2 slots")
-    columns = (
-        "case",
-        "items",
-        "wrong",
-        "seconds",
-        "producer",
-        "a process that runs items and folds",
-        "main",
-        "Redis",
-        "met",
-    )
-    for column in columns:
-        table.add_column(column)
-    for case, one in found.items():
-        memory = one.producer_bytes, one.slot_bytes, one.main_bytes
-        met = max(memory) < BAR_BYTES and not one.wrong
-        what = CASES[case][0] + (f" ({one.own_bytes / MIB:.0f} MiB of results taken off)" if one.own_bytes else "")
-        figures = [f"{size / MIB:.1f}" for size in (*memory, one.redis_bytes)]
-        table.add_row(what, f"{one.n:,}", str(one.wrong), f"{one.seconds:.1f}", *figures, "yes" if met else "NO")
-    Console(width=160).print(table)
+def compared(case: str, one: Figures) -> Iterator[Comparison]:
+    """What each of the processes came to, and Redis, which has no bar."""
+    if one.wrong:
+        raise AssertionError(f"{case}: {one.wrong:,} of {one.n:,} values are wrong or missing")
+    what = CASES[case][0] + (f" ({one.own_bytes / MIB:.0f} MiB of results taken off)" if one.own_bytes else "")
+    for who, size in (("producer", one.producer_bytes), ("slot or aggregator", one.slot_bytes),
+                      ("worker's main process", one.main_bytes), ("Redis", one.redis_bytes)):  # fmt: skip
+        yield Comparison(
+            "memory", f"{one.n:,} items: {what}: {who} above idle", "nobody", f"{case}, {who}", name="–", unit="MiB",
+            flowq=Cell("flowq", (size / MIB,)), limit=None if who == "Redis" else BAR_BYTES / MIB,
+        )  # fmt: skip
 
 
 def main(arguments: list[str]) -> None:
@@ -216,7 +204,7 @@ def main(arguments: list[str]) -> None:
         produce(arguments[2], int(arguments[3]))
         return
     n = int(arguments[0].replace("_", "")) if arguments else N
-    show({case: measure(case, n) for case in arguments[1:] or CASES})
+    keep("memory", (one for case in arguments[1:] or CASES for one in compared(case, measure(case, n))))
 
 
 if __name__ == "__main__":

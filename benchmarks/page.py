@@ -85,10 +85,16 @@ def machine(found: Iterable[Comparison]) -> str:
     return "\n\n".join(told)
 
 
-def order(one: Comparison) -> tuple[str, str, int, str]:
-    """By workload, then by peer as the systems are listed."""
+def order(one: Comparison) -> tuple[str, str, str, int, str]:
+    """By workload and what exactly it was, then by peer as the systems are listed."""
     names = list(SYSTEMS)
-    return natural(one.workload), one.unit, names.index(one.peer) if one.peer in names else len(names), one.way
+    return (
+        natural(one.workload),
+        one.unit,
+        one.what,
+        names.index(one.peer) if one.peer in names else len(names),
+        one.way,
+    )
 
 
 def natural(key: str) -> str:

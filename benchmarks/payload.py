@@ -1,21 +1,22 @@
 """``python -m benchmarks.payload``: 2,000 items of 100 KiB in and out, beside redis-py alone writing and reading them.
 
-What redis-py does: the items' bytes are written and read, then the results', in pipelines, on the same Redis. Never
-here: items of no weight (see __main__).
+What redis-py does: the items' bytes are written and read, then the results', in pipelines, on the same Redis. Beside
+other systems: W6 of workloads.py.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from redis import Redis
 
 import flowq
 from benchmarks import nodes
-from benchmarks.table import Cell, Row, show
+from benchmarks.comparison import Cell, Comparison
+from benchmarks.own import keep
 
 ITEMS = 2000
 ITEM_BYTES = 100 * 1024
@@ -76,30 +77,28 @@ def forget(redis: Redis) -> None:
             redis.unlink(name)
 
 
-def rows(rounds: int = ROUNDS) -> list[Row]:
-    """Rates in MiB a second, each byte counted once in and once out."""
-    found = []
+def compare(rounds: int = ROUNDS) -> Iterator[Comparison]:
+    """Seconds for all items, in turn."""
     with flowq.LocalCluster(slots=SLOTS, workers=1, imports=["benchmarks.nodes"]) as cluster:
         redis = Redis.from_url(cluster.redis.redis_url)
         for what, items in contents().items():
             plain = [item.encode() if isinstance(item, str) else item for item in items]
-            mib = 2 * sum(map(len, plain)) / 2**20
             systems: dict[str, Callable[[], float]] = {
                 "flowq": lambda items=items: through_flowq(items),  # type: ignore[misc]
                 "redis-py": lambda plain=plain: through_redis(redis, plain),  # type: ignore[misc]
             }
-            rates: dict[str, list[float]] = {name: [] for name in systems}
+            seconds: dict[str, list[float]] = {name: [] for name in systems}
             for turn in range(rounds + 1):
                 for name, run in systems.items():
                     forget(redis)
-                    seconds = run()
+                    took_s = run()
                     if turn:
-                        rates[name].append(mib / seconds)
-            ours, theirs = (Cell(name, values, "MiB/s") for name, values in rates.items())
-            # The rate of ours over theirs: what a Row calls "faster" is the other over ours, of times.
-            found.append(Row(f"2,000 x 100 KiB: {what}", theirs, ours, True, 0.4))
-    return found
+                        seconds[name].append(took_s)
+            yield Comparison(
+                "W6", f"2,000 items of 100 KiB, in and out: {what}", "redis", what, name="redis-py",
+                flowq=Cell("flowq", tuple(seconds["flowq"])), other=Cell("redis-py", tuple(seconds["redis-py"])),
+            )  # fmt: skip
 
 
 if __name__ == "__main__":
-    show(rows(), ["The first column of figures is redis-py's rate, the second flowq's."])
+    keep("payload", compare())

@@ -11,16 +11,19 @@ import random
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import flowq
 from benchmarks import nodes
-from benchmarks.table import Cell, Row, show
+from benchmarks.comparison import Cell, Comparison
+from benchmarks.own import keep
 from flowq.settings import Settings
 
 KILLS = 7
 MOST_S = 60.0
+# The bars.
+ABOVE_LEASE_S, LEASE_S = 2.0, 10.0
 
 
 def begins(log: Path) -> list[tuple[int, float]]:
@@ -60,7 +63,7 @@ def kill_worker(cluster: flowq.LocalCluster, pid: int) -> None:
     worker.kill(signal.SIGKILL)
 
 
-def rows(kills: int = KILLS) -> list[Row]:
+def compare(kills: int = KILLS) -> Iterator[Comparison]:
     """Two workers of one slot; the killed one is replaced before the next kill."""
     lease_s = Settings().lease_s
     whole: list[float] = []
@@ -73,14 +76,14 @@ def rows(kills: int = KILLS) -> list[Row]:
             whole.append(killed(Path(folder, f"whole-{turn}"), lambda pid: kill_worker(cluster, pid)))
             cluster.add_worker()
             child.append(killed(Path(folder, f"child-{turn}"), lambda pid: os.kill(pid, signal.SIGKILL)))
-    bar = Cell("lease + 2 s", [lease_s + 2])
-    return [
-        Row(f"{kills} kills of a whole worker, to its item's next begin", Cell("flowq", whole), bar, False, 1.0),
-        Row(f"{kills} kills of one child, to its item's next begin", Cell("flowq", child), bar, False, 1.0),
-        Row("the default lease", Cell("flowq", [lease_s]), Cell("10 s", [10.0]), False, 1.0),
-    ]
+    for key, what, values, limit in (
+        ("worker", "from the SIGKILL of a worker to the next begin of its item", whole, lease_s + ABOVE_LEASE_S),
+        ("child", "from the SIGKILL of one child to the next begin of its item", child, lease_s + ABOVE_LEASE_S),
+        ("lease", "the default lease", [lease_s], LEASE_S),
+    ):
+        yield Comparison(f"W9-{key}", what, "nobody", "", name="–", flowq=Cell("flowq", tuple(values)), limit=limit)
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        show(rows(), [])
+        keep("recovery", compare())

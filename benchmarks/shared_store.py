@@ -9,16 +9,15 @@ least there can be of what cannot be compressed; that is within the bar from 5 p
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import statistics
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from redis import Redis
-
-import flowq
 from benchmarks import nodes
-from benchmarks.machine import Machine
-from benchmarks.table import Cell, Row, show
+from benchmarks.comparison import Cell, Comparison
+from benchmarks.own import keep
+from benchmarks.stage import Running, Stage
 
 ITEMS = 2000
 MIB = 2**20
@@ -41,39 +40,37 @@ def store(size: int, chance: random.Random, *, as_bytes: bool) -> dict[str, Any]
     return {f"part {number}": make(part) for number in range(STORE_KEYS)}
 
 
-def megabytes(m: Machine, parts: Mapping[str, Any], reads: int) -> float:
+def mebibytes(running: Running, parts: Mapping[str, Any], reads: int) -> float:
     """MiB through Redis of one batch whose items read the first *reads* keys of *parts*."""
     flow = nodes.StoreFlow(start=nodes.ReadParts(reads))
     shared = {**parts, "count": ITEMS}
-    return m.bytes_of(lambda: flow.run(shared)) / MIB
+    before = running.traffic_bytes()
+    flow.run(shared)
+    return (running.traffic_bytes() - before) / MIB
 
 
-def rows_of(m: Machine, slots: int, size_mib: int, *, as_bytes: bool, reads: int = STORE_KEYS) -> Row:
-    """One store, measured beside an empty one."""
+def beside_empty(running: Running, slots: int, size_mib: int, *, as_bytes: bool) -> Comparison:
+    """One store, measured in turn with an empty one."""
     chance = random.Random(size_mib)
     ours, allowed = [], []
     for _ in range(ROUNDS):
         parts = store(size_mib * MIB, chance, as_bytes=as_bytes)  # a new one: the last one is in Redis
-        empty = megabytes(m, {f"part {number}": "" for number in range(STORE_KEYS)}, reads)
-        ours.append(megabytes(m, parts, reads))
-        allowed.append(empty + size_mib * slots * BAR * reads / STORE_KEYS)
-    kind = "random bytes" if as_bytes else "text"
-    return Row(
-        f"2,000 items, {size_mib} MiB of {kind}, {reads} of {STORE_KEYS} keys read, {slots} processes",
-        Cell("flowq", ours, "MiB"), Cell("items + store x processes x 1.2", allowed, "MiB"), False, 1.0,
+        empty = mebibytes(running, {f"part {number}": "" for number in range(STORE_KEYS)}, STORE_KEYS)
+        ours.append(mebibytes(running, parts, STORE_KEYS))
+        allowed.append(empty + size_mib * slots * BAR)
+    kind = f"{'random bytes' if as_bytes else 'text of 36 letters'}, {slots} processes"
+    return Comparison(
+        f"W4-{size_mib}MiB", f"2,000 items with a shared store of {size_mib} MiB of {kind}: bytes through Redis",
+        "nobody", kind, name="–", unit="MiB", flowq=Cell("flowq", tuple(ours)), limit=statistics.median(allowed),
     )  # fmt: skip
 
 
-def rows() -> list[Row]:
-    found = []
+def compare() -> Iterator[Comparison]:
     for slots, kinds in ((2, ((1, False), (64, False), (1, True), (64, True))), (6, ((1, True), (64, True)))):
-        with flowq.LocalCluster(slots=slots, workers=1, imports=["benchmarks.nodes"]) as cluster:
-            m = Machine(cluster, Redis.from_url(cluster.redis.redis_url), None, 0)  # type: ignore[arg-type]
-            nodes.Noop().map(range(1000))
+        with Stage(slots) as stage:
             for size_mib, as_bytes in kinds:
-                found.append(rows_of(m, slots, size_mib, as_bytes=as_bytes))
-    return found
+                yield beside_empty(stage.use("flowq"), slots, size_mib, as_bytes=as_bytes)
 
 
 if __name__ == "__main__":
-    show(rows(), [__doc__ or ""])
+    keep("shared_store", compare())

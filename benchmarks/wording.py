@@ -12,6 +12,8 @@ def amount(value: float, unit: Unit) -> str:
     """A figure with its unit, to three digits: seconds below one as milliseconds."""
     if unit != "s":
         return f"{digits(value)} {unit}" if unit != "/s" else f"{digits(value)}/s"
+    if value < 1e-4:
+        return f"{digits(value * 1e6)} µs"
     return f"{digits(value * 1000)} ms" if value < 1 else f"{digits(value)} s"
 
 
@@ -36,7 +38,7 @@ def spread(cell: Cell | None, unit: Unit) -> str:
 
 def beside(one: Comparison) -> str:
     """The peer and how it is used."""
-    return ", ".join(filter(None, [one.name or one.peer, WAYS.get(one.way, one.way)]))
+    return ", ".join(filter(None, [one.name or one.peer, WAYS.get(one.way, "")]))
 
 
 def ratio(one: Comparison) -> str:

@@ -88,7 +88,7 @@ def test_the_axis_of_the_chart_ends_where_it_ends() -> None:
 
 
 def test_figures_have_three_digits_or_are_in_full() -> None:
-    said = [wording.amount(value, "s") for value in (0.000522, 0.0497, 0.5, 1.0, 61.25, 1234.5)]
-    assert said == ["0.52 ms", "49.7 ms", "500 ms", "1.00 s", "61.2 s", "1,234 s"]
+    said = [wording.amount(value, "s") for value in (0.0000012, 0.000522, 0.0497, 0.5, 1.0, 61.25, 1234.5)]
+    assert said == ["1.20 µs", "0.52 ms", "49.7 ms", "500 ms", "1.00 s", "61.2 s", "1,234 s"]
     assert wording.amount(2.4, "MiB") == "2.40 MiB"
     assert wording.amount(123_456, "/s") == "123,456/s"
