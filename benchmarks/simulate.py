@@ -28,6 +28,7 @@ from benchmarks.fleet import Prices
 from benchmarks.lines import Loop
 from benchmarks.sim_worker import Fleet, Plan, Worker
 from flowq.engine.app import queue_list
+from flowq.engine.feed import UNREAD_BYTES
 from flowq.engine.presence import WorkerRecord, announce
 from flowq.local.redis_server import EmbeddedRedis
 from flowq.settings import Settings
@@ -124,6 +125,8 @@ def simulate(slots: int, item_s: float, payload_bytes: int, *, warm_s: float = W
         seconds = warm_s + measured_s + 1.0
         per_s = Model(slots, item_s).load(Prices(gap_s=0.0)).items
         n = int(slots * 3 + per_s * 1.2 * seconds)
+        if n * payload_bytes > UNREAD_BYTES:
+            raise SystemExit("a producer does not write so many bytes before somebody reads: a smaller payload, please")
         blocks = os.urandom(n * payload_bytes)
         items = [blocks[at : at + payload_bytes] for at in range(0, n * payload_bytes, payload_bytes)]
         handle = executor.submit(nodes.Noop().job(items))
