@@ -18,6 +18,8 @@ from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
 
 SCHEMA_VERSION = 2
+# A score in `place` is gen * GEN + the commit's first item: more than any batch has items, and still exact numbers.
+GEN = 2**40
 ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell", "reopen", "free")
 
 Give = Literal["", "back", "crash", "overtime", "hand", "wait"]
@@ -150,9 +152,10 @@ class Tally:
 
 @cache
 def script(act: str) -> str:
-    """The source of one act: the schema it reads, the shared head and the act's own file."""
+    """The source of one act: what both sides must agree on, the shared head and the act's own file."""
     folder = resources.files("flowq.engine") / "lua"
-    return f"local SCHEMA = {SCHEMA_VERSION}\n" + (folder / "lib.lua").read_text() + (folder / f"{act}.lua").read_text()
+    agreed = f"local SCHEMA, GEN = {SCHEMA_VERSION}, {GEN}\n"
+    return agreed + (folder / "lib.lua").read_text() + (folder / f"{act}.lua").read_text()
 
 
 def _text(value: Any) -> str:

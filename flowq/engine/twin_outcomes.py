@@ -11,8 +11,8 @@ from flowq.batch.twins import copy_of
 from flowq.codec import loads
 from flowq.engine.commit_line import span_of_field
 from flowq.engine.connection import Connections
+from flowq.engine.ledger import GEN
 
-GEN = 2**40  # as lua/commit.lua puts generation and place into one number
 AT_ONCE = 64
 CACHED_COMMITS = 16
 FIRST_WAIT_S = 0.25

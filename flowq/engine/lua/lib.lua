@@ -29,8 +29,6 @@ local SAVED, FACTS, WAITS, LEFT, LINE = KEYS[11], KEYS[12], KEYS[13], KEYS[14], 
 local PLACE = KEYS[16]
 local BATCHES, CATALOG, OWN_KEYS = KEYS[17], KEYS[18], 16
 local MAX_WAIT_MS = 60000
--- More than any batch has items; generations times that are still exact numbers.
-local GEN = 1099511627776
 local IDLE_WAIT_MS = 10000
 local SOLO_AFTER_LOSSES = 2
 -- Items that wait for batches of their own: while so many do, no further ones begin. They have work enough.
