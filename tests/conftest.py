@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from flowq.batch.executor import activate, deactivate
+from flowq.batch.inline import InlineExecutor
 from flowq.local import EmbeddedRedis, LocalCluster
 
 # Not even looked at where nothing drives a browser; `make browser` installs that, and runs them.
@@ -58,3 +59,20 @@ def cluster(session_cluster: LocalCluster) -> Iterator[LocalCluster]:
     activate(session_cluster.executor)
     yield session_cluster
     deactivate(session_cluster.executor)
+
+
+@pytest.fixture
+def inline() -> Iterator[InlineExecutor]:
+    """Batches of the test run in this process."""
+    executor = InlineExecutor()
+    activate(executor)
+    yield executor
+    deactivate(executor)
+
+
+@pytest.fixture(params=["inline", "workers"])
+def executor(request: pytest.FixtureRequest) -> str:
+    """A test that asks for it runs twice: "inline", in this process, and on the shared "workers"."""
+    request.getfixturevalue("cluster" if request.param == "workers" else "inline")
+    where: str = request.param
+    return where

@@ -361,6 +361,8 @@ class FailsOn(flowq.ParallelBatchNode[int, int]):
 
 
 class Slow(flowq.ParallelBatchNode[int, int]):
+    """Blocks for *seconds*, whatever happens."""
+
     def __init__(self, seconds: float, **options: Any) -> None:
         super().__init__(**options)
         self.seconds = seconds

@@ -49,18 +49,6 @@ class AsyncWaits(Waits):
         raise Refused(item)
 
 
-class Sleeps(flowq.ParallelBatchNode[int, int]):
-    """Blocks for *seconds*, whatever happens."""
-
-    def __init__(self, seconds: float, **options: Any) -> None:
-        super().__init__(**options)
-        self.seconds = seconds
-
-    def exec(self, item: int) -> int:
-        time.sleep(self.seconds)
-        return item
-
-
 def noted(path: str, word: str) -> int:
     """How many items have noted *word*."""
     return sum(line.endswith(word) for line in Path(path).read_text().splitlines()) if Path(path).exists() else 0

@@ -201,16 +201,6 @@ class ReportsLater(flowq.ParallelBatchNode[str, int]):
         return looks
 
 
-class Slow(flowq.ParallelBatchNode[int, int]):
-    def __init__(self, seconds: float, **options: Any) -> None:
-        super().__init__(**options)
-        self.seconds = seconds
-
-    def exec(self, item: int) -> int:
-        time.sleep(self.seconds)
-        return item
-
-
 class Keyed(flowq.ParallelBatchNode[int, int]):
     def key_of(self, item: int) -> str:
         return f"item-{item}"

@@ -263,7 +263,7 @@ def test_row_051_a_batch_of_more_than_max_items_is_refused(executor: str) -> Non
 
 
 def test_row_055_a_result_has_figures(executor: str) -> None:
-    stats = functions.Slow(0.01).map(range(20)).stats()
+    stats = nodes.Slow(0.01).map(range(20)).stats()
     assert (stats.n, stats.ok, stats.failed) == (20, 20, 0)
     assert 0.005 < stats.p50_s <= stats.p95_s <= stats.max_s
     assert 0 < stats.speedup < 20

@@ -10,6 +10,7 @@ import pytest
 
 import flowq
 from flowq.worker.pages import SharedPages
+from tests import nodes
 from tests.features import functions
 from tests.waiting import until
 
@@ -52,7 +53,7 @@ def test_row_054_counters_say_what_is_done_and_how_long_it_takes(executor: str) 
 
 def test_row_054_a_function_is_told_of_progress_while_the_batch_is_waited_for(executor: str) -> None:
     told: list[flowq.Progress] = []
-    node = functions.Slow(0.01, on_progress=told.append)
+    node = nodes.Slow(0.01, on_progress=told.append)
     node.map(range(100))
     assert (told[0].state, told[-1].state) == ("running", "succeeded")
     assert told[-1].done == 100
@@ -63,7 +64,7 @@ def test_row_054_a_function_is_told_of_progress_while_the_batch_is_waited_for(ex
 def test_row_054_a_method_may_be_told_as_well(inline: None) -> None:
     seen: list[int] = []
 
-    class Told(functions.Slow):
+    class Told(nodes.Slow):
         def on_progress(self, progress: flowq.Progress) -> None:
             seen.append(progress.done)
 

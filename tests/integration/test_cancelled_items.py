@@ -14,7 +14,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.results import State, read_state
 from tests import nodes
 from tests.nested import Level
-from tests.patient import AsyncWaits, Sleeps, Waits, WaitsInside, noted
+from tests.patient import AsyncWaits, Waits, WaitsInside, noted
 from tests.submitting import submit
 from tests.waiting import until
 
@@ -103,7 +103,7 @@ def test_the_deadline_is_held_by_the_workers_and_reaches_items_that_run(
 
 def test_a_deadline_passes_while_chunks_are_long(cluster: flowq.LocalCluster) -> None:
     began = time.monotonic()
-    result = Sleeps(2.5, deadline=0.5, on_error="collect", chunk_size=10).map(range(20))
+    result = nodes.Slow(2.5, deadline=0.5, on_error="collect", chunk_size=10).map(range(20))
     assert time.monotonic() - began < 2
     assert {one.status for one in result.items} == {"cancelled"}
 

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import flowq
-from flowq.batch.executor import activate, deactivate
-from flowq.batch.inline import InlineExecutor
 from flowq.core.node import Node
 from tests import nodes
-
-
-@pytest.fixture(params=["inline", "workers"])
-def executor(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "workers":
-        request.getfixturevalue("cluster")
-        yield "workers"
-        return
-    inline = InlineExecutor()
-    activate(inline)
-    try:
-        yield "inline"
-    finally:
-        deactivate(inline)
 
 
 def shape(result: flowq.BatchResult[Any]) -> list[tuple[Any, ...]]:
@@ -66,14 +50,10 @@ def test_each_item_has_its_own_outcome(executor: str, node: type[nodes.Picky]) -
     assert all(value is None for value, status in zip(result, expected, strict=True) if status == "failed")
 
 
-def test_outcomes_are_equal_to_the_letter(cluster: flowq.LocalCluster) -> None:
+def test_outcomes_are_equal_to_the_letter(cluster: flowq.LocalCluster, request: pytest.FixtureRequest) -> None:
     on_workers = shape(nodes.Picky(on_error="collect").map(range(100)))
-    inline = InlineExecutor()
-    activate(inline)
-    try:
-        assert shape(nodes.Picky(on_error="collect").map(range(100))) == on_workers
-    finally:
-        deactivate(inline)
+    request.getfixturevalue("inline")
+    assert shape(nodes.Picky(on_error="collect").map(range(100))) == on_workers
 
 
 def test_raise_is_a_group_that_keeps_indices_and_finished_work(executor: str) -> None:

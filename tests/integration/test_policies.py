@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flowq
-from flowq.batch.executor import activate, deactivate
-from flowq.batch.inline import InlineExecutor
 from tests import policed
 from tests.nodes import Square
 from tests.waiting import until
 
 KINDS = pytest.mark.parametrize("kind", [policed.Call, policed.AsyncCall])
-
-
-@pytest.fixture(params=["inline", "workers"])
-def executor(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "workers":
-        request.getfixturevalue("cluster")
-        yield "workers"
-        return
-    inline = InlineExecutor()
-    activate(inline)
-    try:
-        yield "inline"
-    finally:
-        deactivate(inline)
 
 
 @pytest.fixture

@@ -18,8 +18,6 @@ from flowq.batch import (
     InlineExecutor,
     ParallelBatchNode,
     Rate,
-    activate,
-    deactivate,
     parallel_batch_node,
 )
 from flowq.core import Flow, ItemContext, Node, drive, drive_async
@@ -51,12 +49,7 @@ KINDS = pytest.mark.parametrize(
 DRIVERS = pytest.mark.parametrize("driven_async", [False, True], ids=["sync", "async"])
 
 
-@pytest.fixture(autouse=True)
-def inline() -> Iterator[InlineExecutor]:
-    executor = InlineExecutor()
-    activate(executor)
-    yield executor
-    deactivate(executor)
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 def mapped(node: ParallelBatchNode[Any, Any], items: Any, driven_async: bool) -> BatchResult[Any]:

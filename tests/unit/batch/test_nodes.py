@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any, assert_type
 
 import pytest
@@ -13,21 +12,12 @@ from flowq.batch import (
     BatchNode,
     BatchPolicy,
     BatchResult,
-    InlineExecutor,
     ParallelBatchNode,
-    activate,
-    deactivate,
     parallel_batch_node,
 )
 from flowq.core import Flow, ItemContext, Node, Retry, build, spec_of
 
-
-@pytest.fixture(autouse=True)
-def inline() -> Iterator[None]:
-    executor = InlineExecutor()
-    activate(executor)
-    yield
-    deactivate(executor)
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 class Length(ParallelBatchNode[str, int]):

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from flowq.batch import InlineExecutor, ParallelBatchNode, activate, deactivate
+from flowq.batch import ParallelBatchNode
 from flowq.batch.cache import Cache
 from flowq.batch.rate import Rate
 from flowq.batch.runner import Runner
 
-
-@pytest.fixture(autouse=True)
-def inline() -> Iterator[None]:
-    executor = InlineExecutor()
-    activate(executor)
-    yield
-    deactivate(executor)
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 class Doubles(ParallelBatchNode[int, int]):
