@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from typing import Any
 
 from celery import Celery
+from kombu.transport.redis import Channel
 
 from flowq.codec import register_kombu
 from flowq.engine.redis_client import ANSWERS_WITHIN_S
@@ -13,6 +15,7 @@ from flowq.settings import Settings, with_tls
 
 CHUNK, FOLD, FINISH = "flowq.chunk", "flowq.fold", "flowq.finish"
 RUN_FLOW = "flowq.run_flow"
+MOST_URGENT = 9
 
 
 def build_app(settings: Settings) -> Celery:
@@ -82,7 +85,15 @@ def broker_of(app: Celery) -> str:
     return with_tls(f"rediss://{url.partition('://')[2]}", **spelled)
 
 
-def queue_list(app: Celery, queue: str) -> str:
-    """The Redis list that *app* sends to and consumes for *queue*."""
-    prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
-    return f"{prefix}{queue}"
+def queue_list(app: Celery, queue: str, priority: int | None = None) -> str:
+    """The Redis list that *app* sends to and consumes for *queue*, of messages of this priority (0 to 9 or none)."""
+    options = app.conf.broker_transport_options
+    name = f"{options.get('global_keyprefix', '')}{queue}"
+    steps = options.get("priority_steps", Channel.priority_steps)
+    step = 0 if priority is None else steps[bisect(steps, sent_priority(priority)) - 1]
+    return f"{name}{options.get('sep', Channel.sep)}{step}" if step else name
+
+
+def sent_priority(priority: int) -> int:
+    """A priority as kombu takes it: on Redis 0 is the most urgent, for people 9 is."""
+    return MOST_URGENT - priority

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.utils.uuid import uuid
 
-from flowq.engine.app import CHUNK
+from flowq.engine.app import CHUNK, sent_priority
 from flowq.engine.batches import Header, read_header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.shown import items_repr
 
 log = logging.getLogger("flowq.dispatch")
-
-MOST_URGENT = 9
 
 
 def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence[str]) -> None:
@@ -55,6 +53,5 @@ def _send(connections: Connections, producer: object, header: Header, chunk_id: 
         shadow=header.node,
         ignore_result=True,
     )
-    # kombu takes 0 for the most urgent on Redis, people take 9.
-    options = {} if header.priority is None else {"priority": MOST_URGENT - header.priority}
+    options = {} if header.priority is None else {"priority": sent_priority(header.priority)}
     amqp.send_task_message(producer, CHUNK, message, queue=header.queue, serializer="flowq", retry=False, **options)

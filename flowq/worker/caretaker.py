@@ -109,9 +109,9 @@ class Caretaker:
                 publish_aggregate(self._connections, header, self._fleet.slots(header.queue))
 
     def _is_idle(self, header: Header) -> bool:
-        """Whether no message for this batch can lie in its queue. (Those with a priority lie in lists of their own.)"""
-        lies_in = queue_list(self._connections.app, header.queue)
-        return not header.priority and not self._connections.redis.llen(lies_in)
+        """Whether no message for this batch can lie in its queue."""
+        lies_in = queue_list(self._connections.app, header.queue, header.priority)
+        return not self._connections.redis.llen(lies_in)
 
     def _copies(self, header: Header, ids: list[str]) -> list[str]:
         """More messages for chunks that were published before and that nobody claimed, though the queue is empty.
@@ -122,7 +122,7 @@ class Caretaker:
         again = [one for one in ids if (header.id, one) in self._published]
         for one in ids:
             self._remember(header.id, one)
-        if not again or self._connections.redis.llen(queue_list(self._connections.app, header.queue)):
+        if not again or not self._is_idle(header):
             return []
         return again * (self._reached_by() - 1)
 
