@@ -66,11 +66,14 @@ def facts(fn: Callable[..., Any]) -> Facts:
 def function_of(fn: Callable[..., Any]) -> Callable[..., Any]:
     """The plain function beneath partials, bound methods and callable objects."""
     while True:
-        if isinstance(fn, functools.partial):
-            fn = fn.func
-        elif isinstance(fn, types.MethodType):
+        # By far the most are these two, and they have no subclasses.
+        if fn.__class__ is types.MethodType:
             fn = fn.__func__
-        elif isinstance(fn, types.FunctionType | types.BuiltinFunctionType | type):
+        elif fn.__class__ is types.FunctionType:
+            return fn
+        elif isinstance(fn, functools.partial):
+            fn = fn.func
+        elif isinstance(fn, types.BuiltinFunctionType | type):
             return fn
         else:
             call = getattr(type(fn), "__call__", None)  # noqa: B004 - its function is wanted, not whether it has one

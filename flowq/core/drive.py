@@ -20,18 +20,20 @@ __all__ += ["is_async", "pause"]
 
 T = TypeVar("T")
 
+_DRIVERS = ("flowq.core.drive", "flowq.core.straight")
+
 Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
 Steps: TypeAlias = Generator[Call, Any, T]
 
 
-async def drive_async(steps: Steps[T]) -> T:
-    """Run *steps* to their end in the running event loop.
+async def drive_async(steps: Steps[T], call: Call | None = None) -> T:
+    """Run *steps* to their end in the running event loop; of steps that have begun, *call* is the next.
 
     A coroutine function is awaited, a function with an async twin is replaced by it, one marked ``@in_loop`` is called
     in the loop; every other function is a user's blocking body and runs in a thread, context variables kept.
     """
     try:
-        fn, args = steps.send(None)
+        fn, args = call or steps.send(None)
         while True:
             try:
                 value = await call_async(fn, args)
@@ -45,15 +47,15 @@ async def drive_async(steps: Steps[T]) -> T:
 
 
 @async_twin(drive_async)
-def drive(steps: Steps[T]) -> T:
-    """Run *steps* to their end, calling every function where it stands.
+def drive(steps: Steps[T], call: Call | None = None) -> T:
+    """Run *steps* to their end, calling every function where it stands; of steps that have begun, *call* is the next.
 
     Raises:
         FlowError: a call returned an awaitable, which nothing here can await.
     """
     send = steps.send
     try:
-        fn, args = send(None)
+        fn, args = call or send(None)
         while True:
             try:
                 value = fn(*args)
@@ -68,6 +70,12 @@ def drive(steps: Steps[T]) -> T:
     except StopIteration as done:
         result: T = done.value
         return result
+
+
+def failed_first(steps: Steps[Any], exc: BaseException) -> Call:
+    """The call that follows in *steps*, not begun, whose first call the caller has made, and it failed with *exc*."""
+    steps.send(None)
+    return steps.throw(_without_first_frame(exc))
 
 
 def finish(steps: Steps[T], *, needs_loop: bool, what: str) -> T:
@@ -151,9 +159,14 @@ def bounded(timeout_s: float, fn: Callable[..., Any], args: tuple[Any, ...]) -> 
 def _without_driver_frames(exc: BaseException) -> BaseException:
     # Every level of nesting would add its drivers to the traceback, in which the user looks for a line of their own.
     traceback = exc.__traceback__
-    while traceback is not None and traceback.tb_frame.f_globals is globals():
+    while traceback is not None and traceback.tb_frame.f_globals["__name__"] in _DRIVERS:
         traceback = traceback.tb_next
     return exc.with_traceback(traceback)
+
+
+def _without_first_frame(exc: BaseException) -> BaseException:
+    traceback = exc.__traceback__
+    return exc.with_traceback(None if traceback is None else traceback.tb_next)
 
 
 def _without_stop_iteration(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -162,6 +175,12 @@ def _without_stop_iteration(fn: Callable[..., Any], args: tuple[Any, ...]) -> An
         return fn(*args)
     except StopIteration as exc:
         raise RuntimeError(f"{label_of(fn)} raised StopIteration") from exc
+
+
+def refuse_awaitable(fn: Callable[..., Any], value: Any) -> None:
+    """Raise FlowError if what *fn* returned in a blocking run waits to be awaited."""
+    if hasattr(type(value), "__await__"):
+        raise _unawaited(fn, value)
 
 
 def _unawaited(fn: Callable[..., Any], value: Any) -> FlowError:

@@ -7,12 +7,12 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Self, overload
+from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
 from flowq.core import graph
 from flowq.core.actions import DEFAULT, AnyNode, checked_action
 from flowq.core.check import problems
-from flowq.core.context import ItemContext
+from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Call, Steps, bounded, drive, drive_async, in_loop, loop_runs
 from flowq.core.event_stream import EventStream
 from flowq.core.hooks import AnyHook
@@ -24,7 +24,11 @@ from flowq.core.retry import Retry
 from flowq.core.run_result import Recorder, RunResult
 from flowq.core.runs import Run, handover
 from flowq.core.spec import FlowSpec, spec_of
+from flowq.core.straight import go, goes_straight, lives_as
 from flowq.errors import FlowError, LoopRunning, UnknownAction
+
+# What a class may not have of its own for its walk to be all there is to it.
+_TRIES = ("perform", "one_try", "walk", "phase", "phases", "retry_delay", "exec_fallback", "tries_before")
 
 
 class Step(NamedTuple):
@@ -57,6 +61,16 @@ class Flow(Node[Any, Any]):
     """
 
     _labels: Mapping[int, str] = MappingProxyType({})
+
+    chooses: ClassVar[bool] = False
+    """Whether the class has a ``next_node`` of its own, which is asked after every node."""
+
+    _tries_once: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.chooses = cls.next_node is not Flow.next_node
+        cls._tries_once = lives_as(cls, Flow, _TRIES) and not cls._asks_ctx
 
     def __init__(
         self,
@@ -106,9 +120,16 @@ class Flow(Node[Any, Any]):
 
     def has_async(self) -> bool:
         """Whether running this needs an event loop: any reachable node, or the flow itself, has an async method."""
-        # A flow asks its nested flows' own methods only: their nodes are among those reachable, and may hold itself.
-        own = super().has_async()
-        return own or any(Node.has_async(n) if isinstance(n, Flow) else n.has_async() for n in self.nodes())
+        return self.needs()[1]
+
+    def needs(self) -> tuple[list[Node[Any, Any]], bool]:
+        """See :meth:`Node.needs`; the graph is walked over once where nothing in it is kept open."""
+        is_async, keeps_open = Node.has_async(self), self.keeps_open
+        for node in self.nodes():
+            keeps_open = keeps_open or node.keeps_open
+            # A nested flow is asked for its own methods only: its nodes are among these, and may hold itself.
+            is_async = is_async or (Node.has_async(node) if isinstance(node, Flow) else node.has_async())
+        return long_lived_here(self) if keeps_open else [], is_async
 
     def paths(self) -> dict[str, Node[Any, Any]]:
         """Every node by where it is: ``"Outer/Parse"``. The same in every process that makes the same graph.
@@ -225,7 +246,7 @@ class Flow(Node[Any, Any]):
         """See :meth:`Node.visit`. On a journey the flow goes on where it was left: its ``prep`` runs once."""
         journey = self.journey
         if journey is None:
-            return (yield from super().visit(shared))
+            return (yield from self._visit_once(shared) if self._goes_once() else super().visit(shared))
         frame = journey.enter(self)
         try:
             if not frame.begun:
@@ -236,6 +257,21 @@ class Flow(Node[Any, Any]):
             action = yield self.phase(3), (shared, frame.prep_res, exec_res)
         finally:
             journey.leave()
+        return action if action is None or action.__class__ is str else checked_action(action, self.name)
+
+    def _goes_once(self) -> bool:
+        """Whether a walk that fails is the end of it, whatever it fails with, and nobody is told."""
+        alone = self.timeout is None and self._listeners is None and current_context() is None
+        return alone and self._tries_once and self.retry.attempts == 1
+
+    def _visit_once(self, shared: Any) -> Steps[str | None]:
+        own = self.__dict__
+        prep_res = None
+        if type(self).prep is not Node.prep or "prep" in own:
+            prep_res = yield self.phase(0), (shared,)
+        action: Any = yield from self.walk(shared)
+        if type(self).post is not Flow.post or "post" in own:
+            action = yield self.phase(3), (shared, prep_res, action)
         return action if action is None or action.__class__ is str else checked_action(action, self.name)
 
     def walk(self, shared: Any, params: Mapping[str, Any] | None = None) -> Steps[str | None]:
@@ -249,11 +285,16 @@ class Flow(Node[Any, Any]):
             return (yield from self._travel(shared, pushed, self.journey))
         action: str | None = None
         visits = 0
-        node = self._enter(self.start_node, pushed, visits)
+        node = self.start_node
         while node is not None:
-            action = yield from node.step(shared)
+            if self._listeners is None and goes_straight(node):
+                node, action, visits = yield go, (self, node, shared, pushed, visits, self._inner)
+                continue
+            visited = self._enter(node, pushed, visits)
+            assert visited is not None
+            action = yield from visited.step(shared)
             visits += 1
-            node = self._enter(self.next_node(node, action, shared), pushed, visits)
+            node = self.next_node(visited, action, shared)
         return action
 
     def _travel(self, shared: Any, pushed: Mapping[str, Any], journey: Journey) -> Steps[str | None]:
@@ -303,17 +344,26 @@ class Flow(Node[Any, Any]):
         """The copy of *node* that a visit runs."""
         if node is None:
             return None
+        self.refuse_more(node, visits)
+        visited = node.__copy__()
+        visited.set_params(params)
+        if self._listeners is not None or visited._listeners is not None:
+            self.overhear(visited, self._label(node))
+        visited.within = self._inner
+        return visited
+
+    def refuse_more(self, node: Node[Any, Any], visits: int) -> None:
+        """Raise FlowError if a visit to *node* is one more than ``max_steps``."""
         if self.max_steps is not None and visits >= self.max_steps:
             raise FlowError(
                 f"{self.name} has visited {visits} nodes, its max_steps, and would go on to {node.name}. "
                 "Look for a loop that never ends, or raise max_steps."
             )
-        visited = node.__copy__()
-        visited.set_params(params)
-        if self._listeners is not None or visited._listeners is not None:
-            self.overhear(visited, self._label(node))
-        visited.within = self.name if self._name is not None or type(self) is not Flow else ""
-        return visited
+
+    @property
+    def _inner(self) -> str:
+        """What the nodes of this flow are ``within``."""
+        return self.name if self._name is not None or type(self) is not Flow else ""
 
     def _label(self, node: Node[Any, Any]) -> str:
         """What *node* is called within this flow."""

@@ -47,8 +47,7 @@ def finish_open(root: Node[Any, Any], steps: Steps[T]) -> T:
     Raises:
         LoopRunning: it needs an event loop, and this thread runs one already.
     """
-    nodes = long_lived_here(root)
-    needs_loop = root.has_async()
+    nodes, needs_loop = root.needs()
     if not nodes:
         return finish(steps, needs_loop=needs_loop, what=root.name)
     if not needs_loop:
@@ -57,10 +56,11 @@ def finish_open(root: Node[Any, Any], steps: Steps[T]) -> T:
     if loop_runs():
         raise LoopRunning(root.name)
     with asyncio.Runner() as runner:
-        return runner.run(_drive_open(nodes, steps))
+        return runner.run(drive_open(nodes, steps))
 
 
-async def _drive_open(nodes: list[Node[Any, Any]], steps: Steps[T]) -> T:
+async def drive_open(nodes: list[Node[Any, Any]], steps: Steps[T]) -> T:
+    """Drive *steps* in the running event loop, with what *nodes* keep open."""
     async with opened(nodes):
         return await drive_async(steps)
 

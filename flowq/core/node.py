@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import logging
+import operator
 import types
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self
 
 from typing_extensions import TypeVar
 
-from flowq.core.actions import DEFAULT, AnyNode, Transition, checked_action
+from flowq.core.actions import checked_action
 from flowq.core.callables import facts, function_of, in_loop, is_async, wants_ctx
 from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
 from flowq.core.drive import Call, Steps, bounded, drive_async, pause
 from flowq.core.hooks import AnyHook, Hook, Listeners, as_hooks
-from flowq.core.lifespan import finish_open, long_lived_here, opened
+from flowq.core.lifespan import drive_open, finish_open, long_lived_here
 from flowq.core.notes import add_failure_note
 from flowq.core.retry import Retry
+from flowq.core.straight import is_plain
 from flowq.core.streamed import listed, whole
+from flowq.core.wiring import Wired
 from flowq.registry import register
 
 if TYPE_CHECKING:
@@ -31,14 +34,12 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", default=Any)
 Result = TypeVar("Result", default=Any)
 
-Predicate = Callable[[Any], Any]
-
 _ONCE = Retry()
 _log = logging.getLogger("flowq.node")
 
 
 @register
-class Node(Generic[Item, Result]):
+class Node(Wired, Generic[Item, Result]):
     """One step of a flow: ``prep(shared)`` reads the store, ``exec(prep_res)`` works, ``post(...)`` writes and routes.
 
     Any of the four methods may be ``async def``, and may declare a keyword-only ``ctx`` to be given the
@@ -97,11 +98,19 @@ class Node(Generic[Item, Result]):
     has_lifespan: ClassVar[bool] = False
     """Whether it is a ``lifespan``."""
 
+    is_plain: ClassVar[bool] = True
+    """Whether a visit is ``prep``, ``exec`` and ``post`` and nothing else, as long as nothing goes wrong."""
+
+    # The four methods as the class was made with them, and whether any is async: asked before every run.
+    _phases_of: ClassVar[Callable[[Any], tuple[Any, ...]]]
+    _known_functions: ClassVar[tuple[Any, ...]] = ()
+    _known_async: ClassVar[bool] = False
+    coroutines: ClassVar[frozenset[Any]] = frozenset()
+    """Those of the four methods that the class defines as coroutine functions."""
+
     _slots: ClassVar[tuple[str, ...]] = ()
 
     params: dict[str, Any]
-    successors: dict[str, Node[Any, Any]]
-    predicates: list[tuple[Predicate, Node[Any, Any]]]
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -144,6 +153,11 @@ class Node(Generic[Item, Result]):
         cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in cls.phases)
         members = [name_and_member for base in cls.__mro__ for name_and_member in vars(base).items()]
         cls._slots = tuple(name for name, member in members if isinstance(member, types.MemberDescriptorType))
+        cls.is_plain = is_plain(cls, Node)
+        cls._phases_of = operator.attrgetter(*cls.phases)
+        functions = cls._phases_of(cls)
+        cls._known_functions, cls._known_async = functions, any(is_async(one) for one in functions)
+        cls.coroutines = frozenset(one for one in functions if inspect.iscoroutinefunction(one))
         register(cls)
 
     def __copy__(self) -> Self:
@@ -232,35 +246,6 @@ class Node(Generic[Item, Result]):
         """
         return self.retry.delay_s(exc, attempt)
 
-    # -- wiring ----------------------------------------------------------------------------------------------------
-
-    def next(self, node: AnyNode, action: str = DEFAULT) -> AnyNode:
-        """Let *action* lead to *node*; returns *node*. ``a >> b`` and ``a - "action" >> b`` are the same."""
-        _check_target(node)
-        action = action or DEFAULT
-        if action in self.successors:
-            warnings.warn(f"Overwriting successor for action '{action}'", stacklevel=2)
-        self.successors[action] = node
-        return node
-
-    def when(self, predicate: Predicate, node: AnyNode) -> AnyNode:
-        """Go to *node* if ``predicate(shared)`` holds when this node ends with the default action; returns *node*.
-
-        Predicates are asked in the order they were added, before the default edge. They are plain, quick functions, and
-        stay in the process that runs the flow.
-        """
-        _check_target(node)
-        if not callable(predicate) or is_async(predicate):
-            raise TypeError("a predicate is a plain function of the shared store")
-        self.predicates.append((predicate, node))
-        return node
-
-    def __rshift__(self, node: AnyNode) -> AnyNode:
-        return self.next(node)
-
-    def __sub__(self, action: str) -> Transition:
-        return Transition(self, action)
-
     # -- attributes ------------------------------------------------------------------------------------------------
 
     def set_params(self, params: dict[str, Any]) -> None:
@@ -336,8 +321,8 @@ class Node(Generic[Item, Result]):
     async def run_async(self, shared: Any) -> Any:
         """Run this node alone in the running event loop and return its action."""
         self._warn_of_successors()
-        async with opened(long_lived_here(self)):
-            return await drive_async(self.told("run", self.visit(shared)))
+        nodes, steps = self.needs()[0], self.told("run", self.visit(shared))
+        return await (drive_open(nodes, steps) if nodes else drive_async(steps))
 
     def step(self, shared: Any) -> Steps[str | None]:
         """A :meth:`visit` as a part of something larger."""
@@ -406,7 +391,15 @@ class Node(Generic[Item, Result]):
 
     def has_async(self) -> bool:
         """Whether running this needs an event loop: any of the four methods is ``async def``."""
+        cls = type(self)
+        known = cls._known_functions
+        if known and cls._phases_of(cls) == known and self.__dict__.keys().isdisjoint(cls.phases):
+            return cls._known_async or cls._yields == "async"
         return self._yields == "async" or any(is_async(getattr(self, method)) for method in self.phases)
+
+    def needs(self) -> tuple[list[Node[Any, Any]], bool]:
+        """What a run of it keeps open, and whether it needs an event loop."""
+        return long_lived_here(self), self.has_async()
 
     def _fall_back(self, prep_res: Any, exc: Exception, ctx: ItemContext | None, attempt: int) -> Steps[Any]:
         try:
@@ -442,11 +435,3 @@ async def _called(fn: Callable[[], Any]) -> None:
     value = fn()
     if inspect.isawaitable(value):
         await value
-
-
-def _check_target(node: Any) -> None:
-    if isinstance(node, Node):
-        return
-    if inspect.isclass(node) and issubclass(node, Node):
-        raise TypeError(f"{node.__name__} is a class: wire an instance of it, {node.__name__}(...)")
-    raise TypeError(f"an edge leads to a node, not to {type(node).__name__}")

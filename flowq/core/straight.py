@@ -1,0 +1,141 @@
+"""Walks over nodes that ask for nothing beyond ``prep``, ``exec`` and ``post``: the three are called, and that is all.
+
+What goes wrong is handed to the node's own life cycle, as steps. Never here: retries, fallbacks, contexts, hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowq.core.actions import DEFAULT, checked_action
+from flowq.core.context import current_context
+from flowq.core.drive import async_twin, call_async, drive, drive_async, failed_first, refuse_awaitable
+
+if TYPE_CHECKING:
+    from flowq.core.flow import Flow
+    from flowq.core.node import Node
+
+Reached = tuple["Node[Any, Any] | None", "str | None", int]
+"""The node that comes next, the last action, and how many nodes were visited."""
+
+# Nothing of these kinds can be awaited; to ask each value for its __await__ takes as long as to copy the node.
+_PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict, set))
+
+# What a class may not have of its own: whoever changes one of these is asked for every step.
+_LIFE = (
+    "visit", "step", "told", "perform", "one_try", "phase", "set_params", "phases", "__copy__", "__setattr__",
+    "__getattribute__", "tries_before", "inside",
+)  # fmt: skip
+
+
+def lives_as(cls: type[Any], base: type[Any], names: Iterable[str]) -> bool:
+    """Whether *cls* has all of *names* from *base*."""
+    return all(getattr(cls, name) is getattr(base, name) for name in names)
+
+
+def is_plain(cls: type[Any], base: type[Any]) -> bool:
+    """Whether nodes of *cls* live as *base* says, word for word."""
+    return lives_as(cls, base, _LIFE) and not (cls._asks_ctx or cls._yields or cls._slots or hasattr(cls, "params"))
+
+
+def goes_straight(node: Node[Any, Any]) -> bool:
+    """Whether nobody asks for more than the three calls in a visit to *node*, in a walk that nobody listens to."""
+    return node.is_plain and node.timeout is None and node._listeners is None and current_context() is None
+
+
+async def _go_async(
+    flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any], visits: int, inner: str
+) -> Reached:
+    following, own_choice, most = flow.next_node, flow.chooses, flow.max_steps
+    while True:
+        if most is not None:
+            flow.refuse_more(node, visits)
+        visited: Node[Any, Any] = object.__new__(node.__class__)
+        own = visited.__dict__ = node.__dict__.copy()
+        own["params"], own["within"] = params, inner
+        coroutines = visited.coroutines
+        prep, execute, post = visited.prep, visited.exec, visited.post
+        prep_res = await (prep(shared) if _function(prep) in coroutines else call_async(prep, (shared,)))
+        failed = False
+        try:
+            exec_res = await (
+                execute(prep_res) if _function(execute) in coroutines else call_async(execute, (prep_res,))
+            )
+        except Exception as exc:
+            steps = visited.perform(shared, prep_res)
+            call, failed = failed_first(steps, exc), True
+        if failed:
+            exec_res = await drive_async(steps, call)
+        ended = (
+            post(shared, prep_res, exec_res)
+            if _function(post) in coroutines
+            else call_async(post, (shared, prep_res, exec_res))
+        )
+        action: Any = await ended
+        if action is not None and action.__class__ is not str:
+            action = checked_action(action, visited.name)
+        visits += 1
+        successor = None if own_choice or visited.predicates else visited.successors.get(action or DEFAULT)
+        if successor is None:
+            successor = following(visited, action, shared)
+        if (
+            successor is None
+            or not successor.is_plain
+            or successor.timeout is not None
+            or successor._listeners is not None
+        ):
+            return successor, action, visits
+        node = successor
+
+
+@async_twin(_go_async)
+def go(flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any], visits: int, inner: str) -> Reached:
+    """Visit *node* and what follows it in *flow*, as long as it goes straight on.
+
+    Args:
+        params: what the visited nodes are given as ``params``.
+        visits: nodes visited before.
+        inner: what the visited nodes are ``within``.
+    """
+    following, own_choice, most = flow.next_node, flow.chooses, flow.max_steps
+    while True:
+        if most is not None:
+            flow.refuse_more(node, visits)
+        # What __copy__ and set_params do, in one.
+        visited: Node[Any, Any] = object.__new__(node.__class__)
+        own = visited.__dict__ = node.__dict__.copy()
+        own["params"], own["within"] = params, inner
+        prep_res = visited.prep(shared)
+        if prep_res.__class__ not in _PLAIN:
+            refuse_awaitable(visited.prep, prep_res)
+        failed = False
+        try:
+            exec_res: Any = visited.exec(prep_res)
+        except Exception as exc:
+            steps = visited.perform(shared, prep_res)
+            call, failed = failed_first(steps, exc), True
+        if failed:
+            exec_res = drive(steps, call)
+        elif exec_res.__class__ not in _PLAIN:
+            refuse_awaitable(visited.exec, exec_res)
+        action = visited.post(shared, prep_res, exec_res)
+        if action is not None and action.__class__ is not str:
+            refuse_awaitable(visited.post, action)
+            action = checked_action(action, visited.name)
+        visits += 1
+        successor = None if own_choice or visited.predicates else visited.successors.get(action or DEFAULT)
+        if successor is None:
+            successor = following(visited, action, shared)
+        if (
+            successor is None
+            or not successor.is_plain
+            or successor.timeout is not None
+            or successor._listeners is not None
+        ):
+            return successor, action, visits
+        node = successor
+
+
+def _function(method: Any) -> Any:
+    return getattr(method, "__func__", None)
