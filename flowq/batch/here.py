@@ -21,30 +21,27 @@ from flowq.batch.budget import places_here, share_of_an_item
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.executor import BatchJob, Progress, Report, State
 from flowq.batch.here_gate import Gates, here_gate
+from flowq.batch.here_one_by_one import LOOK_EVERY_S, OneByOne
 from flowq.batch.here_twins import HereTwins
+from flowq.batch.in_flight import Source
 from flowq.batch.items import Items, Picked
 from flowq.batch.log import Log
 from flowq.batch.reasons import CANCELLED, late, stopped
 from flowq.batch.result import BatchResult
 from flowq.batch.runner import Runner
 from flowq.batch.sink import address_of, open_sink
-from flowq.batch.sizing import BUDGET_S, next_size
-from flowq.batch.sunk import PartWriter, sunk
+from flowq.batch.sunk import PartWriter
 from flowq.batch.threads import until_ended
 from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Steps, async_twin, loop_runs
-from flowq.core.lifespan import held_open, long_lived, opened
+from flowq.core.lifespan import long_lived, opened
 from flowq.errors import LoopRunning
 
 TELL_EVERY_S = 0.2
 """How often ``on_progress`` is called."""
 
-_LOOK_EVERY_S = 0.1  # whether a paused batch was closed
-_MOST_AHEAD = 10_000
-"""Items read ahead of those that run at most, however fast they are."""
 
-
-class LocalBatch:
+class LocalBatch(OneByOne):
     """One batch in this process. Run it once.
 
     Args:
@@ -114,7 +111,7 @@ class LocalBatch:
         self._told = perf_counter()
         self._began = perf_counter()
         self._ended: float | None = None
-        self._task: asyncio.Task[float] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
@@ -217,77 +214,13 @@ class LocalBatch:
             self._reports = {}  # those before it have ended
         self._reports[index] = Report(done, total, time())
 
-    # -- one after another -----------------------------------------------------------------------------------------
-
-    @property
-    def _in_order(self) -> bool:
-        return self._places == 1 and not self._runner.is_async
-
-    def _run_in_order(self) -> None:
-        with held_open(long_lived(self._node)):
-            self._run_chunks()
-
-    def _run_chunks(self) -> None:
-        group = self._runner.group_size
-        size = group
-        while not self._is_over():
-            start, chunk = self._items.take_run(size)
-            if not chunk:
-                return
-            run = self._run_chunk(start, chunk)
-            # Whole groups: a call of a few items would cost as much as a call of many.
-            size = max(1, min(_MOST_AHEAD, next_size(size, *run)) // group) * group
-
-    def _run_chunk(self, start: int, chunk: list[Any]) -> tuple[int, float]:
-        """Run *chunk* as far as the batch lets it; answers the items done and the seconds that took."""
-        began = perf_counter()
-        at = 0
-        self._running = 1
-        while at < len(chunk) and not self._is_over():
-            if not self.going.wait(_LOOK_EVERY_S):
-                continue
-            if self._twins is None:
-                rest = chunk[at:] if at else chunk
-                done = self._runner.run(rest, start + at, stop=self._stop_run, max_failed=self._failures_left())
-            else:
-                done = self._run_or_copy(chunk[at:], start + at, self._twins)
-                rest = chunk[at : at + len(done.values)]
-            if self._parts is not None:
-                done = sunk(done, self._parts.sink)
-            if self._twins is not None:
-                self._twins.note_run(done)
-            self._keep_failed(done, rest)
-            self.log.add_run(done)
-            self._tell()
-            at += len(done.values)
-            self._judge()
-        self._running = 0
-        self._reports = {}
-        self._kept.update(enumerate(chunk[at:], start + at))
-        return at, perf_counter() - began
-
-    def _run_or_copy(self, items: list[Any], start: int, twins: HereTwins) -> Done:
-        """Run the items before the first twin; or, if that comes first, end the twins before the next item."""
-        rest, firsts = twins.until_change(start, items)
-        if firsts:
-            return Done.gather(start, (twins.ended(first, index) for index, first in enumerate(firsts, start)))
-        return self._runner.run(rest, start, stop=self._stop_run, max_failed=self._failures_left())
-
-    def _stop_run(self, items_done: int, elapsed_s: float) -> bool:
-        # After a while the run ends only to be logged: whoever watches the batch sees it move.
-        return self._is_over() or elapsed_s > BUDGET_S or not self.going.is_set()
-
-    def _keep_failed(self, done: Done, chunk: Sequence[Any]) -> None:
-        for index, outcome in done.notable.items():
-            if outcome.status == "failed":
-                self._kept[index] = chunk[index - done.start]
-
     # -- side by side ----------------------------------------------------------------------------------------------
 
     async def _run_in_flight(self) -> None:
         self._loop = asyncio.get_running_loop()
         async with opened(long_lived(self._node)), contextlib.aclosing(self._source()) as source:
-            running = self._runner.run_async(source, self._places, self._sink)
+            straight = self._places == 1 and self._runner.goes_straight and not (self._twins or self._parts)
+            running = self._run_straight() if straight else self._run_side_by_side(source)
             self._task = self._loop.create_task(running)
             deadline = self.policy.deadline
             timer = None if deadline is None else self._loop.call_later(deadline, self._close_late)
@@ -306,10 +239,13 @@ class LocalBatch:
                     self._write_part(self._parts)
                     self._judge()
 
+    async def _run_side_by_side(self, source: Source) -> None:
+        await self._runner.run_async(source, self._places, self._sink)
+
     async def _source(self) -> AsyncGenerator[tuple[int, Any, int], None]:
         while not self._is_over():
             if not self.going.is_set():
-                await asyncio.to_thread(self.going.wait, _LOOK_EVERY_S)
+                await asyncio.to_thread(self.going.wait, LOOK_EVERY_S)
                 continue
             start, chunk = await self._items.take_run_async()
             if not chunk:

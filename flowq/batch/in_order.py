@@ -6,6 +6,7 @@ Never here: items side by side (in_flight), budgets over the whole batch.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,9 +16,9 @@ from flowq.batch.laps import Laps
 from flowq.batch.together import Given, TriesTogether
 from flowq.batch.tries import Interrupted, Tries
 from flowq.core.context import ItemContext, current_context, enter_context
-from flowq.core.drive import drive
+from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
-from flowq.errors import FlowError
+from flowq.errors import FlowError, ItemCancelled
 
 Stop = Callable[[int, float], bool]
 Watch = Callable[[int], object]
@@ -122,6 +123,58 @@ class InOrder:
                     return
                 ask_at_s = laps.elapsed_s + _ASK_EVERY_S
 
+    async def run_async(self, stop: Stop) -> None:
+        """Run async items that are plain, from the first one on, until the end or until told to stop."""
+        outer = current_context()
+        try:
+            await self._run_blocks_async(stop)
+        except Interrupted:
+            pass  # as in run
+        finally:
+            enter_context(outer)
+            self._close()
+
+    async def _run_blocks_async(self, stop: Stop) -> None:
+        items, values, laps = self._items, self._done.values, self._laps
+        here = _HereContext(self._tries, self._done)
+        ask_at_s = _ASK_EVERY_S
+        while (at := len(values)) < len(items) and self._failures_left >= 0:
+            enter_context(here)
+            failed: Exception | None = None
+            try:
+                await self._plain_block_async(items[at : at + laps.size])
+            except Left as left:
+                self._done.add(self._tries.left(self._done.upto, 0, left, 0.0))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Nobody cancelled this item: it awaited something that was cancelled, and that is its own failure.
+                error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
+                self._done.add(self._tries.failed(self._done.upto, error, 0, 0.0))
+                self._failures_left -= 1
+            except Exception as exc:
+                failed = exc
+            if failed is None:
+                laps.lap(len(values) - at)
+            else:
+                laps.lap(len(values) + 1 - at)
+                await self._settle_async(items[len(values)], failed)
+                failed = None  # its traceback holds this frame
+            if laps.elapsed_s >= ask_at_s:
+                await asyncio.sleep(0)  # items that never wait must not keep everybody else waiting
+                if stop(len(values), laps.elapsed_s):
+                    return
+                ask_at_s = laps.elapsed_s + _ASK_EVERY_S
+
+    async def _plain_block_async(self, block: Sequence[Any]) -> None:
+        call, append = self._tries.exec, self._done.values.append
+        for item in block:
+            append(await call(item))
+
+    async def _settle_async(self, item: Any, exc: Exception) -> None:
+        self._note(await drive_async(self._tries.settle(self._done.upto, item, 0, exc, None)))
+
     def _run_groups(self, tries: TriesTogether, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
         """One call of many items after another; ends where the gate holds one."""
         items, done = self._items, self._done
@@ -175,13 +228,17 @@ class InOrder:
 
     def _settle(self, item: Any, attempt: int, exc: Exception | None, entry: Entry | None = None) -> None:
         """Take the next item through the tries that are left to it."""
-        index = self._done.upto
-        ended = drive(self._tries.settle(index, item, attempt, exc, self._park_over_s, entry))
+        ended = drive(self._tries.settle(self._done.upto, item, attempt, exc, self._park_over_s, entry))
+        self._note(ended, is_new=exc is None)
+
+    def _note(self, ended: ItemDone, *, is_new: bool = False) -> None:
+        """The next item has ended; *is_new*: none of its time has been counted yet."""
+        place = len(self._done.values)
         self._done.add(ended)
-        if exc is None:
+        if is_new:
             self._laps.lap(1, ended.seconds)
         else:
-            self._laps.further(index - self._done.start, ended.seconds)
+            self._laps.further(place, ended.seconds)
         if ended.outcome is not None and ended.outcome.status == "failed":
             self._failures_left -= 1
 
