@@ -13,6 +13,10 @@ from flowq.errors import DecodeError
 
 MAX_BYTES = 64 * 1024 * 1024
 COMPRESS_ABOVE_BYTES = 4096
+PROBE_ABOVE_BYTES = 64 * 1024
+PROBE_BYTES = 4096
+PROBES = 4
+"""Of a large message some pieces are compressed first: where they come out no smaller, the rest would not either."""
 
 VERSION = 1
 _ZSTD = 1
@@ -37,11 +41,21 @@ _zstd = _Zstd()
 
 def seal(payload: bytes) -> bytes:
     """*payload* in its envelope, compressed when that makes it smaller."""
-    if len(payload) > COMPRESS_ABOVE_BYTES:
+    if len(payload) > COMPRESS_ABOVE_BYTES and _is_worth_it(payload):
         packed = _zstd.compress(payload)
         if len(packed) + _SIZE_BYTES < len(payload):
             return b"".join((_ZSTD_HEAD, len(payload).to_bytes(_SIZE_BYTES, "big"), packed))
     return _PLAIN_HEAD + payload
+
+
+def _is_worth_it(payload: bytes) -> bool:
+    """Whether compressing *payload* looks like making it smaller. Trying costs as much as sending it does."""
+    size = len(payload)
+    if size <= PROBE_ABOVE_BYTES:
+        return True
+    step = (size - PROBE_BYTES) // (PROBES - 1)
+    pieces = b"".join([payload[at : at + PROBE_BYTES] for at in range(0, size - PROBE_BYTES + 1, step)])
+    return len(_zstd.compress(pieces)) < len(pieces) - len(pieces) // 16
 
 
 def unseal(data: bytes | bytearray | memoryview, max_bytes: int = MAX_BYTES) -> bytes | memoryview:

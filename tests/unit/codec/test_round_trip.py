@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import string
 import zoneinfo
 from decimal import Decimal
@@ -159,3 +160,12 @@ def test_a_function_that_nobody_registered_is_refused_with_what_to_do() -> None:
 
     with pytest.raises(EncodeError, match=r"@flowq\.register above it"):
         dumps(local)
+
+
+def test_large_messages_are_compressed_only_where_that_makes_them_smaller() -> None:
+    chance = random.Random(7)
+    noise, text = chance.randbytes(300_000), "all work and no play " * 15_000
+    assert len(noise) < len(dumps(noise)) < len(noise) + 100
+    assert len(dumps(text)) < len(text) // 10
+    assert len(dumps([noise, text, text])) < len(noise) + len(text)
+    assert loads(dumps([noise, text])) == [noise, text]
