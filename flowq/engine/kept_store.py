@@ -8,12 +8,10 @@ from typing import Any
 
 from flowq.codec import content_hash, dumps, loads
 from flowq.core.overlay import Overlay
-from flowq.engine.snapshots import Snapshots, encoded_value
+from flowq.engine.snapshots import UNCHANGING, Snapshots, encoded_value
 from flowq.errors import DecodeError
 
 RECENT_KEYS = 64
-# Nothing changes these in place: the same object is the same value.
-UNCHANGING = (str, bytes, int, float, bool, type(None))
 
 Changes = dict[str, "str | None"]
 

@@ -6,12 +6,14 @@ Only what Redis lacks is sent, only what is read is fetched.
 from __future__ import annotations
 
 import logging
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from flowq.batch.result import BatchResult
 from flowq.codec import content_hash, dumps, loads
+from flowq.core.merge import MISSING
 from flowq.engine.keys import Keys
 from flowq.engine.meter import SNAPSHOT_BYTES, Meter
 from flowq.engine.redis_client import RedisClient
@@ -22,6 +24,8 @@ log = logging.getLogger("flowq.snapshots")
 CACHE_BYTES = 256 * 1024 * 1024
 RENEWED_AT_ONCE = 1000
 NOT_THERE = -2  # what PTTL answers
+# Nothing changes these in place: the same object is the same value.
+UNCHANGING = (str, bytes, int, float, bool, type(None))
 
 
 class Snapshots:
@@ -142,17 +146,38 @@ def encoded_value(key: str, value: Any) -> bytes:
 
 
 class SnapshotBase:
-    """A snapshot under the overlays of a batch's items: every load decodes anew, so that nobody shares a value."""
+    """A snapshot under the overlays of a batch's items. Of what can be changed in place every load is a value of its
+    own, so that nobody shares one; of what cannot, all items of this process see the same object, decoded once.
+    """
 
     def __init__(self, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
         self._snapshots, self._scope, self._manifest = snapshots, scope, manifest
+        self._fixed: OrderedDict[str, Any] = OrderedDict()
+        self._fixed_bytes = 0
 
     def keys(self) -> Collection[str]:
         return self._manifest.keys()
 
     def load(self, key: str) -> Any:
-        return loads(self._snapshots.load(self._scope, self._manifest[key]))
+        known = self._fixed.get(key, MISSING)
+        if known is not MISSING:
+            return known
+        blob = self._snapshots.load(self._scope, self._manifest[key])
+        value = loads(blob)
+        if type(value) in UNCHANGING:
+            self._keep(key, value)
+        return value
 
     def changed(self, key: str, value: Any) -> bool:
         """Whether *value* is other than what was saved, by its encoding."""
+        if self._fixed.get(key, MISSING) is value:
+            return False
         return content_hash(dumps(value)) != self._manifest[key]
+
+    def _keep(self, key: str, value: Any) -> None:
+        # Items of several threads may be at it: each of these is one step, and a value that was dropped is read again.
+        self._fixed[key] = value
+        self._fixed_bytes += sys.getsizeof(value)
+        while self._fixed_bytes > CACHE_BYTES and len(self._fixed) > 1:
+            _, dropped = self._fixed.popitem(last=False)
+            self._fixed_bytes -= sys.getsizeof(dropped)
