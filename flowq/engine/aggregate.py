@@ -7,7 +7,7 @@ A chord that Celery loses is simply due again in the ledger's ``wake``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from celery import chord
@@ -18,9 +18,8 @@ from flowq.engine.app import FINISH, FOLD
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.family import tell_parent
-from flowq.engine.ids import span
+from flowq.engine.parts import read_deltas
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import out_fields, read_blobs
 from flowq.engine.sink_sweep import sweep
 from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.registry import portable
@@ -75,7 +74,7 @@ def fold(connections: Connections, header: Header, gen: int, segment: Segment, m
     """Merge what the items of one segment brought, in item order; answers a reference."""
     name = f"{gen}:{segment[0]}-{segment[1]}"
     if header.reduces:
-        outcome = _tried(connections, header.id, name, lambda: _deltas(connections, header.id, segment), merge)
+        outcome = _tried(connections, header.id, name, read_deltas(connections, header.id, segment), merge)
         _keep(connections, header.id, name, outcome)
         connections.crash_points.reached("folded", header.id)
     return name
@@ -91,7 +90,7 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
         folds = [loads(blob) for blob in blobs]
         errors = [one for one in folds if "error" in one]
         deltas = [one["delta"] for one in folds if "delta" in one]
-        result = errors[0] if errors else _tried(connections, header.id, f"{gen}:result", lambda: deltas, merge)
+        result = errors[0] if errors else _tried(connections, header.id, f"{gen}:result", [deltas], merge)
         _keep(connections, header.id, f"{gen}:result", result)
     connections.crash_points.reached("reduced", header.id)
     sweep(connections, header, gen)
@@ -104,10 +103,18 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
     return f"{state}, {done}"
 
 
+class _Unmergeable(Exception):
+    """Two items contradict each other, or a user's reducer raises: with the same deltas it would raise again."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def _tried(
-    connections: Connections, batch_id: str, name: str, deltas: Callable[[], Sequence[Any]], merge: Merge
+    connections: Connections, batch_id: str, name: str, runs: Iterable[Sequence[Any]], merge: Merge
 ) -> dict[str, Any]:
-    """What *merge* makes of *deltas*, or its error: with the same deltas a second attempt would end no better.
+    """What *merge* makes of the deltas in *runs*, or its error: a second attempt would end no better.
 
     Who begins is counted, and who comes to an end is taken off: what kills its process each time is given up.
     """
@@ -115,13 +122,33 @@ def _tried(
     if redis.hincrby(key, field, 1) > MAX_DEATHS:
         return {"error": WorkerCrashed(f"the processes that merged what the items brought died {MAX_DEATHS} times")}
     try:
-        found = deltas()
-        try:
-            return {"delta": merge(found)}
-        except Exception as error:  # two items contradict each other, or a user's reducer raises
-            return {"error": portable(error)}
+        return {"delta": _merged(runs, merge)}
+    except _Unmergeable as failure:
+        return {"error": portable(failure.error)}
     finally:
         redis.hincrby(key, field, -1)
+
+
+def _merged(runs: Iterable[Sequence[Any]], merge: Merge) -> Any:
+    """The deltas of all *runs*, which follow each other in item order, as one; memory for one run and what comes of it.
+
+    What has come of as many runs is merged with each other, as carries are in a binary number: one after the other, n
+    appends to a list would be copied n²/2 times.
+    """
+    carried: list[tuple[int, Any]] = []
+    for run in runs:
+        level, delta = 0, _one(merge, run)
+        while carried and carried[-1][0] == level:
+            level, delta = level + 1, _one(merge, [carried.pop()[1], delta])
+        carried.append((level, delta))
+    return carried[0][1] if len(carried) == 1 else _one(merge, [delta for _, delta in carried])
+
+
+def _one(merge: Merge, deltas: Sequence[Any]) -> Any:
+    try:
+        return merge(deltas)
+    except Exception as error:
+        raise _Unmergeable(error) from error
 
 
 def _keep(connections: Connections, batch_id: str, name: str, outcome: dict[str, Any]) -> None:
@@ -160,23 +187,3 @@ def reduced(connections: Connections, batch_id: str, gen: int) -> Any:
     if "error" in outcome:
         raise outcome["error"]
     return outcome["delta"]
-
-
-def _deltas(connections: Connections, batch_id: str, segment: Segment) -> list[Any]:
-    """The deltas of a segment by item; where an item was run in several generations the newest stands."""
-    start, stop = segment
-    by_index: dict[int, Any] = {}
-    fields = [field for field in out_fields(connections, batch_id, "part") if _overlaps(field, start, stop)]
-    for blob in read_blobs(connections, batch_id, fields, "part"):
-        if blob is None:
-            raise BatchLost(batch_id)
-        first, deltas = loads(blob)
-        for index, delta in enumerate(deltas, first):
-            if start <= index < stop and delta is not None:
-                by_index[index] = delta
-    return [by_index[index] for index in sorted(by_index)]
-
-
-def _overlaps(field: str, start: int, stop: int) -> bool:
-    first, upto = span(field)
-    return first < stop and start < upto
