@@ -147,4 +147,4 @@ def test_flows_that_are_not_tried_again_nest_like_any_other() -> None:
     shared = {"n": 0}
     Flow(inner, max_retries=2).run(shared)
     Flow(Flow(inner)).run(shared)
-    assert shared["n"] == 2
+    assert shared["n"] == 4
