@@ -85,7 +85,7 @@ def reduced(items: Any, figures: Figures) -> None:
 def tallied(_: Any, figures: Figures) -> None:
     """A change of the store by each item, merged by the aggregator."""
     shared: dict[str, Any] = {"count": figures.n}
-    nodes.TallyFlow(nodes.Tally(), merge={"sum": "add"}).run(shared)
+    nodes.TallyFlow(nodes.Tally(), merge={"sum": "Add"}).run(shared)
     figures.wrong = int(shared["sum"] != sum(range(figures.n)))
 
 
