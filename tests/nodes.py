@@ -138,6 +138,26 @@ class Logged(flowq.ParallelBatchNode[int, int]):
         return item * 3
 
 
+class AsyncAwaited(flowq.ParallelBatchNode[int, int]):
+    """Items wait until item 0 has run; each leaves the pid of its process in the folder."""
+
+    def __init__(self, folder: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.folder = folder
+
+    async def exec(self, item: int) -> int:
+        folder = Path(self.folder)
+        (folder / f"pid-{os.getpid()}").touch()
+        if item == 0:
+            (folder / "released").touch()
+        until = time.monotonic() + 20.0
+        while not (folder / "released").exists():
+            if time.monotonic() > until:
+                raise Refused(f"item {item} was not released")
+            await asyncio.sleep(0.02)
+        return item
+
+
 class AsyncLogged(flowq.ParallelBatchNode[int, int]):
     def __init__(self, path: str, seconds: float = 0.005, **options: Any) -> None:
         super().__init__(**options)

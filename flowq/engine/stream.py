@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,7 @@ from flowq.batch.chunk import ItemDone, Park
 from flowq.batch.sizing import floor_size, next_size
 from flowq.batch.twins import Twin
 from flowq.engine.chunk import follow, store
+from flowq.engine.garbage import collected_seldom
 from flowq.engine.held_range import HeldRange
 from flowq.engine.ids import generation
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
@@ -23,13 +25,19 @@ from flowq.errors import BatchLost, DecodeError
 
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
+# Where nobody else can want the slot. No longer: chunks of this batch, too, may wait in the queue for a slot.
+ALONE_FOR_S = 10.0
+ASK_EVERY_S = 0.5
+OWN_TASKS = ("flowq.", "celery.")
 MAX_HELD = 100  # records; what a process's shared page has room for
 
 
 class StreamRun:
-    """What one Celery task does with an async batch: it begins with the claimed chunk and goes on for two seconds.
+    """What one Celery task does with an async batch: it begins with the claimed chunk and takes further ranges.
 
-    Every range is an open record in the ledger, beaten for and committed like any other, so its death is covered.
+    It does so for two seconds, or for ten where nobody else can want its slot: it ends by letting its last items run
+    out while its other places are empty. Every range is an open record in the ledger, beaten for and committed like any
+    other, so its death is covered.
     """
 
     def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
@@ -43,11 +51,14 @@ class StreamRun:
         self._held_s = 0.0
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
+        self._until = self._began + TAKE_FOR_S
+        self._changed = asyncio.Event()
 
     async def run(self) -> str:
         """Run until the time is over or nothing is left, commit everything, and say how it went."""
         try:
-            await self._run()
+            with collected_seldom(self._in_flight):
+                await self._run()
             await self._commit_finished(final=True)
         finally:
             # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
@@ -91,7 +102,7 @@ class StreamRun:
                 if self._closed or self._slot.holds.stopping():
                     return
                 # Behind a gate a range may take any time: others get their turn.
-                if self._work.gate is not None and self._is_over():
+                if self._work.gate is not None and await self._is_over():
                     return
                 self._of_index[index] = held
                 tries = held.begin(index)
@@ -99,7 +110,7 @@ class StreamRun:
                     self._finish(index, await self._copied(held, index, item, tries))
                 else:
                     yield index, item, tries
-            claim = await self._take()
+            claim = await self._next()
 
     async def _copied(self, held: HeldRange, index: int, twin: Twin, polls: int) -> ItemDone:
         """The outcome of an item that is not run: that of its twin, or it waits for that."""
@@ -109,10 +120,22 @@ class StreamRun:
         except AWAY_ERRORS:
             return ItemDone(park=Park(index, polls, 1.0, "Redis did not answer"))
 
+    async def _next(self) -> Claimed | None:
+        """The next free range; None when there is none and nothing runs, or this task's time is over.
+
+        While items run this process is held by them anyway: what falls free meanwhile is for the places they left.
+        """
+        while not self._closed and not await self._is_over():
+            self._changed.clear()
+            claim = await self._take() if len(self._ranges) < MAX_HELD else None
+            if claim is not None or self._work.gate is not None or not self._of_index:
+                return claim
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), COMMIT_S)
+        return None
+
     async def _take(self) -> Claimed | None:
-        """The next free range, if there is one and this task's time is not over."""
-        if self._closed or self._is_over():
-            return None
+        """A free range, if there is one."""
         most = self._size()[0]
         try:
             claim = await asyncio.to_thread(
@@ -120,11 +143,31 @@ class StreamRun:
             )
         except AWAY_ERRORS:
             return None
-        return claim if isinstance(claim, Claimed) else None
+        if not isinstance(claim, Claimed):
+            return None
+        self._last_size = claim.stop - claim.start
+        return claim
 
-    def _is_over(self) -> bool:
+    async def _is_over(self) -> bool:
         """Whether this task takes nothing more: its time is over, or the worker is stopping."""
-        return time.perf_counter() - self._began > TAKE_FOR_S or self._slot.holds.stopping()
+        if self._slot.holds.stopping():
+            return True
+        now = time.perf_counter()
+        if now > self._until:
+            if now - self._began > ALONE_FOR_S or not await asyncio.to_thread(self._is_alone):
+                return True
+            self._until = now + ASK_EVERY_S
+        return False
+
+    def _is_alone(self) -> bool:
+        """Whether there is nothing else whose turn it could be: no other batch, and no task that is not flowq's."""
+        connections = self._slot.connections
+        if any(not name.startswith(OWN_TASKS) for name in connections.app.tasks):
+            return False
+        try:
+            return int(connections.redis.zcard(connections.keys.batches)) <= 1
+        except AWAY_ERRORS:
+            return False
 
     async def _read(self, start: int, claim: Claimed) -> list[Any]:
         items = await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
@@ -144,12 +187,15 @@ class StreamRun:
 
     def _drop(self, held: HeldRange) -> None:
         self._ranges.pop(held.id, None)
+        self._changed.set()
         self._slot.holds.release(self._work.header.id, held.id)
 
     def _finish(self, index: int, done: ItemDone) -> None:
         held = self._of_index.pop(index)
         self._slot.reports.ended(self._work.header.id, index)
         held.finished[index] = done
+        if not self._of_index:
+            self._changed.set()
 
     def _size(self) -> tuple[int, int]:
         elapsed_s = time.perf_counter() - self._began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,23 @@ def test_a_slow_item_does_not_hold_back_finished_ones(cluster: flowq.LocalCluste
         time.sleep(0.05)
     assert handle.progress().state == "running"
     assert handle.result() == list(range(300))
+
+
+def test_places_that_are_free_are_filled_for_as_long_as_items_run(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    """Every process has an item that waits for the last one, which comes when there was nothing more to take."""
+
+    def items() -> Iterator[int]:
+        for number in range(1, 101):
+            yield number
+            if len(list(tmp_path.glob("pid-*"))) > 1:
+                break
+            time.sleep(0.1)
+        time.sleep(0.5)
+        yield from range(101, 121)  # more than are put into the queue
+        yield 0
+
+    assert nodes.AsyncAwaited(str(tmp_path)).map(items())[-1] == 0
+    assert len(list(tmp_path.glob("pid-*"))) == 2
 
 
 def test_thousands_of_waiting_items_fit_into_two_slots(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
