@@ -20,6 +20,8 @@ READERS = 16  # slots that read one page before pages are made smaller
 PAGE_ITEMS = 65_536
 PROBE_ITEMS = 64
 CACHED_PAGES = 8
+CACHED_ITEMS = 2 * PAGE_ITEMS
+"""Small items take many times their encoded bytes once they are decoded: eight pages of dicts were 110 MiB."""
 
 
 def page_bytes(slots: int) -> int:
@@ -161,9 +163,14 @@ class PageReader:
                 if page is None:
                     raise DecodeError(f"page {first} of batch {batch_id} is no list of items")
                 found[first] = self._cache[batch_id, first] = page
-            while len(self._cache) > max(CACHED_PAGES, len(firsts)):
-                self._cache.popitem(last=False)
+            self._forget(keep=len(firsts))
         return found
+
+    def _forget(self, keep: int) -> None:
+        """Drop the pages that were used longest ago, as far as there are too many; the last *keep* stay."""
+        items = sum(map(len, self._cache.values()))
+        while len(self._cache) > keep and (len(self._cache) > CACHED_PAGES or items > CACHED_ITEMS):
+            items -= len(self._cache.popitem(last=False)[1])
 
 
 def _decoded(page: Any) -> list[Any] | None:
