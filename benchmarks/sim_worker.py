@@ -85,6 +85,7 @@ class Fleet:
         self.value = random.Random(7).randbytes(plan.payload_bytes)
         self.told = Told()
         self.window = 0
+        self.latest: Message | None = None
         self.unacked_index, self.unacked = f"{prefix}:unacked_index", f"{prefix}:unacked"
         self.heartbeat = pack("PUBLISH", f"{prefix}:/0.celeryev/worker.heartbeat", b"." * HEARTBEAT_BYTES)
         self.poll = pack("BRPOP", *(self.queue + priority for priority in PRIORITIES), POLL_S)
@@ -222,7 +223,8 @@ class Worker:
                 (answer,) = yield self._poll.ask(self._fleet.poll)
                 if answer:
                     break
-            self._inbox.put(Message(answer[1]))
+            self._fleet.latest = Message(answer[1])
+            self._inbox.put(self._fleet.latest)
 
     def _main(self) -> Actor:
         """One thing after another, as the one thread of a worker's main process."""
@@ -302,7 +304,14 @@ class Worker:
         yield self._pulse.ask(pack("MGET", *(keys.worker(name.decode()) for name in names)))
         for batch_id in (one.decode() for one in batch_ids):
             (lying,) = yield self._pulse.ask(pack("LLEN", fleet.queue))
-            yield from fleet.act(self._pulse, "wake", batch_id, window=fleet.window, idle=not lying)
+            woken = yield from fleet.act(self._pulse, "wake", batch_id, window=fleet.window, idle=not lying)
+            pushes = [
+                pack("LPUSH", fleet.queue, fleet.latest.another(one))
+                for one in woken.ids
+                if one != "agg" and fleet.latest is not None
+            ]
+            if pushes:
+                yield self._pulse.ask(b"".join(pushes), len(pushes))
 
 
 def _fields(record: WorkerRecord) -> dict[str, Any]:
