@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,10 @@ from flowq.worker.transport import CarefulTransport
 
 log = logging.getLogger("flowq.refused")
 
+# Task events wait so long for others, to leave in one message: nobody watches so closely, and a message each would keep
+# a short task waiting between its arrival and its start.
+EVENTS_EVERY_S = 0.05
+
 # Seconds between looks for a Redis that is away. Celery's own grow to 30: so late would work go on after its return.
 LOOK_FOR_REDIS = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
 
@@ -23,12 +28,27 @@ LOOK_FOR_REDIS = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2
 class CarefulConsumer(Consumer):
     """Set as ``worker_consumer`` of flowq's own workers; a team's app keeps the consumer it has."""
 
+    _flush_at = 0.0
+
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         # For whatever transport this connection makes, now or after an error.
         connection.get_transport_cls = lambda: CarefulTransport
         connection.ensure_connection = functools.partial(connection.ensure_connection, **LOOK_FOR_REDIS)
         return self.ensure_connected(connection)
+
+    def on_send_event_buffered(self) -> None:
+        now = time.monotonic()
+        if self.app.flowq.stopping:
+            super().on_send_event_buffered()  # the event loop may not come round once more
+        elif now >= self._flush_at:
+            # Not a flag: with the connection the loop's timers are lost too, and the next event sets another.
+            self._flush_at = now + EVENTS_EVERY_S
+            self.hub.call_later(EVENTS_EVERY_S, self._flush_events)
+
+    def stop(self) -> None:
+        self._flush_events()
+        super().stop()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         handle = super().create_task_handler(*args, **kwargs)
