@@ -31,7 +31,7 @@ from flowq.engine.ledger import Control
 from flowq.engine.patience import when_there
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.reports import read_reports
-from flowq.engine.results import State, read_dones, read_holders, read_state, reason_of, was_freed
+from flowq.engine.results import State, read_commits, read_dones, read_holders, read_state, reason_of, was_freed
 from flowq.engine.stored_items import StoredItems
 from flowq.errors import BatchError, BatchLost, ItemCancelled, ResultsFreed
 
@@ -163,21 +163,24 @@ class BatchHandle(Generic[R]):
         return result
 
     def _assembled(self, timeout: float | None = None) -> BatchResult[R]:
-        state = None
+        state, fields = None, list[str]()
         with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
-            state = self.state()
+            state, fields = self._commits()
         if state is None or not state.closed or self._feeding is not None:
             if not self.wait(timeout):
                 raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
-            state = when_there(self._connections, self.state)  # of several connections some may be lost
+            state, fields = when_there(self._connections, self._commits)  # of several connections some may be lost
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
         header = self._header
         return put_together(
-            self._connections, self.id, state, self._length(state), self._policy, sink=bool(header.sink),
+            self._connections, self.id, state, fields, self._length(state), self._policy, sink=bool(header.sink),
             reduces=header.reduces, label=self.label, cut_short=state.cut and self._total is None,
             inputs=self._inputs, key_of=self._key_of, again=self._run_again,
         )  # fmt: skip
+
+    def _commits(self) -> tuple[State, list[str]]:
+        return read_commits(self._connections, self.id)
 
     def _run_again(self, _: Sequence[int]) -> Steps[BatchResult[R]]:
         # Which items: the ledger knows. Of a result that was read before somebody redrove it, none may be left.

@@ -11,6 +11,7 @@ from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import BatchLost
 
 RECHECK_S = 5.0
+UNSEEN = 2**62  # which generation runs cannot be seen: whatever is told may be of one before it
 AWAY_S = 0.2  # Redis does not answer: ask again after this
 
 
@@ -36,7 +37,7 @@ class Closings:
         pubsub = self._subscribe(channel)
         try:
             # Subscribed first, read then: a close between the two is seen by one of them.
-            while not self._over(batch_id, finished):
+            while (gen := self._running(batch_id, finished)) is not None:
                 left = RECHECK_S if until is None else min(RECHECK_S, until - time.monotonic())
                 if left <= 0:
                     return False
@@ -44,24 +45,26 @@ class Closings:
                     time.sleep(min(AWAY_S, left))
                     pubsub = self._subscribe(channel)
                     continue
-                # What is told is looked at again: it may be of a generation before the one that is waited for.
-                if self._told(pubsub, channel, left) is None:
+                told = self._told(pubsub, channel, left)
+                if told is None:
                     pubsub = None
+                elif told and not finished and _gen_of(told) >= gen:
+                    break  # not of a generation before the one that is waited for
             return True
         finally:
             self._release(pubsub, channel)
 
-    def _over(self, batch_id: str, finished: bool) -> bool:
+    def _running(self, batch_id: str, finished: bool) -> int | None:
+        """The generation that is not closed (*finished*: not confirmed) yet, as far as can be seen; None if it is."""
         try:
             names = ["state", "gen", "confirmed"]
             state, gen, confirmed = self._connections.redis.hmget(self._connections.keys.meta(batch_id), names)
         except REDIS_ERRORS:
-            return False
+            return UNSEEN
         if state is None:
             raise BatchLost(batch_id)
-        if state in (b"running", b"paused"):
-            return False
-        return not finished or int(confirmed) >= int(gen)
+        over = state not in (b"running", b"paused") and (not finished or int(confirmed) >= int(gen))
+        return None if over else int(gen)
 
     def _subscribe(self, channel: str) -> Any:
         """A subscription, or None while Redis is away."""
@@ -74,18 +77,18 @@ class Closings:
             return None
         return pubsub
 
-    def _told(self, pubsub: Any, channel: str, timeout_s: float) -> bool | None:
-        """Whether a message came on *channel*; None when the subscription broke."""
+    def _told(self, pubsub: Any, channel: str, timeout_s: float) -> bytes | None:
+        """What came on *channel*, b"" if nothing did; None when the subscription broke."""
         until = time.monotonic() + timeout_s
         try:
             while (left := until - time.monotonic()) > 0:
                 message = pubsub.get_message(timeout=left)
                 if message is not None and message["channel"] == channel.encode():
-                    return True
+                    return bytes(message["data"])
         except REDIS_ERRORS:
             pubsub.close()
             return None
-        return False
+        return b""
 
     def _release(self, pubsub: Any, channel: str) -> None:
         if pubsub is None:
@@ -95,3 +98,9 @@ class Closings:
             self._idle.append(pubsub)
         except REDIS_ERRORS:
             pubsub.close()
+
+
+def _gen_of(told: bytes) -> int:
+    """The generation in what the ledger told, ``state gen``; -1 where it is none of the ledger's."""
+    gen = told.rpartition(b" ")[2]
+    return int(gen) if gen.isdigit() else -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 from flowq.batch.account import Known
@@ -10,7 +11,7 @@ from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.engine.aggregate import reduced
 from flowq.engine.connection import Connections
-from flowq.engine.results import State, read_dones, read_state, reason_of, was_freed
+from flowq.engine.results import State, read_commits, read_dones, reason_of, was_freed
 from flowq.engine.stored_items import StoredSequence
 from flowq.errors import ResultsFreed
 
@@ -19,6 +20,7 @@ def put_together(
     connections: Connections,
     batch_id: str,
     state: State,
+    fields: Sequence[str],
     n: int,
     policy: BatchPolicy,
     *,
@@ -26,7 +28,7 @@ def put_together(
     reduces: bool,
     **known: Unpack[Known],
 ) -> BatchResult[Any]:
-    """The result of a batch that was closed as *state* tells, with *n* items; what it failed with is not raised.
+    """The result of a batch that was closed as *state* tells, with *n* items and its commits in *fields*; what it failed with is not raised.
 
     Args:
         sink: its values went to one.
@@ -39,7 +41,7 @@ def put_together(
         ResultsFreed: they were dropped as they were read.
     """
     known["seconds"], known["reason"] = state.seconds, reason_of(state, policy)
-    dones = read_dones(connections, batch_id)
+    dones = read_dones(connections, batch_id, fields)
     result: BatchResult[Any] = BatchResult.assemble(dones, n, on_error=policy.on_error, sink=sink, **known)
     if result.cancelled and was_freed(connections, batch_id):
         raise ResultsFreed(batch_id)
@@ -56,10 +58,10 @@ def gather(connections: Connections, batch_id: str, node: Fanout[Any, Any]) -> t
         BatchLost: Redis no longer holds it.
         MergeConflict: two items of a BatchFlow contradict each other.
     """
-    state, policy = read_state(connections, batch_id), node.policy()
+    (state, fields), policy = read_commits(connections, batch_id), node.policy()
     items = StoredSequence(connections, batch_id, state.avail)
     result = put_together(
-        connections, batch_id, state, state.avail, policy, sink=policy.sink is not None, reduces=node.reduces,
+        connections, batch_id, state, fields, state.avail, policy, sink=policy.sink is not None, reduces=node.reduces,
         label=node.label or node.name, inputs=items, key_of=node.key_of,
     )  # fmt: skip
     result.raise_for(policy.on_error, policy.max_failures)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flowq.batch.chunk import Done
 from flowq.batch.policy import BatchPolicy
@@ -61,12 +62,27 @@ class State:
 
 def read_state(connections: Connections, batch_id: str) -> State:
     """The counters of a batch; raises BatchLost if Redis does not hold it."""
-    keys = connections.keys
     with connections.redis.pipeline(transaction=False) as pipe:
-        pipe.hmget(keys.meta(batch_id), COUNTERS)
-        pipe.hlen(keys.of(batch_id, "open"))
-        pipe.hlen(keys.of(batch_id, "parked"))
-        values, open_chunks, parked = pipe.execute()
+        _ask_state(pipe, connections, batch_id)
+        return _state(batch_id, *pipe.execute())
+
+
+def read_commits(connections: Connections, batch_id: str) -> tuple[State, list[str]]:
+    """The counters of a batch, and what ``out_fields`` answers, in one round trip; raises BatchLost."""
+    with connections.redis.pipeline(transaction=False) as pipe:
+        _ask_state(pipe, connections, batch_id)
+        pipe.hkeys(connections.keys.of(batch_id, "out"))
+        *counters, names = pipe.execute()
+    return _state(batch_id, *counters), _in_place(names)
+
+
+def _ask_state(pipe: Any, connections: Connections, batch_id: str) -> None:
+    pipe.hmget(connections.keys.meta(batch_id), COUNTERS)
+    pipe.hlen(connections.keys.of(batch_id, "open"))
+    pipe.hlen(connections.keys.of(batch_id, "parked"))
+
+
+def _state(batch_id: str, values: list[Any], open_chunks: int, parked: int) -> State:
     if values[0] is None:
         raise BatchLost(batch_id)
     v = dict(zip(COUNTERS, values, strict=True))
@@ -96,13 +112,21 @@ def read_holders(connections: Connections, batch_id: str) -> dict[str, str]:
 
 def out_fields(connections: Connections, batch_id: str, part: str = "out") -> list[str]:
     """The fields of ``out`` (or ``part``) in the order they stand over one another: generation, then place."""
-    names = [name.decode() for name in connections.redis.hkeys(connections.keys.of(batch_id, part))]
-    return sorted(names, key=lambda field: (generation(field), turn(field), span(field)))
+    return _in_place(connections.redis.hkeys(connections.keys.of(batch_id, part)))
 
 
-def read_dones(connections: Connections, batch_id: str) -> Iterator[Done]:
-    """Every commit of a batch, later ones standing over earlier ones. Memory: a few blobs at a time."""
-    for blob in read_blobs(connections, batch_id, out_fields(connections, batch_id)):
+def _in_place(names: Iterable[bytes]) -> list[str]:
+    fields = [name.decode() for name in names]
+    return sorted(fields, key=lambda field: (generation(field), turn(field), span(field)))
+
+
+def read_dones(connections: Connections, batch_id: str, fields: Sequence[str] | None = None) -> Iterator[Done]:
+    """Every commit of a batch, later ones standing over earlier ones. Memory: a few blobs at a time.
+
+    Args:
+        fields: what ``out_fields`` answers, if that is known already.
+    """
+    for blob in read_blobs(connections, batch_id, out_fields(connections, batch_id) if fields is None else fields):
         if blob is None:
             raise BatchLost(batch_id)
         yield Done.from_plain(loads(blob))
