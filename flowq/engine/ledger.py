@@ -59,7 +59,7 @@ class Claimed:
 
     ``overtime`` says that its first item was killed for running past its timeout. ``fields`` are the fields of
     ``meta`` that the claim asked for. ``reached`` is what was saved of its item when that was parked or failed, b"" for
-    an item that begins.
+    an item that begins. ``page`` is the only page's content, if it is small, else b"".
     """
 
     id: str
@@ -73,6 +73,7 @@ class Claimed:
     pages: list[int]
     fields: list[bytes | None]
     reached: bytes = b""
+    page: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +239,11 @@ class Ledger:
         if kind != "ok":
             return kind  # type: ignore[return-value]
         start, stop, attempts, crashes, losses, solo, overtime = (int(value) for value in reply[2:9])
-        pages = [int(value) for value in reply[11:]]
-        kinds = bool(solo), bool(overtime)
-        return Claimed(_text(reply[1]), start, stop, attempts, crashes, losses, *kinds, pages, reply[9], reply[10])
+        fields, reached, page, *pages = reply[9:]
+        return Claimed(
+            _text(reply[1]), start, stop, attempts, crashes, losses, bool(solo), bool(overtime),
+            [int(first) for first in pages], fields, reached, page,
+        )  # fmt: skip
 
     def beat(self, batch_id: str, held: Iterable[tuple[str, str]], lease_ms: int | None = None) -> list[str]:
         """Keep the leases of (chunk id, holder) pairs; answers the ids that are gone. Idempotent."""

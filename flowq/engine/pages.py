@@ -119,6 +119,12 @@ class PageReader:
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
         self._cache: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
+        self._brought: tuple[str, int, bytes] | None = None
+
+    def bring(self, batch_id: str, firsts: Sequence[int], page: bytes) -> None:
+        """A claim brought the only page of its range (or b""): it need not be fetched."""
+        if page:
+            self._brought = batch_id, firsts[0], page
 
     def read(self, batch_id: str, start: int, stop: int, firsts: Sequence[int]) -> list[Any]:
         """Items ``start … stop``, in the pages that begin at *firsts* (ascending; more than needed may be given).
@@ -155,7 +161,7 @@ class PageReader:
                 self._cache.move_to_end((batch_id, first))
                 found[first] = page
         if missing:
-            blobs = self._redis.hmget(self._keys.of(batch_id, "pages"), [str(first) for first in missing])
+            blobs = self._fetch(batch_id, missing)
             for first, blob in zip(missing, blobs, strict=True):
                 if blob is None:
                     raise BatchLost(batch_id)
@@ -171,6 +177,15 @@ class PageReader:
         items = sum(map(len, self._cache.values()))
         while len(self._cache) > keep and (len(self._cache) > CACHED_PAGES or items > CACHED_ITEMS):
             items -= len(self._cache.popitem(last=False)[1])
+
+    def _fetch(self, batch_id: str, firsts: Sequence[int]) -> Sequence[bytes | None]:
+        brought, self._brought = self._brought, None
+        if brought is not None and brought[:2] == (batch_id, *firsts):
+            return [brought[2]]
+        blobs: Sequence[bytes | None] = self._redis.hmget(
+            self._keys.of(batch_id, "pages"), [str(first) for first in firsts]
+        )
+        return blobs
 
 
 def _decoded(page: Any) -> list[Any] | None:

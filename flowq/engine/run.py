@@ -47,6 +47,7 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
     with slot.holding(batch_id, claim.id) as note:
         try:
             slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])
+            slot.pages.bring(batch_id, claim.pages, claim.page)
             work = slot.work(batch_id)
         except Exception as error:  # a constructor may raise anything
             return _hand_back(slot, batch_id, claim, error)

@@ -1,10 +1,12 @@
 -- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease.
 -- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take when id = ''  6… fields of meta to answer as well
--- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, overtime, {fields}, state or '',
---          first index of each page of the range…}; the state is how far the item had come when it was parked or failed
+-- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, overtime, {fields}, state or '', page or '',
+--          first index of each page of the range…}; the state is how far the item had come when it was parked or
+--          failed; the page is there if it is the only one, and small
 --       · {'gone'} · {'busy'} · {'paused'}: acknowledge the message and do nothing.
 --       · {'other'}: the batch is of another schema, and nothing of it was read.
 -- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'.
+local PAGES_FROM, SMALL_PAGE_BYTES = 13, 4096
 local id, holder, lease, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 local state, version = meta('state', 'v')
@@ -40,10 +42,13 @@ local gen, start, stop, k = range_of(id)
 local reached = k > 0 and redis.call('HGET', SAVED, id)
 if not reached and stop - start == 1 then reached = redis.call('HGET', SAVED, 'last:' .. int(start)) end
 local fields = #ARGV > 5 and redis.call('HMGET', META, unpack(ARGV, 6)) or {}
-local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, r.overtime, fields, reached or ''}
+local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, r.overtime, fields, reached or '', ''}
 local first = redis.call('ZREVRANGEBYSCORE', INDEX, int(r.from), '-inf', 'LIMIT', 0, 1)[1]
 answer[#answer + 1] = tonumber(first)
 for _, page in ipairs(redis.call('ZRANGEBYSCORE', INDEX, '(' .. int(r.from), '(' .. int(stop))) do
   answer[#answer + 1] = tonumber(page)
+end
+if first and #answer == PAGES_FROM and redis.call('HSTRLEN', PAGES, first) <= SMALL_PAGE_BYTES then
+  answer[PAGES_FROM - 1] = redis.call('HGET', PAGES, first) or ''
 end
 return answer

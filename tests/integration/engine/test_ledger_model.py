@@ -24,6 +24,12 @@ SHARDS = 20
 MAX_STEPS = 4000
 BATCH = "b-model"
 RUNS = ("running", "paused")
+SMALL_PAGE_BYTES = 4096
+
+
+def page_at(first: int) -> bytes:
+    """What is written as the page of the items from *first* on; some are large."""
+    return f"page {first}".encode() * (1000 if first % 3 == 2 else 1)
 
 
 @dataclass
@@ -113,7 +119,7 @@ class World:
         }  # fmt: skip
         for _ in range(2 if self.rng.random() < self.chaos else 1):
             reply = self.ledger.append(
-                BATCH, at, n, b"page", sealed=sealing, window=self.window, create=create if at == 0 else None
+                BATCH, at, n, page_at(at), sealed=sealing, window=self.window, create=create if at == 0 else None
             )
             if isinstance(reply, Appended):
                 self.publish(reply.ids)
@@ -139,6 +145,8 @@ class World:
         if isinstance(claimed, Claimed):
             assert claimed.start < claimed.stop
             self.check_pages(claimed.start, claimed.stop, claimed.pages)
+            only = page_at(claimed.pages[0]) if len(claimed.pages) == 1 else b""
+            assert claimed.page == (only if len(only) <= SMALL_PAGE_BYTES else b"")
             if self.rng.random() < 0.1:
                 assert self.ledger.claim(BATCH, claimed.id, "another") == "busy", "a living lease is left alone"
             gen = int(claimed.id.split(":")[0])
