@@ -6,6 +6,7 @@ from bisect import bisect
 from typing import Any
 
 from celery import Celery
+from celery.result import AsyncResult
 from kombu.transport.redis import Channel
 
 from flowq.codec import register_kombu
@@ -18,11 +19,25 @@ RUN_FLOW = "flowq.run_flow"
 MOST_URGENT = 9
 
 
+class UnaskedResult(AsyncResult):
+    """What a task brings, which nobody asks Celery for: flowq's processes read the ledger.
+
+    Celery would subscribe to each result of a chord, and unsubscribe whenever its object is collected: while the
+    interpreter ends, or Redis is away.
+    """
+
+    def then(self, callback: Any, on_error: Any = None, weak: bool = False) -> Any:
+        return callback
+
+    def __del__(self) -> None: ...
+
+
 def build_app(settings: Settings) -> Celery:
     """A Celery app on the settings' Redis, with flowq's serializer and nothing but flowq's serializer for tasks."""
     register_kombu()
     app = Celery("flowq", set_as_current=False)
     app.conf.update(celery_config(settings))
+    app.AsyncResult = app.subclass_with_self(UnaskedResult)
     # Remote control (inspect, Flower) answers with objects of celery's own, which it makes plain for json alone.
     app.control.mailbox.serializer = "json"
     return app
