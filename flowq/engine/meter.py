@@ -6,6 +6,7 @@ They are for graphs. A killed process may take what it did not add yet with it, 
 from __future__ import annotations
 
 import logging
+import threading
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from flowq.engine.redis_client import REDIS_ERRORS, RedisClient
 log = logging.getLogger("flowq.meter")
 
 BUCKETS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0)
+WRITE_AFTER_S = 1.0
 KEPT_S = 30 * 86_400
 SNAPSHOT_BYTES = "snapshot_bytes"
 APART = "\t"  # between the parts of a field; a node's name has none
@@ -27,10 +29,17 @@ Labels = tuple[str, str]  # queue, node
 
 
 class Meter:
-    """Adds up what commits brought. One round trip a commit; what cannot be written is left out."""
+    """Adds up what commits brought, and writes it a second later: short chunks do not wait for it.
+
+    What cannot be written is left out.
+    """
 
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._sums: dict[str, float] = defaultdict(float)
+        self._timer: threading.Timer | None = None
 
     def done(self, queue: str, node: str, done: Done) -> None:
         """A commit stored *done*, a run over items of *node* that came by *queue*."""
@@ -41,11 +50,24 @@ class Meter:
         counts[_field("chunks", labels, _bucket(done.seconds))] = 1
         for bucket, n in _buckets(done).items():
             counts[_field("items", labels, bucket)] = n
-        sums = {
-            _field("chunk_s", labels): done.seconds,
-            _field("item_s", labels): done.item_seconds,
-        }
-        self.add(counts, sums)
+        with self._lock:
+            self._counts.update(counts)
+            self._sums[_field("chunk_s", labels)] += done.seconds
+            self._sums[_field("item_s", labels)] += done.item_seconds
+            if self._timer is None:
+                self._timer = threading.Timer(WRITE_AFTER_S, self.write)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def write(self) -> None:
+        """Write what was added up; when the process ends, and by itself."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+            sums, self._sums = self._sums, defaultdict(float)
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            self.add(counts, sums)
 
     def add(self, counts: Mapping[str, int], sums: Mapping[str, float] | None = None) -> None:
         """Add to the counters of these fields."""

@@ -209,7 +209,8 @@ class Slot:
         return node
 
     def close(self) -> None:
-        """Leave the lifespans; when the process ends."""
+        """Leave the lifespans and write the last figures; when the process ends."""
+        self.meter.write()
         if self._loop is not None:
             self._loop.run(self._open.aclose())
             self._loop.close()

@@ -136,9 +136,12 @@ def test_it_runs_batches_on_both_workers_and_shows_them(fleet: dict[str, Compose
 
     where = re.search(r"http://\S+/metrics", fleet["metrics"].log.read_text())
     assert where
-    told = urllib.request.urlopen(where[0], timeout=10).read().decode()
-    assert 'flowq_outcomes_total{node="Slow",outcome="ok",queue="flowq"} 40.0' in told
-    assert 'flowq_workers{queue="flowq"} 2.0' in told
+
+    def told(line: str) -> bool:
+        return line in urllib.request.urlopen(where[0], timeout=10).read().decode()
+
+    until(lambda: told('flowq_outcomes_total{node="Slow",outcome="ok",queue="flowq"} 40.0'), 10, "the outcomes")
+    assert told('flowq_workers{queue="flowq"} 2.0')
 
     flower = Flower(url_of(port), tmp_path / "flower.log")
     try:
