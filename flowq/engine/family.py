@@ -16,6 +16,7 @@ from flowq.engine.dispatch import publish, publish_chunks
 from flowq.engine.facts import child_fact
 from flowq.engine.feed import Feeder
 from flowq.engine.ids import is_chunk_id
+from flowq.engine.known_sizes import Sizes
 from flowq.engine.presence import Fleet
 from flowq.engine.sink_sweep import sweep
 from flowq.errors import BatchLost, DecodeError
@@ -31,22 +32,20 @@ def start_child(
     total: int | None,
     *,
     window: int,
-    size: int | None,
+    known: Sizes | None,
 ) -> None:
-    """Feed the batch of *header*, from where it stands if it was begun before; its first chunks hold *size* items.
+    """Feed the batch of *header*, from where it stands if it was begun before; with *window* chunks open.
 
     Raises:
         EncodeError, RedisFull, NoRedis, BatchLost: see ``Feeder.feed``.
     """
-    birth = birth_of(connections, header, job, total, stream=total is None)
-    if size is not None and not birth["fixed"]:
-        birth["size"] = size
+    birth = birth_of(connections, header, job, total, stream=total is None, slots=window // 2, known=known)
     # It must not wait for readers: the only slot there is may be the one that feeds.
     Feeder(connections, header, birth, window, unread_bytes=None).relieve(items)
 
 
-def end_child(connections: Connections, header: Header) -> None:
-    """Let the item go on that waits for this closed batch, which needs no aggregation, and confirm its generation."""
+def end_plain(connections: Connections, header: Header) -> None:
+    """Confirm the generation of a closed batch that has nothing to merge; an item that waits for it goes on."""
     gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
     tell_parent(connections, header, gen)
     sweep(connections, header, gen)

@@ -14,7 +14,7 @@ from flowq.engine.batches import Header, Headers
 from flowq.engine.catalog import Catalog, Sweep
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.family import mind_parent
+from flowq.engine.family import end_plain, mind_parent
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import SCHEMA_VERSION
 from flowq.engine.presence import Fleet, alive
@@ -101,7 +101,9 @@ class Caretaker:
         publish_chunks(self._connections, header, [*ids, *self._copies(header, ids)])
         if woken.due_in_ms is not None and len(self._due_s) < REMEMBERED:
             self._due_s[batch_id] = time.monotonic() + woken.due_in_ms / 1000
-        if AGGREGATE in woken.ids:
+        if AGGREGATE in woken.ids and not header.reduces and not header.sink:
+            end_plain(self._connections, header)
+        elif AGGREGATE in woken.ids:
             # Again: somebody may take it who cannot do it, and be the one who has waited longest each time.
             again = (header.id, AGGREGATE) in self._published
             self._remember(header.id, AGGREGATE)
