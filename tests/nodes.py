@@ -98,7 +98,12 @@ class Sleepy(flowq.ParallelBatchNode[float, float]):
 class Picky(flowq.ParallelBatchNode[int, int]):
     """Refuses every 7th item, falls back on every 5th, raises an unregistered class for every 11th."""
 
+    def __init__(self, seconds: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.seconds = seconds
+
     def exec(self, item: int) -> int:
+        time.sleep(self.seconds)
         if item % 11 == 3:
             raise Unknown("nobody knows me")
         if item % 7 == 0 or item % 5 == 0:

@@ -25,6 +25,7 @@ from flowq.engine.birth import birth_of, header_of, source
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.feed import Feeder, place_of
+from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.patience import trouble
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -53,6 +54,7 @@ class CeleryExecutor:
         self.closings = Closings(self.connections)
         self._fleet: Fleet | None = None
         self._latest: BatchHandle[Any] | None = None
+        self._sizes = KnownSizes()
         self._scope = new_batch_id("store")
         self._snapshots = Snapshots(self.connections.redis, self.connections.keys)
 
@@ -111,8 +113,9 @@ class CeleryExecutor:
             if place == 0:
                 self._check_workers(job.node, header)
             stream = items.at_hand() is None
-            birth = birth_of(self.connections, header, job, items.total, stream=stream)
-            window = self.fleet.window(header.queue)
+            window, slots = self.fleet.window(header.queue), self.fleet.slots(header.queue)
+            known = self._sizes.get(header.spec)
+            birth = birth_of(self.connections, header, job, items.total, stream=stream, slots=slots, known=known)
             feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)
             if place == "fed":
                 feeding = Feeding(functools.partial(feeder.relieve, source(items, job.node)))
@@ -124,6 +127,7 @@ class CeleryExecutor:
         self._latest = BatchHandle(
             self.connections, self.closings, header, job.policy,
             inputs=items.at_hand(), total=items.total, key_of=job.node.key_of, feeding=feeding,
+            learn=functools.partial(self._sizes.note, header.spec) if job.node.counted() == 1 else None,
         )  # fmt: skip
         return self._latest
 

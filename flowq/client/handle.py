@@ -27,6 +27,7 @@ from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.gather import put_together
+from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Control
 from flowq.engine.patience import when_there
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -61,11 +62,12 @@ class BatchHandle(Generic[R]):
         total: int | None = None,
         key_of: Callable[[Any], str] | None = None,
         feeding: Feeding | None = None,
+        learn: Callable[[Sizes], None] | None = None,
     ) -> None:
         self._connections, self._closings, self._header = connections, closings, header
         self._policy = policy
         self._inputs, self._total, self._key_of = inputs, total, key_of
-        self._feeding = feeding
+        self._feeding, self._learn = feeding, learn
 
     @property
     def id(self) -> str:
@@ -170,6 +172,8 @@ class BatchHandle(Generic[R]):
             if not self.wait(timeout):
                 raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
             state, fields = when_there(self._connections, self._commits)  # of several connections some may be lost
+        if self._learn is not None and state.ok:
+            self._learn(state.sizes)
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
         header = self._header

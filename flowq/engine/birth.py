@@ -14,6 +14,7 @@ from flowq.codec import dumps, explain
 from flowq.core.spec import FlowSpec, spec_of
 from flowq.engine.batches import Header, remembered
 from flowq.engine.connection import Connections
+from flowq.engine.known_sizes import Sizes
 from flowq.errors import CannotTravel, EncodeError
 from flowq.registry import class_name, is_registered
 
@@ -51,16 +52,32 @@ def header_of(
 
 
 def birth_of(
-    connections: Connections, header: Header, job: BatchJob, total: int | None, *, stream: bool
+    connections: Connections,
+    header: Header,
+    job: BatchJob,
+    total: int | None,
+    *,
+    stream: bool,
+    slots: int = 1,
+    known: Sizes | None = None,
 ) -> dict[str, Any]:
     """The ledger's own fields of *job*'s batch, whoever begins it: a producer, or an item of another batch.
 
     Args:
         connections, header: the process's own; what the batch is.
         total, stream: see ``birth_fields``.
+        slots: that it may have.
+        known: sizes that its first chunks may have, from another batch of the node.
     """
     node = job.node
-    return birth_fields(connections, header, job.policy, node.counted(), total, stream=stream, keyed=node.computes_once)
+    fields = birth_fields(
+        connections, header, job.policy, node.counted(), total, stream=stream, keyed=node.computes_once
+    )
+    if known is not None and not fields["fixed"]:
+        fields["size"] = known.size
+        # These items may be slower than those it was seen with: each slot is to get some of them.
+        fields["floor"] = min(known.floor, max(1, (total or 1) // max(1, slots)))
+    return fields
 
 
 def birth_fields(

@@ -21,9 +21,10 @@ from flowq.batch.twins import Twin
 from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.family import end_child, wake_starved
+from flowq.engine.family import end_plain, wake_starved
 from flowq.engine.ids import generation, split_id
 from flowq.engine.journeys import Abandoned
+from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
 from flowq.engine.overtime import item_limit_s
 from flowq.engine.patience import when_taken
@@ -49,9 +50,16 @@ class ChunkRun:
         slot, work: this process, and the batch in it.
         claim: the range.
         note: that it is held; a durable run moves on to another record with every step.
+        went: adds up what is done.
+        go_on_until: until then (``time.perf_counter``) this process goes on with a chunk that its end lets begin.
+
+    Attributes:
+        successor: that chunk, which is not published, or None.
     """
 
-    def __init__(self, slot: Slot, work: Work, claim: Claimed, note: Note) -> None:
+    successor: str | None = None
+
+    def __init__(self, slot: Slot, work: Work, claim: Claimed, note: Note, went: Went, go_on_until: float) -> None:
         self._slot, self._work, self._claim, self._note = slot, work, claim, note
         if work.journeys is not None:
             keep = self._keep if work.header.keeps else None
@@ -60,7 +68,7 @@ class ChunkRun:
         self._attempts = claim.attempts
         self._began = time.perf_counter()
         self._done_items = 0
-        self._went = Went()
+        self._went, self._go_on_until = went, go_on_until
         failed, sealed, avail, gen, budget = (int(field or 0) for field in claim.fields[: len(JUDGED) - 1])
         share = float(claim.fields[len(JUDGED) - 1] or -1)
         # The failure past the budget ends the run: nobody goes on in a batch that has failed. A redrive has no budget.
@@ -69,6 +77,7 @@ class ChunkRun:
         self._failures_left = math.inf if gen else put_up_with - failed
 
     def run(self) -> str:
+        """Run it to its end, as far as it is wanted; why its outcomes were refused, "" if they were not."""
         claim = self._claim
         killed = doomed(self._slot, self._work, claim)
         self._slot.item_events.taken(self._work, claim.start, claim.stop, begun=1)
@@ -87,14 +96,27 @@ class ChunkRun:
                 self._went.add(done)
                 self._at, self._attempts = done.upto, 0
                 self._failures_left -= done.counts()["failed"]
-                follow(self._slot, self._work, reply, done)
+                if reply.ids and self._may_go_on(give):
+                    self.successor = reply.ids[0]
+                follow(self._slot, self._work, reply, done, keep=self.successor)
                 if give or reply.ended:
                     break
             elif isinstance(reply, Stale):
                 self._at, self._attempts = reply.start, 0
             else:
                 return reply
-        return str(self._went)
+        return ""
+
+    def _may_go_on(self, give: Give) -> bool:
+        """Whether this process takes the next chunk without a message: its range is done, and was short."""
+        return (
+            self._at == self._claim.stop
+            and not give
+            and not self._claim.solo
+            and self._work.journeys is None
+            and time.perf_counter() < self._go_on_until
+            and not self._slot.holds.stopping()
+        )
 
     def _keep(self, index: int, state: bytes) -> None:
         """Let the item run on as a record of its own, which goes on from *state* if this process dies.
@@ -179,9 +201,9 @@ class ChunkRun:
     def _commit(self, done: Done, give: Give) -> Committed | Stale | Refusal:
         elapsed_s = time.perf_counter() - self._began
         n = self._done_items + len(done.values)
-        size = next_size(self._claim.stop - self._claim.start, n, elapsed_s)
-        self._slot.sizes.note(self._work.header.spec, size)
-        return store(self._slot, self._work, self._note.id, done, give, size, floor_size(n, elapsed_s))
+        sizes = Sizes(next_size(self._claim.stop - self._claim.start, n, elapsed_s), floor_size(n, elapsed_s))
+        self._slot.sizes.note(self._work.header.spec, sizes)
+        return store(self._slot, self._work, self._note.id, done, give, *sizes)
 
 
 def until_change(items: list[Any]) -> tuple[list[Any], list[Twin]]:
@@ -256,18 +278,18 @@ def most_chunks(work: Work, done: Done) -> int:
     return busy_chunks(work.gate.per_s, done.item_seconds / n, work.in_flight)
 
 
-def follow(slot: Slot, work: Work, reply: Committed, done: Done) -> None:
-    """Publish what the commit of *done* led to, and count and show what it brought."""
+def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: str | None = None) -> None:
+    """Publish what the commit of *done* led to, but for *keep*, and count and show what it brought."""
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
-    publish_chunks(slot.connections, work.header, reply.ids)
+    publish_chunks(slot.connections, work.header, [one for one in reply.ids if one != keep])
     if reply.ended:
         crash_points.reached("closed", work.header.id)
     if work.header.root and not reply.ids:
         wake_starved(slot.connections, slot.headers, work.header.root, slot.fleet)
     if reply.ended and work.header.parent and not work.header.reduces:
         # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
-        end_child(slot.connections, work.header)
+        end_plain(slot.connections, work.header)
     if reply.ended and work.header.reduces:
         publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
     slot.meter.done(work.header.queue, work.header.node, done)

@@ -28,9 +28,11 @@ def put_together(
     reduces: bool,
     **known: Unpack[Known],
 ) -> BatchResult[Any]:
-    """The result of a batch that was closed as *state* tells, with *n* items and its commits in *fields*; what it failed with is not raised.
+    """The result of a batch that was closed as *state* tells; what it failed with is not raised.
 
     Args:
+        fields: of its commits, as they were read with the state.
+        n: its items.
         sink: its values went to one.
         reduces: the aggregator made something of it.
         **known: what the caller knows of it beside the state.

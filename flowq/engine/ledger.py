@@ -239,10 +239,10 @@ class Ledger:
         if kind != "ok":
             return kind  # type: ignore[return-value]
         start, stop, attempts, crashes, losses, solo, overtime = (int(value) for value in reply[2:9])
-        fields, reached, page, *pages = reply[9:]
+        found, reached, page, *pages = reply[9:]
         return Claimed(
             _text(reply[1]), start, stop, attempts, crashes, losses, bool(solo), bool(overtime),
-            [int(first) for first in pages], fields, reached, page,
+            [int(first) for first in pages], found, reached, page,
         )  # fmt: skip
 
     def beat(self, batch_id: str, held: Iterable[tuple[str, str]], lease_ms: int | None = None) -> list[str]:

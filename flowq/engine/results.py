@@ -13,12 +13,13 @@ from flowq.batch.reasons import CANCELLED, ORPHANED, late, stopped
 from flowq.codec import loads
 from flowq.engine.connection import Connections
 from flowq.engine.ids import generation, span, turn
+from flowq.engine.known_sizes import Sizes
 from flowq.errors import BatchLost
 
 READ_BLOBS = 64
 COUNTERS = (
     "state", "gen", "cur", "avail", "sealed", "ok", "fallback", "failed", "retried", "crashes", "losses",
-    "created_ms", "closed_ms", "confirmed", "reason", "idle_ms", "cut",
+    "created_ms", "closed_ms", "confirmed", "reason", "idle_ms", "cut", "size", "floor",
 )  # fmt: skip
 
 
@@ -31,6 +32,7 @@ class State:
         cut: it was closed before all its items were written.
         reason: why it was cancelled other than by a person: "deadline", "orphan", or "".
         seconds: it has run, the time between a close and a redrive left out.
+        sizes: of its chunks.
     """
 
     state: str
@@ -48,8 +50,9 @@ class State:
     seconds: float
     confirmed: int
     created_at: float
-    reason: str = ""
-    cut: bool = False
+    reason: str
+    cut: bool
+    sizes: Sizes
 
     @property
     def closed(self) -> bool:
@@ -95,6 +98,7 @@ def _state(batch_id: str, values: list[Any], open_chunks: int, parked: int) -> S
         0 if closed else open_chunks, 0 if closed else parked,
         max(0.0, ended_s - (int(v["created_ms"]) + int(v["idle_ms"] or 0)) / 1000), int(v["confirmed"]),
         int(v["created_ms"]) / 1000, (v["reason"] or b"").decode(), v["cut"] == b"1",
+        Sizes(int(v["size"] or 1), int(v["floor"] or 1)),
     )  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
+from flowq.batch.sizing import BUDGET_S
 from flowq.codec import loads
 from flowq.core.spec import FlowSpec
 from flowq.engine.aggregate import AGGREGATE, Merge, Segment, finish, fold
@@ -15,11 +17,15 @@ from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import Claimed, Stale
 from flowq.engine.redis_client import is_full
-from flowq.engine.slot import Slot
+from flowq.engine.shown import Went
+from flowq.engine.slot import Note, Slot
 from flowq.engine.stream import StreamRun
 from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
 
 log = logging.getLogger("flowq.run")
+
+REDIS_IS_FULL = "not begun: Redis is full"
+SAID = ("busy", "paused", REDIS_IS_FULL)  # refusals of a claim that need no second look
 
 
 def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
@@ -33,6 +39,15 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
     lacking = slot.unfit.reason(batch_id)
     if lacking is not None:
         return _leave(slot, batch_id, chunk_id, lacking)
+    claim = _claim(slot, batch_id, chunk_id)
+    if not isinstance(claim, Claimed):
+        return claim if claim in SAID else _not_there(slot, batch_id, chunk_id, claim)
+    with slot.holding(batch_id, claim.id) as note:
+        return _run_claims(slot, batch_id, claim, note)
+
+
+def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
+    """Take a chunk; or why not."""
     ledger = slot.connections.ledger
     try:
         claim = ledger.claim(batch_id, chunk_id, slot.holder, fields=[*JUDGED, *slot.headers.wanted(batch_id)])
@@ -40,11 +55,19 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
         if not is_full(error):
             raise
         log.warning("a chunk was not begun: Redis is full", extra={"batch": batch_id, "chunk": chunk_id})
-        return "not begun: Redis is full"
-    if not isinstance(claim, Claimed):
-        return claim if claim in ("busy", "paused") else _not_there(slot, batch_id, chunk_id, claim)
-    slot.connections.crash_points.reached("claimed", batch_id)
-    with slot.holding(batch_id, claim.id) as note:
+        return REDIS_IS_FULL
+    if isinstance(claim, Claimed):
+        slot.connections.crash_points.reached("claimed", batch_id)
+    return claim
+
+
+def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
+    """Run a claimed chunk and, until the time that one should take is over, those that its commits let begin.
+
+    A message for each would keep the slot waiting for longer than short chunks run.
+    """
+    went, until = Went(), time.perf_counter() + BUDGET_S
+    while True:
         try:
             slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])
             slot.pages.bring(batch_id, claim.pages, claim.page)
@@ -55,11 +78,19 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
             # After a crash items run one by one whatever their kind: beside others a death would not name its item.
             if (work.runner.is_async or work.in_flight > 1) and not claim.solo and not work.header.keeps:
                 return slot.run_async(StreamRun(slot, work, claim).run())
-            return ChunkRun(slot, work, claim, note).run()
+            run = ChunkRun(slot, work, claim, note, went, until)
+            refusal = run.run()
         except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
             return _hand_back(slot, batch_id, claim, error)
         finally:
             slot.reports.cleared(batch_id)
+        if refusal or run.successor is None:
+            return refusal or str(went)
+        follower = _claim(slot, batch_id, run.successor)
+        if not isinstance(follower, Claimed):
+            return str(went)
+        claim = follower
+        note.move(claim.id)
 
 
 def run_fold(slot: Slot, batch_id: str, gen: int, segment: Segment) -> str:

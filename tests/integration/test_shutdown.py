@@ -66,7 +66,7 @@ def test_a_process_that_grew_is_replaced_at_once_and_counts_as_no_crash(tmp_path
     oracle = tmp_path / "oracle"
     env = {"FLOWQ_MAX_MEMORY_PER_CHILD_MIB": "32"}  # every process has more
     with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env) as cluster:
-        handle = nodes.Logged(str(oracle), seconds=0.01, chunk_size=2).submit(range(10))
+        handle = nodes.Logged(str(oracle), seconds=0.11, chunk_size=2).submit(range(10))
         assert handle.result(timeout=60) == [item * 3 for item in range(10)]
         state = handle.state()
         assert cluster.workers[0].ready
