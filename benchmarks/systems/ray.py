@@ -1,0 +1,90 @@
+"""Ray on this machine: two CPUs, plain tasks; async items in two async actors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import psutil
+import ray
+
+from benchmarks.systems import by_hand
+from benchmarks.systems.system import System
+
+CHUNKS_A_SLOT = 4
+OBJECT_STORE_BYTES = 1 << 30
+GRACE_S = 10.0
+
+
+@ray.remote
+class Naps:
+    """An async actor: its concurrency is given where it is made."""
+
+    async def nap(self, seconds: float) -> float:
+        return await by_hand.nap_async(seconds)
+
+
+class Ray(System):
+    name: ClassVar[str] = "Ray"
+    setting: ClassVar[str] = (
+        "local, num_cpus=2, no dashboard, no task events, no logs to the driver; plain tasks, waits by ray.get; by "
+        f"hand: {CHUNKS_A_SLOT} chunks a slot; async: 2 async actors of half the concurrency each; store by ray.put"
+    )
+    costs_idle: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._in_flight = 0
+        self._actors: list[Any] = []
+        self._remotes: dict[str, Any] = {}
+
+    def start(self, redis_url: str, slots: int) -> None:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        self._slots, self._before = slots, _children()
+        ray.init(
+            num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level="error",
+            object_store_memory=OBJECT_STORE_BYTES, configure_logging=False, _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+        functions = {**by_hand.functions(), "each": by_hand.each, "weigh_each": by_hand.weigh_each}
+        self._remotes = {
+            name: ray.remote(function).options(enable_task_events=False) for name, function in functions.items()
+        }
+        self.map("noop", range(100 * slots))
+
+    def stop(self) -> None:
+        self._actors, self._in_flight, self._remotes = [], 0, {}
+        if not ray.is_initialized():
+            return
+        mine = _children() - self._before
+        ray.shutdown()
+        _, alive = psutil.wait_procs(mine, timeout=GRACE_S)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive, timeout=GRACE_S)
+
+    def map(self, function: str, items: Sequence[Any]) -> list[Any]:
+        remote = self._remotes[function]
+        return list(ray.get([remote.remote(item) for item in items]))
+
+    def chunks(self, function: str, items: Sequence[Any]) -> list[Any]:
+        each = self._remotes["each"]
+        chunks = by_hand.cut(items, CHUNKS_A_SLOT * self._slots)
+        return by_hand.join(ray.get([each.remote(function, chunk) for chunk in chunks]))
+
+    def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
+        if self._in_flight != in_flight:
+            for actor in self._actors:
+                ray.kill(actor)
+            made = Naps.options(max_concurrency=in_flight // self._slots, num_cpus=0, enable_task_events=False)
+            self._actors, self._in_flight = [made.remote() for _ in range(self._slots)], in_flight
+            ray.get([actor.nap.remote(0.0) for actor in self._actors])
+        actors = self._actors
+        ray.get([actors[turn % len(actors)].nap.remote(one) for turn, one in enumerate(seconds)])
+
+    def with_store(self, store: str, items: Sequence[int]) -> list[int]:
+        weigh, put = self._remotes["weigh"], ray.put(store)
+        return list(ray.get([weigh.remote(put, item) for item in items]))
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
