@@ -478,3 +478,24 @@ class AsyncByRest(ByRest):
     async def exec(self, item: Any, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
         await asyncio.sleep(0.001)
         return ByRest.exec(self, item, ctx=ctx)
+
+
+class Widened(flowq.ParallelBatchNode[int, bytes]):
+    """Two million bytes for each item."""
+
+    def exec(self, item: int) -> bytes:
+        return bytes([item]) * 2_000_000
+
+
+class WidenedTogether(flowq.ParallelBatchNode[int, bytes]):
+    """The same, with many items in flight."""
+
+    async def exec(self, item: int) -> bytes:
+        return bytes([item]) * 2_000_000
+
+
+class Lengths(flowq.ParallelBatchNode[bytes, int]):
+    """How long each item is."""
+
+    def exec(self, item: bytes) -> int:
+        return len(item)

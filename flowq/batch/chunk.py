@@ -136,6 +136,22 @@ class Done:
         """Seconds spent inside the items, summed."""
         return self.seconds if self.durations is None else sum(self.durations)
 
+    def halves(self) -> tuple[Done, Done]:
+        """Two runs that bring the same; of at least two items."""
+        middle = len(self.values) // 2
+        return self._part(0, middle, 0.0), self._part(middle, len(self.values), self.held_s)
+
+    def _part(self, at: int, upto: int, held_s: float) -> Done:
+        first, end = self.start + at, self.start + upto
+        return Done(
+            first, self.values[at:upto],
+            {index: outcome for index, outcome in self.notable.items() if first <= index < end},
+            self.seconds * (upto - at) / len(self.values),
+            None if self.durations is None else self.durations[at:upto],
+            [park for park in self.parked if first <= park.index < end],
+            self.worker, self.started_at, None if self.deltas is None else self.deltas[at:upto], held_s,
+        )  # fmt: skip
+
     def counts(self) -> dict[str, int]:
         """``ok``, ``fallback``, ``failed`` add up to the items that are not parked; ``retried`` took several tries."""
         fallback = failed = retried = 0

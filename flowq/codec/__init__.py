@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowq.codec.envelope import MAX_BYTES, VERSION
+from flowq.codec.envelope import MAX_BYTES, VERSION, unsealed_bytes
 from flowq.codec.explain import explain
 from flowq.codec.kombu_registration import CONTENT_TYPE, register_kombu
 from flowq.codec.message import content_hash, dumps, loads
@@ -20,4 +20,5 @@ __all__ = [
     "keyring",
     "loads",
     "register_kombu",
+    "unsealed_bytes",
 ]

@@ -74,6 +74,13 @@ def unseal(data: bytes | bytearray | memoryview, max_bytes: int = MAX_BYTES) -> 
     raise DecodeError(_refusal(bytes(head)))
 
 
+def unsealed_bytes(data: bytes) -> int:
+    """How many bytes are inside the envelope that ``seal`` made."""
+    if data[:4] == _ZSTD_HEAD:
+        return int.from_bytes(data[4 : 4 + _SIZE_BYTES], "big")
+    return len(data) - 4
+
+
 def _decompress(data: bytes, max_bytes: int) -> bytes:
     size_bytes, frame = int.from_bytes(data[:_SIZE_BYTES], "big"), data[_SIZE_BYTES:]
     if not 0 < size_bytes <= max_bytes:

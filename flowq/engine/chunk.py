@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -237,14 +238,22 @@ def store(
     ``give`` says has to wait goes on after ``done.held_s``.
     """
     slot.connections.crash_points.reached("ran", work.header.id)
-    blob, part = encode(done, work, generation(chunk_id))
+    try:
+        blob, part = encode(done, work, generation(chunk_id))
+    except TooLargeTogether:
+        first, rest = done.halves()
+        before = store(slot, work, chunk_id, first, "", size, floor, split=split)
+        if not isinstance(before, Committed) or before.ended:
+            return before
+        reply = store(slot, work, chunk_id, rest, give, size, floor, split=split)
+        return Committed(reply.ended, before.ids + reply.ids) if isinstance(reply, Committed) else reply
     counts = done.counts()
     parked = [park for park in done.parked if park.index not in split]
     tally = Tally(
         counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
         [outcome.index for outcome in done.notable.values() if outcome.status == "failed"],
         [as_parked(park) for park in parked],
-        [(index, b"") for index in split],
+        [(index, b"") for index in split if done.start <= index < done.upto],
     )  # fmt: skip
     ledger, batch_id = slot.connections.ledger, work.header.id
 
@@ -296,33 +305,51 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: str | 
     slot.item_events.done(work, done)
 
 
+class TooLargeTogether(Exception):
+    """Each value can travel, not all in one message."""
+
+
 def encode(done: Done, work: Work, gen: int) -> tuple[bytes, bytes]:
-    """The blobs of a commit: outcomes, and what a fold merges. What cannot travel becomes a failed outcome."""
-    deltas, done.deltas = done.deltas or [None] * len(done.values), None
-    part = _encode_deltas(done, deltas, work) if work.header.reduces else b""
+    """The blobs of a commit: outcomes, and what a fold merges. What cannot travel becomes a failed outcome.
+
+    Raises:
+        TooLargeTogether: nothing has become anything yet, and half of it may do.
+    """
+    part = _encode_deltas(done, work) if work.header.reduces else b""
+    bare = replace(done, deltas=None)
     if work.sink is not None:
-        return dumps(sunk(done, work.sink, gen).to_plain()), part
+        return dumps(sunk(bare, work.sink, gen).to_plain()), part
     try:
-        blob = dumps(done.to_plain())
-    except CodecError:
-        for index, value in enumerate(done.values, done.start):
-            error = explain(value, index)
-            if error is not None:
-                fail(done, index, error)
-        blob = dumps(done.to_plain())
+        blob = dumps(bare.to_plain())
+    except CodecError as error:
+        _fail_what_cannot_travel(done, done.values, error)
+        blob = dumps(bare.to_plain())
     return blob, part
 
 
-def _encode_deltas(done: Done, deltas: list[Any], work: Work) -> bytes:
+def _encode_deltas(done: Done, work: Work) -> bytes:
+    deltas = done.deltas or [None] * len(done.values)
     try:
         return dumps((done.start, work.node.condensed(deltas)))
     except CodecError:
         pass
     except Exception:  # a user's function combines them; the fold meets the same error, and tells it
         log.warning("deltas were not condensed", exc_info=True, extra={"batch": work.header.id})
-    for place, delta in enumerate(deltas):
-        error = None if delta is None else explain(delta, done.start + place)
-        if error is not None:
+    try:
+        return dumps((done.start, deltas))
+    except CodecError as error:
+        for place in _fail_what_cannot_travel(done, deltas, error):
             deltas[place] = None
-            fail(done, done.start + place, error)
-    return dumps((done.start, deltas))
+        return dumps((done.start, deltas))
+
+
+def _fail_what_cannot_travel(done: Done, brought: list[Any], error: CodecError) -> list[int]:
+    """Make failed outcomes of the items that *brought* what cannot travel, and answer their places."""
+    found = {place: explain(one, done.start + place) for place, one in enumerate(brought) if one is not None}
+    bad: dict[int, CodecError] = {place: why for place, why in found.items() if why is not None}
+    if not bad and len(brought) > 1:
+        raise TooLargeTogether from error
+    bad = bad or {0: error}
+    for place, why in bad.items():
+        fail(done, done.start + place, why)
+    return list(bad)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from flowq.batch.twins import Marked, Twin
-from flowq.codec import dumps, explain, loads
+from flowq.codec import dumps, explain, loads, unsealed_bytes
 from flowq.engine.ahead import Ahead
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
@@ -17,6 +17,8 @@ from flowq.errors import BatchLost, DecodeError, EncodeError
 PAGE_BYTES = 256 * 1024
 SMALLEST_PAGE_BYTES = 4 * 1024
 READERS = 16  # slots that read one page before pages are made smaller
+SHRINKS = 16
+"""A page may be so many times larger once it is decompressed: processes hold some of them."""
 PAGE_ITEMS = 65_536
 PROBE_ITEMS = 64
 CACHED_PAGES = 8
@@ -104,10 +106,17 @@ class Pager:
     def _fill(self, items: Sequence[Any], at: int) -> tuple[int, bytes]:
         """Encode as many of *items* as one page holds, and learn from it."""
         while True:
-            blob = encode_page(items, at, marked=self._marked)
             n = len(items)
-            fits = self._size_bytes * n * 9 // (len(blob) * 10)
-            if len(blob) <= self._size_bytes or n == 1:
+            try:
+                blob = encode_page(items, at, marked=self._marked)
+            except EncodeError as error:
+                if error.index is not None or n == 1:
+                    raise
+                items = items[: n // 2]  # each of them can travel, not all in one message
+                continue
+            size = max(len(blob), unsealed_bytes(blob) // SHRINKS)
+            fits = self._size_bytes * n * 9 // (size * 10)
+            if size <= self._size_bytes or n == 1:
                 self._fits = max(1, min(PAGE_ITEMS, 8 * n, fits))
                 return n, blob
             items = items[: max(1, min(n - 1, fits))]

@@ -77,3 +77,20 @@ def test_single_items_are_gathered_in_order_with_their_changes() -> None:
 
 def test_fast_items_keep_no_durations() -> None:
     assert Done.gather(0, [ItemDone(1, seconds=0.000001)] * 5).durations is None
+
+
+def test_the_halves_of_a_run_bring_what_it_brought() -> None:
+    failed = Outcome(4, "failed", error=ValueError("no"))
+    run = Done(
+        2, ["a", "b", None, None, "e"], {4: failed}, 5.0, array("f", [1, 2, 3, 4, 5]), [Park(5, 1, 2.0, "retry")],
+        "w", 7.0, [1, 2, None, None, 5], 3.0,
+    )  # fmt: skip
+    first, rest = run.halves()
+    assert (first.start, first.upto, rest.start, rest.upto) == (2, 4, 4, 7)
+    assert first.values + rest.values == run.values
+    assert {**first.notable, **rest.notable} == run.notable
+    assert first.parked + rest.parked == run.parked
+    assert list(first.durations or []) + list(rest.durations or []) == [1, 2, 3, 4, 5]
+    assert (first.deltas or []) + (rest.deltas or []) == run.deltas
+    assert first.seconds + rest.seconds == run.seconds
+    assert (first.held_s, rest.held_s) == (0.0, 3.0), "only what comes after the whole is held"

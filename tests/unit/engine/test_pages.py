@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from flowq.codec import loads
-from flowq.engine.pages import PAGE_BYTES, Pager, page_bytes
+from flowq.codec import loads, unsealed_bytes
+from flowq.engine.pages import PAGE_BYTES, SHRINKS, Pager, page_bytes
 
 
 def test_every_slot_of_a_large_fleet_reads_a_small_page() -> None:
@@ -20,3 +20,16 @@ def test_pages_are_no_larger_than_they_are_to_be_and_hold_all_items_in_their_ord
         assert all(len(blob) <= size_bytes or n == 1 for n, blob, _ in pages)
         assert [item for _, blob, _ in pages for item in loads(blob)] == items
         assert [last for *_, last in pages] == [False] * (len(pages) - 1) + [True]
+
+
+def test_items_that_are_large_only_together_are_cut_apart() -> None:
+    items = [bytes([number]) * 2_000_000 for number in range(100)]
+    pages = list(Pager(items))
+    assert [item for _, blob, _ in pages for item in loads(blob)] == items
+
+
+def test_a_page_of_items_that_compress_well_stays_small_in_memory() -> None:
+    items = ["the quick brown fox " * 5000 + str(number) for number in range(2000)]
+    pages = list(Pager(items))
+    assert [item for _, blob, _ in pages for item in loads(blob)] == items
+    assert max(unsealed_bytes(blob) for _, blob, _ in pages) <= SHRINKS * PAGE_BYTES
