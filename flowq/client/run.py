@@ -86,12 +86,14 @@ class DurableRun:
 
     def events(self) -> Iterator[Checkpoint]:
         """See Run."""
-        seen = 0
+        seen = (0, 0)
         while True:
             ended = self._closings.wait(self.id, EVENTS_EVERY_S)
-            fresh = self.history()[seen:]
+            # By what identifies a step: the first of a long history are no longer kept.
+            fresh = [one for one in self.history() if (one.generation, one.number) > seen]
             yield from fresh
-            seen += len(fresh)
+            if fresh:
+                seen = (fresh[-1].generation, fresh[-1].number)
             if ended:
                 return
 
