@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -34,6 +35,18 @@ async def nap_async(seconds: float) -> float:
     """An item that awaits, for the systems whose tasks may be async."""
     await asyncio.sleep(seconds)
     return seconds
+
+
+async def nap_within(seconds: float, at_once: int) -> float:
+    """The same, at most so many at once in a process whose own limit is higher."""
+    async with places(at_once):
+        return await nap_async(seconds)
+
+
+@cache
+def places(at_once: int) -> asyncio.Semaphore:
+    """Of one process, whose items all await in one loop."""
+    return asyncio.Semaphore(at_once)
 
 
 def cut(items: Sequence[Any], chunks: int) -> list[list[Any]]:

@@ -28,7 +28,7 @@ class Huey(System):
     name: ClassVar[str] = "huey"
     setting: ClassVar[str] = (
         "RedisHuey, 2 processes, no scheduler of periodic tasks, pickle, notify_result: waits by BLPOP; "
-        f"by hand: {CHUNKS_A_SLOT} chunks a slot"
+        f"by hand: {CHUNKS_A_SLOT} chunks a slot; store in one message a slot"
     )
 
     def __init__(self) -> None:
@@ -49,16 +49,16 @@ class Huey(System):
         return [result.get(blocking=True, timeout=TIMEOUT_S) for result in results]
 
     def chunks(self, function: str, items: Sequence[Any]) -> list[Any]:
-        return self._in_chunks("each", function, items)
+        return self._in_chunks("each", function, items, CHUNKS_A_SLOT)
 
     def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
         raise CannotRun("huey refuses async functions")
 
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        return self._in_chunks("weigh_each", store, items)
+        return self._in_chunks("weigh_each", store, items, 1)
 
-    def _in_chunks(self, task: str, first: str, items: Sequence[Any]) -> list[Any]:
-        results = [self._tasks[task](first, chunk) for chunk in by_hand.cut(items, CHUNKS_A_SLOT * self._slots)]
+    def _in_chunks(self, task: str, first: str, items: Sequence[Any], a_slot: int) -> list[Any]:
+        results = [self._tasks[task](first, chunk) for chunk in by_hand.cut(items, a_slot * self._slots)]
         return by_hand.join([result.get(blocking=True, timeout=TIMEOUT_S) for result in results])
 
 

@@ -13,28 +13,30 @@ from benchmarks.systems import by_hand
 from benchmarks.systems.system import System
 
 CHUNKS_A_SLOT = 4
+# Awaits in flight in one actor.
+AWAITS = 1000
 OBJECT_STORE_BYTES = 1 << 30
 GRACE_S = 10.0
 
 
 @ray.remote
 class Naps:
-    """An async actor: its concurrency is given where it is made."""
+    """An async actor: its concurrency is given where it is made, and it may be told to use less of it."""
 
-    async def nap(self, seconds: float) -> float:
-        return await by_hand.nap_async(seconds)
+    async def nap(self, seconds: float, at_once: int) -> float:
+        return await by_hand.nap_within(seconds, at_once)
 
 
 class Ray(System):
     name: ClassVar[str] = "Ray"
     setting: ClassVar[str] = (
         "local, num_cpus=2, no dashboard, no task events, no logs to the driver; plain tasks, waits by ray.get; by "
-        f"hand: {CHUNKS_A_SLOT} chunks a slot; async: 2 async actors of half the concurrency each; store by ray.put"
+        f"hand: {CHUNKS_A_SLOT} chunks a slot; async: 2 async actors of max_concurrency {AWAITS:,}, a semaphore where "
+        "fewer are to be in flight; store by ray.put"
     )
     costs_idle: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self._in_flight = 0
         self._actors: list[Any] = []
         self._remotes: dict[str, Any] = {}
 
@@ -49,10 +51,14 @@ class Ray(System):
         self._remotes = {
             name: ray.remote(function).options(enable_task_events=False) for name, function in functions.items()
         }
+        # Without a CPU of their own: they do nothing while others run.
+        made = Naps.options(max_concurrency=AWAITS, num_cpus=0, enable_task_events=False)
+        self._actors = [made.remote() for _ in range(slots)]
+        self.awaits([0.0] * 10 * slots, slots)
         self.map("noop", range(100 * slots))
 
     def stop(self) -> None:
-        self._actors, self._in_flight, self._remotes = [], 0, {}
+        self._actors, self._remotes = [], {}
         if not ray.is_initialized():
             return
         mine = _children() - self._before
@@ -72,14 +78,8 @@ class Ray(System):
         return by_hand.join(ray.get([each.remote(function, chunk) for chunk in chunks]))
 
     def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
-        if self._in_flight != in_flight:
-            for actor in self._actors:
-                ray.kill(actor)
-            made = Naps.options(max_concurrency=in_flight // self._slots, num_cpus=0, enable_task_events=False)
-            self._actors, self._in_flight = [made.remote() for _ in range(self._slots)], in_flight
-            ray.get([actor.nap.remote(0.0) for actor in self._actors])
-        actors = self._actors
-        ray.get([actors[turn % len(actors)].nap.remote(one) for turn, one in enumerate(seconds)])
+        actors, at_once = self._actors, in_flight // self._slots
+        ray.get([actors[turn % len(actors)].nap.remote(one, at_once) for turn, one in enumerate(seconds)])
 
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
         weigh, put = self._remotes["weigh"], ray.put(store)

@@ -23,7 +23,7 @@ class Rq(System):
     name: ClassVar[str] = "RQ"
     setting: ClassVar[str] = (
         "2 SimpleWorkers (no fork a job), quiet, pickle, enqueue_many by the thousand, waits by a blocking XREAD of "
-        f"each job's result; by hand: {CHUNKS_A_SLOT} chunks a slot"
+        f"each job's result; by hand: {CHUNKS_A_SLOT} chunks a slot; store in one message a slot"
     )
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Rq(System):
 
     def start(self, redis_url: str, slots: int) -> None:
         self._slots = slots
-        self._queue = Queue("items", connection=Redis.from_url(redis_url))
+        self._queue = Queue("items", connection=Redis.from_url(redis_url, socket_timeout=None))
         for _ in range(slots):
             self._processes.start_module(
                 "rq.cli", "worker", "--url", redis_url, "--worker-class", "rq.SimpleWorker", "--quiet", "items"
@@ -47,16 +47,16 @@ class Rq(System):
         return self._run(f"benchmarks.work.{function}", [(item,) for item in items])
 
     def chunks(self, function: str, items: Sequence[Any]) -> list[Any]:
-        return self._in_chunks("each", function, items)
+        return self._in_chunks("each", function, items, CHUNKS_A_SLOT)
 
     def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
         raise CannotRun("a worker runs one job at a time, async or not")
 
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        return self._in_chunks("weigh_each", store, items)
+        return self._in_chunks("weigh_each", store, items, 1)
 
-    def _in_chunks(self, task: str, first: str, items: Sequence[Any]) -> list[Any]:
-        chunks = by_hand.cut(items, CHUNKS_A_SLOT * self._slots)
+    def _in_chunks(self, task: str, first: str, items: Sequence[Any], a_slot: int) -> list[Any]:
+        chunks = by_hand.cut(items, a_slot * self._slots)
         return by_hand.join(self._run(f"benchmarks.systems.by_hand.{task}", [(first, chunk) for chunk in chunks]))
 
     def _run(self, function: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
