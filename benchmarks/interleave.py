@@ -17,7 +17,7 @@ from benchmarks.systems.system import CannotRun
 from benchmarks.workloads import Workload
 
 # A slow peer is measured with fewer items, in steps of ten, so that a run of it takes no longer.
-LONGEST_RUN_S = 20.0
+LONGEST_RUN_S = 8.0
 SMALLEST = 1000
 FAILED = "failed"
 STORE_FACTOR = 1.2

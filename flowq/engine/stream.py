@@ -25,8 +25,9 @@ from flowq.errors import BatchLost, DecodeError
 
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
-# Where nobody else can want the slot. No longer: chunks of this batch, too, may wait in the queue for a slot.
-ALONE_FOR_S = 10.0
+# Where nobody else can want the slot. No longer: chunks of this batch wait in the queue for a slot, and whoever reads
+# its values in item order waits for them.
+ALONE_FOR_S = 4.0
 ASK_EVERY_S = 0.5
 OWN_TASKS = ("flowq.", "celery.")
 MAX_HELD = 100  # records; what a process's shared page has room for
@@ -35,7 +36,7 @@ MAX_HELD = 100  # records; what a process's shared page has room for
 class StreamRun:
     """What one Celery task does with an async batch: it begins with the claimed chunk and takes further ranges.
 
-    It does so for two seconds, or for ten where nobody else can want its slot: it ends by letting its last items run
+    It does so for two seconds, or for four where nobody else can want its slot: it ends by letting its last items run
     out while its other places are empty. Every range is an open record in the ledger, beaten for and committed like any
     other, so its death is covered.
     """
