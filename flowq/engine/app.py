@@ -102,11 +102,19 @@ def broker_of(app: Celery) -> str:
 
 def queue_list(app: Celery, queue: str, priority: int | None = None) -> str:
     """The Redis list that *app* sends to and consumes for *queue*, of messages of this priority (0 to 9 or none)."""
-    options = app.conf.broker_transport_options
-    name = f"{options.get('global_keyprefix', '')}{queue}"
-    steps = options.get("priority_steps", Channel.priority_steps)
-    step = 0 if priority is None else steps[bisect(steps, sent_priority(priority)) - 1]
-    return f"{name}{options.get('sep', Channel.sep)}{step}" if step else name
+    lists = queue_lists(app, f"{app.conf.broker_transport_options.get('global_keyprefix', '')}{queue}")
+    return lists[bisect(_steps(app), 0 if priority is None else sent_priority(priority)) - 1]
+
+
+def queue_lists(app: Celery, plain: str) -> list[str]:
+    """Every Redis list of a queue, the most urgent first; *plain*: that of messages without a priority."""
+    sep = app.conf.broker_transport_options.get("sep", Channel.sep)
+    return [f"{plain}{sep}{step}" if step else plain for step in _steps(app)]
+
+
+def _steps(app: Celery) -> list[int]:
+    """The priorities, as kombu takes them, from which on a list of its own begins."""
+    return list(app.conf.broker_transport_options.get("priority_steps", Channel.priority_steps))
 
 
 def sent_priority(priority: int) -> int:

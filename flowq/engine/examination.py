@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 
 from flowq import __version__
 from flowq.engine import checkup, checkup_fleet
-from flowq.engine.app import build_app, queue_list
+from flowq.engine.app import build_app, queue_list, queue_lists
 from flowq.engine.checkup import Finding
 from flowq.engine.checkup_fleet import BatchSeen
 from flowq.engine.headroom import memory_of
@@ -95,7 +95,7 @@ def fleet(client: RedisClient, settings: Settings) -> list[Finding]:
     lists |= {batch.queue: queue_list(app, batch.queue) for batch in batches}
     # A team's workers read their own app's lists.
     lists |= {name: where for one in seen if one.record is not None for name, where in one.record.queues.items()}
-    messages = {queue: client.llen(where) for queue, where in lists.items()}
+    messages = {queue: sum(client.llen(one) for one in queue_lists(app, where)) for queue, where in lists.items()}
     return [
         *checkup_fleet.workers(seen, settings.queue, __version__),
         *checkup_fleet.backlog(batches, messages, checkup_fleet.served(seen)),

@@ -1,7 +1,8 @@
 """Messages kept for a newer flowq: tasks whose name the worker that got them does not know.
 
-They lie in one list a queue and task, beside an index of these lists; a worker that knows the task moves them back to
-the queue. Bounded in number, size and time, since anybody who may write to the queue fills it.
+They lie in one list a task and queue, and priority if they have one, beside an index of these lists; a worker that
+knows the task moves them back to where they lay. Bounded in number, size and time, since anybody who may write to the
+queue fills it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
 
 MAX_NAMES = 100
-MAX_MESSAGES = 1000  # of one queue and task
+MAX_MESSAGES = 1000  # of one queue, priority and task
 MAX_BYTES = 64 * 1024  # of one message
 KEPT_FOR_S = 7 * 86_400
 
@@ -32,7 +33,8 @@ class Later:
         self._redis, self._keys = redis, keys
 
     def keep(self, queue: str, task: str, message: bytes) -> str | None:
-        """Keep *message*, as it lay in *queue*; why not, if there is no room for it.
+        """Keep *message*, as it lay in *queue* (kombu's name of the list: with a priority, that too); why not, if there
+        is no room for it.
 
         Redelivery: it is kept twice, and delivered twice.
         """
@@ -52,7 +54,7 @@ class Later:
         return None
 
     def release(self, queues: dict[str, str], tasks: frozenset[str]) -> int:
-        """Move what is kept for *queues* (name → Redis list) and is known now (*tasks*) back to its queue; how many.
+        """Move what is kept for *queues* (as given to keep → Redis list) and is known now (*tasks*) back; how many.
 
         Redelivery: two callers get disjoint messages.
         """

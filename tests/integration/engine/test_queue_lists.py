@@ -1,16 +1,22 @@
-"""In which Redis list a batch's messages lie, by its priority: what tells whether any of them still wait."""
+"""In which Redis list messages lie, by their priority: who looks for them, counts them or puts them back finds it."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from kombu import Queue
 from redis import Redis
 
 import flowq
 from flowq.client.executor import CeleryExecutor
-from flowq.engine.app import queue_list
+from flowq.engine.app import queue_list, sent_priority
 from flowq.engine.batches import Headers
+from flowq.engine.connection import Connections
+from flowq.engine.examination import fleet
 from flowq.local import EmbeddedRedis
 from flowq.worker.caretaker import Caretaker
+from flowq.worker.unknown import UnknownTasks
 from tests.nodes import Square
 
 
@@ -27,4 +33,41 @@ def test_messages_that_wait_are_found_whatever_their_priority(
     assert not caretaker._is_idle(header)
     redis.delete(lies_in)
     assert caretaker._is_idle(header)
+    connections.close()
+
+
+def test_doctor_counts_the_messages_of_every_priority(redis_server: EmbeddedRedis, redis: Redis) -> None:
+    executor = CeleryExecutor(settings := flowq.Settings(broker_url=redis_server.url))
+    for priority in (None, 0, 2, 5, 9):
+        executor.submit(Square(priority=priority, chunk_size=1).job(range(3)))
+    (said,) = [one.found for one in fleet(redis, settings) if one.check == "batches"]
+    assert "10 chunks open" in said
+    assert "10 messages queued" in said
+    executor.connections.close()
+
+
+def tomorrow() -> None: ...
+
+
+@pytest.mark.parametrize("priority", [None, 0, 2, 5, 9])
+def test_what_was_kept_for_a_newer_flowq_comes_back_with_its_priority(
+    redis_server: EmbeddedRedis, redis: Redis, priority: int | None
+) -> None:
+    connections = Connections(settings := flowq.Settings(broker_url=redis_server.url))
+    app, lies_in = connections.app, queue_list(connections.app, "flowq", priority)
+    unknown = UnknownTasks(app, settings)
+    app.send_task("flowq.tomorrow", priority=None if priority is None else sent_priority(priority))
+    sent = redis.lrange(lies_in, 0, -1)
+    with app.connection() as connection:
+        message = Queue("flowq", channel=connection.default_channel).get(accept=["flowq"])
+        assert message is not None
+        assert unknown.keep(message) is None
+        message.ack()
+    assert not redis.exists(lies_in)
+    app.task(name="flowq.tomorrow", shared=False)(tomorrow)
+    unknown.release()
+    assert [json.loads(one)["body"] for one in redis.lrange(lies_in, 0, -1)] == [
+        json.loads(one)["body"] for one in sent
+    ]
+    assert not redis.exists(connections.keys.later)
     connections.close()
