@@ -217,8 +217,9 @@ def until_change(items: list[Any]) -> tuple[list[Any], list[Twin]]:
 def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
     """The outcome of an item that has killed its process or its workers too often to be tried again."""
     error: ItemError
-    if claim.overtime:
-        error = ItemTimeout(work.policy.timeout or 0.0)
+    # Killed for a limit that this process's code does not have (any more), it is no case for a timeout here.
+    if claim.overtime and work.policy.timeout is not None:
+        error = ItemTimeout(work.policy.timeout)
     elif claim.crashes >= MAX_CRASHES:
         error = WorkerCrashed(f"the process that ran item {claim.start} died {claim.crashes} times")
     elif claim.losses >= MAX_LOSSES:
