@@ -24,6 +24,8 @@ IDLE_MS = 10
 # Messages a process takes ahead; with dramatiq's own 2 its consumer sleeps between no-ops and does 540 a second.
 PREFETCH = 16
 TIMEOUT_MS = 900_000
+# Its threads take seconds to end, and have nothing to lose.
+GRACE_S = 0.2
 # As many as a process takes ahead: with fewer, the one that looks first takes them all.
 CHUNKS_A_SLOT = PREFETCH
 # Awaits in flight in one process.
@@ -72,8 +74,8 @@ class Dramatiq(System):
         self._awaits.await_ready(lambda: self._naps([0.0] * 10 * slots, AWAITS))
 
     def stop(self) -> None:
-        self._items.stop()
-        self._awaits.stop()
+        self._items.stop(GRACE_S)
+        self._awaits.stop(GRACE_S)
 
     def map(self, function: str, items: Sequence[Any]) -> list[Any]:
         actor = self._broker.get_actor(function)

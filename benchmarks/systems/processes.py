@@ -52,8 +52,8 @@ class Processes:
             time.sleep(0.05)
         raise RuntimeError("\n".join([f"not ready ({last}):", *(child.log_tail() for child in self._started)]))
 
-    def stop(self) -> None:
-        """End all of them with all their children."""
-        end_all(self._started, GRACE_S)
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """End all of them with all their children; those that take longer to end by themselves are killed."""
+        end_all(self._started, grace_s)
         self._spawner.close()
         self._folder.remove()

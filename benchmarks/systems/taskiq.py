@@ -22,6 +22,8 @@ PREFETCH = 4
 # Of one result that is not there yet.
 POLL_S = 0.002
 TIMEOUT_S = 900.0
+# Its workers wait for messages for five seconds before they end, and have nothing to lose.
+GRACE_S = 0.5
 # Kicked at a time, each over a connection of its own.
 KICKS = 16
 
@@ -68,8 +70,8 @@ class Taskiq(System):
         self._items.await_ready(lambda: self.map("noop", range(10 * slots)))
 
     def stop(self) -> None:
-        self._items.stop()
-        self._awaits.stop()
+        self._items.stop(GRACE_S)
+        self._awaits.stop(GRACE_S)
         if self._loop is not None:
             for broker in self._brokers.values():
                 self._loop.run(broker.shutdown())
@@ -84,7 +86,7 @@ class Taskiq(System):
 
     def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
         if self._in_flight != in_flight:
-            self._awaits.stop()
+            self._awaits.stop(GRACE_S)
             self._awaits, self._in_flight = Processes(), in_flight
             self._work(self._awaits, "awaits", in_flight // self._slots, PREFETCH)
             self._awaits.await_ready(lambda: self._run("awaits", "nap_async", [(0.0,)] * in_flight))
