@@ -43,7 +43,7 @@ class BatchPolicy(BaseModel):
         rate: tries begun per time over the whole fleet: "100/s", "30/min", "5000/h", a Rate, or several that all hold.
         breaker: leaves a service that keeps failing alone for a while.
         cache: seconds for which a result is used again for items of the same key, or a Cache.
-        chunk_size: items one task message carries; "auto" adapts it to the time the items take.
+        chunk_size: items that a process takes at a time; "auto" adapts it to the time they take.
         priority: 0 to 9, higher first (None: the broker's default).
         queue: name of the queue the batch goes to (None: the default one).
         retention_s: seconds that a finished batch is kept.
