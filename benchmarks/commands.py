@@ -1,4 +1,4 @@
-"""``python -m benchmarks.commands``: what is sent to Redis, per chunk and per item, by purpose; what idle workers send.
+"""``python -m benchmarks.commands [1x2 …]``: what is sent to Redis, per chunk and per item, by purpose; and when idle.
 
 Every process of the fleet writes down what it writes to its sockets (wire.py); bytes and CPU are the server's own
 figures (INFO). What the idle fleet sends is measured first, and taken off by time.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -78,13 +79,13 @@ class Fleet:
         return rows
 
 
-def measure() -> list[Row]:
-    """Every layout, and on two slots every batch."""
+def measure(layouts: Sequence[tuple[int, int]]) -> list[Row]:
+    """Every layout, and on two slots of one worker every batch."""
     rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="wire-"))
     wire.record(folder)
     try:
-        for workers, slots in LAYOUTS:
+        for workers, slots in layouts:
             all_slots = workers * slots
             runs: dict[str, tuple[type[Any], Sequence[Any]]] = {
                 f"{200 * all_slots} x 10 ms": (nodes.Nap, [0.01] * (200 * all_slots)),
@@ -148,4 +149,4 @@ def _by_purpose(row: Row) -> Table:
 
 
 if __name__ == "__main__":
-    show(measure())
+    show(measure([(int(one.split("x")[0]), int(one.split("x")[1])) for one in sys.argv[1:]] or LAYOUTS))

@@ -15,6 +15,8 @@ from flowq.engine.pages import page_bytes
 
 EVENTS_EVERY_S = 0.05  # a worker's task events wait so long for others
 BURSTS = 2  # of events for a chunk: received and started, succeeded
+METER_EVERY_S = 1.0  # a slot's figures wait so long for others
+BROUGHT_BYTES = 4_500  # pages cut to be so small come with the claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +24,31 @@ class Prices:
     """What Redis pays, for flowq, kombu and Celery's events together.
 
     Attributes:
-        trips: round trips of a chunk, without events.
-        in_bytes, out_bytes: of a chunk, without its items and values, events included.
-        trip_us: CPU of a full server for one round trip, in microseconds.
+        chunk_trips: round trips of a chunk: claim and commit.
+        message_trips: of a message: publishing, asking, noting, acknowledging; what is gathered is counted apart.
+        chunk_in_bytes, chunk_out_bytes: of a chunk, without its items and values.
+        message_in_bytes, message_out_bytes: of a message, its events included.
+        script_us: CPU of the server in flowq's scripts, of a chunk, in microseconds.
+        trip_us: of a server at work for one round trip, beside the scripts.
         wake_us: what it costs on top if the server was idle before it.
         kb_us: CPU of the server for 1,000 bytes of items and values.
-        worker_trips, worker_bytes: of an idle worker, a second.
-        gap_s: between two chunks of a slot.
+        worker_trips, worker_bytes, worker_us: of a worker, a second, whether it works or not; the last in scripts.
+        gap_s: between two messages of a slot.
     """
 
-    trips: float = 8.0
-    in_bytes: float = 6_500.0
-    out_bytes: float = 700.0
-    trip_us: float = 18.0
-    wake_us: float = 20.0
+    chunk_trips: float = 2.0
+    message_trips: float = 4.0
+    chunk_in_bytes: float = 1_850.0
+    chunk_out_bytes: float = 400.0
+    message_in_bytes: float = 4_200.0
+    message_out_bytes: float = 300.0
+    script_us: float = 92.0
+    trip_us: float = 5.0
+    wake_us: float = 33.0
     kb_us: float = 1.7
-    worker_trips: float = 6.0
-    worker_bytes: float = 1_900.0
+    worker_trips: float = 5.0
+    worker_bytes: float = 2_050.0
+    worker_us: float = 400.0
     gap_s: float = 0.004
 
 
@@ -76,29 +86,44 @@ class Fleet:
         return max(1.0, BUDGET_S / self.item_s)
 
     @property
+    def chunks_a_message(self) -> int:
+        """A process goes on with a second chunk where the first left some of its budget, as whole items mostly do."""
+        return 2 if self.item_s < BUDGET_S else 1
+
+    @property
     def read_bytes(self) -> float:
         """Bytes of items that a chunk reads: its own, and what else lies in its page and was not read for another."""
         own = self.chunk_items * self.payload_bytes
         return max(own, min(page_bytes(int(self.slots)), self.slots * own))
 
+    @property
+    def reads(self) -> float:
+        """Round trips of a chunk for pages; small ones come with the claim."""
+        page = page_bytes(int(self.slots))
+        return min(1.0, self.read_bytes / page) if min(page, self.slots * self.payload_bytes) > BROUGHT_BYTES else 0.0
+
     def load(self, prices: Prices) -> Load:
         """What they ask when nothing holds them up."""
         n = self.chunk_items
-        chunks = self.slots / (n * self.item_s + prices.gap_s)
+        messages = self.slots / (self.chunks_a_message * n * self.item_s + prices.gap_s)
+        chunks = messages * self.chunks_a_message
         workers = self.slots / self.slots_a_worker
-        bursts = BURSTS * chunks / workers
-        events = workers * bursts / (1 + bursts * EVENTS_EVERY_S)
-        trips = chunks * prices.trips + events + workers * prices.worker_trips
+        events = workers * _gathered(BURSTS * messages / workers, EVENTS_EVERY_S)
+        figures = self.slots * _gathered(messages / self.slots, METER_EVERY_S)
+        trips = chunks * (prices.chunk_trips + self.reads) + messages * prices.message_trips
+        trips += events + figures + workers * prices.worker_trips
         values = n * self.payload_bytes
         # Items come in once and their values go out once, beside what the slots read and write.
         moved = 2 * values + self.read_bytes + values
         # A trip that finds the server at work costs no waking: of all trips the share 1 - cpu does.
         waking = trips * prices.wake_us / 1e6
-        work = (trips * prices.trip_us + chunks * moved / 1000 * prices.kb_us) / 1e6
+        work_us = trips * prices.trip_us + chunks * (prices.script_us + moved / 1000 * prices.kb_us)
+        work = (work_us + workers * prices.worker_us) / 1e6
         return Load(
             chunks, chunks * n, trips,
-            chunks * (prices.in_bytes + 2 * values) + workers * prices.worker_bytes,
-            chunks * (prices.out_bytes + self.read_bytes + values),
+            chunks * (prices.chunk_in_bytes + 2 * values) + messages * prices.message_in_bytes
+            + workers * prices.worker_bytes,
+            chunks * (prices.chunk_out_bytes + self.read_bytes + values) + messages * prices.message_out_bytes,
             work, min(1.0, (work + waking) / (1 + waking)),
         )  # fmt: skip
 
@@ -110,6 +135,11 @@ class Fleet:
             beyond = Fleet(middle, self.item_s, self.payload_bytes, self.slots_a_worker).load(prices).cpu >= full
             low, high = (low, middle) if beyond else (middle, high)
         return int(low)
+
+
+def _gathered(per_s: float, every_s: float) -> float:
+    """Messages a second of what comes *per_s* and waits *every_s* for others."""
+    return per_s / (1 + per_s * every_s)
 
 
 def lines(fleet: Fleet, prices: Prices) -> list[tuple[str, str]]:

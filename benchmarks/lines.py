@@ -12,8 +12,9 @@ import socket
 import time
 from collections import deque
 from collections.abc import Generator
-from functools import lru_cache
 from typing import Any, Protocol
+
+import hiredis
 
 READ_BYTES = 262_144
 
@@ -115,7 +116,8 @@ class Line:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
         self._loop = loop
-        self._buffer = b""
+        self._reader: Any = hiredis.Reader()
+        self._answers: list[Any] = []
         self._wanted = 0
         self._raw = b""
         self._actor: Actor | None = None
@@ -143,65 +145,19 @@ class Line:
         data = self._socket.recv(READ_BYTES)
         if not data:
             raise ConnectionError("Redis closed a connection")
-        self._buffer = self._buffer + data if self._buffer else data
-        answers, at = list[Any](), 0
-        try:
-            for _ in range(self._wanted):
-                answer, at = parse(self._buffer, at)
-                answers.append(answer)
-        except Incomplete:
-            return
-        self._buffer = self._buffer[at:]
+        self._reader.feed(data)
+        while len(self._answers) < self._wanted:
+            answer = self._reader.gets()
+            if answer is False:  # more is to come
+                return
+            self._answers.append(answer)
+        answers, self._answers = self._answers, []
         actor, self._actor = self._actor, None
         if actor is not None:
             self._loop._step(actor, answers)
 
 
-class Incomplete(Exception):
-    """More is to come."""
-
-
 def pack(*words: Any) -> bytes:
     """A command in Redis' protocol."""
-    return b"*%d\r\n%b" % (len(words), b"".join([_spelled(w) if type(w) is not bytes else _bulk(w) for w in words]))
-
-
-def _bulk(raw: bytes) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(raw), raw)
-
-
-@lru_cache(maxsize=8192)
-def _spelled(word: Any) -> bytes:
-    """Keys and names come again and again."""
-    return _bulk(str(word).encode())
-
-
-def parse(raw: bytes, at: int = 0) -> tuple[Any, int]:
-    """The answer that begins at *at*, and where the next begins; an error is answered as an exception.
-
-    Raises:
-        Incomplete: its end has not come yet.
-    """
-    end = raw.find(b"\r\n", at)
-    if end < 0:
-        raise Incomplete
-    kind, head, at = raw[at], raw[at + 1 : end], end + 2
-    if kind == 36:  # $
-        size = int(head)
-        if size < 0:
-            return None, at
-        if len(raw) < at + size + 2:
-            raise Incomplete
-        return raw[at : at + size], at + size + 2
-    if kind == 42:  # *
-        n = int(head)
-        if n < 0:
-            return None, at
-        values = list[Any]()
-        for _ in range(n):
-            value, at = parse(raw, at)
-            values.append(value)
-        return values, at
-    if kind == 58:  # :
-        return int(head), at
-    return (RuntimeError(head.decode()) if kind == 45 else head), at
+    raw: bytes = hiredis.pack_command(words)
+    return raw

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.lines import Actor, Inbox, Line, Loop, Sleep, pack
 from flowq.batch.chunk import Done
-from flowq.batch.sizing import floor_size, next_size
+from flowq.batch.sizing import BUDGET_S, floor_size, next_size
 from flowq.codec import dumps, loads
 from flowq.engine.chunk import JUDGED
 from flowq.engine.keys import Keys
@@ -34,6 +34,7 @@ HEARTBEAT_S = 2.0
 POLL_S = 1
 PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 EVENTS_EVERY_S = 0.05
+METER_EVERY_S = 1.0
 
 
 class Asked(Exception):
@@ -59,7 +60,7 @@ class Plan:
 
     item_s: float
     payload_bytes: int
-    spread: float = 0.5
+    spread: float = 0.8
 
 
 @dataclass(slots=True)
@@ -139,35 +140,46 @@ class Slot:
         self.tasks = Inbox(fleet.loop)
         self.held: tuple[str, str] | None = None
         self._line = Line(fleet.loop, fleet.address)
-        self._publish = Line(fleet.loop, fleet.address)
+        self._publish, self._figures = Line(fleet.loop, fleet.address), Line(fleet.loop, fleet.address)
+        self._unmetered: list[tuple[int, float]] = []
         self._pages: OrderedDict[int, None] = OrderedDict()
 
     def live(self) -> Actor:
-        """Chunk after chunk."""
+        """Chunk after chunk, not in step with the others."""
+        yield Sleep(random.uniform(0, self._fleet.plan.item_s))
         while True:
             message: Message = yield self.tasks
             yield from self._take(message, *message.args)
             self._done.put(self)
 
     def _take(self, message: Message, batch_id: str, chunk_id: str) -> Generator[Any, Any, None]:
-        fleet, began = self._fleet, time.monotonic()
-        claim = yield from fleet.act(self._line, "claim", batch_id, chunk_id, self.holder, fields=JUDGED)
-        fleet.told.claim_s.append(time.monotonic() - began)
-        if not isinstance(claim, Claimed):
-            fleet.told.refused += 1
-            return
-        self.held = (claim.id, self.holder)
-        yield from self._run(batch_id, claim, message)
+        """The chunk of a message and, until the time that one should take is over, those that follow from it."""
+        claim = yield from self._claim(batch_id, chunk_id)
+        until = time.monotonic() + BUDGET_S
+        while claim is not None:
+            self.held = (claim.id, self.holder)
+            following = yield from self._run(batch_id, claim, message, until)
+            claim = (yield from self._claim(batch_id, following)) if following else None
         self.held = None
 
-    def _run(self, batch_id: str, claim: Claimed, message: Message) -> Generator[Any, Any, None]:
+    def _claim(self, batch_id: str, chunk_id: str) -> Generator[Any, Any, Claimed | None]:
+        told, began = self._fleet.told, time.monotonic()
+        claim = yield from self._fleet.act(self._line, "claim", batch_id, chunk_id, self.holder, fields=JUDGED)
+        told.claim_s.append(time.monotonic() - began)
+        if isinstance(claim, Claimed):
+            return claim
+        told.refused += 1
+        return None
+
+    def _run(self, batch_id: str, claim: Claimed, message: Message, until: float) -> Generator[Any, Any, str]:
+        """One chunk; answers the one to go on with, "" for none."""
         fleet, plan, n = self._fleet, self._fleet.plan, claim.stop - claim.start
         missing = [first for first in claim.pages if first not in self._pages]
-        if missing:
+        if missing and not claim.page:
             yield self._line.ask(pack("HMGET", fleet.keys.of(batch_id, "pages"), *missing))
-            self._pages.update(dict.fromkeys(missing))
-            while len(self._pages) > CACHED_PAGES:
-                self._pages.popitem(last=False)
+        self._pages.update(dict.fromkeys(missing))
+        while len(self._pages) > CACHED_PAGES:
+            self._pages.popitem(last=False)
         seconds = n * plan.item_s * random.uniform(plan.spread, 2 - plan.spread)
         started_at = time.time()
         yield Sleep(seconds)
@@ -179,17 +191,27 @@ class Slot:
         )  # fmt: skip
         if not isinstance(reply, Committed):
             fleet.told.refused += 1
-            return
+            return ""
         fleet.told.commits += 1
         fleet.told.items += n
-        if reply.ids:
-            pushes = [pack("LPUSH", fleet.queue, message.another(one)) for one in reply.ids]
+        following = reply.ids[0] if reply.ids and time.monotonic() < until else ""
+        pushes = [pack("LPUSH", fleet.queue, message.another(one)) for one in reply.ids if one != following]
+        if pushes:
             yield self._publish.ask(b"".join(pushes), len(pushes))
-        yield self._line.ask(self._meter(n, seconds), 6)
+        self._unmetered.append((n, seconds))
+        if len(self._unmetered) == 1:
+            fleet.loop.spawn(self._write_figures())
+        return following
 
-    def _meter(self, n: int, seconds: float) -> bytes:
+    def _write_figures(self) -> Actor:
+        """The meter's, a second after the first of them."""
+        yield Sleep(METER_EVERY_S)
+        done, self._unmetered = self._unmetered, []
+        yield self._figures.ask(self._meter(len(done), sum(n for n, _ in done), sum(s for _, s in done)), 6)
+
+    def _meter(self, chunks: int, n: int, seconds: float) -> bytes:
         totals = self._fleet.keys.totals
-        adds = (("ok", n), ("chunks", 1), ("items", n))
+        adds = (("ok", n), ("chunks", chunks), ("items", n))
         sums = (("chunk_s", seconds), ("item_s", seconds))
         return b"".join(
             [

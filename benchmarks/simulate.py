@@ -1,7 +1,7 @@
-"""``python -m benchmarks.simulate [SLOTS]``: simulated workers claim, beat and commit against one real Redis.
+"""``python -m benchmarks.simulate [SLOTS ITEM_S PAYLOAD_BYTES]``: simulated workers on one real Redis.
 
-No item runs: a slot waits until its chunk would be done (sim_worker.py). The rate is raised by shorter items until
-Redis or the machine is full. A process of its own plays the workers, and its CPU is shown beside Redis'.
+They claim, beat and commit; no item runs: a slot waits until its chunk would be done (sim_worker.py). The rate is
+raised until Redis or the machine is full. A process of its own plays the workers, and its CPU is shown beside Redis'.
 """
 
 from __future__ import annotations
@@ -34,28 +34,31 @@ from flowq.local.redis_server import EmbeddedRedis
 from flowq.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOTS = 1000
 SLOTS_A_WORKER = 8
-PAYLOAD_BYTES = 500
-ITEM_S = (4.0, 2.0, 1.0, 0.5, 0.35, 0.25, 0.2)
+# Slots, seconds of an item, bytes of its payload: more and more chunks a second, larger ones, several in a message.
+CASES = (
+    (1000, 4.0, 500), (1000, 2.0, 500), (1000, 1.0, 500), (1000, 0.5, 500), (1000, 0.25, 500), (1200, 0.25, 500),
+    (1400, 0.25, 500), (1000, 1.0, 2_500), (1000, 0.05, 50),
+)  # fmt: skip
 WARM_S, MEASURED_S = 4.0, 5.0
-FULL = 0.9
 
 
 @dataclass(frozen=True)
 class Rate:
     """One rate: what was asked for and what came, a second."""
 
+    slots: int
     item_s: float
     payload_bytes: int
     seconds: float
     chunks: float
     trips: float
     commands: float
+    script_us: float
     in_bytes: float
     out_bytes: float
     redis_cpu: float
-    generator_cpu: float
+    player_cpu: float
     idle_machine: float
     claim_ms: float
     late_ms: float
@@ -101,6 +104,7 @@ class Look:
         self.in_bytes, self.out_bytes = int(stats["total_net_input_bytes"]), int(stats["total_net_output_bytes"])
         self.commands = int(stats["total_commands_processed"])
         self.trips = int(stats["total_reads_processed"])  # reads from its sockets: round trips, but for large pages
+        self.script_us = float(redis.info("commandstats")["cmdstat_evalsha"]["usec"])
         self.commits = int(redis.xlen(line))
         self.server_s, self.player_s = _cpu_s(server), _cpu_s(player)
         self.idle_s = float(psutil.cpu_times().idle)
@@ -133,7 +137,6 @@ def simulate(slots: int, item_s: float, payload_bytes: int, *, warm_s: float = W
         told = Play(server.url, str(server.socket_path), slots, slots_a_worker, item_s, payload_bytes, seconds)
         command = [sys.executable, "-m", "benchmarks.simulate", "--play", json.dumps(asdict(told))]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as player:
-            assert player.stdout is not None
             try:
                 time.sleep(warm_s)
                 sides = (redis, psutil.Process(server.pid), psutil.Process(player.pid), keys.of(handle.id, "line"))
@@ -146,51 +149,46 @@ def simulate(slots: int, item_s: float, payload_bytes: int, *, warm_s: float = W
         executor.connections.close()
     s = after.at_s - before.at_s
     return Rate(
-        item_s, payload_bytes, s,
+        slots, item_s, payload_bytes, s,
         (after.commits - before.commits) / s, (after.trips - before.trips) / s,
         (after.commands - before.commands) / s,
+        (after.script_us - before.script_us) / max(1, after.commits - before.commits),
         (after.in_bytes - before.in_bytes) / s, (after.out_bytes - before.out_bytes) / s,
         (after.server_s - before.server_s) / s, (after.player_s - before.player_s) / s,
         (after.idle_s - before.idle_s) / s, said["claim_ms"], said["late_ms"], said["refused"],
     )  # fmt: skip
 
 
-def show(slots: int, rates: list[Rate], prices: Prices) -> None:
+def show(rates: list[Rate], prices: Prices) -> None:
     """What was simulated beside what the model says."""
-    table = Table(
-        title=f"{slots:,} simulated slots, {SLOTS_A_WORKER} a worker, one Redis; the model's figure behind each"
-    )
+    table = Table(title=f"simulated slots, {SLOTS_A_WORKER} a worker, one Redis; the model's figure behind each")
     for column in (
-        "item", "payload", "chunks/s", "model", "trips/s", "model", "commands/s", "MB/s in", "model", "MB/s out",
-        "model", "Redis CPU", "model", "generator CPU", "claim ms", "refused",
+        "slots", "item", "payload", "chunks/s", "model", "trips/s", "model", "commands/s",
+        "script µs/chunk", "MB/s in",
+        "model", "MB/s out", "model", "Redis CPU", "model", "player's CPU", "claim ms", "refused",
     ):  # fmt: skip
         table.add_column(column, justify="right")
     for rate in rates:
-        load = Model(slots, rate.item_s, rate.payload_bytes, SLOTS_A_WORKER).load(replace(prices, gap_s=0.0))
+        load = Model(rate.slots, rate.item_s, rate.payload_bytes, SLOTS_A_WORKER).load(replace(prices, gap_s=0.0))
         feeding = load.items * rate.payload_bytes / 1e6  # all items lay there before
         table.add_row(
-            f"{rate.item_s:g} s", f"{rate.payload_bytes:,}", f"{rate.chunks:,.0f}", f"{load.chunks:,.0f}",
-            f"{rate.trips:,.0f}", f"{load.trips:,.0f}", f"{rate.commands:,.0f}",
+            f"{rate.slots:,}", f"{rate.item_s:g} s", f"{rate.payload_bytes:,}",
+            f"{rate.chunks:,.0f}", f"{load.chunks:,.0f}",
+            f"{rate.trips:,.0f}", f"{load.trips:,.0f}", f"{rate.commands:,.0f}", f"{rate.script_us:.0f}",
             f"{rate.in_bytes / 1e6:.1f}", f"{load.in_bytes / 1e6 - feeding:.1f}",
             f"{rate.out_bytes / 1e6:.1f}", f"{load.out_bytes / 1e6 - feeding:.1f}",
-            f"{rate.redis_cpu:.0%}", f"{load.cpu:.0%}", f"{rate.generator_cpu:.0%}", f"{rate.claim_ms:.2f}",
+            f"{rate.redis_cpu:.0%}", f"{load.cpu:.0%}", f"{rate.player_cpu:.0%}", f"{rate.claim_ms:.2f}",
             str(rate.refused),
         )  # fmt: skip
-    Console(width=170).print(table)
+    Console(width=190).print(table)
 
 
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["--play"]:
         play(Play(**json.loads(arguments[1])))
         return
-    slots = int(arguments[0]) if arguments else SLOTS
-    payload_bytes = int(arguments[1]) if len(arguments) > 1 else PAYLOAD_BYTES
-    rates: list[Rate] = []
-    for item_s in ITEM_S:
-        rates.append(simulate(slots, item_s, payload_bytes))
-        if rates[-1].redis_cpu > FULL and len(rates) > 1 and rates[-1].chunks < rates[-2].chunks * 1.1:
-            break
-    show(slots, rates, Prices())
+    cases = [(int(arguments[0]), float(arguments[1]), int(arguments[2]))] if arguments else CASES
+    show([simulate(*case) for case in cases], Prices())
 
 
 if __name__ == "__main__":

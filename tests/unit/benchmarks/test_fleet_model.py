@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from benchmarks.fleet import Fleet, Prices
-from benchmarks.lines import Incomplete, pack, parse
+from benchmarks.lines import Actor, Line, Loop, pack
 
 
 def test_short_items_ride_together_and_long_ones_alone() -> None:
@@ -19,7 +24,20 @@ def test_the_load_of_redis_grows_with_the_slots_and_not_with_the_speed_of_short_
     assert ten.work == pytest.approx(10 * one.work)
     assert ten.cpu < 10 * one.cpu, "a server at work is not woken"
     assert Fleet(10, 0.0001).load(prices).chunks == pytest.approx(one.chunks)
-    assert Fleet(10, 10.0).load(prices).work < one.work / 10
+    assert Fleet(10, 10.0).load(prices).work < one.work / 5, "beats stay"
+
+
+def test_a_process_that_goes_on_by_itself_needs_half_the_messages() -> None:
+    prices = Prices(gap_s=0.0)
+    short, long = Fleet(100, 0.19).load(prices), Fleet(100, 0.2).load(prices)
+    assert short.chunks == pytest.approx(long.chunks)
+    assert short.trips < 0.75 * long.trips
+
+
+def test_pages_of_large_fleets_come_with_the_claim() -> None:
+    assert Fleet(1000, 1.0, 500).reads == 0
+    assert Fleet(100, 1.0, 1000).reads == 1
+    assert Fleet(8, 1.0, 1000).reads < 0.1, "a page serves many items"
 
 
 def test_every_slot_of_a_small_fleet_reads_the_item_of_every_other() -> None:
@@ -34,13 +52,26 @@ def test_a_redis_is_full_where_the_load_says() -> None:
     assert Fleet(slots, 1.0).load(prices).cpu == pytest.approx(0.9, rel=0.01)
 
 
-def test_an_answer_is_read_once_all_of_it_is_there() -> None:
-    raw = b"*3\r\n$2\r\nok\r\n:7\r\n*-1\r\n+PONG\r\n"
-    assert parse(raw) == ([b"ok", 7, None], 21)
-    assert parse(raw, 21) == (b"PONG", len(raw))
-    for upto in range(21):
-        with pytest.raises(Incomplete):
-            parse(raw[:upto])
+def test_an_answer_is_read_once_all_of_it_is_there(tmp_path: Path) -> None:
+    address, loop, got = str(tmp_path / "redis"), Loop(), list[Any]()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(address)
+        server.listen()
+        line = Line(loop, address)
+
+        def ask() -> Actor:
+            got.append((yield line.ask(b"PING", 2)))
+
+        loop.spawn(ask())
+        peer, _ = server.accept()
+        with peer:
+            for part in (b"*3\r\n$2\r\no", b"k\r\n:7\r\n*-1\r\n+PO", b"NG\r\n"):
+                assert got == []
+                peer.sendall(part)
+                loop.run(time.monotonic() + 0.02)
+            assert peer.recv(100) == b"PING"
+    loop.close()
+    assert got == [[[b"ok", 7, None], b"PONG"]]
 
 
 def test_a_command_is_spelled_as_redis_reads_it() -> None:
