@@ -96,7 +96,8 @@ def _enum_in(data: bytes, unpack: Unpack) -> Any:
         return cls.__members__[member]
     if issubclass(cls, enum.Flag) and type(member) is int:
         flags = cls(member)
-        if isinstance(flags, cls):
+        # Some releases of Python 3.11 make nothing of bits that the class does not have.
+        if isinstance(flags, cls) and flags.value == member:
             return flags
     raise DecodeError(f"{name} has no member {str(member)[:200]!r}; is one side older than the other?")
 

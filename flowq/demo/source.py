@@ -56,5 +56,8 @@ def read_source(path: str) -> Source:
     with warnings.catch_warnings():
         # "invalid escape sequence" and its like concern the author of the file, not whoever watches the worker's log.
         warnings.simplefilter("ignore")
-        tree = ast.parse(text, filename=path)
+        try:
+            tree = ast.parse(text, filename=path)
+        except ValueError as error:  # null bytes, as some releases of Python 3.11 say it
+            raise SyntaxError(str(error)) from error
     return Source(path, len(data), text, tree)

@@ -37,6 +37,7 @@ class Meter:
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._sums: dict[str, float] = defaultdict(float)
         self._timer: threading.Timer | None = None
@@ -60,14 +61,15 @@ class Meter:
                 self._timer.start()
 
     def write(self) -> None:
-        """Write what was added up; when the process ends, and by itself."""
-        with self._lock:
-            counts, self._counts = self._counts, Counter()
-            sums, self._sums = self._sums, defaultdict(float)
-            timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-            self.add(counts, sums)
+        """Write what was added up; when the process ends, and by itself. Returns when it is written, by whomever."""
+        with self._writing:
+            with self._lock:
+                counts, self._counts = self._counts, Counter()
+                sums, self._sums = self._sums, defaultdict(float)
+                timer, self._timer = self._timer, None
+            if timer is not None:
+                timer.cancel()
+                self.add(counts, sums)
 
     def add(self, counts: Mapping[str, int], sums: Mapping[str, float] | None = None) -> None:
         """Add to the counters of these fields."""
