@@ -132,4 +132,5 @@ def test_every_message_twice_in_random_order_changes_nothing(tmp_path: Path, see
     runs = Counter(times_run(oracle).values())
     print(f"\nseed {seed}: {twice.sent} messages sent twice; items run n times: {dict(runs)}")
     assert set(runs) == {1}
-    assert twice.sent > N
+    # Short chunks share a message: there are fewer of these than items.
+    assert twice.sent > N // 6
