@@ -1,30 +1,27 @@
-"""Node: ``prep → exec → post``, its retries and its fallback. Never a walk over several nodes, never many items."""
+"""Node: what users write and ask of one step. Never how a visit goes (life_cycle), a walk over nodes, or many items."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import logging
-import operator
 import types
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from typing_extensions import TypeVar
 
-from flowq.core.actions import checked_action
-from flowq.core.callables import facts, function_of, in_loop, is_async, wants_ctx
-from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
-from flowq.core.drive import Call, Steps, bounded, drive_async, pause
+from flowq.core.callables import in_loop
+from flowq.core.context import ItemContext, current_context
+from flowq.core.drive import drive_async
 from flowq.core.hooks import AnyHook, Hook, Listeners, as_hooks
+from flowq.core.life_cycle import LifeCycle
 from flowq.core.lifespan import drive_open, finish_open, long_lived_here
-from flowq.core.notes import add_failure_note
 from flowq.core.retry import Retry
 from flowq.core.straight import is_plain
-from flowq.core.streamed import listed, whole
+from flowq.core.streamed import listed
 from flowq.core.wiring import Wired
 from flowq.registry import register
 
@@ -39,7 +36,7 @@ _log = logging.getLogger("flowq.node")
 
 
 @register
-class Node(Wired, Generic[Item, Result]):
+class Node(LifeCycle, Wired, Generic[Item, Result]):
     """One step of a flow: ``prep(shared)`` reads the store, ``exec(prep_res)`` works, ``post(...)`` writes and routes.
 
     Any of the four methods may be ``async def``, and may declare a keyword-only ``ctx`` to be given the
@@ -65,33 +62,22 @@ class Node(Wired, Generic[Item, Result]):
 
     sync_in_thread: ClassVar[bool] = True
 
-    phases: ClassVar[tuple[str, str, str, str]] = ("prep", "exec", "exec_fallback", "post")
-    """What the four methods are called. Classes for people of another system have that system's names."""
-
     # Defaults of the class, so that a dataclass or an __init__ that forgets super() still makes a whole node.
     retry: Retry = _ONCE
-    timeout: float | None = None
-    config: Mapping[str, Any] = NO_CONFIG
     # Only a flow has one; declared here so that whoever walks a graph need not know flows.
     start_node: Node[Any, Any] | None = None
     # The name of the flow that visits this copy; "" outside of a visit, and for a flow that nobody named.
     within: str = ""
-    # What a visit in a walk that may be left sets on its copy of the node.
+    # What a visit in a walk that may be left sets on its copy of the node, beside `tries_before`.
     journey: Journey | None = None
-    tries_before: int = 0
 
     opens_own: ClassVar[bool] = False
     """Whether the node opens what it and the nodes inside it keep open by itself, each time it is used."""
 
     _name: str | None = None
-    # The hooks given to this node; and who is told of a visit, those of the flows around it included.
+    # The hooks given to this node.
     _hooks: tuple[Hook, ...] = ()
-    _listeners: Listeners | None = None
-    gathers: ClassVar[bool] = True
-    """Whether an ``exec`` that yields is read to its end."""
 
-    _asks_ctx: ClassVar[bool] = False
-    _yields: ClassVar[Literal["", "sync", "async"]] = ""
     keeps_open: ClassVar[bool] = False
     """Whether the class has a ``lifespan``, ``setup`` or ``teardown`` of its own."""
 
@@ -100,13 +86,6 @@ class Node(Wired, Generic[Item, Result]):
 
     is_plain: ClassVar[bool] = True
     """Whether a visit is ``prep``, ``exec`` and ``post`` and nothing else, as long as nothing goes wrong."""
-
-    # The four methods as the class was made with them, and whether any is async: asked before every run.
-    _phases_of: ClassVar[Callable[[Any], tuple[Any, ...]]]
-    _known_functions: ClassVar[tuple[Any, ...]] = ()
-    _known_async: ClassVar[bool] = False
-    coroutines: ClassVar[frozenset[Any]] = frozenset()
-    """Those of the four methods that the class defines as coroutine functions."""
 
     _slots: ClassVar[tuple[str, ...]] = ()
 
@@ -149,15 +128,9 @@ class Node(Wired, Generic[Item, Result]):
         super().__init_subclass__(**kwargs)
         cls.has_lifespan = cls.lifespan is not Node.lifespan
         cls.keeps_open = cls.has_lifespan or (cls.setup, cls.teardown) != (Node.setup, Node.teardown)
-        cls._yields = facts(getattr(cls, cls.phases[1])).streams
-        cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in cls.phases)
         members = [name_and_member for base in cls.__mro__ for name_and_member in vars(base).items()]
         cls._slots = tuple(name for name, member in members if isinstance(member, types.MemberDescriptorType))
         cls.is_plain = is_plain(cls, Node)
-        cls._phases_of = operator.attrgetter(*cls.phases)
-        functions = cls._phases_of(cls)
-        cls._known_functions, cls._known_async = functions, any(is_async(one) for one in functions)
-        cls.coroutines = frozenset(one for one in functions if inspect.iscoroutinefunction(one))
         register(cls)
 
     def __copy__(self) -> Self:
@@ -202,6 +175,8 @@ class Node(Wired, Generic[Item, Result]):
     def exec_fallback(self, prep_res: Item, exc: Exception, /, *args: Any, **kwargs: Any) -> Any:
         """The result to use after the last try failed with *exc*. Raises it unless overridden."""
         raise exc
+
+    _no_fallback = exec_fallback
 
     @in_loop
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -324,106 +299,13 @@ class Node(Wired, Generic[Item, Result]):
         nodes, steps = self.needs()[0], self.told("run", self.visit(shared))
         return await (drive_open(nodes, steps) if nodes else drive_async(steps))
 
-    def step(self, shared: Any) -> Steps[str | None]:
-        """A :meth:`visit` as a part of something larger."""
-        return self.told("node", self.visit(shared))
-
-    def told(self, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
-        """*steps*, of whose beginning and end the hooks are told."""
-        return steps if self._listeners is None else self._telling(self._listeners, what, steps)
-
-    def _telling(self, listeners: Listeners, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
-        with listeners.span(what, self.name) as ended:
-            action = ended["action"] = yield from steps
-        return action
-
-    def visit(self, shared: Any) -> Steps[str | None]:
-        """The life cycle, as calls: ``prep``, :meth:`perform`, ``post``. Returns the action."""
-        prep_res = yield self.phase(0), (shared,)
-        exec_res = yield from self.perform(shared, prep_res)
-        action = yield self.phase(3), (shared, prep_res, exec_res)
-        return action if action is None or action.__class__ is str else checked_action(action, self.name)
-
-    def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
-        """The middle of the life cycle: tries, waits between them, and the fallback. Returns what ``post`` is given."""
-        outer = current_context()
-        attempt = self.tries_before
-        while True:
-            ctx: ItemContext | None = None
-            # A first try of a node that does not ask has nothing to say, unless it runs inside the call of another.
-            if attempt or self._asks_ctx or outer is not None:
-                ctx = self._context(outer, attempt)
-                enter_context(ctx)
-            try:
-                return (yield self.one_try(shared, prep_res, ctx))
-            except Exception as exc:
-                delay_s = self.retry_delay(exc, attempt)
-                if delay_s is None:
-                    if function_of(self.phase(2)) is Node.exec_fallback:  # it would raise the same, with more ado
-                        self._note_failure(exc, attempt)
-                        raise
-                    return (yield from self._fall_back(prep_res, exc, ctx, attempt))
-                if self._listeners is not None:
-                    self._listeners.tell("node_retry", self.name, error=exc, attempt=attempt, delay_s=delay_s)
-            finally:
-                # Compared first: a generator that is thrown away is closed in whatever context that happens in.
-                if ctx is not None and current_context() is ctx:
-                    enter_context(outer)
-            if delay_s > 0:
-                yield pause, (delay_s,)
-            attempt += 1
-
-    def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
-        """The call that one try consists of."""
-        body = self.phase(1, ctx)
-        if self._yields and self.gathers:
-            body = whole(body, self.gather)
-        return (body, (prep_res,)) if self.timeout is None else (bounded, (self.timeout, body, (prep_res,)))
-
     def inside(self) -> list[Node[Any, Any]]:
         """The nodes this one is made of: where a flow begins; none for a plain node."""
         return [] if self.start_node is None else [self.start_node]
 
-    @property
-    def asks_ctx(self) -> bool:
-        """Whether any of the four methods declares ``ctx``."""
-        return self._asks_ctx
-
-    def has_async(self) -> bool:
-        """Whether running this needs an event loop: any of the four methods is ``async def``."""
-        cls = type(self)
-        known = cls._known_functions
-        if known and cls._phases_of(cls) == known and self.__dict__.keys().isdisjoint(cls.phases):
-            return cls._known_async or cls._yields == "async"
-        return self._yields == "async" or any(is_async(getattr(self, method)) for method in self.phases)
-
     def needs(self) -> tuple[list[Node[Any, Any]], bool]:
         """What a run of it keeps open, and whether it needs an event loop."""
         return long_lived_here(self), self.has_async()
-
-    def _fall_back(self, prep_res: Any, exc: Exception, ctx: ItemContext | None, attempt: int) -> Steps[Any]:
-        try:
-            return (yield self.phase(2, ctx), (prep_res, exc))
-        except Exception as error:
-            self._note_failure(error, attempt)
-            raise
-
-    def _note_failure(self, error: Exception, attempt: int) -> None:
-        ctx = current_context()
-        item_index = None if ctx is None else ctx.item_index
-        add_failure_note(error, node=self.name, attempts=attempt + 1, item_index=item_index)
-
-    def phase(self, number: int, ctx: ItemContext | None = None) -> Callable[..., Any]:
-        """One of the four methods, by its place in :attr:`phases`, with the context it asks for (None: a new one)."""
-        method: Callable[..., Any] = getattr(self, self.phases[number])
-        if not self._asks_ctx or not wants_ctx(method):
-            return method
-        return functools.partial(method, ctx=ctx or self._context(current_context(), attempt=0))
-
-    def _context(self, outer: ItemContext | None, attempt: int) -> ItemContext:
-        if outer is not None:
-            return outer.derive(self.name, self.config, attempt)
-        return ItemContext(attempt=attempt, config=self.config, node=self.name)
 
     def _warn_of_successors(self) -> None:
         if self.successors:

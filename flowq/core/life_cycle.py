@@ -1,0 +1,161 @@
+"""The life cycle of a visit to a node: its three calls, the tries and the fallback, for a driver to make.
+
+Never what a node is made of, what its users write, or where a walk goes from it: see node and flow.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from flowq.core.actions import checked_action
+from flowq.core.callables import facts, function_of, is_async, wants_ctx
+from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
+from flowq.core.drive import Call, Steps, bounded, pause
+from flowq.core.hooks import Listeners
+from flowq.core.notes import add_failure_note
+from flowq.core.streamed import whole
+
+
+class LifeCycle:
+    """How a node lives: what a visit to it calls, in which order, and what it does where a call fails."""
+
+    phases: ClassVar[tuple[str, str, str, str]] = ("prep", "exec", "exec_fallback", "post")
+    """What the four methods are called. Classes for people of another system have that system's names."""
+
+    gathers: ClassVar[bool] = True
+    """Whether an ``exec`` that yields is read to its end."""
+
+    coroutines: ClassVar[frozenset[Any]] = frozenset()
+    """Those of the four methods that the class defines as coroutine functions."""
+
+    # Defaults of the class, so that a dataclass or an __init__ that forgets super() still makes a whole node.
+    timeout: float | None = None
+    config: Mapping[str, Any] = NO_CONFIG
+    # Who is told of a visit, those of the flows around it included.
+    _listeners: Listeners | None = None
+    # What a visit in a walk that may be left sets on its copy of the node.
+    tries_before: int = 0
+
+    _asks_ctx: ClassVar[bool] = False
+    _yields: ClassVar[Literal["", "sync", "async"]] = ""
+    # The four methods as the class was made with them, and whether any is async: asked before every run.
+    _phases_of: ClassVar[Callable[[Any], tuple[Any, ...]]]
+    _known_functions: ClassVar[tuple[Any, ...]] = ()
+    _known_async: ClassVar[bool] = False
+    # The fallback of a node that has none.
+    _no_fallback: ClassVar[Callable[..., Any]]
+
+    if TYPE_CHECKING:  # what a node adds: see there
+
+        @property
+        def name(self) -> str: ...
+
+        def gather(self, stream: Any) -> Any: ...
+
+        def retry_delay(self, exc: Exception, attempt: int) -> float | None: ...
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._yields = facts(getattr(cls, cls.phases[1])).streams
+        cls._asks_ctx = any(wants_ctx(getattr(cls, method)) for method in cls.phases)
+        cls._phases_of = operator.attrgetter(*cls.phases)
+        functions = cls._phases_of(cls)
+        cls._known_functions, cls._known_async = functions, any(is_async(one) for one in functions)
+        cls.coroutines = frozenset(one for one in functions if inspect.iscoroutinefunction(one))
+
+    def step(self, shared: Any) -> Steps[str | None]:
+        """A :meth:`visit` as a part of something larger."""
+        return self.told("node", self.visit(shared))
+
+    def told(self, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
+        """*steps*, of whose beginning and end the hooks are told."""
+        return steps if self._listeners is None else self._telling(self._listeners, what, steps)
+
+    def _telling(self, listeners: Listeners, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
+        with listeners.span(what, self.name) as ended:
+            action = ended["action"] = yield from steps
+        return action
+
+    def visit(self, shared: Any) -> Steps[str | None]:
+        """The life cycle, as calls: ``prep``, :meth:`perform`, ``post``. Returns the action."""
+        prep_res = yield self.phase(0), (shared,)
+        exec_res = yield from self.perform(shared, prep_res)
+        action = yield self.phase(3), (shared, prep_res, exec_res)
+        return action if action is None or action.__class__ is str else checked_action(action, self.name)
+
+    def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
+        """The middle of the life cycle: tries, waits between them, and the fallback. Returns what ``post`` is given."""
+        outer = current_context()
+        attempt = self.tries_before
+        while True:
+            ctx: ItemContext | None = None
+            # A first try of a node that does not ask has nothing to say, unless it runs inside the call of another.
+            if attempt or self._asks_ctx or outer is not None:
+                ctx = self._context(outer, attempt)
+                enter_context(ctx)
+            try:
+                return (yield self.one_try(shared, prep_res, ctx))
+            except Exception as exc:
+                delay_s = self.retry_delay(exc, attempt)
+                if delay_s is None:
+                    if function_of(self.phase(2)) is type(self)._no_fallback:  # it would raise the same, with more ado
+                        self._note_failure(exc, attempt)
+                        raise
+                    return (yield from self._fall_back(prep_res, exc, ctx, attempt))
+                if self._listeners is not None:
+                    self._listeners.tell("node_retry", self.name, error=exc, attempt=attempt, delay_s=delay_s)
+            finally:
+                # Compared first: a generator that is thrown away is closed in whatever context that happens in.
+                if ctx is not None and current_context() is ctx:
+                    enter_context(outer)
+            if delay_s > 0:
+                yield pause, (delay_s,)
+            attempt += 1
+
+    def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
+        """The call that one try consists of."""
+        body = self.phase(1, ctx)
+        if self._yields and self.gathers:
+            body = whole(body, self.gather)
+        return (body, (prep_res,)) if self.timeout is None else (bounded, (self.timeout, body, (prep_res,)))
+
+    def _fall_back(self, prep_res: Any, exc: Exception, ctx: ItemContext | None, attempt: int) -> Steps[Any]:
+        try:
+            return (yield self.phase(2, ctx), (prep_res, exc))
+        except Exception as error:
+            self._note_failure(error, attempt)
+            raise
+
+    def _note_failure(self, error: Exception, attempt: int) -> None:
+        ctx = current_context()
+        item_index = None if ctx is None else ctx.item_index
+        add_failure_note(error, node=self.name, attempts=attempt + 1, item_index=item_index)
+
+    def phase(self, number: int, ctx: ItemContext | None = None) -> Callable[..., Any]:
+        """One of the four methods, by its place in :attr:`phases`, with the context it asks for (None: a new one)."""
+        method: Callable[..., Any] = getattr(self, self.phases[number])
+        if not self._asks_ctx or not wants_ctx(method):
+            return method
+        return functools.partial(method, ctx=ctx or self._context(current_context(), attempt=0))
+
+    def _context(self, outer: ItemContext | None, attempt: int) -> ItemContext:
+        if outer is not None:
+            return outer.derive(self.name, self.config, attempt)
+        return ItemContext(attempt=attempt, config=self.config, node=self.name)
+
+    @property
+    def asks_ctx(self) -> bool:
+        """Whether any of the four methods declares ``ctx``."""
+        return self._asks_ctx
+
+    def has_async(self) -> bool:
+        """Whether running this needs an event loop: any of the four methods is ``async def``."""
+        cls = type(self)
+        known = cls._known_functions
+        if known and cls._phases_of(cls) == known and self.__dict__.keys().isdisjoint(cls.phases):
+            return cls._known_async or cls._yields == "async"
+        return self._yields == "async" or any(is_async(getattr(self, method)) for method in self.phases)
