@@ -58,9 +58,10 @@ def test_a_rate_holds_for_tries_too(cls: type[Doubles]) -> None:
 @KINDS
 def test_of_several_rates_the_keyed_one_slows_its_key_only(cls: type[Doubles]) -> None:
     node = cls(rate=["1000/s", Rate(20, burst=1, key=lambda item: (item % 2 and "odd") or f"even {item}")])
+    asked_at = perf_counter()
     node.map(range(6))
-    odd = sorted(began for item, began in node.began if item % 2)
-    assert odd[-1] - odd[0] >= 0.1
+    # Not from the first one's start: on a busy machine that may come late after its permit.
+    assert max(began for item, began in node.began if item % 2) - asked_at >= 0.1
 
 
 @KINDS
