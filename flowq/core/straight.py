@@ -44,10 +44,21 @@ def goes_straight(node: Node[Any, Any]) -> bool:
     return node.is_plain and node.timeout is None and node._listeners is None and current_context() is None
 
 
+def _onward(flow: Flow, visited: Node[Any, Any], action: str | None, shared: Any) -> tuple[Node[Any, Any] | None, bool]:
+    """The node that follows *visited*, and whether the walk goes straight on to it."""
+    node = None if visited.predicates or flow.chooses else visited.successors.get(action or DEFAULT)
+    if node is None:
+        node = flow.next_node(visited, action, shared)
+        if node is None:
+            return None, False
+    # The walk itself has asked for the context, once.
+    return node, node.is_plain and node.timeout is None and node._listeners is None
+
+
 async def _go_async(
     flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any], visits: int, inner: str
 ) -> Reached:
-    following, own_choice, most = flow.next_node, flow.chooses, flow.max_steps
+    most = flow.max_steps
     while True:
         if most is not None:
             flow.refuse_more(node, visits)
@@ -76,15 +87,8 @@ async def _go_async(
         if action is not None and action.__class__ is not str:
             action = checked_action(action, visited.name)
         visits += 1
-        successor = None if own_choice or visited.predicates else visited.successors.get(action or DEFAULT)
-        if successor is None:
-            successor = following(visited, action, shared)
-        if (
-            successor is None
-            or not successor.is_plain
-            or successor.timeout is not None
-            or successor._listeners is not None
-        ):
+        successor, straight = _onward(flow, visited, action, shared)
+        if successor is None or not straight:
             return successor, action, visits
         node = successor
 
@@ -98,7 +102,7 @@ def go(flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any],
         visits: nodes visited before.
         inner: what the visited nodes are ``within``.
     """
-    following, own_choice, most = flow.next_node, flow.chooses, flow.max_steps
+    most = flow.max_steps
     while True:
         if most is not None:
             flow.refuse_more(node, visits)
@@ -124,15 +128,8 @@ def go(flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any],
             refuse_awaitable(visited.post, action)
             action = checked_action(action, visited.name)
         visits += 1
-        successor = None if own_choice or visited.predicates else visited.successors.get(action or DEFAULT)
-        if successor is None:
-            successor = following(visited, action, shared)
-        if (
-            successor is None
-            or not successor.is_plain
-            or successor.timeout is not None
-            or successor._listeners is not None
-        ):
+        successor, straight = _onward(flow, visited, action, shared)
+        if successor is None or not straight:
             return successor, action, visits
         node = successor
 
