@@ -113,10 +113,9 @@ class CeleryExecutor:
             if place == 0:
                 self._check_workers(job.node, header)
             stream = items.at_hand() is None
-            window, slots = self.fleet.window(header.queue), self.fleet.slots(header.queue)
-            known = self._sizes.get(header.spec)
+            slots, known = self.fleet.slots(header.queue), self._sizes.get(header.spec)
             birth = birth_of(self.connections, header, job, items.total, stream=stream, slots=slots, known=known)
-            feeder = Feeder(self.connections, header, birth, window, resumable=job.key is not None)
+            feeder = Feeder(self.connections, header, birth, slots, resumable=job.key is not None)
             if place == "fed":
                 feeding = Feeding(functools.partial(feeder.relieve, source(items, job.node)))
             elif stream:

@@ -127,8 +127,8 @@ class DurableRun:
         status = self.status
         if fork:
             step = max((one.number for one in self.history()), default=0) if from_step is None else from_step
-            window = Fleet(self._connections.redis, self._connections.keys).window(self._header.queue)
-            header = self._kept.fork(self._policy, window, self._kept.state_after(step))
+            slots = Fleet(self._connections.redis, self._connections.keys).slots(self._header.queue)
+            header = self._kept.fork(self._policy, slots, self._kept.state_after(step))
             return DurableRun(self._connections, self._closings, header, self._policy)
         if from_step is not None:
             if not self._kept.begin_again(self._kept.state_after(from_step)):

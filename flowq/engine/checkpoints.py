@@ -72,7 +72,7 @@ class Checkpoints:
         newest = next(one for one in found if one.gen == found[-1].gen)
         return replace(newest, child=None, until={}).encode()
 
-    def fork(self, policy: BatchPolicy, window: int, state: bytes) -> Header:
+    def fork(self, policy: BatchPolicy, slots: int, state: bytes) -> Header:
         """A new run that goes on from *state*; what it shares with this one is kept once.
 
         Raises:
@@ -84,7 +84,7 @@ class Checkpoints:
         if state:
             connections.redis.hset(connections.keys.of(run_id, "saved"), f"last:{RUN}", state)
         birth = birth_fields(connections, header, policy, 1, 1)
-        Feeder(connections, header, birth, window).feed([params])
+        Feeder(connections, header, birth, slots).feed([params])
         return header
 
     def begin_again(self, state: bytes) -> bool:

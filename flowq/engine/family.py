@@ -31,17 +31,17 @@ def start_child(
     items: Iterable[Any],
     total: int | None,
     *,
-    window: int,
+    slots: int,
     known: Sizes | None,
 ) -> None:
-    """Feed the batch of *header*, from where it stands if it was begun before; with *window* chunks open.
+    """Feed the batch of *header*, from where it stands if it was begun before, on *slots*.
 
     Raises:
         EncodeError, RedisFull, NoRedis, BatchLost: see ``Feeder.feed``.
     """
-    birth = birth_of(connections, header, job, total, stream=total is None, slots=window // 2, known=known)
+    birth = birth_of(connections, header, job, total, stream=total is None, slots=slots, known=known)
     # It must not wait for readers: the only slot there is may be the one that feeds.
-    Feeder(connections, header, birth, window, unread_bytes=None).relieve(items)
+    Feeder(connections, header, birth, slots, unread_bytes=None).relieve(items)
 
 
 def end_plain(connections: Connections, header: Header) -> None:

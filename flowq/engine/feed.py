@@ -16,6 +16,7 @@ from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Appended, Elsewhere
 from flowq.engine.pages import PAGE_BYTES, Pager, page_bytes
 from flowq.engine.patience import when_room, when_there
+from flowq.engine.presence import window_of
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import read_state
 from flowq.errors import BatchLost
@@ -62,7 +63,7 @@ class Feeder:
         connections: the process's own.
         header: what the batch is.
         birth: the ledger's fields of it, see engine/birth.py.
-        window: chunks it may have open.
+        slots: that it may have.
         resumable: the batch has a key: what ends the feeding early leaves it to a further submit under that key. Any
             other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.
         unread_bytes: while more lies in Redis that nobody has begun, nothing is read (None: it does not wait).
@@ -73,7 +74,7 @@ class Feeder:
         connections: Connections,
         header: Header,
         birth: dict[str, Any],
-        window: int,
+        slots: int,
         *,
         resumable: bool = False,
         unread_bytes: int | None = UNREAD_BYTES,
@@ -83,8 +84,8 @@ class Feeder:
         self._resumable = resumable
         self._header = header
         self._birth = birth
-        self._window = window
-        self._page_bytes = page_bytes(window // 2)
+        self._window = window_of(slots)
+        self._page_bytes = page_bytes(slots)
         self._recent: deque[tuple[int, int, bytes, bool]] = deque(maxlen=KEPT_PAGES * PAGE_BYTES // self._page_bytes)
         self._unread: deque[tuple[int, int]] = deque()
 

@@ -179,7 +179,7 @@ class ItemJourney(BatchJourney):
         )  # fmt: skip
         start_child(
             self._connections, header, job, source(items, job.node), items.total,
-            window=self._among.fleet.window(header.queue), known=self._among.sizes.get(header.spec),
+            slots=self._among.fleet.slots(header.queue), known=self._among.sizes.get(header.spec),
         )  # fmt: skip
         return header
 

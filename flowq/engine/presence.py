@@ -13,6 +13,7 @@ from flowq.errors import DecodeError
 
 GONE_AFTER_S = 5.0
 CACHE_S = 1.0
+CHUNKS_A_SLOT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ def alive(redis: RedisClient, keys: Keys) -> int:
     return int(redis.zcount(keys.workers, time.time() - GONE_AFTER_S, "+inf"))
 
 
+def window_of(slots: int) -> int:
+    """Open chunks a batch may have on so many slots: two each, so that no slot waits for a message."""
+    return CHUNKS_A_SLOT * max(1, slots)
+
+
 class Fleet:
     """The workers as this process saw them at most a second ago."""
 
@@ -128,5 +134,5 @@ class Fleet:
         return sum(worker.slots for worker in self.workers(queue))
 
     def window(self, queue: str) -> int:
-        """Open chunks a batch on *queue* may have: two a slot, so that no slot waits for a message."""
-        return 2 * max(1, self.slots(queue))
+        """Open chunks a batch on *queue* may have."""
+        return window_of(self.slots(queue))

@@ -242,7 +242,7 @@ def test_items_that_redis_forgot_are_written_again(redis: Redis, redis_server: E
     connections = Connections(flowq.Settings(broker_url=redis_server.url))
     policy = flowq.BatchPolicy()
     header = Header("b-forgot", "forgot", "Echo", "flowq", None, b"")
-    feeder = Feeder(connections, header, birth_fields(connections, header, policy, 1), 4)
+    feeder = Feeder(connections, header, birth_fields(connections, header, policy, 1), 2)
     names = connections.keys.own(header.id)
     n = 6 * KEPT_PAGES
     items = Forgetful(redis, names, n, remember_at=10, forget_at=10 + forgotten)

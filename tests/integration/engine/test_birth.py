@@ -35,6 +35,6 @@ def test_concurrency_counts_every_item_of_a_call_that_takes_many(executor: Celer
     else:
         batch_id, items = "child-1", Items("Embeds", job.items)
         header = header_of(job, batch_id, "flowq")
-        start_child(connections, header, job, source(items, job.node), items.total, window=4, known=None)
+        start_child(connections, header, job, source(items, job.node), items.total, slots=2, known=None)
     opened = [span(one.decode()) for one in connections.redis.hkeys(connections.keys.of(batch_id, "open"))]
     assert [stop - start for start, stop in opened] == [GROUP]
