@@ -24,13 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def flowq_inline() -> Iterator[InlineExecutor]:
     """Batches of this test run in this process, whatever FLOWQ_BROKER_URL says."""
-    from flowq.batch.executor import activate, deactivate
+    from flowq.batch.executor import activated
     from flowq.batch.inline import InlineExecutor
 
-    executor = InlineExecutor()
-    activate(executor)
-    yield executor
-    deactivate(executor)
+    with activated(InlineExecutor()) as executor:
+        yield executor
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +54,11 @@ def flowq_cluster(flowq_session_cluster: LocalCluster, pytestconfig: pytest.Conf
     They know the modules that ``flowq_imports`` in pytest's configuration names. A worker that an earlier test has
     killed is replaced.
     """
-    from flowq.batch.executor import activate, deactivate
+    from flowq.batch.executor import activated
 
     cluster = flowq_session_cluster
     running = sum(worker.process.running for worker in cluster.workers)
     for _ in range(int(pytestconfig.getini("flowq_workers")) - running):
         cluster.add_worker()
-    activate(cluster.executor)
-    yield cluster
-    deactivate(cluster.executor)
+    with activated(cluster.executor):
+        yield cluster

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 from redis import Redis
 
-from flowq.batch.executor import activate, deactivate
+from flowq.batch.executor import activated, deactivate
 from flowq.batch.inline import InlineExecutor
 from flowq.local import EmbeddedRedis, LocalCluster
 
@@ -56,18 +56,15 @@ def session_cluster() -> Iterator[LocalCluster]:
 def cluster(session_cluster: LocalCluster) -> Iterator[LocalCluster]:
     """The shared workers, to which the test's batches go."""
     assert all(worker.ready for worker in session_cluster.workers), "a worker of the shared cluster has died"
-    activate(session_cluster.executor)
-    yield session_cluster
-    deactivate(session_cluster.executor)
+    with activated(session_cluster.executor):
+        yield session_cluster
 
 
 @pytest.fixture
 def inline() -> Iterator[InlineExecutor]:
     """Batches of the test run in this process."""
-    executor = InlineExecutor()
-    activate(executor)
-    yield executor
-    deactivate(executor)
+    with activated(InlineExecutor()) as executor:
+        yield executor
 
 
 @pytest.fixture(params=["inline", "workers"])

@@ -78,6 +78,12 @@ class Wire:
         """Whether every message was delivered and acknowledged, or refused."""
         return not self.redis.exists(self.queue, self.unacked)
 
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         self.connections.close()
 

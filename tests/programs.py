@@ -53,3 +53,16 @@ class Program:
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGKILL)
         self._popen.communicate()
+
+
+def printed_by_processes(source: str) -> set[bytes]:
+    """What *source* prints in two processes that hash strings differently."""
+    return {
+        subprocess.run(
+            [sys.executable, "-c", source],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    }

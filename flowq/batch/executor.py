@@ -6,7 +6,8 @@ Never here: an implementation. Inline lives in inline.py, the one over Celery in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
 
 R_co = TypeVar("R_co", covariant=True)
+E = TypeVar("E", bound="Executor")
 
 State = Literal["running", "paused", "succeeded", "failed", "cancelled"]
 
@@ -223,6 +225,16 @@ def activate(executor: Executor) -> None:
 def deactivate(executor: Executor) -> None:
     """Take back the latest ``activate(executor)``; nothing happens if there is none."""
     _active.remove(executor)
+
+
+@contextmanager
+def activated(executor: E) -> Iterator[E]:
+    """*executor* is the active one of this process, within the block."""
+    activate(executor)
+    try:
+        yield executor
+    finally:
+        deactivate(executor)
 
 
 def set_default(factory: Callable[[], Executor] | None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from flowq.batch.executor import activate, deactivate
+from flowq.batch.executor import activated
 from flowq.cli.attention import Attention
 from flowq.cli.group import Command
 from flowq.cli.place import import_from_here
@@ -72,12 +72,8 @@ def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, c
 def _active(executor: CeleryExecutor, attention: Attention) -> Iterator[CeleryExecutor]:
     """Batches of this process go where *executor* sends them, and are waited for by *attention*."""
     ours = CeleryExecutor(executor.settings, connections=executor.connections, watching=attention)
-    activate(ours)
-    try:
-        with attention.listening():
-            yield ours
-    finally:
-        deactivate(ours)
+    with activated(ours), attention.listening():
+        yield ours
 
 
 def local_options(command: Command) -> Command:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from flowq.batch.executor import activate, deactivate
+from flowq.batch.executor import activated
 from flowq.batch.fanout import Fanout
 from flowq.batch.inline import InlineExecutor
 from flowq.cli.attention import Detached
@@ -89,12 +89,8 @@ def run(
 @contextmanager
 def in_this_process() -> Iterator[None]:
     """Batches run here, without being announced: the command says so at its end."""
-    executor = InlineExecutor()
-    activate(executor)
-    try:
+    with activated(InlineExecutor()):
         yield
-    finally:
-        deactivate(executor)
 
 
 def limited(node: Node[Any, Any], limit: int | None) -> None:

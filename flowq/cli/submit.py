@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flowq.batch.executor import activate, deactivate
+from flowq.batch.executor import activated
 from flowq.cli.group import Mistake, emit, json_option
 from flowq.cli.loading import load
 from flowq.cli.run import limited
@@ -37,11 +37,10 @@ def submit(
     limited(node, limit)
     flow = node if isinstance(node, Flow) else Flow(start=node, name=node.name)
     executor = connect(settings)
-    activate(executor)
     try:
-        run = flow.submit(store, key=key, label=label)
+        with activated(executor):
+            run = flow.submit(store, key=key, label=label)
     finally:
-        deactivate(executor)
         executor.connections.close()
     if as_json:
         emit({"id": run.id})

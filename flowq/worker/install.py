@@ -16,7 +16,7 @@ from billiard.process import current_process
 from celery import Celery, signals
 from kombu.asynchronous import get_event_loop
 
-from flowq.batch.executor import activate, deactivate
+from flowq.batch.executor import activate, activated
 from flowq.batch.inline import InlineExecutor
 from flowq.client.executor import CeleryExecutor
 from flowq.codec import register_kombu
@@ -126,15 +126,11 @@ def load_modules(settings: Settings) -> None:
     """Import what the worker was told to: modules by name, and a local program's own script."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    refusing = WhileImporting()
-    activate(refusing)
-    try:
+    with activated(WhileImporting()):
         for name in settings.imports:
             importlib.import_module(name)
         if settings.main_path is not None:
             load_main(settings.main_path)
-    finally:
-        deactivate(refusing)
 
 
 def _connect_signals(room: Room) -> None:

@@ -6,7 +6,6 @@ import random
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,12 @@ import flowq
 from flowq.batch.fanout import Fanout
 from flowq.core.merge import apply_delta
 from flowq.engine.app import queue_list
-from flowq.engine.known_sizes import Sizes
-from flowq.engine.results import State
 from tests.chaos.exactness import assert_once_each
 from tests.chaos.fleet import connect, new_cluster
 from tests.chaos.lengths import SEEDS
 from tests.chaos.load import path_in
 from tests.chaos.witness import AsyncWitnessed, Troubled, Witnessed, found_by_all, times_run, value_of
+from tests.submitting import counters
 from tests.waiting import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
@@ -97,11 +95,6 @@ def submitted(cluster: flowq.LocalCluster, nodes: list[Fanout[Any, Any]]) -> lis
         items: Any = [{"item": item} for item in range(N)] if isinstance(node, flowq.BatchFlow) else range(N)
         handles.append(cluster.executor.submit(node.job(items, shared={})))
     return handles
-
-
-def counters(state: State) -> State:
-    """What must be the same whatever becomes of messages."""
-    return replace(state, seconds=0.0, created_at=0.0, sizes=Sizes(1))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -43,9 +43,8 @@ def restricted(url: str) -> Iterator[flowq.LocalCluster]:
 
 @pytest.fixture
 def wire(restricted: flowq.LocalCluster) -> Iterator[Wire]:
-    wire = Wire(restricted)
-    yield wire
-    wire.close()
+    with Wire(restricted) as wire:
+        yield wire
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,12 @@ import pytest
 import flowq
 from flowq.batch.executor import active
 from flowq.engine.connection import Connections
-from flowq.engine.known_sizes import Sizes
-from flowq.engine.results import State, read_dones, read_state
+from flowq.engine.results import read_dones, read_state
 from flowq.local.local_worker import LocalWorker
 from tests import faulty, nested, nodes
 from tests.faulty import Execution, runs_of, trace
 from tests.programs import Program
-from tests.submitting import submit
+from tests.submitting import counters, submit
 from tests.waiting import until
 
 StartProgram = Callable[..., Program]
@@ -255,11 +253,6 @@ def nothing_is_under_way(connections: Connections) -> bool:
     """Whether every message was delivered and acknowledged."""
     unacked = f"{connections.settings.prefix}:unacked"
     return not connections.redis.exists(queue_of(connections), unacked)
-
-
-def counters(state: State) -> State:
-    """What must be the same however often messages arrive."""
-    return replace(state, seconds=0.0, confirmed=0, created_at=0.0, sizes=Sizes(1))
 
 
 def test_messages_that_arrive_twice_in_random_order_change_nothing(pair: flowq.LocalCluster) -> None:

@@ -46,9 +46,8 @@ def target(tripwire: Path) -> Iterator[flowq.LocalCluster]:
 
 @pytest.fixture
 def wire(target: flowq.LocalCluster) -> Iterator[Wire]:
-    wire = Wire(target)
-    yield wire
-    wire.close()
+    with Wire(target) as wire:
+        yield wire
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from celery import Celery
 
 import flowq
-from flowq.batch.executor import activate, deactivate
+from flowq.batch.executor import activated
 from flowq.local import EmbeddedRedis
 from tests import nodes
 from tests.integration.test_hostile import ARGUMENTS, BODIES, HEADERS
@@ -116,8 +116,5 @@ def test_the_teams_own_unknown_tasks_are_dropped_as_ever(wire: Wire, unharmed: L
 
 
 def test_batches_run_beside_the_teams_tasks(executor: Any, unharmed: Log) -> None:
-    activate(executor)
-    try:
+    with activated(executor):
         assert nodes.Square().submit(range(50)).result(timeout=20) == [i * i for i in range(50)]
-    finally:
-        deactivate(executor)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import flowq
+from flowq.batch.executor import activated
 from flowq.batch.inline import InlineExecutor
 from tests import nodes
 
@@ -30,10 +31,6 @@ def test_a_client_is_opened_once_a_process_and_closed_when_it_ends(tmp_path: Pat
 @pytest.mark.parametrize("node", [nodes.Connected, nodes.AsyncConnected])
 def test_inline_it_is_opened_for_the_batch(tmp_path: Path, node: type[nodes.Connected]) -> None:
     log = tmp_path / "log"
-    executor = InlineExecutor()
-    flowq.batch.executor.activate(executor)
-    try:
+    with activated(InlineExecutor()):
         assert len(set(node(str(log)).map(range(10)))) == 1
-    finally:
-        flowq.batch.executor.deactivate(executor)
     assert [line.split()[0] for line in log.read_text().splitlines()] == ["open", "close"]

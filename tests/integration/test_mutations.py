@@ -40,9 +40,8 @@ def target() -> Iterator[flowq.LocalCluster]:
 
 @pytest.fixture
 def wire(target: flowq.LocalCluster) -> Iterator[Wire]:
-    wire = Wire(target)
-    yield wire
-    wire.close()
+    with Wire(target) as wire:
+        yield wire
 
 
 class Witness:

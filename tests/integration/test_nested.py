@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import flowq
+from flowq.batch.executor import activated
 from tests import nested
 from tests.waiting import until
 
@@ -20,11 +21,8 @@ def one_slot() -> Iterator[flowq.LocalCluster]:
 
 
 def inline(flow: flowq.Node[Any, Any], shared: dict[str, Any]) -> dict[str, Any]:
-    flowq.activate(executor := flowq.InlineExecutor())
-    try:
+    with activated(flowq.InlineExecutor()):
         flow.run(shared)
-    finally:
-        flowq.deactivate(executor)
     return shared
 
 

@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 import flowq
-from flowq.batch.executor import activate, deactivate
+from flowq.batch.executor import activated
 from flowq.client import CeleryExecutor
 from flowq.engine.headroom import FULL_AT, Headroom, memory_of
 from flowq.engine.keys import Keys
@@ -51,9 +51,8 @@ def redis(server: EmbeddedRedis) -> Iterator[Redis]:
 def executor(server: EmbeddedRedis) -> Iterator[CeleryExecutor]:
     """A producer without workers, which waits a second for room."""
     executor = flowq.connect(flowq.Settings(broker_url=server.url, full_wait_s=1))
-    activate(executor)
-    yield executor
-    deactivate(executor)
+    with activated(executor):
+        yield executor
     executor.connections.close()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import flowq
+from flowq.batch.executor import activated
 from tests import nested
 from tests.waiting import until
 
@@ -27,9 +28,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[str]:
         request.getfixturevalue("runs_cluster")
         yield "workers"
         return
-    flowq.activate(executor := flowq.InlineExecutor())
-    yield "inline"
-    flowq.deactivate(executor)
+    with activated(flowq.InlineExecutor()):
+        yield "inline"
 
 
 def test_a_run_is_the_flow_run_here(place: str, tmp_path: Path) -> None:

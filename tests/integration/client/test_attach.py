@@ -73,14 +73,9 @@ def test_an_id_that_redis_does_not_hold_is_said_so(cluster: LocalCluster, unknow
         flowq.get_batch(unknown)
 
 
-def test_without_workers_there_is_nowhere_to_look() -> None:
-    inline = flowq.InlineExecutor()
-    flowq.activate(inline)
-    try:
-        with pytest.raises(flowq.ConfigError, match="FLOWQ_BROKER_URL"):
-            flowq.get_batch("some-batch-1234567890")
-    finally:
-        flowq.deactivate(inline)
+def test_without_workers_there_is_nowhere_to_look(inline: flowq.InlineExecutor) -> None:
+    with pytest.raises(flowq.ConfigError, match="FLOWQ_BROKER_URL"):
+        flowq.get_batch("some-batch-1234567890")
 
 
 def test_a_failure_shows_where_it_was_raised(cluster: LocalCluster) -> None:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
 
-from flowq.batch import BatchFlow, BatchResult, Done, InlineExecutor, activate, deactivate, fold_deltas, merge_done
+from flowq.batch import BatchFlow, BatchResult, Done, fold_deltas, merge_done
 from flowq.core import Add, Append, Flow, Max, Node, SharedStore, build, spec_of
 from flowq.errors import BatchError, MergeConflict
 
-
-@pytest.fixture(autouse=True)
-def inline() -> Iterator[None]:
-    executor = InlineExecutor()
-    activate(executor)
-    yield
-    deactivate(executor)
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 class Load(Node):

@@ -19,7 +19,7 @@ from flowq.batch import (
     active,
     deactivate,
 )
-from flowq.batch.executor import ActiveExecutor
+from flowq.batch.executor import ActiveExecutor, activated
 from flowq.core import Steps
 
 
@@ -51,10 +51,8 @@ class Parallel(ParallelBatchNode[Any, Any]):
 
 @pytest.fixture
 def elsewhere() -> Iterator[Elsewhere]:
-    executor = Elsewhere()
-    activate(executor)
-    yield executor
-    deactivate(executor)
+    with activated(Elsewhere()) as executor:
+        yield executor
 
 
 def test_the_parallel_node_runs_where_the_active_executor_runs_it_and_the_local_one_here(elsewhere: Elsewhere) -> None:

@@ -14,6 +14,7 @@ import pytest
 from flowq.batch import BatchNode, ItemDone, Runner
 from flowq.core import ItemContext, RetryAfter, current_context
 from flowq.errors import ItemCancelled, ItemTimeout
+from tests.peak import Peak
 
 colour: ContextVar[str] = ContextVar("colour", default="none")
 
@@ -48,18 +49,15 @@ async def test_every_item_reaches_the_sink_once(node: BatchNode[Any, Any]) -> No
 
 
 async def test_no_more_items_run_at_once_than_there_are_places() -> None:
-    running, most = 0, 0
+    peak = Peak()
 
     class Counts(BatchNode[int, None]):
         async def exec(self, x: int) -> None:
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            await asyncio.sleep(0)
-            running -= 1
+            with peak:
+                await asyncio.sleep(0)
 
     await run(Counts(), range(50), 7)
-    assert most == 7
+    assert peak.most == 7
 
 
 async def test_the_source_is_asked_only_when_a_place_is_free() -> None:

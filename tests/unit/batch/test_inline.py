@@ -22,6 +22,7 @@ from flowq.batch import (
 )
 from flowq.core import Flow, ItemContext, Node, drive, drive_async
 from flowq.errors import BatchError, BatchInputError, ItemCancelled, LoopRunning
+from tests.peak import Peak
 
 
 class Blocking(ParallelBatchNode[Any, Any]):
@@ -491,20 +492,17 @@ async def test_a_job_can_be_driven_either_way(inline: InlineExecutor) -> None:
 
 
 def test_a_local_node_runs_one_item_after_another_unless_told_otherwise() -> None:
-    running, most = 0, 0
+    peak = Peak()
 
     class Counts(BatchNode[int, None]):
         async def exec(self, x: int) -> None:
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            await asyncio.sleep(0)
-            running -= 1
+            with peak:
+                await asyncio.sleep(0)
 
     Counts().map(range(20))
-    assert most == 1
+    assert peak.most == 1
     Counts(concurrency=5).map(range(20))
-    assert most == 5
+    assert peak.most == 5
 
 
 def test_the_last_of_several_tries_has_the_earlier_ones_for_no_context() -> None:

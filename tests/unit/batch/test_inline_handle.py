@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from flowq.batch import InlineExecutor, ParallelBatchNode, activate, deactivate
+from flowq.batch import ParallelBatchNode
 from flowq.batch.executor import Handle
 from tests.waiting import until
 
-
-@pytest.fixture(autouse=True)
-def inline() -> Iterator[InlineExecutor]:
-    executor = InlineExecutor()
-    activate(executor)
-    yield executor
-    deactivate(executor)
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 class World:

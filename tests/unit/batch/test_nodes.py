@@ -40,37 +40,22 @@ async def row(x: int, *, ctx: ItemContext) -> int:
 
 
 def test_the_keywords_become_the_policy() -> None:
-    node = Length(
-        3,
-        0.5,
-        timeout=9,
-        on_error="skip",
-        max_failures=0.1,
-        concurrency=4,
-        in_flight=7,
-        rate="5/s",
-        deadline=60,
-        chunk_size=10,
-        priority=3,
-        queue="slow",
-        retention_s=5,
-        max_items=99,
-    )
-    assert node.policy() == BatchPolicy(
-        retry=Retry(3, 0.5),
-        timeout=9,
-        on_error="skip",
-        max_failures=0.1,
-        concurrency=4,
-        in_flight=7,
-        rate="5/s",
-        deadline=60,
-        chunk_size=10,
-        priority=3,
-        queue="slow",
-        retention_s=5,
-        max_items=99,
-    )
+    options: Any = {
+        "timeout": 9,
+        "on_error": "skip",
+        "max_failures": 0.1,
+        "concurrency": 4,
+        "in_flight": 7,
+        "rate": "5/s",
+        "deadline": 60,
+        "chunk_size": 10,
+        "priority": 3,
+        "queue": "slow",
+        "retention_s": 5,
+        "max_items": 99,
+    }
+    node = Length(3, 0.5, **options)
+    assert node.policy() == BatchPolicy(retry=Retry(3, 0.5), **options)
     assert node.policy() is node.policy()
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import flowq
 from flowq.compat import pocketflow as compat
+from tests.peak import Peak
 from tests.unit.compat.pocketflow_programs import PROGRAMS, Seen
 
 Program = Callable[[ModuleType], Seen]
@@ -114,18 +115,15 @@ async def test_parallel_items_do_not_take_each_others_tries() -> None:
 
 
 async def test_parallel_items_run_side_by_side_without_a_bound() -> None:
-    running = peak = 0
+    peak = Peak()
 
     class Sleeps(compat.AsyncParallelBatchNode):
         async def prep_async(self, shared: Any) -> range:
             return range(shared["n"])
 
         async def exec_async(self, item: int) -> None:
-            nonlocal running, peak
-            running += 1
-            peak = max(peak, running)
-            await asyncio.sleep(0.1)
-            running -= 1
+            with peak:
+                await asyncio.sleep(0.1)
 
     async def took_s() -> float:
         began = time.perf_counter()
@@ -135,7 +133,7 @@ async def test_parallel_items_run_side_by_side_without_a_bound() -> None:
     # The best of three: others use this machine, too.
     assert min([await took_s() for _ in range(3)]) < 0.2
     await Sleeps().run_async({"n": 500})
-    assert peak == 500
+    assert peak.most == 500
 
 
 @pytest.mark.parametrize("kind", ["node", "flow"])
