@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -105,6 +105,15 @@ def append(path: Path, comparison: Comparison) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(comparison)) + "\n")
+
+
+def forget(path: Path, keys: Container[tuple[str, str, str]]) -> None:
+    """Take out of the file what is of these workloads, peers and ways; nothing happens if it is not there."""
+    if path.exists():
+        kept = [one for one in read(path) if one.key[:3] not in keys]
+        path.unlink()
+        for one in kept:
+            append(path, one)
 
 
 def read(*paths: Path) -> list[Comparison]:

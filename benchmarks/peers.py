@@ -1,6 +1,6 @@
 """``python -m benchmarks.peers``: flowq beside each peer at each workload, kept as JSON lines, shown as one table.
 
-A set that is in the file already is not measured again, so a long run can be done in pieces. See --help.
+What is in the file already is not measured again, so a long run can be done in pieces. See --help.
 """
 
 from __future__ import annotations
@@ -10,38 +10,43 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from benchmarks import page, terminal, wording
-from benchmarks.comparison import append, read
+from benchmarks.comparison import append, forget, read
 from benchmarks.interleave import FAILED, compare
 from benchmarks.stage import Stage
-from benchmarks.systems import SYSTEMS, kind
+from benchmarks.systems import EXTRA, SYSTEMS, WITHOUT_EXTRA, kind
 from benchmarks.systems.system import CannotRun, System
 from benchmarks.workloads import WORKLOADS, Workload
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "out" / "benchmarks"
+FILE = FOLDER / "peers.jsonl"
 ROUNDS = 5
-# Of one set; a single one should fit into five minutes.
-LIMIT_S = 270.0
+# Of one run; the longest that go well take a quarter of it.
+LIMIT_S = 60.0
+# Whose systems are up at the same time. Also so that a set, which is lost when it is interrupted, takes minutes.
+PARTS = (WITHOUT_EXTRA, EXTRA)
 
-Set = tuple[Workload, str, str]
+# A workload, and who is measured beside flowq in turn with all the others: the peer and the way it is used.
+Set = tuple[Workload, list[tuple[str, str]]]
 
 
 def sets(peers: Sequence[str], keys: Sequence[str]) -> Iterator[Set]:
-    """What is to be measured, peer by peer, so that each is started as rarely as can be.
+    """What is to be measured, the systems of one part after those of the other, so that each is started once.
 
     Args:
         peers: by their names in `benchmarks.systems`; empty: all.
         keys: of workloads, or how they begin (``W3``); empty: all.
     """
-    for peer in peers or SYSTEMS:
-        for workload in WORKLOADS:
-            if peer in workload.peers and (not keys or workload.key.startswith(tuple(keys))):
-                for way in workload.ways:
-                    if way != "chunks" or chunks_by_hand(peer):
-                        yield workload, peer, way
+    for part, workload in product(PARTS, WORKLOADS):
+        if not keys or workload.key.startswith(tuple(keys)):
+            chosen = [peer for peer in part if peer in workload.peers and (not peers or peer in peers)]
+            rivals = [pair for pair in product(chosen, workload.ways) if pair[1] != "chunks" or chunks_by_hand(pair[0])]
+            if rivals:
+                yield workload, rivals
 
 
 def chunks_by_hand(peer: str) -> bool:
@@ -61,48 +66,51 @@ def installed(peer: str) -> bool:
 
 
 def measure(wanted: Sequence[Set], file: Path, rounds: int, limit_s: float) -> None:
-    """Measure those that are not in the file, each appended as it is done. What failed is tried again."""
+    """Measure what is not in the file, each set appended as it is done. What failed is tried again."""
     done = {one.key[:3] for one in read(file) if not (one.why or "").startswith(FAILED)}
     with Stage() as stage:
-        before = None
-        for workload, peer, way in wanted:
-            if (workload.key, peer, way) in done or not installed(peer):
-                continue
-            if before not in (None, "flowq", peer):
-                stage.end(before)
-            before, began = peer, time.monotonic()
-            for one in compare(stage, workload, peer, way, rounds, limit_s):
-                append(file, one)
-                print(f"{time.monotonic() - began:6.1f} s  {wording.line(one)}", flush=True)
+        for workload, rivals in wanted:
+            left = [(peer, way) for peer, way in rivals if (workload.key, peer, way) not in done and installed(peer)]
+            if left:
+                part = next(part for part in PARTS if left[0][0] in part)
+                stage.keep({*part, "flowq", *(workload.ideal or ())})
+                print(f"{workload.key}: flowq and {', '.join(map(' '.join, left))}", file=sys.stderr)
+                began = time.monotonic()
+                for one in compare(stage, workload, left, rounds, limit_s):
+                    append(file, one)
+                    print(f"{time.monotonic() - began:6.1f} s  {wording.line(one)}", flush=True)
 
 
-def arguments(words: Sequence[str], program: str, description: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(program, description=description)
-    parser.add_argument("--only", nargs="+", metavar="PEER", default=[], choices=SYSTEMS, help=", ".join(SYSTEMS))
+def arguments(words: Sequence[str], program: str, peers: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        program, description="flowq beside its peers, interleaved; what is in the file already is left out"
+    )
+    parser.add_argument("--only", nargs="+", metavar="PEER", default=peers, choices=SYSTEMS, help=", ".join(SYSTEMS))
     keys = ", ".join(one.key for one in WORKLOADS)
     parser.add_argument("--workload", nargs="+", metavar="W", default=[], help=f"how their keys begin: {keys}")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"interleaved rounds of a set; {ROUNDS}")
-    parser.add_argument("--limit-s", type=float, default=LIMIT_S, help=f"longest time for a set; {LIMIT_S:g} s")
-    parser.add_argument("--file", type=Path, default=FOLDER / "peers.jsonl", help="out/benchmarks/peers.jsonl")
-    parser.add_argument("--fresh", action="store_true", help="forget what the file holds")
+    parser.add_argument("--limit-s", type=float, default=LIMIT_S, help=f"longest time for a run; {LIMIT_S:g} s")
+    parser.add_argument("--file", type=Path, default=FILE, help="out/benchmarks/peers.jsonl")
+    parser.add_argument("--fresh", action="store_true", help="forget what the file holds of these sets")
     parser.add_argument("--show", action="store_true", help="print the table at the end")
-    parser.add_argument("--list", action="store_true", help="say which sets there are, and measure nothing")
+    parser.add_argument("--list", action="store_true", help="say what is to be measured, and measure nothing")
     parser.add_argument("--table", action="store_true", help="write table and chart into docs/; measure nothing")
     return parser.parse_args(words)
 
 
-def main(words: Sequence[str], program: str = "python -m benchmarks.peers") -> None:
-    given = arguments(words, program, "flowq beside its peers, interleaved; sets that are in the file are left out")
+def main(words: Sequence[str], program: str = "python -m benchmarks.peers", peers: Sequence[str] = ()) -> None:
+    """Do what the command line says; *peers*: who is measured when it names none, all if that is empty."""
+    given = arguments(words, program, peers)
     wanted = list(sets(given.only, given.workload))
     if given.list:
-        for workload, peer, way in wanted:
-            print(f"{workload.key:14} {peer:12} {way}")
+        for workload, rivals in wanted:
+            print(f"{workload.key:14} {', '.join(map(' '.join, rivals))}")
     elif given.table:
-        files = sorted(FOLDER.glob("*.jsonl")) if given.file == FOLDER / "peers.jsonl" else [given.file]
+        files = sorted(FOLDER.glob("*.jsonl")) if given.file == FILE else [given.file]
         page.write(read(*files))
     else:
         if given.fresh:
-            given.file.unlink(missing_ok=True)
+            forget(given.file, {(workload.key, peer, way) for workload, rivals in wanted for peer, way in rivals})
         measure(wanted, given.file, given.rounds, given.limit_s)
         if given.show:
             terminal.show(read(given.file))

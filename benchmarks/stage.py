@@ -1,15 +1,20 @@
-"""The systems that are up, each with a Redis of its own: started when they are needed, ended when they are not."""
+"""The systems that are up, each with a Redis of its own: started when they are needed, ended when they are not.
+
+Who costs something while it is idle is stopped (SIGSTOP) between its turns.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
+import signal
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from redis import Redis
 
 from benchmarks.systems import kind, version_of
@@ -24,11 +29,16 @@ REDIS_FULL_BYTES = 256 * MIB
 
 @dataclass(frozen=True)
 class Running:
-    """A system that is up."""
+    """A system that is up.
+
+    Attributes:
+        processes: those it has, kept only for who is to be stopped between its turns.
+    """
 
     system: System
     server: EmbeddedRedis
     redis: Redis
+    processes: set[psutil.Process] = field(default_factory=set)
 
     def traffic_bytes(self) -> int:
         """Bytes that went through its Redis so far, in and out."""
@@ -44,6 +54,14 @@ class Running:
         """Bytes its Redis holds now."""
         info: Any = self.redis.info("memory")
         return int(info["used_memory"])
+
+    def signal(self, signum: signal.Signals) -> None:
+        """Send *signum* to its processes; those that have ended are forgotten."""
+        for process in list(self.processes):
+            try:
+                process.send_signal(signum)
+            except psutil.NoSuchProcess:
+                self.processes.discard(process)
 
 
 class Stage:
@@ -63,9 +81,10 @@ class Stage:
             system = kind(name)()
             # TCP, because not every system takes a socket; a Redis each, so that its bytes are its own.
             server = EmbeddedRedis(port=0).start()
-            self._up[name] = Running(system, server, Redis.from_url(server.redis_url))
+            running = self._up[name] = Running(system, server, Redis.from_url(server.redis_url))
             try:
-                system.start(server.redis_url, self._slots)
+                with _begun(running):
+                    system.start(server.redis_url, self._slots)
             except BaseException:
                 self.end(name)
                 raise
@@ -75,22 +94,26 @@ class Stage:
         """Stop it, and its Redis, if it is up."""
         running = self._up.pop(name, None)
         if running is not None:
+            running.signal(signal.SIGCONT)
             with contextlib.ExitStack() as last_to_first:
                 last_to_first.callback(running.server.stop)
                 last_to_first.callback(running.redis.close)
                 last_to_first.callback(running.system.stop)
 
-    def end_all(self) -> None:
+    def keep(self, names: Container[str]) -> None:
+        """End all but those."""
         for name in list(self._up):
-            self.end(name)
+            if name not in names:
+                self.end(name)
 
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[Running]:
-        """For one run of that system: afterwards it stays up, unless it costs something while it is idle."""
+        """For one run of that system: afterwards it stays up, but does nothing if that would cost something."""
         running = self.use(name)
-        yield running
-        if running.system.costs_idle:
-            self.end(name)
+        running.signal(signal.SIGCONT)
+        with _begun(running):
+            yield running
+        running.signal(signal.SIGSTOP)
 
     def tidy(self) -> None:
         """End those whose Redis is full of what they ran: they start anew when they are needed."""
@@ -102,7 +125,20 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end_all()
+        self.keep(())
+
+
+@contextlib.contextmanager
+def _begun(running: Running) -> Iterator[None]:
+    """Keeps the processes that begin meanwhile, if they are to be stopped between turns. Nobody else may begin any."""
+    before = _children() if running.system.costs_idle else set()
+    yield
+    if running.system.costs_idle:
+        running.processes.update(_children() - before)
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 def machine(running: Running, *names: str) -> dict[str, str]:

@@ -24,6 +24,9 @@ SYSTEMS = {
     "dask": ("dask", "Dask", "distributed"),
     "ray": ("ray", "Ray", "ray"),
 }
+# Short of the extra `peers`: flowq itself, what the machine allows, and plain Celery.
+WITHOUT_EXTRA = ("flowq", "pool", "gather", "redis", "chord", "group")
+EXTRA = tuple(name for name in SYSTEMS if name not in WITHOUT_EXTRA)
 
 
 def kind(name: str) -> type[System]:

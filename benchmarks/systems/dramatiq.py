@@ -15,8 +15,8 @@ from dramatiq.results.backends import RedisBackend
 from redis import Redis
 
 from benchmarks.systems import by_hand
+from benchmarks.systems.by_hand import ByHand
 from benchmarks.systems.processes import Processes
-from benchmarks.systems.system import System
 
 REDIS_URL = "BENCH_DRAMATIQ_REDIS_URL"
 # How long an idle worker sleeps at most before it looks again; dramatiq's own value is 1,000.
@@ -26,8 +26,9 @@ PREFETCH = 16
 TIMEOUT_MS = 900_000
 # Its threads take seconds to end, and have nothing to lose.
 GRACE_S = 0.2
-# As many as a process takes ahead: with fewer, the one that looks first takes them all.
-CHUNKS_A_SLOT = PREFETCH
+# As many as a process takes ahead: with fewer, the one that looks first takes them all. Items that do nothing are done
+# the sooner for it.
+CHUNKS_A_SLOT, NOOP_CHUNKS_A_SLOT = PREFETCH, 2
 # Awaits in flight in one process.
 AWAITS = 1000
 
@@ -40,7 +41,7 @@ def broker_of(redis_url: str) -> RedisBroker:
     broker = RedisBroker(client=client)
     broker.add_middleware(Results(backend=RedisBackend(client=client), store_results=True))
     broker.add_middleware(AsyncIO())
-    for function in (*by_hand.functions().values(), by_hand.each, by_hand.weigh_each):
+    for function in by_hand.functions().values():
         dramatiq.actor(function, broker=broker, queue_name="items")
     dramatiq.actor(by_hand.nap_within, broker=broker, queue_name="awaits")
     return broker
@@ -51,22 +52,21 @@ def serve() -> None:
     dramatiq.set_broker(broker_of(os.environ[REDIS_URL]))
 
 
-class Dramatiq(System):
+class Dramatiq(ByHand):
     name: ClassVar[str] = "dramatiq"
     setting: ClassVar[str] = (
         f"group over Redis, 2 processes × 1 thread, pickle, results in Redis, {PREFETCH} prefetched, idle workers look "
-        f"every {IDLE_MS} ms; waits by BRPOPLPUSH; by hand: {CHUNKS_A_SLOT} chunks a slot; async: AsyncIO middleware, "
-        f"2 processes × {AWAITS:,} threads, a semaphore where fewer are to be in flight; store in one message a slot"
+        f"every {IDLE_MS} ms; waits by BRPOPLPUSH; by hand: {CHUNKS_A_SLOT} chunks a slot, of no-ops "
+        f"{NOOP_CHUNKS_A_SLOT}; async: AsyncIO middleware, 2 processes × {AWAITS:,} threads, a semaphore where fewer are to be in flight; store in one message a slot"
     )
     # Workers that look so often for messages.
     costs_idle: ClassVar[bool] = True
 
-    def __init__(self) -> None:
-        self._items, self._awaits = Processes(), Processes()
-        self._slots = 0
+    chunks_a_slot: ClassVar[int] = CHUNKS_A_SLOT
 
     def start(self, redis_url: str, slots: int) -> None:
         self._redis_url, self._slots = redis_url, slots
+        self._items, self._awaits = Processes(), Processes()
         self._broker = broker_of(redis_url)
         self._work(self._items, "items", 1, IDLE_MS)
         self._work(self._awaits, "awaits", AWAITS, 1000)
@@ -77,14 +77,13 @@ class Dramatiq(System):
         self._items.stop(GRACE_S)
         self._awaits.stop(GRACE_S)
 
-    def map(self, function: str, items: Sequence[Any]) -> list[Any]:
-        actor = self._broker.get_actor(function)
-        return self._run([actor.message(item) for item in items])
+    def run(self, task: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        actor = self._broker.get_actor(task)
+        group = dramatiq.group([actor.message(*call) for call in calls], broker=self._broker).run()
+        return list(group.get_results(block=True, timeout=TIMEOUT_MS))
 
     def chunks(self, function: str, items: Sequence[Any]) -> list[Any]:
-        each = self._broker.get_actor("each")
-        chunks = by_hand.cut(items, CHUNKS_A_SLOT * self._slots)
-        return by_hand.join(self._run([each.message(function, chunk) for chunk in chunks]))
+        return self.in_chunks(function, items, NOOP_CHUNKS_A_SLOT if function == "noop" else CHUNKS_A_SLOT)
 
     def one(self, item: int) -> Any:
         message = self._broker.get_actor("noop").send(item)
@@ -93,18 +92,8 @@ class Dramatiq(System):
     def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
         self._naps(seconds, in_flight // self._slots)
 
-    def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        weigh = self._broker.get_actor("weigh_each")
-        chunks = by_hand.cut(items, self._slots)
-        return by_hand.join(self._run([weigh.message(store, chunk) for chunk in chunks]))
-
     def _naps(self, seconds: Sequence[float], at_once: int) -> list[Any]:
-        nap = self._broker.get_actor("nap_within")
-        return self._run([nap.message(one, at_once) for one in seconds])
-
-    def _run(self, messages: list[dramatiq.Message[Any]]) -> list[Any]:
-        group = dramatiq.group(messages, broker=self._broker).run()
-        return list(group.get_results(block=True, timeout=TIMEOUT_MS))
+        return self.run("nap_within", [(one, at_once) for one in seconds])
 
     def _work(self, processes: Processes, queue: str, threads: int, idle_ms: int) -> None:
         processes.start_module(

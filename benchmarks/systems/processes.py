@@ -1,8 +1,9 @@
-"""The worker processes of one system: each leads a session of its own, and dies with this program. Ended by pid."""
+"""The worker processes of one system: each leads a session of its own, and all of that dies with this program."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from flowq.local.spawner import Spawner
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60.0
 GRACE_S = 5.0
+# The kernel ends the leader of a group when this program is killed, and not the children that it forked.
+WHEN_IT_ENDS = 'read -r nothing; kill -9 -- "-$0"'
 
 
 class Processes:
@@ -24,12 +27,15 @@ class Processes:
         self._folder = PrivateFolder()
         self._spawner = Spawner()
         self._started: list[ChildProcess] = []
+        self._watching: list[subprocess.Popen[bytes]] = []
 
     def start(self, *command: str, env: Mapping[str, str] | None = None) -> ChildProcess:
         """Start an absolute path with its arguments, able to import `benchmarks`; *env* goes on top of this one's."""
         whole = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
         child = self._spawner.spawn(command, log_path=self._folder.path / f"{len(self._started)}.log", env=whole)
         self._started.append(child)
+        watch = ("/bin/sh", "-c", WHEN_IT_ENDS, str(child.pid))
+        self._watching.append(subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True))
         return child
 
     def start_module(self, *command: str, env: Mapping[str, str] | None = None) -> ChildProcess:
@@ -55,5 +61,9 @@ class Processes:
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End all of them with all their children; those that take longer to end by themselves are killed."""
         end_all(self._started, grace_s)
+        for watching in self._watching:
+            watching.kill()
+            watching.communicate()
+        self._watching.clear()
         self._spawner.close()
         self._folder.remove()

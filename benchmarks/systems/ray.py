@@ -47,9 +47,9 @@ class Ray(System):
             num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level="error",
             object_store_memory=OBJECT_STORE_BYTES, configure_logging=False, _node_ip_address="127.0.0.1",
         )  # fmt: skip
-        functions = {**by_hand.functions(), "each": by_hand.each, "weigh_each": by_hand.weigh_each}
         self._remotes = {
-            name: ray.remote(function).options(enable_task_events=False) for name, function in functions.items()
+            name: ray.remote(function).options(enable_task_events=False)
+            for name, function in by_hand.functions().items()
         }
         # Without a CPU of their own: they do nothing while others run.
         made = Naps.options(max_concurrency=AWAITS, num_cpus=0, enable_task_events=False)

@@ -9,28 +9,26 @@ from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job
 
-from benchmarks.systems import by_hand
+from benchmarks.systems.by_hand import ByHand, functions
 from benchmarks.systems.processes import Processes
-from benchmarks.systems.system import CannotRun, System
+from benchmarks.systems.system import CannotRun
 
-CHUNKS_A_SLOT = 4
+CHUNKS_A_SLOT = 2
 TIMEOUT_S = 900
 # Jobs in one pipeline to Redis.
 PIPELINE_JOBS = 1000
 
 
-class Rq(System):
+class Rq(ByHand):
     name: ClassVar[str] = "RQ"
     setting: ClassVar[str] = (
         "2 SimpleWorkers (no fork a job), quiet, pickle, enqueue_many by the thousand, waits by a blocking XREAD of "
         f"each job's result; by hand: {CHUNKS_A_SLOT} chunks a slot; store in one message a slot"
     )
-
-    def __init__(self) -> None:
-        self._processes = Processes()
+    chunks_a_slot: ClassVar[int] = CHUNKS_A_SLOT
 
     def start(self, redis_url: str, slots: int) -> None:
-        self._slots = slots
+        self._slots, self._processes = slots, Processes()
         self._queue = Queue("items", connection=Redis.from_url(redis_url, socket_timeout=None))
         for _ in range(slots):
             self._processes.start_module(
@@ -43,29 +41,18 @@ class Rq(System):
     def stop(self) -> None:
         self._processes.stop()
 
-    def map(self, function: str, items: Sequence[Any]) -> list[Any]:
-        return self._run(f"benchmarks.work.{function}", [(item,) for item in items])
-
-    def chunks(self, function: str, items: Sequence[Any]) -> list[Any]:
-        return self._in_chunks("each", function, items, CHUNKS_A_SLOT)
-
-    def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
-        raise CannotRun("a worker runs one job at a time, async or not")
-
-    def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        return self._in_chunks("weigh_each", store, items, 1)
-
-    def _in_chunks(self, task: str, first: str, items: Sequence[Any], a_slot: int) -> list[Any]:
-        chunks = by_hand.cut(items, a_slot * self._slots)
-        return by_hand.join(self._run(f"benchmarks.systems.by_hand.{task}", [(first, chunk) for chunk in chunks]))
-
-    def _run(self, function: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def run(self, task: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        function = functions()[task]
+        path = f"{function.__module__}.{task}"
         # A description of its own: else RQ makes one of all the arguments.
-        datas = [Queue.prepare_data(function, one, description=function, timeout=TIMEOUT_S) for one in arguments]
+        datas = [Queue.prepare_data(path, call, description=task, timeout=TIMEOUT_S) for call in calls]
         jobs: list[Job] = []
         for start in range(0, len(datas), PIPELINE_JOBS):
             jobs += self._queue.enqueue_many(datas[start : start + PIPELINE_JOBS])
         return [self._value(job) for job in jobs]
+
+    def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
+        raise CannotRun("a worker runs one job at a time, async or not")
 
     def _value(self, job: Job) -> Any:
         result = job.latest_result(timeout=TIMEOUT_S)

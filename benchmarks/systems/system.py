@@ -20,8 +20,8 @@ class System(ABC):
     Attributes:
         name: how the table calls it.
         setting: in one line, its best sensible setting and how it is waited on.
-        costs_idle: it takes a noticeable share of a core while it does nothing, so it is started and stopped for each
-            of its turns; others stay up while they are interleaved.
+        costs_idle: it takes a noticeable share of a core while it does nothing, so its processes are stopped between
+            its turns; those of others are not.
     """
 
     name: ClassVar[str]

@@ -13,11 +13,11 @@ from taskiq.serializers import PickleSerializer
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
 from benchmarks.systems import by_hand
+from benchmarks.systems.by_hand import ByHand
 from benchmarks.systems.processes import Processes
-from benchmarks.systems.system import System
 
 REDIS_URL, QUEUE = "BENCH_TASKIQ_REDIS_URL", "BENCH_TASKIQ_QUEUE"
-CHUNKS_A_SLOT = 4
+CHUNKS_A_SLOT = 2
 PREFETCH = 4
 # Of one result that is not there yet.
 POLL_S = 0.002
@@ -43,12 +43,12 @@ def serve() -> AsyncBroker:
     """What ``taskiq worker benchmarks.systems.taskiq:serve`` calls in each worker process."""
     broker = broker_of(os.environ[REDIS_URL], os.environ[QUEUE])
     # Only here: taskiq gives a function that it registers another name, and who pickles it by that finds none.
-    for function in (*by_hand.functions().values(), by_hand.each, by_hand.weigh_each, by_hand.nap_async):
+    for function in (*by_hand.functions().values(), by_hand.nap_async):
         broker.register_task(function, task_name=function.__name__)
     return broker
 
 
-class Taskiq(System):
+class Taskiq(ByHand):
     name: ClassVar[str] = "taskiq"
     setting: ClassVar[str] = (
         f"ListQueueBroker, 2 processes, one item at a time on a thread and {PREFETCH} prefetched, pickle, --no-parse, "
@@ -56,7 +56,10 @@ class Taskiq(System):
         "async: max-async-tasks as many as in flight; store in one message a slot"
     )
 
+    chunks_a_slot: ClassVar[int] = CHUNKS_A_SLOT
+
     def __init__(self) -> None:
+        super().__init__()
         self._items, self._awaits, self._in_flight = Processes(), Processes(), 0
         self._loop: asyncio.Runner | None = None
         self._brokers: dict[str, AsyncBroker] = {}
@@ -78,11 +81,8 @@ class Taskiq(System):
             self._loop.close()
             self._loop = None
 
-    def map(self, function: str, items: Sequence[Any]) -> list[Any]:
-        return self._run("items", function, [(item,) for item in items])
-
-    def chunks(self, function: str, items: Sequence[Any]) -> list[Any]:
-        return self._in_chunks("each", function, items, CHUNKS_A_SLOT)
+    def run(self, task: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return self._run("items", task, calls)
 
     def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
         if self._in_flight != in_flight:
@@ -91,13 +91,6 @@ class Taskiq(System):
             self._work(self._awaits, "awaits", in_flight // self._slots, PREFETCH)
             self._awaits.await_ready(lambda: self._run("awaits", "nap_async", [(0.0,)] * in_flight))
         self._run("awaits", "nap_async", [(one,) for one in seconds])
-
-    def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        return self._in_chunks("weigh_each", store, items, 1)
-
-    def _in_chunks(self, task: str, first: str, items: Sequence[Any], a_slot: int) -> list[Any]:
-        chunks = by_hand.cut(items, a_slot * self._slots)
-        return by_hand.join(self._run("items", task, [(first, chunk) for chunk in chunks]))
 
     def _run(self, queue: str, task: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         assert self._loop is not None

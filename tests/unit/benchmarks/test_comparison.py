@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.comparison import Cell, Comparison, append, read, scaled
+from benchmarks.comparison import Cell, Comparison, append, forget, read, scaled
 from benchmarks.interleave import LONGEST_RUN_S, grown
 
 BESIDE = Comparison(
@@ -44,12 +44,23 @@ def test_what_fewer_items_took_is_scaled_up() -> None:
 
 def test_a_slow_peer_is_measured_with_fewer_items() -> None:
     assert grown(100, LONGEST_RUN_S / 10, 10_000) == 1_000
-    assert grown(100, LONGEST_RUN_S / 9, 10_000) is None
+    assert grown(100, LONGEST_RUN_S / 9, 10_000) == 500
+    assert grown(100, LONGEST_RUN_S / 4, 10_000) == 200
+    assert grown(100, LONGEST_RUN_S / 1.9, 10_000) is None
 
 
 def test_nobody_is_measured_with_more_items_than_the_workload_has() -> None:
     assert grown(2_000, 0.1, 2_500) == 2_500
     assert grown(2_500, 0.1, 2_500) is None
+
+
+def test_what_is_forgotten_is_measured_again_and_the_rest_stays(tmp_path: Path) -> None:
+    file, other = tmp_path / "peers.jsonl", replace(BESIDE, peer="group")
+    for one in (BESIDE, replace(BESIDE, unit="MiB"), other):
+        append(file, one)
+    forget(file, {("W1-10k", "chord", "map")})
+    assert read(file) == [other]
+    forget(tmp_path / "none.jsonl", {("W1-10k", "chord", "map")})
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:

@@ -76,9 +76,17 @@ def test_what_a_system_does_not_have_it_cannot_run() -> None:
 
 
 def test_sets_are_chosen_by_peer_and_by_how_a_workload_begins() -> None:
-    chosen = [(workload.key, way) for workload, peer, way in sets(["group"], ["W1-10k", "W5"]) if peer == "group"]
-    assert chosen == [("W1-10k", "map"), ("W1-10k", "chunks"), ("W5-1", ""), ("W5-10", "")]
+    chosen = [(workload.key, rivals) for workload, rivals in sets(["group"], ["W1-10k", "W5"])]
+    assert chosen == [
+        ("W1-10k", [("group", "map"), ("group", "chunks")]), ("W5-1", [("group", "")]), ("W5-10", [("group", "")]),
+    ]  # fmt: skip
+
+
+def test_each_peer_is_in_one_set_of_its_workload() -> None:
+    found = [(workload.key, *rival) for workload, rivals in sets([], ["W5", "W8"]) for rival in rivals]
+    of_ten = {peer for workload in WORKLOADS if workload.key == "W5-10" for peer in workload.peers}
+    assert len(found) == len(set(found)) == 2 * len(of_ten) + 1
 
 
 def test_chunks_are_left_out_where_a_system_has_none() -> None:
-    assert {way for workload, _, way in sets(["chord"], ["W1", "W3"])} == {"map"}
+    assert {way for _, rivals in sets(["chord"], ["W1", "W3"]) for _, way in rivals} == {"map"}
