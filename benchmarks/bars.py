@@ -48,34 +48,28 @@ class Bar:
         return f"{sign} {self.value:,g} × {'as fast' if self.kind == 'times as fast' else 'as long'}"
 
 
-AT_ONE_TASK_AN_ITEM = Bar("times as fast", 150)
 NOT_BEHIND = Bar("not behind")
+W3 = ("W3-10ms", "W3-1ms", "W3-lognormal")
+TASK_AN_ITEM = ("ray", "dask", "dramatiq", "huey")
 
 # By workload, peer and way. "*" is any way or peer for which nothing else is said.
 BARS: dict[tuple[str, str, str], Bar] = {
     ("W1-1M", "pool", "chunks"): Bar("times as fast", 0.5),
     ("W1-100k", "chord", "map"): Bar("times as fast", 1000),
     ("W1-100k", "group", "chunks"): Bar("times as fast", 20),
-    **{("W1-100k", peer, "map"): AT_ONE_TASK_AN_ITEM for peer in ("ray", "dask", "dramatiq", "huey")},
-    **{("W1-100k", peer, "chunks"): NOT_BEHIND for peer in ("ray", "dask", "dramatiq", "huey")},
-    ("W1-10k", "joblib", "map"): NOT_BEHIND,
-    ("W1-10k", "joblib", "chunks"): NOT_BEHIND,
+    **{("W1-100k", peer, "map"): Bar("times as fast", 150) for peer in TASK_AN_ITEM},
+    **{("W1-100k", peer, "chunks"): NOT_BEHIND for peer in TASK_AN_ITEM},
+    **{("W1-10k", "joblib", way): NOT_BEHIND for way in ("map", "chunks")},
     ("W2-200", "gather", ""): Bar("times as fast", 0.90),
     ("W2-2000", "gather", ""): Bar("times as fast", 0.75),
-    ("W3-10ms", "pool", "map"): Bar("times as fast", 0.95),
-    ("W3-1ms", "pool", "map"): Bar("times as fast", 0.95),
-    ("W3-lognormal", "pool", "map"): Bar("times as fast", 0.95),
-    ("W3-10ms", "*", "*"): NOT_BEHIND,
-    ("W3-1ms", "*", "*"): NOT_BEHIND,
-    ("W3-lognormal", "*", "*"): NOT_BEHIND,
+    **{(workload, "pool", "map"): Bar("times as fast", 0.95) for workload in W3},
+    **{(workload, "*", "*"): NOT_BEHIND for workload in W3},
     ("W5-1", "chord", ""): Bar("times as long", 1.5),
     ("W5-10", "chord", ""): Bar("times as long", 0.4),
     ("W5-10", "ray", ""): Bar("times as long", 1.0),
     ("W6", "redis", "*"): Bar("times as fast", 0.4),
-    ("W7-flow-sync", "pocketflow", ""): Bar("times as fast", 1.0),
-    ("W7-flow-async", "pocketflow", ""): Bar("times as fast", 1.0),
+    **{(f"W7-{what}", "pocketflow", ""): Bar("times as fast") for what in ("flow-sync", "flow-async", "item-async")},
     ("W7-item-sync", "pocketflow", ""): Bar("times as long", 1.2),
-    ("W7-item-async", "pocketflow", ""): Bar("times as fast", 1.0),
     ("W8", "flowq", "flat"): Bar("times as long", 1.15),
 }
 

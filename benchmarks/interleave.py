@@ -17,7 +17,7 @@ from benchmarks.systems.system import CannotRun
 from benchmarks.workloads import Workload
 
 # A slow peer is measured with fewer items, so that a run of it takes no longer.
-LONGEST_RUN_S = 2.5
+LONGEST_RUN_S = 2.0
 SMALLEST = 1000
 STEPS = (10, 5, 2)
 FAILED = "failed"
@@ -75,11 +75,15 @@ class Contest:
         if not self.workload.shrinks:
             self.run(one, max(1, self.workload.items // 10))
             return self.workload.items
-        items: int | None = max(1, self.workload.items // SMALLEST)
-        while items is not None:
+        items = max(1, self.workload.items // SMALLEST, self.workload.least)
+        # Warm, so that what it does once does not count.
+        self.run(one, items)
+        while True:
             took_s, _ = self.run(one, items)
-            measured, items = items, grown(items, took_s, self.workload.items)
-        return measured
+            more = grown(items, took_s, self.workload.items)
+            if more is None:
+                return items
+            items = more
 
     def interleave(self, contenders: Sequence[Contender], rounds: int) -> None:
         """Each once a round, in turn; who fails is out, and the others go on."""

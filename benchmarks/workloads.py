@@ -53,6 +53,7 @@ class Workload:
         ideal: the system, and its way, that says what the machine allows; None: nobody.
         peers: who is measured beside it.
         shrinks: it stays the same workload with fewer items, so that a slow peer may be measured with fewer.
+        least: how many those must be; fewer than are to be in flight at a time would not be the same.
         rounds: how many times the rounds of the others: what takes milliseconds is measured more often.
         store_bytes: of its shared store; 0: it has none.
     """
@@ -66,6 +67,7 @@ class Workload:
     ideal: tuple[str, str] | None = None
     peers: tuple[str, ...] = PEERS
     shrinks: bool = False
+    least: int = 1
     rounds: int = 1
     store_bytes: int = 0
 
@@ -155,11 +157,11 @@ WORKLOADS = (
     Workload("W1-1M", "1,000,000 no-op items", 1_000_000, noops, ("chunks",), ideal=("pool", "chunks"), shrinks=True),
     Workload(
         "W2-200", "20,000 awaits of 50 ms, 200 in flight", 20_000, partial(awaits, 200),
-        ideal=("gather", ""), peers=WITH_AWAITS, shrinks=True,
+        ideal=("gather", ""), peers=WITH_AWAITS, shrinks=True, least=200,
     ),
     Workload(
         "W2-2000", "200,000 awaits of 50 ms, 2,000 in flight", 200_000, partial(awaits, 2_000),
-        ideal=("gather", ""), peers=WITH_AWAITS, shrinks=True,
+        ideal=("gather", ""), peers=WITH_AWAITS, shrinks=True, least=2_000,
     ),
     Workload("W3-10ms", "400 × 10 ms of CPU", 400, partial(burns, (0.010,) * 400), ("map",), ideal=("pool", "map")),
     Workload("W3-1ms", "4,000 × 1 ms of CPU", 4_000, partial(burns, (0.001,) * 4_000), BOTH, ideal=("pool", "map")),
@@ -169,11 +171,11 @@ WORKLOADS = (
     ),
     Workload(
         "W4-1MiB", "2,000 items with a shared store of 1 MiB", 2_000, partial(stored, MIB),
-        peers=WITH_STORE, shrinks=True, store_bytes=MIB,
+        peers=WITH_STORE, store_bytes=MIB,
     ),
     Workload(
         "W4-64MiB", "2,000 items with a shared store of 64 MiB", 2_000, partial(stored, 64 * MIB),
-        peers=WITH_STORE, shrinks=True, store_bytes=64 * MIB,
+        peers=WITH_STORE, store_bytes=64 * MIB,
     ),
     Workload("W5-1", "a batch of 1; of the others one task and back", 1, latency, rounds=8),
     Workload("W5-10", "a batch of 10", 10, latency, rounds=4),

@@ -10,6 +10,7 @@ from typing import Any
 from celery import Celery
 
 from benchmarks import work
+from benchmarks.systems.by_hand import weigh_each
 
 SETTING = "prefork, prefetch 64, no events, gossip or mingle, json, results in Redis"
 
@@ -24,7 +25,7 @@ def make(redis_url: str) -> Celery:
         broker_connection_retry_on_startup=True,
         result_expires=600,
     )
-    for function in (work.noop, work.burn, work.nap, work.turned, work.weigh):
+    for function in (work.noop, work.burn, work.nap, work.turned, weigh_each):
         app.task(function, name=function.__name__)
     app.task(collect, name="collect")
     return app

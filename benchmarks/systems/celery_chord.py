@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from celery import Celery, chord
 
-from benchmarks.systems import celery_app
+from benchmarks.systems import by_hand, celery_app
 from benchmarks.systems.processes import Processes
 from benchmarks.systems.system import System
 
@@ -18,14 +18,16 @@ WAIT_S = 600.0
 class CeleryChord(System):
     name: ClassVar[str] = "Celery chord"
     # A naive get() looks at all children at every event.
-    setting: ClassVar[str] = f"{celery_app.SETTING}; waited for with `get(follow_parents=False, interval=0.005)`"
+    setting: ClassVar[str] = (
+        f"{celery_app.SETTING}; waited for with `get(follow_parents=False, interval=0.005)`; store in one message a slot"
+    )
 
     def __init__(self) -> None:
         self._app: Celery | None = None
         self._processes: Processes | None = None
 
     def start(self, redis_url: str, slots: int) -> None:
-        self._app = celery_app.make(redis_url)
+        self._app, self._slots = celery_app.make(redis_url), slots
         self._processes = Processes()
         self._processes.start_module(
             "celery", "-A", "benchmarks.systems.celery_worker", "worker", "-c", str(slots), "-l", "ERROR",
@@ -49,7 +51,7 @@ class CeleryChord(System):
         return self._task("noop").delay(item).get(timeout=WAIT_S)
 
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        return self._chord("weigh", [(store, item) for item in items])
+        return by_hand.join(self._chord("weigh_each", [(store, chunk) for chunk in by_hand.cut(items, self._slots)]))
 
     def _chord(self, function: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         task = self._task(function)

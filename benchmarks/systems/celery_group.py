@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from celery import group
 
-from benchmarks.systems import celery_app
+from benchmarks.systems import by_hand, celery_app
 from benchmarks.systems.celery_chord import POLL_S, WAIT_S, CeleryChord
 
 CHUNK = 100
@@ -18,7 +18,9 @@ AT_A_TIME = 256
 
 class CeleryGroup(CeleryChord):
     name: ClassVar[str] = "Celery group"
-    setting: ClassVar[str] = f"{celery_app.SETTING}; results read by MGET every 5 ms; `chunks(100)` by hand"
+    setting: ClassVar[str] = (
+        f"{celery_app.SETTING}; results read by MGET every 5 ms; `chunks(100)` by hand; store in one message a slot"
+    )
 
     def map(self, function: str, items: Sequence[Any]) -> list[Any]:
         task = self._task(function)
@@ -29,8 +31,11 @@ class CeleryGroup(CeleryChord):
         return list(chain.from_iterable(lists))
 
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        task = self._task("weigh")
-        return self._values(group([task.s(store, item) for item in items], app=self._app).apply_async())
+        task = self._task("weigh_each")
+        chunks = by_hand.cut(items, self._slots)
+        return by_hand.join(
+            self._values(group([task.s(store, chunk) for chunk in chunks], app=self._app).apply_async())
+        )
 
     def _values(self, result: Any) -> list[Any]:
         """The values of a group's tasks, in order. `get()` itself takes a round trip a task."""

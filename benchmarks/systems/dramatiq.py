@@ -57,7 +57,8 @@ class Dramatiq(ByHand):
     setting: ClassVar[str] = (
         f"group over Redis, 2 processes × 1 thread, pickle, results in Redis, {PREFETCH} prefetched, idle workers look "
         f"every {IDLE_MS} ms; waits by BRPOPLPUSH; by hand: {CHUNKS_A_SLOT} chunks a slot, of no-ops "
-        f"{NOOP_CHUNKS_A_SLOT}; async: AsyncIO middleware, 2 processes × {AWAITS:,} threads, a semaphore where fewer are to be in flight; store in one message a slot"
+        f"{NOOP_CHUNKS_A_SLOT}; async: AsyncIO middleware, 2 processes × {AWAITS:,} threads, a semaphore where fewer "
+        "are to be in flight; store in one message a slot"
     )
     # Workers that look so often for messages.
     costs_idle: ClassVar[bool] = True

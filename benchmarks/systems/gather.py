@@ -14,10 +14,6 @@ class Gather(ProcessPool):
     name: ClassVar[str] = "asyncio.gather"
     setting: ClassVar[str] = "one process a slot; in each an asyncio.gather of its share under one semaphore"
 
-    def start(self, redis_url: str, slots: int) -> None:
-        self._slots = slots
-        super().start(redis_url, slots)
-
     def map(self, function: str, items: Sequence[Any]) -> list[Any]:
         if function != "noop":
             raise CannotRun("for items that wait")

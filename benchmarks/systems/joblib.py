@@ -14,7 +14,9 @@ from benchmarks.systems.system import System
 
 class Joblib(System):
     name: ClassVar[str] = "joblib"
-    setting: ClassVar[str] = 'Parallel(n_jobs=2), loky; batch_size=1 for one task an item, "auto" for chunks'
+    setting: ClassVar[str] = (
+        'Parallel(n_jobs=2), loky; batch_size=1 for one task an item, "auto" for chunks; store in one batch a slot'
+    )
 
     def __init__(self) -> None:
         self._slots = 0
@@ -35,7 +37,7 @@ class Joblib(System):
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
         # Within one batch the store is pickled once.
         weigh = joblib.delayed(work.weigh)
-        values = joblib.Parallel(n_jobs=self._slots, batch_size=-(-len(items) // (4 * self._slots)))(
+        values = joblib.Parallel(n_jobs=self._slots, batch_size=-(-len(items) // self._slots))(
             weigh(store, item) for item in items
         )
         return list(values)

@@ -14,12 +14,15 @@ from benchmarks.systems.system import System
 
 class ProcessPool(System):
     name: ClassVar[str] = "multiprocessing.Pool"
-    setting: ClassVar[str] = "Pool(2).map; chunksize 1 for one task an item, its own choice for chunks; forkserver"
+    setting: ClassVar[str] = (
+        "Pool(2).map; chunksize 1 for one task an item, its own choice for chunks; forkserver; store in one chunk a slot"
+    )
 
     def __init__(self) -> None:
         self._pool: Pool | None = None
 
     def start(self, redis_url: str, slots: int) -> None:
+        self._slots = slots
         # Not fork: this program has threads by now, those of the systems it stands beside.
         self._pool = multiprocessing.get_context("forkserver").Pool(slots)
         self.map("noop", range(100))
@@ -36,8 +39,8 @@ class ProcessPool(System):
         return self._running.map(getattr(work, function), items)
 
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        # The store is pickled once a chunk, of which there are four a process.
-        return self._running.map(partial(work.weigh, store), items)
+        # The store is pickled once a chunk.
+        return self._running.map(partial(work.weigh, store), items, chunksize=-(-len(items) // self._slots))
 
     @property
     def _running(self) -> Pool:

@@ -32,7 +32,7 @@ class Ray(System):
     setting: ClassVar[str] = (
         "local, num_cpus=2, no dashboard, no task events, no logs to the driver; plain tasks, waits by ray.get; by "
         f"hand: {CHUNKS_A_SLOT} chunks a slot; async: 2 async actors of max_concurrency {AWAITS:,}, a semaphore where "
-        "fewer are to be in flight; store by ray.put"
+        "fewer are to be in flight; store by ray.put, items in chunks"
     )
     costs_idle: ClassVar[bool] = True
 
@@ -73,17 +73,19 @@ class Ray(System):
         return list(ray.get([remote.remote(item) for item in items]))
 
     def chunks(self, function: str, items: Sequence[Any]) -> list[Any]:
-        each = self._remotes["each"]
-        chunks = by_hand.cut(items, CHUNKS_A_SLOT * self._slots)
-        return by_hand.join(ray.get([each.remote(function, chunk) for chunk in chunks]))
+        return self._in_chunks("each", function, items)
 
     def awaits(self, seconds: Sequence[float], in_flight: int) -> None:
         actors, at_once = self._actors, in_flight // self._slots
         ray.get([actors[turn % len(actors)].nap.remote(one, at_once) for turn, one in enumerate(seconds)])
 
     def with_store(self, store: str, items: Sequence[int]) -> list[int]:
-        weigh, put = self._remotes["weigh"], ray.put(store)
-        return list(ray.get([weigh.remote(put, item) for item in items]))
+        # In chunks, because a task that gets a text makes it anew from its pickle.
+        return self._in_chunks("weigh_each", ray.put(store), items)
+
+    def _in_chunks(self, task: str, first: Any, items: Sequence[Any]) -> list[Any]:
+        remote, chunks = self._remotes[task], by_hand.cut(items, CHUNKS_A_SLOT * self._slots)
+        return by_hand.join(ray.get([remote.remote(first, chunk) for chunk in chunks]))
 
 
 def _children() -> set[psutil.Process]:
