@@ -72,16 +72,26 @@ features: $(INSTALLED) ## Write docs/reference/features.md from the rows and the
 	@$(BIN)/python -m tests.features.table
 
 .PHONY: bench
-# ARGS="--workload W5" measures only that; `python -m benchmarks --help` tells the rest.
-bench: $(INSTALLED) ## Measure flowq beside plain Celery and what the machine allows (half an hour, a quiet machine)
+# ARGS="--workload W5" measures only that; ARGS=--fresh measures again what out/benchmarks/ holds; ARGS=--help tells the rest.
+bench: $(INSTALLED) ## Measure flowq beside plain Celery and what the machine allows (a quarter of an hour, a quiet machine)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+# Programs that measure something of their own, each for the same table.
+OWN := local_flow payload shared_store recovery memory checkpoints
+PEERS_INSTALLED := $(VENV)/.peers-installed
+
+$(PEERS_INSTALLED): $(INSTALLED)
+	@echo "Installing what flowq is measured beside into $(VENV) (a minute, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	touch $@
+
 .PHONY: bench-peers
-# Goes on where it was interrupted: what out/benchmarks/ holds is not measured again.
-bench-peers: $(INSTALLED) ## Measure flowq beside all its peers (hours), and write docs/benchmarks.md
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
-	$(BIN)/python -m benchmarks.peers $(ARGS)
-	for program in local_flow payload shared_store recovery memory checkpoints; do $(BIN)/python -m benchmarks.$$program; done
+# Goes on where it was interrupted, also after `make bench`: what out/benchmarks/ holds is not measured again.
+bench-peers: $(PEERS_INSTALLED) ## Measure flowq beside all its peers (three quarters of an hour), and write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
+	for program in $(OWN); do
+		[[ -e out/benchmarks/$$program.jsonl ]] || $(BIN)/python -m benchmarks.$$program
+	done
 	$(BIN)/python -m benchmarks.peers --table
 
 # Two of the other tests at full length: random schedules of the ledger, messages that went wrong.

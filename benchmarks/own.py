@@ -12,12 +12,16 @@ from benchmarks.peers import FOLDER
 
 
 def keep(name: str, found: Iterable[Comparison]) -> None:
-    """Print each as it comes, and write them all to ``out/benchmarks/NAME.jsonl``, in place of what was there."""
-    file = FOLDER / f"{name}.jsonl"
-    file.unlink(missing_ok=True)
+    """Print each as it comes, and write them all to ``out/benchmarks/NAME.jsonl``, in place of what was there.
+
+    The file is there once all of it was measured, so that a run which was interrupted is not taken for a whole one.
+    """
+    unfinished = FOLDER / f"{name}.part"
+    unfinished.unlink(missing_ok=True)
     for one in found:
-        append(file, one)
+        append(unfinished, one)
         print(wording.line(one), flush=True)
+    unfinished.replace(FOLDER / f"{name}.jsonl")
 
 
 def interleaved(systems: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

@@ -19,7 +19,8 @@ class CeleryChord(System):
     name: ClassVar[str] = "Celery chord"
     # A naive get() looks at all children at every event.
     setting: ClassVar[str] = (
-        f"{celery_app.SETTING}; waited for with `get(follow_parents=False, interval=0.005)`; store in one message a slot"
+        f"{celery_app.SETTING}; waited for with `get(follow_parents=False, interval=0.005)`; "
+        "store in one message a slot"
     )
 
     def __init__(self) -> None:

@@ -15,7 +15,8 @@ from benchmarks.systems.system import System
 class ProcessPool(System):
     name: ClassVar[str] = "multiprocessing.Pool"
     setting: ClassVar[str] = (
-        "Pool(2).map; chunksize 1 for one task an item, its own choice for chunks; forkserver; store in one chunk a slot"
+        "Pool(2).map; chunksize 1 for one task an item, its own choice for chunks; forkserver; "
+        "store in one chunk a slot"
     )
 
     def __init__(self) -> None:
