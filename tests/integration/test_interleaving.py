@@ -1,0 +1,35 @@
+"""A set of the benchmarks with real systems: who takes part, who is out, and that a stopped one goes on."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from benchmarks.interleave import compare
+from benchmarks.stage import Stage
+from benchmarks.systems.pool import ProcessPool
+from benchmarks.workloads import Workload, payloads
+
+
+def test_who_cannot_or_takes_too_long_says_why_and_the_others_are_measured() -> None:
+    workload = Workload("small", "ten payloads", 10, payloads, ideal=("redis", ""))
+    with Stage() as stage:
+        cannot, pool = compare(stage, workload, [("gather", ""), ("pool", "")], rounds=2, limit_s=30.0)
+        (late,) = compare(stage, workload, [("pool", "")], rounds=1, limit_s=0.0001)
+    assert (cannot.why, cannot.flowq, cannot.other) == ("for items that wait", None, None)
+    assert pool.flowq is not None
+    assert pool.other is not None
+    assert pool.ideal is not None
+    assert [len(one.values) for one in (pool.flowq, pool.other, pool.ideal)] == [2, 2, 2]
+    assert (late.why, late.flowq, late.other) == ("failed: Overdue: not done within 0.0001 s", None, None)
+
+
+def test_who_costs_something_while_idle_is_stopped_between_its_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProcessPool, "costs_idle", True)
+    with Stage() as stage:
+        with stage.turn("pool") as running:
+            assert running.system.map("noop", [1]) == [1]
+        assert running.processes
+        assert {process.status() for process in running.processes} == {psutil.STATUS_STOPPED}
+        with stage.turn("pool") as again:
+            assert again.system.map("noop", [2]) == [2]
