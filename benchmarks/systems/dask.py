@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,8 @@ class Dask(System):
         self._awaiting: Client | None = None
 
     def start(self, redis_url: str, slots: int) -> None:
+        # It would rather scatter what is sent to one task only.
+        warnings.filterwarnings("ignore", "Sending large graph")
         self._slots = slots
         self._client = self._cluster(self._items, 1)
         self._client.gather(self._client.map(work.noop, range(10 * slots), pure=False))

@@ -9,6 +9,7 @@ from benchmarks.interleave import compare
 from benchmarks.stage import Stage
 from benchmarks.systems.pool import ProcessPool
 from benchmarks.workloads import Workload, payloads
+from tests.waiting import until
 
 
 def test_who_cannot_or_takes_too_long_says_why_and_the_others_are_measured() -> None:
@@ -30,6 +31,6 @@ def test_who_costs_something_while_idle_is_stopped_between_its_turns(monkeypatch
         with stage.turn("pool") as running:
             assert running.system.map("noop", [1]) == [1]
         assert running.processes
-        assert {process.status() for process in running.processes} == {psutil.STATUS_STOPPED}
+        until(lambda: {process.status() for process in running.processes} == {psutil.STATUS_STOPPED})
         with stage.turn("pool") as again:
             assert again.system.map("noop", [2]) == [2]
