@@ -137,7 +137,7 @@ class Contest:
 
     def beside(self, ours: Contender, ideal: Contender | None, theirs: Contender) -> Comparison:
         """flowq's runs and those of one peer."""
-        why = theirs.why or (f"{FAILED}: flowq: {ours.why}" if ours.why else None)
+        why = theirs.why or (f"{FAILED} beside flowq, which {ours.why}" if ours.why else None)
         allowed = ideal if ideal is not None and ideal.measured and ideal.name != theirs.name else None
         return Comparison(
             workload=self.workload.key, what=self.workload.what, peer=theirs.name, way=theirs.way,

@@ -31,6 +31,6 @@ def test_who_costs_something_while_idle_is_stopped_between_its_turns(monkeypatch
         with stage.turn("pool") as running:
             assert running.system.map("noop", [1]) == [1]
         assert running.processes
-        until(lambda: {process.status() for process in running.processes} == {psutil.STATUS_STOPPED})
+        until(lambda: {process.status() for process in running.processes} == {psutil.STATUS_STOPPED}, 5.0)
         with stage.turn("pool") as again:
             assert again.system.map("noop", [2]) == [2]
