@@ -16,8 +16,9 @@ from flowq.local.spawner import Spawner
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60.0
 GRACE_S = 5.0
-# The kernel ends the leader of a group when this program is killed, and not the children that it forked.
-WHEN_IT_ENDS = 'read -r nothing; kill -9 -- "-$0"'
+# The kernel ends the leader of a group when this program is killed, and not the children that it forked. Who does that
+# is no child of this program, because those may be stopped.
+WHEN_IT_ENDS = '{ (read -r done <&3 || kill -s KILL -- "-$0") & } 3<&0'
 
 
 class Processes:
@@ -27,15 +28,14 @@ class Processes:
         self._folder = PrivateFolder()
         self._spawner = Spawner()
         self._started: list[ChildProcess] = []
-        self._watching: list[subprocess.Popen[bytes]] = []
+        self._watched: list[int] = []
 
     def start(self, *command: str, env: Mapping[str, str] | None = None) -> ChildProcess:
         """Start an absolute path with its arguments, able to import `benchmarks`; *env* goes on top of this one's."""
         whole = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
         child = self._spawner.spawn(command, log_path=self._folder.path / f"{len(self._started)}.log", env=whole)
         self._started.append(child)
-        watch = ("/bin/sh", "-c", WHEN_IT_ENDS, str(child.pid))
-        self._watching.append(subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True))
+        self._watch(child)
         return child
 
     def start_module(self, *command: str, env: Mapping[str, str] | None = None) -> ChildProcess:
@@ -61,9 +61,18 @@ class Processes:
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End all of them with all their children; those that take longer to end by themselves are killed."""
         end_all(self._started, grace_s)
-        for watching in self._watching:
-            watching.kill()
-            watching.communicate()
-        self._watching.clear()
+        for ours in self._watched:
+            os.write(ours, b"done\n")
+            os.close(ours)
+        self._watched.clear()
         self._spawner.close()
         self._folder.remove()
+
+    def _watch(self, child: ChildProcess) -> None:
+        """Have its group killed when this program ends, however that is: its end of a pipe closes."""
+        theirs, ours = os.pipe()
+        self._watched.append(ours)
+        nowhere = subprocess.DEVNULL
+        command = ("/bin/sh", "-c", WHEN_IT_ENDS, str(child.pid))
+        subprocess.run(command, stdin=theirs, stdout=nowhere, stderr=nowhere, start_new_session=True, check=True)
+        os.close(theirs)

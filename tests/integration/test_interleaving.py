@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import psutil
 import pytest
 
@@ -34,3 +38,21 @@ def test_who_costs_something_while_idle_is_stopped_between_its_turns(monkeypatch
         until(lambda: {process.status() for process in running.processes} == {psutil.STATUS_STOPPED}, 5.0)
         with stage.turn("pool") as again:
             assert again.system.map("noop", [2]) == [2]
+
+
+KILLED = """
+import time
+from benchmarks.systems.processes import Processes
+leader = Processes().start("/bin/sh", "-c", "sleep 300 & wait")
+print(leader.pid, flush=True)
+time.sleep(300)
+"""
+
+
+def test_what_a_peers_worker_forked_dies_with_a_program_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        leader = psutil.Process(int(program.stdout.readline()))
+        (forked,) = until(leader.children, 10.0)
+        program.send_signal(signal.SIGKILL)
+    until(lambda: not forked.is_running() or forked.status() == psutil.STATUS_ZOMBIE, 5.0)
