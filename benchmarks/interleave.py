@@ -12,7 +12,7 @@ from types import FrameType
 
 from benchmarks.comparison import Cell, Comparison, scaled
 from benchmarks.stage import MIB, SLOTS, Stage, machine
-from benchmarks.systems import kind
+from benchmarks.systems import WITHOUT_EXTRA, kind
 from benchmarks.systems.system import CannotRun
 from benchmarks.workloads import Workload
 
@@ -172,9 +172,10 @@ class Contest:
 def compare(
     stage: Stage, workload: Workload, rivals: Sequence[tuple[str, str]], rounds: int, limit_s: float
 ) -> Iterator[Comparison]:
-    """Measure one set: each of *rivals*, peers and their ways, beside flowq and the ideal.
+    """Measure one set: each of *rivals*, peers and their ways, beside flowq, and beside the ideal where it takes part.
 
-    A shared store gives further comparisons: of the bytes through Redis.
+    That is with the peers that need no extra: once is enough, and it would be a sixth of all the time. A shared store
+    gives further comparisons: of the bytes through Redis.
     """
     contest = Contest(stage, workload, limit_s)
     ours = Contender("flowq", workload.ours, workload.items)
@@ -186,7 +187,7 @@ def compare(
     if any(one.why is None for one in theirs):
         sound = [ours, *theirs]
         contest.prepare(ours, whole=True)
-        if ideal is None and workload.ideal is not None:
+        if ideal is None and workload.ideal is not None and any(one.name in WITHOUT_EXTRA for one in theirs):
             ideal = Contender(*workload.ideal, workload.items)
             contest.prepare(ideal, whole=True)
             sound.insert(1, ideal)

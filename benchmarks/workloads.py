@@ -23,7 +23,7 @@ CELERY = ("chord", "group")
 LOCAL = ("pool", "joblib")
 OTHERS = ("dramatiq", "huey", "rq", "taskiq", "dask", "ray")
 PEERS = (*CELERY, *OTHERS, *LOCAL, "pocketflow")
-WITH_STORE = (*CELERY, *OTHERS, *LOCAL)
+WITH_PROCESSES = WITH_STORE = (*CELERY, *OTHERS, *LOCAL)
 # The pool's processes with asyncio.gather in them stand for both local ones.
 WITH_AWAITS = ("gather", *CELERY, *OTHERS, "pocketflow")
 
@@ -167,7 +167,7 @@ WORKLOADS = (
     Workload("W3-1ms", "4,000 × 1 ms of CPU", 4_000, partial(burns, (0.001,) * 4_000), BOTH, ideal=("pool", "map")),
     Workload(
         "W3-lognormal", f"{len(SKEWED)} lognormal items of 0.1 ms to 2 s of CPU, {sum(SKEWED):.1f} s together",
-        len(SKEWED), partial(burns, SKEWED), ("map",), ideal=("pool", "map"),
+        len(SKEWED), partial(burns, SKEWED), ("map",), ideal=("pool", "map"), peers=WITH_PROCESSES,
     ),
     Workload(
         "W4-1MiB", "2,000 items with a shared store of 1 MiB", 2_000, partial(stored, MIB),

@@ -10,6 +10,7 @@ import psutil
 import ray
 
 from benchmarks.systems import by_hand
+from benchmarks.systems.death_watch import DeathWatch
 from benchmarks.systems.system import System
 
 CHUNKS_A_SLOT = 4
@@ -39,6 +40,7 @@ class Ray(System):
     def __init__(self) -> None:
         self._actors: list[Any] = []
         self._remotes: dict[str, Any] = {}
+        self._watch: DeathWatch | None = None
 
     def start(self, redis_url: str, slots: int) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -56,11 +58,16 @@ class Ray(System):
         self._actors = [made.remote() for _ in range(slots)]
         self.awaits([0.0] * 10 * slots, slots)
         self.map("noop", range(100 * slots))
+        # They end by themselves when the program has, but not while they are stopped.
+        self._watch = DeathWatch(*(process.pid for process in _children() - self._before))
 
     def stop(self) -> None:
         self._actors, self._remotes = [], {}
         if not ray.is_initialized():
             return
+        if self._watch is not None:
+            self._watch.end()
+            self._watch = None
         mine = _children() - self._before
         ray.shutdown()
         _, alive = psutil.wait_procs(mine, timeout=GRACE_S)
