@@ -9,6 +9,7 @@ import contextlib
 import os
 import platform
 import signal
+import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ SLOTS = 2
 MIB = 1 << 20
 # What one run leaves in a system's Redis must not slow the runs of the next workload.
 REDIS_FULL_BYTES = 256 * MIB
+# Timers that came due while a system was stopped all fire when it goes on, and must not fire in its run.
+SETTLE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,9 @@ class Stage:
     def turn(self, name: str) -> Iterator[Running]:
         """For one run of that system: afterwards it stays up, but does nothing if that would cost something."""
         running = self.use(name)
-        running.signal(signal.SIGCONT)
+        if running.processes:
+            running.signal(signal.SIGCONT)
+            time.sleep(SETTLE_S)
         with _begun(running):
             yield running
         running.signal(signal.SIGSTOP)
