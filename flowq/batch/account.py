@@ -191,7 +191,7 @@ class Account:
 
     @cached_property
     def _cancelled(self) -> list[int]:
-        if _NOBODY not in self._owners:
+        if _cover_all(self._runs, len(self._owners)) or _NOBODY not in self._owners:
             return []
         return [index for index, owner in enumerate(self._owners) if owner == _NOBODY]
 
@@ -222,16 +222,26 @@ class Account:
 
     def _account(self, runs: list[Done], n: int, **known: Unpack[Known]) -> None:
         """Take up the runs of the batch; see ``BatchResult.assemble`` for the arguments."""
-        owners = array("l", [_NOBODY]) * n
+        owners = array("i", [_NOBODY]) * n
         for number, done in enumerate(runs):
             before = [(park.index, owners[park.index]) for park in done.parked]
-            owners[done.start : done.upto] = array("l", [number]) * len(done.values)
+            owners[done.start : done.upto] = array("i", [number]) * len(done.values)
             for index, owner in before:
                 owners[index] = owner
         self._runs, self._owners = runs, owners
         self.label, self.seconds = known.get("label", ""), known.get("seconds", 0.0)
         self.reason, self.cut_short = known.get("reason", ""), known.get("cut_short", False)
         self._inputs, self._key_of, self._again = known.get("inputs"), known.get("key_of"), known.get("again")
+
+
+def _cover_all(runs: Sequence[Done], n: int) -> bool:
+    """Whether *runs*, one after the other, leave out no item of *n*: then none need be asked for its own."""
+    covered = 0
+    for done in runs:
+        if done.parked or done.start > covered:
+            return False
+        covered = max(covered, done.upto)
+    return covered >= n
 
 
 class Outcomes(Sequence[Outcome]):

@@ -45,17 +45,23 @@ class BatchResult(Account, list[R]):
         runs = list(dones)
         if sink:
             return cast("BatchResult[R]", SinkResult.assemble(runs, n, on_error=on_error, **known))
-        values: list[Any] = [None] * n
+        result: BatchResult[R] = cls()
         for done in runs:
-            before = [(park.index, values[park.index]) for park in done.parked]
-            values[done.start : done.upto] = done.values
+            result._fill_up(done.upto if done.parked else done.start)
+            before = [(park.index, result[park.index]) for park in done.parked]
+            result[done.start : done.upto] = done.values
             for index, value in before:
-                values[index] = value
-        result = cls(values)
+                result[index] = value
+        result._fill_up(n)
         result._account(runs, n, **known)
         if on_error == "skip":
-            result[:] = [value for index, value in enumerate(values) if result._status(index) in ("ok", "fallback")]
+            result[:] = [value for index, value in enumerate(result) if result._status(index) in ("ok", "fallback")]
         return result
+
+    def _fill_up(self, n: int) -> None:
+        """Have at least *n* values. Runs mostly follow each other: a list made whole first would be written twice."""
+        if len(self) < n:
+            self.extend(cast("list[R]", [None] * (n - len(self))))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BatchResult[R]:
         # The values are the user's; the outcomes beside them are facts, which nobody changes.

@@ -4,6 +4,8 @@ bytearrays, text with lone surrogates. Only values that hold one are walked; mos
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from typing import Any
 
 from ormsgpack import Ext
@@ -16,6 +18,8 @@ from flowq.errors import EncodeError
 
 MAX_LEVELS = 255  # of lists and dicts inside each other, without an extension between them: what ormsgpack packs
 
+WORTH_ADDING = 64  # items
+
 _HARMLESS = frozenset((type(None), bool, int, float, str, bytes))
 _BUFFERS = frozenset((bytearray, memoryview))
 
@@ -27,7 +31,9 @@ def holds_buffer(value: Any) -> bool:
     todo = [value]
     while todo:
         one = todo.pop()
-        parts = one.values() if type(one) is dict else one if type(one) is list else ()
+        parts: Collection[Any] = one.values() if type(one) is dict else one if type(one) is list else ()
+        if type(one) is list and _are_numbers(one):
+            continue
         kinds = set(map(type, parts))
         if kinds <= _HARMLESS:
             continue
@@ -35,6 +41,17 @@ def holds_buffer(value: Any) -> bool:
             return True
         todo.extend(part for part in parts if type(part) is dict or type(part) is list)
     return False
+
+
+def _are_numbers(parts: list[Any]) -> bool:
+    """Whether *parts* surely have no buffer among them, being numbers: adding them up is quicker than to ask each."""
+    if len(parts) < WORTH_ADDING or type(parts[0]) not in (int, float):
+        return False
+    try:
+        math.fsum(parts)
+    except Exception:  # it is none, or says so in a way of its own; or the sum is too large
+        return False
+    return True
 
 
 def spell_out(value: Any, pack: Pack, level: int = 0) -> Any:

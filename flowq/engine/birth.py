@@ -18,6 +18,9 @@ from flowq.engine.known_sizes import Sizes
 from flowq.errors import CannotTravel, EncodeError
 from flowq.registry import class_name, is_registered
 
+CHUNKS_A_SLOT = 8
+"""A batch of items that are known to be short is cut into so many for each slot, at least."""
+
 
 def header_of(
     job: BatchJob,
@@ -75,8 +78,9 @@ def birth_of(
     )
     if known is not None and not fields["fixed"]:
         fields["size"] = known.size
-        # These items may be slower than those it was seen with: each slot is to get some of them.
-        fields["floor"] = min(known.floor, max(1, (total or 1) // max(1, slots)))
+        # These items may be slower than those it was seen with: each slot is to get some of them. And the first chunks
+        # are to be there soon, before all items are.
+        fields["floor"] = min(known.floor, max(1, (total or 1) // (CHUNKS_A_SLOT * max(1, slots))))
     return fields
 
 

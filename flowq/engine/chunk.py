@@ -26,7 +26,7 @@ from flowq.engine.family import end_plain, wake_starved
 from flowq.engine.ids import generation, split_id
 from flowq.engine.journeys import Abandoned
 from flowq.engine.known_sizes import Sizes
-from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
+from flowq.engine.ledger import WAITING, Claimed, Committed, Give, Parked, Refusal, Stale, Tally
 from flowq.engine.overtime import item_limit_s
 from flowq.engine.patience import when_taken
 from flowq.engine.permits import PARK_OVER_S
@@ -55,7 +55,7 @@ class ChunkRun:
         go_on_until: until then (``time.perf_counter``) this process goes on with a chunk that its end lets begin.
 
     Attributes:
-        successor: that chunk, which is not published, or None.
+        successor: that chunk, which is not published; WAITING if there is none: any that waits for a slot; or None.
     """
 
     successor: str | None = None
@@ -97,8 +97,8 @@ class ChunkRun:
                 self._went.add(done)
                 self._at, self._attempts = done.upto, 0
                 self._failures_left -= done.counts()["failed"]
-                if reply.ids and self._may_go_on(give):
-                    self.successor = reply.ids[0]
+                if not reply.ended and self._may_go_on(give):
+                    self.successor = reply.ids[0] if reply.ids else WAITING
                 follow(self._slot, self._work, reply, done, keep=self.successor)
                 if give or reply.ended:
                     break

@@ -7,14 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from flowq.batch.twins import Marked
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.ledger import Appended, Elsewhere
-from flowq.engine.pages import PAGE_BYTES, Pager, page_bytes
+from flowq.engine.ledger import Appended, Elsewhere, Page
+from flowq.engine.pages import Pager, page_bytes
 from flowq.engine.patience import when_room, when_there
 from flowq.engine.presence import window_of
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -24,7 +24,7 @@ from flowq.errors import BatchLost
 log = logging.getLogger("flowq.feed")
 
 UNREAD_BYTES = 48 * 1024 * 1024
-KEPT_PAGES = 16  # of the largest size
+KEPT_BYTES = 4 * 1024 * 1024  # of pages that Redis may forget
 LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
 
 Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its items; or another producer feeds it
@@ -52,6 +52,23 @@ class Forgotten(Exception):
     def __init__(self, avail: int) -> None:
         super().__init__(avail)
         self.avail = avail
+
+
+class Piece(NamedTuple):
+    """What is written in one step: *pages* from place *at* on; *last* if it seals the batch."""
+
+    at: int
+    pages: Sequence[Page]
+    last: bool
+
+    @property
+    def upto(self) -> int:
+        """The place after its last item."""
+        return self.at + sum(page.n for page in self.pages)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(page.blob) for page in self.pages)
 
 
 class Feeder:
@@ -86,7 +103,9 @@ class Feeder:
         self._birth = birth
         self._window = window_of(slots)
         self._page_bytes = page_bytes(slots)
-        self._recent: deque[tuple[int, int, bytes, bool]] = deque(maxlen=KEPT_PAGES * PAGE_BYTES // self._page_bytes)
+        # Of items that are known to be short: a chunk for each slot.
+        self._first_items = int(birth.get("floor", 1)) * slots
+        self._recent: deque[Piece] = deque()
         self._unread: deque[tuple[int, int]] = deque()
 
     def begin(self, at: int) -> None:
@@ -97,7 +116,7 @@ class Feeder:
         """
         if at == 0:
             self._connections.headroom.require()
-            self._append(0, 0, b"", False)
+            self._append(Piece(0, (), False))
 
     def relieve(self, items: Iterable[Any]) -> None:
         """Feed *items* from where another producer stops, should it stop before its last one.
@@ -140,14 +159,15 @@ class Feeder:
         self._recent.clear()
         self._unread.clear()
         try:
-            for n, page, last in Pager(items, at, self._page_bytes):
+            for pages, last in Pager(items, at, self._page_bytes, first_items=self._first_items):
                 if not last and beating is None:
                     beating = threading.Thread(target=self._beat, args=(stop,), name="flowq-feed", daemon=True)
                     beating.start()
-                if not self._write(at, n, page, last):
-                    return at + n  # cancelled meanwhile, failed past its budget, or fed by another
-                at += n
-                self._wait_for_readers(at, len(page))
+                piece = Piece(at, pages, last)
+                at = piece.upto
+                if not self._write(piece):
+                    return at  # cancelled meanwhile, failed past its budget, or fed by another
+                self._wait_for_readers(piece)
             return at
         finally:
             stop.set()
@@ -167,13 +187,13 @@ class Feeder:
         except REDIS_ERRORS as exc:
             log.warning("a half-fed batch could not be ended", extra={"batch": batch_id, "error": repr(exc)})
 
-    def _write(self, at: int, n: int, page: bytes, last: bool) -> bool:
-        """Append one page, and again whatever Redis has forgotten; False if this producer's pages are not wanted."""
-        self._recent.append((at, n, page, last))
-        todo = deque([(at, n, page, last)])
+    def _write(self, piece: Piece) -> bool:
+        """Append one piece, and again whatever Redis has forgotten; False if this producer's are not wanted."""
+        self._keep(piece)
+        todo = deque([piece])
         while todo:
-            first, count, _, seals = todo[0]
-            reply = self._append(*todo[0])
+            one = todo[0]
+            reply = self._append(one)
             if reply is None:
                 raise BatchLost(self._header.id)
             if isinstance(reply, Appended):
@@ -182,31 +202,39 @@ class Feeder:
                 todo.popleft()
             elif reply.closed:
                 return False
-            elif reply.avail < first:
-                todo = deque(kept for kept in self._recent if kept[0] >= reply.avail)
-                if todo[0][0] != reply.avail:
+            elif reply.avail < one.at:
+                todo = deque(kept for kept in self._recent if kept.at >= reply.avail)
+                if todo[0].at != reply.avail:
                     raise Forgotten(reply.avail)
-            elif reply.avail != first + count or (reply.sealed and not seals):
+            elif reply.avail != one.upto or (reply.sealed and not one.last):
                 log.info("another producer feeds this batch", extra={"batch": self._header.id})
                 return False
             else:
                 # Written already: the answer was lost. By another producer, if what we sealed is not.
                 todo.popleft()
-                if seals and not reply.sealed:
-                    todo.appendleft((reply.avail, 0, b"", True))
+                if one.last and not reply.sealed:
+                    todo.appendleft(Piece(reply.avail, (), True))
         return True
 
-    def _append(self, at: int, n: int, page: bytes, last: bool) -> Appended | Elsewhere | None:
+    def _keep(self, piece: Piece) -> None:
+        """Keep it, and of those before it what is not too much."""
+        self._recent.append(piece)
+        size_bytes = sum(kept.size_bytes for kept in self._recent)
+        while size_bytes > KEPT_BYTES and len(self._recent) > 1:
+            size_bytes -= self._recent.popleft().size_bytes
+
+    def _append(self, piece: Piece) -> Appended | Elsewhere | None:
+        at, pages, last = piece
         create = self._birth if at == 0 else None
 
         def append() -> Appended | Elsewhere | None:
             return self._connections.ledger.append(
-                self._header.id, at, n, page, sealed=last, window=self._window, create=create
+                self._header.id, at, pages, sealed=last, window=self._window, create=create
             )
 
         # A batch that has no items yet is refused at once: its producer can do something better than wait.
         wait_s = self._connections.settings.full_wait_s if at else 0.0
-        return when_room(self._connections, len(page), append, wait_s=wait_s, unless=self._is_over)
+        return when_room(self._connections, piece.size_bytes, append, wait_s=wait_s, unless=self._is_over)
 
     def _place(self) -> Place:
         return place_of(self._connections, self._header.id)
@@ -216,11 +244,11 @@ class Feeder:
         state = self._connections.redis.hget(self._connections.keys.meta(self._header.id), "state")
         return state not in (b"running", b"paused")
 
-    def _wait_for_readers(self, at: int, size: int) -> None:
+    def _wait_for_readers(self, piece: Piece) -> None:
         """Stop reading while too much lies in Redis unread."""
         if self._unread_bytes is None:
             return
-        self._unread.append((at, size))
+        self._unread.append((piece.upto, piece.size_bytes))
         while sum(size for _, size in self._unread) > self._unread_bytes:
             state, cur = when_there(self._connections, self._reading)
             if cur is None or state not in (b"running", b"paused"):

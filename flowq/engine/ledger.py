@@ -22,6 +22,8 @@ SCHEMA_VERSION = 2
 GEN = 2**40
 ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell", "reopen", "free")
 
+WAITING = "waiting"
+
 Give = Literal["", "back", "crash", "overtime", "hand", "wait"]
 Refusal = Literal["gone", "busy", "paused", "other"]
 Control = Literal["cancel", "expire", "pause", "resume", "redrive", "confirm"]
@@ -118,6 +120,13 @@ class Reopened:
     ids: list[str]
 
 
+class Page(NamedTuple):
+    """Consecutive items, encoded: how many, at least one, and their bytes."""
+
+    n: int
+    blob: bytes
+
+
 class Parked(NamedTuple):
     """An item that waits without a slot, until its time has come or its fact is there.
 
@@ -200,22 +209,22 @@ class Ledger:
         self,
         batch_id: str,
         at: int,
-        n: int,
-        page: bytes = b"",
+        pages: Sequence[Page] = (),
         *,
         sealed: bool = False,
         window: int = 0,
         create: Mapping[str, Any] | None = None,
     ) -> Appended | Elsewhere | None:
-        """Write *n* items at place *at*; None when the batch is not there (lost, or never created).
+        """Write *pages* of items, the first at place *at*; None when the batch is not there (lost, or never created).
 
         Redelivery: answers Elsewhere with the place the ledger stands at, and writes nothing.
         """
         t = self.times
         fields = [part for pair in (create or {}).items() for part in pair]
         reply = self._call(
-            "append", batch_id, at, n, int(sealed), window, t.wait_ms, t.aggregate_ms, t.feed_ms, page, *fields
-        )
+            "append", batch_id, at, int(sealed), window, t.wait_ms, t.aggregate_ms, t.feed_ms,
+            len(pages), *[part for page in pages for part in page], *fields,
+        )  # fmt: skip
         match _text(reply[0]):
             case "ok":
                 return Appended(int(reply[1]), _text(reply[2]), _ids(reply[3:]))
@@ -229,7 +238,8 @@ class Ledger:
     def claim(
         self, batch_id: str, chunk_id: str, holder: str, *, most: int = 0, fields: Sequence[str] = ()
     ) -> Claimed | Refusal:
-        """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items.
+        """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items, with ``WAITING`` any
+        chunk that was published and not begun.
 
         Redelivery: "busy" while the lease lives, "gone" once the range is committed. "other": the batch was made by a
         flowq of another schema, and nothing of it was touched.

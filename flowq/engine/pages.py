@@ -11,6 +11,7 @@ from flowq.batch.twins import Marked, Twin
 from flowq.codec import dumps, explain, loads, unsealed_bytes
 from flowq.engine.ahead import Ahead
 from flowq.engine.keys import Keys
+from flowq.engine.ledger import Page
 from flowq.engine.redis_client import RedisClient
 from flowq.errors import BatchLost, DecodeError, EncodeError
 
@@ -19,10 +20,15 @@ SMALLEST_PAGE_BYTES = 4 * 1024
 READERS = 16  # slots that read one page before pages are made smaller
 SHRINKS = 16
 """A page may be so many times larger once it is decompressed: processes hold some of them."""
-PAGE_ITEMS = 65_536
+PAGE_ITEMS = 4_096
+"""Of small items a page could hold many more; but each process that runs some of a page decodes the whole of it."""
 PROBE_ITEMS = 64
+FIRST_BYTES = 8 * 1024
+"""So much is written at first, for the workers to begin with while the rest is encoded."""
+APPEND_BYTES = 256 * 1024
+"""So much, or a page more, is written in one step from then on."""
 CACHED_PAGES = 8
-CACHED_ITEMS = 2 * PAGE_ITEMS
+CACHED_ITEMS = 8 * PAGE_ITEMS
 """Small items take many times their encoded bytes once they are decoded: eight pages of dicts were 110 MiB."""
 
 
@@ -51,40 +57,49 @@ def encode_page(items: Sequence[Any], first: int, *, marked: bool = False) -> by
 
 
 class Pager:
-    """Cuts an iterable into encoded pages: ``for n, blob, last in Pager(items)``.
+    """Cuts an iterable into encoded pages: ``for pages, last in Pager(items)``.
 
-    ``last`` tells that nothing follows, so that the page can seal the batch in the same step. Always yields at
-    least one page; the last one may be empty.
+    The *pages* of one turn are to be written in one step. ``last`` tells that nothing follows, so that this step can
+    seal the batch. There is at least one turn; the last one may be without pages.
 
     Args:
         items: what is cut; those before *at* are skipped.
         at: the place of the first item that is wanted.
         size_bytes: of a page, at most; one item may be larger.
+        first_items: fewer are not worth beginning with, if there are more.
     """
 
-    def __init__(self, items: Iterable[Any], at: int = 0, size_bytes: int = PAGE_BYTES) -> None:
+    def __init__(
+        self, items: Iterable[Any], at: int = 0, size_bytes: int = PAGE_BYTES, *, first_items: int = 1
+    ) -> None:
         self._items = items
+        self._first_items = first_items
         self._size_bytes = size_bytes
         self._marked = isinstance(items, Marked)
         self._at = at
         self._fits = PROBE_ITEMS
 
-    def __iter__(self) -> Iterator[tuple[int, bytes, bool]]:
+    def __iter__(self) -> Iterator[tuple[list[Page], bool]]:
         if isinstance(self._items, Sequence):
             yield from self._of_sequence(self._items)
         else:
             yield from self._of_iterator(iter(self._items))
 
-    def _of_sequence(self, items: Sequence[Any]) -> Iterator[tuple[int, bytes, bool]]:
+    def _of_sequence(self, items: Sequence[Any]) -> Iterator[tuple[list[Page], bool]]:
         at, total = self._at, len(items)
-        if at >= total:
-            yield 0, b"", True
+        pages, size_bytes = list[Page](), 0
+        enough_bytes, enough_items = FIRST_BYTES, at + self._first_items
         while at < total:
-            n, blob = self._fill(items[at : at + self._fits], at)
-            at += n
-            yield n, blob, at >= total
+            page = self._fill(items[at : at + self._fits], at)
+            pages.append(page)
+            at, size_bytes = at + page.n, size_bytes + len(page.blob)
+            enough = size_bytes >= enough_bytes and at >= enough_items
+            if at < total and (enough or size_bytes >= APPEND_BYTES):
+                yield pages, False
+                pages, size_bytes, enough_bytes = [], 0, APPEND_BYTES
+        yield pages, True
 
-    def _of_iterator(self, items: Iterator[Any]) -> Iterator[tuple[int, bytes, bool]]:
+    def _of_iterator(self, items: Iterator[Any]) -> Iterator[tuple[list[Page], bool]]:
         at = self._at
         for _ in islice(items, at):
             pass  # a producer that resumes its batch: these are written already
@@ -93,17 +108,17 @@ class Pager:
             while not ended:
                 held, ended = ahead.take(self._fits)
                 while held:
-                    n, blob = self._fill(held[: self._fits], at)
-                    at += n
-                    del held[:n]
+                    page = self._fill(held[: self._fits], at)
+                    at += page.n
+                    del held[: page.n]
                     sealed = ended and not held
-                    yield n, blob, sealed
+                    yield [page], sealed
         finally:
             ahead.stop()
         if not sealed:
-            yield 0, b"", True
+            yield [], True
 
-    def _fill(self, items: Sequence[Any], at: int) -> tuple[int, bytes]:
+    def _fill(self, items: Sequence[Any], at: int) -> Page:
         """Encode as many of *items* as one page holds, and learn from it."""
         while True:
             n = len(items)
@@ -118,7 +133,7 @@ class Pager:
             fits = self._size_bytes * n * 9 // (size * 10)
             if size <= self._size_bytes or n == 1:
                 self._fits = max(1, min(PAGE_ITEMS, 8 * n, fits))
-                return n, blob
+                return Page(n, blob)
             items = items[: max(1, min(n - 1, fits))]
 
 

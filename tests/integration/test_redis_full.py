@@ -20,7 +20,7 @@ from flowq.batch.executor import activated
 from flowq.client import CeleryExecutor
 from flowq.engine.headroom import FULL_AT, Headroom, memory_of
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import Claimed, Committed, Ledger, Tally, Times
+from flowq.engine.ledger import Claimed, Committed, Ledger, Page, Tally, Times
 from flowq.engine.redis_client import is_full
 from flowq.local import EmbeddedRedis
 from tests import faulty, nodes
@@ -229,13 +229,13 @@ def test_what_stores_no_outcome_goes_through_when_redis_is_full(redis: Redis) ->
     ledger = Ledger(redis, keys, Times(lease_ms=1000), clock_ms=lambda: clock["ms"])
     birth = {"budget": -1, "share": -1, "concurrency": 0, "in_flight": 1, "size": 1, "floor": 1, "fixed": 1,
              "channel": "full", "retention_ms": 60_000, "id": "b"}  # fmt: skip
-    ledger.append("b", 0, 10, b"page", window=3, create=birth)
+    ledger.append("b", 0, [Page(10, b"page")], window=3, create=birth)
     first, second = (ledger.claim("b", name, "h") for name in ("0:0-1", "0:1-2"))
     assert isinstance(first, Claimed)
     assert isinstance(second, Claimed)
     refuse_everything(redis)
     for refused in (
-        lambda: ledger.append("b", 10, 10, b"page"),
+        lambda: ledger.append("b", 10, [Page(10, b"page")]),
         lambda: ledger.commit("b", second.id, 1, 2, "h", b"outcome", Tally(ok=1)),
         lambda: ledger.claim("b", "0:2-3", "other"),
     ):

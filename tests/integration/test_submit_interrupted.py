@@ -23,9 +23,10 @@ from flowq.engine import patience
 from flowq.engine.batches import Header
 from flowq.engine.birth import birth_fields
 from flowq.engine.connection import Connections
-from flowq.engine.feed import KEPT_PAGES, Feeder
+from flowq.engine.feed import KEPT_BYTES, Feeder
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import Ledger, Times
+from flowq.engine.ledger import Ledger, Page, Times
+from flowq.engine.pages import PAGE_BYTES
 from flowq.engine.results import read_state
 from flowq.local import EmbeddedRedis
 from tests import faulty
@@ -36,6 +37,7 @@ from tests.waiting import until
 
 LEASE_S = 3.0
 PAGE = 64  # items of the first page
+KEPT_PAGES = KEPT_BYTES // PAGE_BYTES
 
 
 @pytest.fixture
@@ -269,10 +271,10 @@ def test_a_batch_that_nobody_feeds_on_is_cancelled_after_its_retention(redis: Re
         clock["ms"] += ms
         return ledger.wake("b").state
 
-    ledger.append("b", 0, 10, b"page", window=1, create=birth)
+    ledger.append("b", 0, [Page(10, b"page")], window=1, create=birth)
     assert wake_after(4000) == "running"  # its producer has lapsed
     assert wake_after(59_000) == "running"
-    ledger.append("b", 10, 10, b"page", window=1)  # somebody feeds it on, and lapses too
+    ledger.append("b", 10, [Page(10, b"page")], window=1)  # somebody feeds it on, and lapses too
     assert wake_after(4000) == "running"
     assert wake_after(59_000) == "running"
     assert wake_after(2000) == "cancelled"

@@ -1,16 +1,19 @@
 -- append: items are written once, at the place the producer believes it stands; the first window goes out.
--- ARGV  2 at  3 n  4 sealed (0|1)  5 window (0: leave)  6 wait_ms  7 agg_wait_ms  8 feed_ms  9 page blob ('' when n = 0)
---       10… field, value pairs of meta, used when the batch does not exist yet (none: it must exist)
+-- ARGV  2 at  3 sealed (0|1)  4 window (0: leave)  5 wait_ms  6 agg_wait_ms  7 feed_ms  8 number of pages p
+--       9… p × (items of the page, its blob)
+--       then field, value pairs of meta, used when the batch does not exist yet (none: it must exist)
 -- Answers {'ok', avail, closing state or '', ids…} · {'elsewhere', avail} · {'closed', state, avail} · {'lost'}
 -- A second call with the same `at` answers 'elsewhere' with the new avail: the input is never doubled.
-local at, n, sealed, window = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local wait, agg_wait, feed = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local at, sealed, window = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local wait, agg_wait, feed, pages = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local FIRST_PAGE = 9
+local birth = FIRST_PAGE + 2 * pages
 
 if redis.call('EXISTS', META) == 0 then
-  if #ARGV < 10 then return {'lost'} end
+  if #ARGV < birth then return {'lost'} end
   set('state', 'running', 'gen', 0, 'cur', 0, 'avail', 0, 'sealed', 0, 'window', 1, 'weight', 0, 'ok', 0,
     'fallback', 0, 'failed', 0, 'retried', 0, 'crashes', 0, 'losses', 0, 'confirmed', -1, 'created_ms', int(now))
-  set(unpack(ARGV, 10))
+  set(unpack(ARGV, birth))
   begin_deadline()
   local id = redis.call('HGET', META, 'id')
   redis.call('ZADD', BATCHES, int(now), id)
@@ -23,12 +26,15 @@ local state, avail, was_sealed = meta('state', 'avail', 'sealed')
 if closed(state) then return {'closed', state, avail} end
 if at ~= avail or was_sealed == 1 then return {'elsewhere', avail, was_sealed} end
 
-if n > 0 then
-  redis.call('HSET', PAGES, int(at), ARGV[9])
-  redis.call('ZADD', INDEX, int(at), int(at))
-  if meta('stream') == 1 then redis.call('HSET', LEFT, int(at), int(n)) end
-  set('avail', int(at + n))
+local upto, stream = at, meta('stream')
+for i = FIRST_PAGE, birth - 1, 2 do
+  local n = tonumber(ARGV[i])
+  redis.call('HSET', PAGES, int(upto), ARGV[i + 1])
+  redis.call('ZADD', INDEX, int(upto), int(upto))
+  if stream == 1 then redis.call('HSET', LEFT, int(upto), int(n)) end
+  upto = upto + n
 end
+if upto > at then set('avail', int(upto)) end
 if window > 0 then set('window', int(window)) end
 redis.call('ZREM', WAKE, 'orphan')
 if sealed == 1 then
@@ -39,6 +45,6 @@ else
 end
 
 local ended = settle(agg_wait)
-local answer = {'ok', at + n, ended or ''}
+local answer = {'ok', upto, ended or ''}
 if not ended then allocate(answer, wait) end
 return answer

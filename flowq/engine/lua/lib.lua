@@ -171,8 +171,9 @@ local function room()
   return window - redis.call('HLEN', OPEN), items
 end
 
--- The next range nobody has: what was given back or reopened first, then what the producer wrote.
-local function take_range(limit_items)
+-- The next range nobody has: what was given back or reopened first, then what the producer wrote. *places*: chunks that
+-- may be opened now.
+local function take_range(limit_items, places)
   local gen, cur, avail, size, least, fixed, sealed, window =
     meta('gen', 'cur', 'avail', 'size', 'floor', 'fixed', 'sealed', 'window')
   local from, stop, from_redo
@@ -188,11 +189,12 @@ local function take_range(limit_items)
   local n = size
   -- An item that goes on from where it failed is a chunk of its own: its state is answered with the claim.
   if from_redo and redis.call('EXISTS', SAVED) == 1 then n = 1 end
-  if fixed == 0 and sealed == 1 then
-    -- Guided self-scheduling: near the end no slot may be left with a long chunk while others idle.
+  if fixed == 0 then
+    -- Guided self-scheduling: near the end no slot may be left with a long chunk while others idle; nor before it, where
+    -- the producer is behind.
     local left = stop - from
     if from_redo then left = left + avail - cur end
-    n = math.min(n, math.max(least, math.ceil(left / window)))
+    n = math.min(n, math.max(least, math.ceil(left / (sealed == 1 and window or math.max(1, places)))))
   end
   local upto = from + math.max(1, math.min(n, stop - from, limit_items))
   if from_redo then
@@ -237,7 +239,7 @@ local function allocate(ids, wait)
   local places, items = unpark(ids, wait)
   if not may_allocate() then return ids end
   while places > 0 and items > 0 do
-    local gen, from, upto = take_range(items)
+    local gen, from, upto = take_range(items, places)
     if not gen then break end
     local id = id_of(gen, from, upto, 0)
     open(id, fresh(from, wait, 0))

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Parked, Tally, Times
+from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Parked, Tally, Times
 
 SEEDS = int(os.environ.get("FLOWQ_FAMILY_SEEDS", "100"))
 SHARDS = 10
@@ -42,8 +42,7 @@ class Family:
         reply = self.ledger.append(
             batch_id,
             0,
-            self.rng.choice([1, 6, 15]),
-            b"page",
+            [Page(self.rng.choice([1, 6, 15]), b"page")],
             sealed=True,
             window=self.rng.choice([1, 4]),
             create=create,

@@ -17,7 +17,19 @@ from redis import Redis
 
 from flowq.engine.commit_line import span_of_field
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import Appended, Claimed, Committed, Elsewhere, Ledger, Parked, Stale, Tally, Times
+from flowq.engine.ledger import (
+    WAITING,
+    Appended,
+    Claimed,
+    Committed,
+    Elsewhere,
+    Ledger,
+    Page,
+    Parked,
+    Stale,
+    Tally,
+    Times,
+)
 
 SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "300"))
 SHARDS = 20
@@ -109,8 +121,11 @@ class World:
     def feed(self) -> None:
         if self.sealed:
             return
-        at, n = self.fed, min(self.page, self.n - self.fed)
-        sealing = self.fed + n == self.n and self.rng.random() < 0.7
+        at = self.fed
+        firsts = range(at, self.n, self.page)[: self.rng.choice([1, 1, 3])]
+        pages = [Page(min(self.page, self.n - first), page_at(first)) for first in firsts]
+        upto = at + sum(page.n for page in pages)
+        sealing = upto == self.n and self.rng.random() < 0.7
         create = {
             "budget": self.budget, "share": -1, "concurrency": self.concurrency, "in_flight": self.in_flight, "size": 1,
             "floor": 1, "fixed": 0, "channel": "model", "retention_ms": 10_000_000,
@@ -119,14 +134,14 @@ class World:
         }  # fmt: skip
         for _ in range(2 if self.rng.random() < self.chaos else 1):
             reply = self.ledger.append(
-                BATCH, at, n, page_at(at), sealed=sealing, window=self.window, create=create if at == 0 else None
+                BATCH, at, pages, sealed=sealing, window=self.window, create=create if at == 0 else None
             )
             if isinstance(reply, Appended):
                 self.publish(reply.ids)
                 self.ended(reply.ended)
                 self.fed, self.sealed = reply.avail, sealing
-                if n:
-                    self.cut[at] = n
+                assert reply.avail == upto
+                self.cut.update((first, page.n) for first, page in zip(firsts, pages, strict=True))
             elif isinstance(reply, Elsewhere):
                 self.fed = reply.avail
                 self.sealed = reply.sealed or bool(reply.closed)
@@ -154,6 +169,20 @@ class World:
             self.holding.append(
                 Holding(holder, claimed.id, claimed.start, claimed.stop, claimed.attempts, gen, claimed.reached)
             )
+
+    def claim_waiting(self) -> None:
+        """What is taken for a message that has not come was published, and is held by nobody."""
+        records = {
+            one.decode(): record.split() for one, record in self.redis.hgetall(self.keys.of(BATCH, "open")).items()
+        }
+        fit = {
+            one
+            for one, (_, holder, _, _, _, wait_ms, _, solo, _) in records.items()
+            if holder == b"-" and wait_ms != b"0" and solo == b"0"
+        }
+        before = len(self.holding)
+        self.claim(WAITING)
+        assert {held.id for held in self.holding[before:]} <= fit
 
     def check_reached(self, claimed: Claimed, gen: int) -> None:
         """An item that was parked goes on from what was saved with that very record, and from nothing else."""
@@ -380,9 +409,11 @@ class World:
             self.overtake()
         elif roll < 0.975:
             self.claim("")
+        elif roll < 0.98:
+            self.claim_waiting()
         elif roll > 0.99 and self.frees:
             self.free()
-        elif roll < 0.985 and self.forgets:
+        elif roll < 0.99 and self.forgets:
             if self.saved is None:
                 self.remember()
             else:

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import Claimed, Committed, Ledger, Parked, Tally, Times
+from flowq.engine.ledger import Claimed, Committed, Ledger, Page, Parked, Tally, Times
 
 BATCH = "parked"
 N = 1000
@@ -35,7 +35,7 @@ def ledger(redis: Redis, clock: Clock) -> Ledger:
         "id": BATCH, "budget": -1, "share": -1, "concurrency": 0, "in_flight": 1, "size": PARKED, "floor": 1,
         "fixed": 1, "channel": "parked", "retention_ms": 60_000,
     }  # fmt: skip
-    ledger.append(BATCH, 0, N, b"page", sealed=True, window=1, create=birth)
+    ledger.append(BATCH, 0, [Page(N, b"page")], sealed=True, window=1, create=birth)
     first = claimed(ledger, f"0:0-{PARKED}", "a")
     parked = [Parked(index, 1, 1000, "retry") for index in range(PARKED)]
     reply = ledger.commit(BATCH, first.id, 0, PARKED, "a", b"outcomes", Tally(parked=parked), size=1)
