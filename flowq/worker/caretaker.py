@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from flowq.codec import VERSION
 from flowq.engine.aggregate import AGGREGATE, publish_aggregate
@@ -31,10 +31,16 @@ SOONEST_S = 0.1  # between two looks, however much is due
 
 
 class Caretaker:
-    """One worker's part in it: whoever gets the round's lock makes the round."""
+    """One worker's part in it: whoever gets the round's lock makes the round.
 
-    def __init__(self, connections: Connections, headers: Headers, name: str) -> None:
+    Args:
+        connections, headers, name: the worker's own.
+        beforehand: called before each batch.
+    """
+
+    def __init__(self, connections: Connections, headers: Headers, name: str, beforehand: Callable[[], None]) -> None:
         self._connections, self._headers, self._name = connections, headers, name
+        self._beforehand = beforehand
         self._fleet = Fleet(connections.redis, connections.keys)
         self._sweep = Sweep(Catalog(connections.redis, connections.keys))
         self._renewals = Renewals(connections)
@@ -67,6 +73,7 @@ class Caretaker:
         redis, keys = self._connections.redis, self._connections.keys
         for batch_id in batch_ids:
             self._due_s.pop(batch_id, None)
+            self._beforehand()
             try:
                 self._care(batch_id)
             except BatchLost:

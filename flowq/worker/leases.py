@@ -47,9 +47,21 @@ class Leases:
         self._memory_limit_mib = connections.settings.memory_limit_mib
         self.stopping = False
         self._killed: dict[int, Give] = {}
+        self._every_s = connections.settings.pulse_s
+        self._ticked_at = float("-inf")
+
+    def keep_up(self) -> None:
+        """A round, if the last one is longer ago than it should be.
+
+        Asked before a batch is looked after: on a busy machine that may take so long that leases lapse meanwhile, and
+        what this worker's processes hold would be called lost, or what a dead one held, which is a crash.
+        """
+        if time.monotonic() - self._ticked_at > self._every_s:
+            self.tick()
 
     def tick(self) -> None:
         """One round; called every second from the main process."""
+        self._ticked_at = time.monotonic()
         living: list[PageView] = []
         for page in self._pages.used():
             if is_dead(page.pid):

@@ -80,7 +80,7 @@ class Pulse(bootsteps.StartStopStep):
         headers = Headers(connections.redis, connections.keys)
         name = parent.hostname
         leases = self._leases = Leases(connections, headers, room.pages)
-        caretaker = Caretaker(connections, headers, name)
+        caretaker = Caretaker(connections, headers, name, leases.keep_up)
         pulse_s = room.settings.pulse_s
         announced = partial(self._announce, connections, parent, time.time())
         while not room.ready.wait(READY_POLL_S):

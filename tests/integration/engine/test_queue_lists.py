@@ -27,7 +27,7 @@ def test_messages_that_wait_are_found_whatever_their_priority(
     executor = CeleryExecutor(flowq.Settings(broker_url=redis_server.url))
     connections = executor.connections
     header = executor.submit(Square(priority=priority).job(range(5))).header
-    caretaker = Caretaker(connections, Headers(connections.redis, connections.keys), "one")
+    caretaker = Caretaker(connections, Headers(connections.redis, connections.keys), "one", lambda: None)
     lies_in = queue_list(connections.app, header.queue, header.priority)
     assert redis.llen(lies_in) > 0
     assert not caretaker._is_idle(header)
