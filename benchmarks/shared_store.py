@@ -2,8 +2,8 @@
 
 How it is reckoned: every byte that Redis receives or sends (INFO stats, total_net_*) from the call to its result. What
 the items, their outcomes and the ledger's acts take is what the same batch takes over an empty store. A worker process
-is one that runs items. The store comes in once and goes out once to each process, so (processes + 1) x store is the
-least there can be of what cannot be compressed; that is within the bar from 5 processes on.
+is one that runs items. The store comes in once and goes out once to the worker, whose processes share what one of them
+has fetched: twice the store, where it cannot be compressed.
 """
 
 from __future__ import annotations

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         max_memory_per_child_mib: a worker process above this is replaced after its task (None: no limit).
         memory_limit_mib: a worker process above this is killed at once; the item that runs counts as crashed (None:
             no limit).
+        store_cache_mib: MiB of shared stores that a worker of several processes keeps for them in a temporary file
+            without a name, so that each key is fetched once and not by every process; at most a quarter of what is
+            free there when the worker starts (0: every process fetches for itself).
         full_wait_s: seconds that a producer in the middle of its items waits for room in a full Redis before RedisFull.
         redis_server: the redis-server binary that LocalCluster starts (None: it looks for one).
         ready_file: a worker touches this file with every pulse, from when it consumes; workers/health.py reads it.
@@ -65,6 +68,7 @@ class Settings(BaseSettings):
     soft_shutdown_s: Annotated[float, Field(ge=0)] = 10.0
     max_memory_per_child_mib: Annotated[int, Field(ge=32)] | None = None
     memory_limit_mib: Annotated[int, Field(ge=32)] | None = None
+    store_cache_mib: Annotated[int, Field(ge=0)] = 256
     full_wait_s: Annotated[float, Field(ge=0)] = 60.0
     redis_server: Path | None = None
     ready_file: Path | None = None

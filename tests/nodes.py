@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import flowq
+from flowq.codec import content_hash
 
 
 @flowq.register
@@ -216,6 +217,36 @@ class Last(flowq.Node):
 class CountAll(flowq.BatchFlow):
     def prep(self, shared: Any) -> list[dict[str, int]]:
         return [{"n": n} for n in range(shared["count"])]
+
+
+class ReadsAndMeets(flowq.Node):
+    """Reads all parts of the store, and waits until items of as many processes have done so."""
+
+    def prep(self, shared: Any) -> str:
+        return content_hash(b"".join(shared[f"part {number}"] for number in range(shared["parts"])))
+
+    def exec(self, prep_res: str) -> str:
+        folder = Path(self.params["folder"])
+        (folder / str(os.getpid())).touch()
+        until = time.monotonic() + 20.0
+        while len(list(folder.iterdir())) < self.params["processes"]:
+            if time.monotonic() > until:
+                raise Refused("no other process came")
+            time.sleep(0.01)
+        return prep_res
+
+    def post(self, shared: Any, prep_res: str, exec_res: str) -> None:
+        shared["read"] = exec_res
+
+
+class MeetAll(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, Any]]:
+        return [{"folder": shared["folder"], "processes": shared["processes"]}] * shared["processes"]
+
+
+def meet_all(**options: Any) -> MeetAll:
+    """A BatchFlow whose items each have a process of their own."""
+    return MeetAll(start=ReadsAndMeets(), **options)
 
 
 class Quarrel(flowq.Node):

@@ -37,7 +37,7 @@ from flowq.engine.pages import PageReader
 from flowq.engine.presence import Fleet
 from flowq.engine.reports import Reports
 from flowq.engine.shown import ItemEvents
-from flowq.engine.snapshots import SnapshotBase, Snapshots
+from flowq.engine.snapshots import Blobs, SnapshotBase, Snapshots
 from flowq.engine.twin_outcomes import TwinOutcomes
 from flowq.engine.unfit import Unfit
 from flowq.errors import CannotTravel
@@ -100,9 +100,10 @@ class Slot:
         connections: the process's own.
         worker: the worker's name.
         holds: the page this process shares with its main process.
+        blobs: the parts of stores that it shares with the worker's other processes, if there are others.
     """
 
-    def __init__(self, connections: Connections, worker: str, holds: Holds) -> None:
+    def __init__(self, connections: Connections, worker: str, holds: Holds, blobs: Blobs | None = None) -> None:
         self.connections = connections
         self.worker = worker
         self.holds = holds
@@ -110,7 +111,7 @@ class Slot:
         redis, keys = connections.redis, connections.keys
         self.headers = Headers(redis, keys)
         self.pages = PageReader(redis, keys)
-        self.snapshots = Snapshots(redis, keys)
+        self.snapshots = Snapshots(redis, keys, blobs)
         self.fleet = Fleet(redis, keys)
         self.unfit = Unfit()
         self.sizes = KnownSizes()

@@ -9,7 +9,8 @@ import logging
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from flowq.batch.result import BatchResult
 from flowq.codec import content_hash, dumps, loads
@@ -28,11 +29,22 @@ NOT_THERE = -2  # what PTTL answers
 UNCHANGING = (str, bytes, int, float, bool, type(None))
 
 
-class Snapshots:
-    """Saves and loads snapshots; keeps the blobs used last, encoded, up to 256 MiB a process."""
+class Blobs(Protocol):
+    """What the processes of a worker have fetched between them."""
 
-    def __init__(self, redis: RedisClient, keys: Keys) -> None:
-        self._redis, self._keys = redis, keys
+    def get(self, name: str, fetch: Callable[[], bytes]) -> bytes: ...
+
+
+class Snapshots:
+    """Saves and loads snapshots; keeps the blobs used last, encoded, up to 256 MiB a process.
+
+    Args:
+        redis, keys: where blobs lie.
+        shared: asked before Redis (None: there are no other processes to share with).
+    """
+
+    def __init__(self, redis: RedisClient, keys: Keys, shared: Blobs | None = None) -> None:
+        self._redis, self._keys, self._shared = redis, keys, shared
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._cached_bytes = 0
 
@@ -119,17 +131,22 @@ class Snapshots:
         if known is not None:
             self._cache.move_to_end(name)
             return known
+        fetch = partial(self._fetch, scope, name)
+        blob = fetch() if self._shared is None else self._shared.get(name, fetch)
+        self._cache[name] = blob
+        self._cached_bytes += len(blob)
+        while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
+            _, dropped = self._cache.popitem(last=False)
+            self._cached_bytes -= len(dropped)
+        return blob
+
+    def _fetch(self, scope: str, name: str) -> bytes:
         blob: bytes | None = self._redis.get(self._keys.blob(scope, name))
         if blob is None:
             raise BatchLost(scope)
         if content_hash(blob) != name:
             log.error("a blob of a snapshot was refused: it has another hash", extra={"scope": scope, "blob": name})
             raise DecodeError(f"the blob {name} of snapshot {scope} has another hash: it was altered")
-        self._cache[name] = blob
-        self._cached_bytes += len(blob)
-        while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
-            _, dropped = self._cache.popitem(last=False)
-            self._cached_bytes -= len(dropped)
         return blob
 
 

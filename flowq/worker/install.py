@@ -32,6 +32,7 @@ from flowq.worker.pages import SharedPages
 from flowq.worker.parent_death import die_with_parent
 from flowq.worker.prints import log_prints
 from flowq.worker.pulse import Pulse
+from flowq.worker.shared_blobs import SharedBlobs
 from flowq.worker.tasks import add_tasks
 from flowq.worker.unknown import UnknownTasks
 
@@ -42,14 +43,17 @@ log = logging.getLogger("flowq.worker")
 # tasks that is no loss, since what they did is in the ledger.
 UNHEARD_TRIES = 10
 
+MIB = 1024 * 1024
+
 
 class Room:
-    """What flowq keeps on a Celery app: the pages its processes share, and the slot of this process."""
+    """What flowq keeps on a Celery app: the pages and blobs its processes share, and the slot of this process."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self.app = app
         self.settings = settings
         self.pages = SharedPages()
+        self.blobs: SharedBlobs | None = None
         self.unknown = UnknownTasks(app, settings)
         self.hostname = ""
         self.owned = False  # flowq's own worker: a team's decides itself how it stops
@@ -64,12 +68,17 @@ class Room:
         if self.settings.ready_file is not None:
             self.settings.ready_file.touch()
 
+    def share_blobs(self, processes: int) -> None:
+        """Have so many processes, which are forked after this, fetch a store once between them."""
+        if processes > 1 and self.settings.store_cache_mib:
+            self.blobs = SharedBlobs.open(self.settings.store_cache_mib * MIB)
+
     def slot(self) -> Slot:
         """The slot of the process that asks, made at the first task."""
         if self._slot is None or self._pid != os.getpid():
             connections = Connections(self.settings, self.app)
             index = getattr(current_process(), "index", 0)
-            self._slot = Slot(connections, self.hostname or self.app.main, self.pages.own(index))
+            self._slot = Slot(connections, self.hostname or self.app.main, self.pages.own(index), self.blobs)
             self._pid = os.getpid()
         return self._slot
 

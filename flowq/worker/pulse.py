@@ -36,7 +36,7 @@ END_S = 5.0
 
 
 class Pulse(bootsteps.StartStopStep):
-    """Starts with the worker, before its pool forks; ends after the pool has ended."""
+    """Made before the worker's pool forks, starts before or after that, and ends after the pool has ended."""
 
     label = "flowq pulse"
 
@@ -56,6 +56,10 @@ class Pulse(bootsteps.StartStopStep):
                 "(A node with async methods or in_flight > 1 keeps hundreds of calls going in each process.)"
             )
         return True
+
+    def create(self, parent: Any) -> None:
+        """Make what the pool's processes are to share. In which order steps start, Celery leaves open."""
+        parent.app.flowq.share_blobs(parent.max_concurrency or parent.concurrency)
 
     def start(self, parent: Any) -> None:
         room = parent.app.flowq
