@@ -62,6 +62,10 @@ class Plan:
     payload_bytes: int
     spread: float = 0.8
 
+    def value(self) -> bytes:
+        """What each item comes to: nothing that could be compressed."""
+        return random.Random(7).randbytes(self.payload_bytes)
+
 
 @dataclass(slots=True)
 class Told:
@@ -83,7 +87,7 @@ class Fleet:
         self.keys, self.queue = Keys(prefix), f"{prefix}:{queue}"
         self.relay = Relay(load)
         self.ledger = Ledger(self.relay, self.keys, Times(lease_ms=9750))
-        self.value = random.Random(7).randbytes(plan.payload_bytes)
+        self.value = plan.value()
         self.told = Told()
         self.window = 0
         self.latest: Message | None = None

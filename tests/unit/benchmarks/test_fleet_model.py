@@ -52,6 +52,39 @@ def test_a_redis_is_full_where_the_load_says() -> None:
     assert Fleet(slots, 1.0).load(prices).cpu == pytest.approx(0.9, rel=0.01)
 
 
+def test_a_redis_with_part_of_a_core_does_that_part_and_no_more() -> None:
+    prices = Prices()
+    fits, twice = Fleet(100, 1.0), Fleet(4000, 0.25)
+    assert fits.load(prices).held_to(0.5) == fits.load(prices)
+    held = twice.load(prices).held_to(0.5)
+    assert (held.work, held.cpu) == (0.5, 0.5)
+    assert held.chunks < 0.6 * twice.load(prices).held_to(1.0).chunks
+    assert held.chunks == pytest.approx(Fleet(4000, 0.5).load(prices).held_to(0.5).chunks, rel=0.1)
+    full = Fleet(twice.most(prices, 0.5), 0.25).load(prices)
+    assert full.work == pytest.approx(0.5, rel=0.01)
+
+
+def test_a_slot_waits_for_the_network_some_round_trips_a_message() -> None:
+    prices = Prices(gap_s=0.0)
+    near, far = Fleet(1000, 1.0, 500), Fleet(1000, 1.0, 500, network_s=0.01)
+    assert far.cycle_s(prices) - near.cycle_s(prices) == pytest.approx(0.06)
+    assert far.load(prices).chunks == pytest.approx(near.load(prices).chunks / 1.06)
+
+
+def test_an_item_larger_than_a_page_is_one_that_is_fetched() -> None:
+    large = Fleet(1000, 1.0, 100_000)
+    assert (large.page, large.read_bytes, large.reads) == (100_000, 100_000, 1)
+
+
+def test_what_lies_there_before_and_is_read_later_costs_nothing_meanwhile() -> None:
+    prices = Prices()
+    fed, lying = Fleet(100, 1.0, 16_000).load(prices), Fleet(100, 1.0, 16_000, is_fed=False).load(prices)
+    moved = 16_000 * fed.chunks
+    assert fed.in_bytes - lying.in_bytes == pytest.approx(moved)
+    assert fed.out_bytes - lying.out_bytes == pytest.approx(moved)
+    assert fed.work > lying.work
+
+
 def test_an_answer_is_read_once_all_of_it_is_there(tmp_path: Path) -> None:
     address, loop, got = str(tmp_path / "redis"), Loop(), list[Any]()
     with socket.socket(socket.AF_UNIX) as server:
@@ -72,6 +105,32 @@ def test_an_answer_is_read_once_all_of_it_is_there(tmp_path: Path) -> None:
             assert peer.recv(100) == b"PING"
     loop.close()
     assert got == [[[b"ok", 7, None], b"PONG"]]
+
+
+def test_a_network_that_is_played_delays_what_is_asked(tmp_path: Path) -> None:
+    address, loop, got = str(tmp_path / "redis"), Loop(network_s=0.1), list[float]()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(address)
+        server.listen()
+        line = Line(loop, address)
+
+        def ask() -> Actor:
+            yield line.ask(b"PING")
+            got.append(time.monotonic())
+
+        peer, _ = server.accept()
+        with peer:
+            loop.spawn(ask())
+            began = time.monotonic()
+            loop.run(began + 0.02)
+            with pytest.raises(BlockingIOError):
+                peer.recv(100, socket.MSG_DONTWAIT)
+            loop.run(time.monotonic() + 0.15)
+            assert peer.recv(100) == b"PING"
+            peer.sendall(b"+PONG\r\n")
+            loop.run(time.monotonic() + 0.02)
+    loop.close()
+    assert got[0] - began >= 0.1
 
 
 def test_a_command_is_spelled_as_redis_reads_it() -> None:
