@@ -49,9 +49,13 @@ TABLES: dict[str, tuple[Case, ...]] = {
 }  # fmt: skip
 
 
-def predicted(case: Case, prices: Prices) -> Load:
-    """What the model says; a simulated slot has nothing to do between two chunks but to wait for Redis."""
-    return case.model.load(replace(prices, gap_s=0.0)).held_to(case.share)
+def predicted(case: Case, rate: Rate, prices: Prices) -> Load:
+    """What the model says; a simulated slot has nothing to do between two chunks but to wait for Redis.
+
+    Of a fleet that is fed, at the rate that came: how fast its one producer is is no part of the model.
+    """
+    fleet = replace(case.model, item_s=case.slots / rate.chunks) if case.is_fed else case.model
+    return fleet.load(replace(prices, gap_s=0.0)).held_to(case.share)
 
 
 def kept(file: Path = FILE) -> dict[Case, Rate]:
@@ -91,39 +95,26 @@ def row(name: str, case: Case, rate: Rate, load: Load) -> Row:
         "MB/s in": f"{rate.in_bytes / 1e6:.1f}", "predicted   ": f"{load.in_bytes / 1e6:.1f}",
         "MB/s out": f"{rate.out_bytes / 1e6:.1f}", "predicted    ": f"{load.out_bytes / 1e6:.1f}",
     }  # fmt: skip
-    core: Row = {"Redis' core": f"{rate.redis_cpu:.0%}", "predicted     ": f"{load.cpu:.0%}"}
-    player: Row = {"the player's core": f"{rate.player_cpu:.0%}"}
+    core: Row = {"Redis' core": _percent(rate.redis_cpu), "predicted     ": _percent(load.cpu)}
+    player: Row = {"the player's core": _percent(rate.player_cpu)}
     claim: Row = {"a claim": _ms(rate.played.claim_ms), "slowest 1 %": _ms(rate.played.claim_p99_ms)}
     exact: Row = {"items": f"{rate.items:,}", "not exact": f"{rate.wrong + rate.left:,}"}
     if name == "full":
-        asked: Row = {"asked for": f"{case.slots / case.item_s:,.0f}"}
-        held: Row = {"waits for it": f"{rate.waited:.0%}"}
-        return {
-            "Redis has": f"{case.share:.0%}",
-            **first,
-            **asked,
-            **chunks,
-            **core,
-            **held,
-            **player,
-            **claim,
-            **exact,
-        }
+        has = {"Redis has": _percent(case.share), **first, "asked for": f"{case.slots / case.item_s:,.0f}"}
+        waits = {"waits for it": _percent(rate.waited)}
+        return {**has, **chunks, **core, **waits, **player, **claim, **exact}
     if name == "payload":
-        return {
-            **first,
-            "of": f"{case.payload_bytes // KIB} KiB",
-            **chunks,
-            **moved,
-            **core,
-            **player,
-            **claim,
-            **exact,
-        }
+        asked = {"asked for": f"{case.slots / case.item_s:,.0f}", "chunks/s": f"{rate.chunks:,.0f}"}
+        size = {"of": f"{case.payload_bytes // KIB} KiB"}
+        return {**first, **size, **asked, **moved, **core, **player, **claim, **exact}
     if name == "network":
         network: Row = {"round trip": f"+ {case.network_s * 1000:g} ms" if case.network_s else "the cable's"}
         return {**network, **first, **chunks, **trips, **core, **player, **claim, **exact}
     return {**first, "bytes": f"{case.payload_bytes:,}", **chunks, **trips, **moved, **core, **player, **claim, **exact}
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
 
 
 def _ms(ms: float) -> str:
@@ -132,7 +123,9 @@ def _ms(ms: float) -> str:
 
 def table(name: str, found: dict[Case, Rate], prices: Prices) -> str:
     """The rows of one table that are there."""
-    rows = [row(name, case, found[case], predicted(case, prices)) for case in TABLES[name] if case in found]
+    rows = [
+        row(name, case, found[case], predicted(case, found[case], prices)) for case in TABLES[name] if case in found
+    ]
     return markdown([head.strip() for head in rows[0]], [list(one.values()) for one in rows]) if rows else ""
 
 

@@ -239,7 +239,7 @@ def _server(case: Case) -> EmbeddedRedis:
         return EmbeddedRedis(options=options)
     cable.lay()
     # Nobody else is in this network namespace.
-    return EmbeddedRedis(port=0, options={**options, "bind": f"127.0.0.1 {cable.SERVER}", "protected-mode": "no"})
+    return EmbeddedRedis(port=0, options={**options, "bind": "0.0.0.0", "protected-mode": "no"})
 
 
 def _player(told: Play, is_tcp: bool) -> subprocess.Popen[str]:
