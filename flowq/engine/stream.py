@@ -12,6 +12,7 @@ from flowq.batch.chunk import ItemDone, Park
 from flowq.batch.sizing import floor_size, next_size
 from flowq.batch.twins import Twin
 from flowq.engine.chunk import follow, store
+from flowq.engine.dispatch import publish_chunks
 from flowq.engine.garbage import collected_seldom
 from flowq.engine.held_range import HeldRange
 from flowq.engine.ids import generation
@@ -54,6 +55,11 @@ class StreamRun:
         self._last_size = claim.stop - claim.start
         self._until = self._began + TAKE_FOR_S
         self._changed = asyncio.Event()
+        self._committing = asyncio.Lock()
+        # Places are free and there was nothing to take; the chunk that a commit let begin meanwhile, which is not
+        # published.
+        self._starved = False
+        self._successor = ""
 
     async def run(self) -> str:
         """Run until the time is over or nothing is left, commit everything, and say how it went."""
@@ -61,6 +67,8 @@ class StreamRun:
             with collected_seldom(self._in_flight):
                 await self._run()
             await self._commit_finished(final=True)
+            if self._successor:  # the time was over before it was taken
+                await asyncio.to_thread(publish_chunks, self._slot.connections, self._work.header, [self._successor])
         finally:
             # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
             for held in list(self._ranges.values()):
@@ -125,22 +133,35 @@ class StreamRun:
         """The next free range; None when there is none and nothing runs, or this task's time is over.
 
         While items run this process is held by them anyway: what falls free meanwhile is for the places they left.
+        Once none runs, what has ended is committed: under a ``concurrency`` that makes room for more.
         """
         while not self._closed and not await self._is_over():
             self._changed.clear()
             claim = await self._take() if len(self._ranges) < MAX_HELD else None
-            if claim is not None or self._work.gate is not None or not self._of_index:
+            self._starved = claim is None and self._work.gate is None
+            if not self._starved:
                 return claim
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), COMMIT_S)
+            if self._of_index:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), COMMIT_S)
+            elif not self._changed.is_set() and not await self._has_let_go():
+                break
+        self._starved = False
         return None
 
+    async def _has_let_go(self) -> bool:
+        """Commit what has ended; whether a range was let go of by that, or by a commit that was under way."""
+        held = len(self._ranges)
+        await self._commit_finished(final=False)
+        return len(self._ranges) < held
+
     async def _take(self) -> Claimed | None:
-        """A free range, if there is one."""
+        """The chunk that a commit let begin, or else a free range, if there is one."""
         most = self._size()[0]
+        chunk_id, self._successor = self._successor, ""
         try:
             claim = await asyncio.to_thread(
-                self._slot.connections.ledger.claim, self._work.header.id, "", self._slot.holder, most=most
+                self._slot.connections.ledger.claim, self._work.header.id, chunk_id, self._slot.holder, most=most
             )
         except AWAY_ERRORS:
             return None
@@ -209,6 +230,10 @@ class StreamRun:
     # -- committing ----------------------------------------------------------------------------------------------
 
     async def _commit_finished(self, *, final: bool) -> None:
+        async with self._committing:
+            await self._commit_ranges(final=final)
+
+    async def _commit_ranges(self, *, final: bool) -> None:
         if self._slot.holds.gone():  # nothing is committed: an item that was told so may have answered anything
             self._closed = True
             return
@@ -234,7 +259,11 @@ class StreamRun:
             for index in slow:
                 self._split(held, index)
             held.advance(upto)
-            await asyncio.to_thread(follow, self._slot, self._work, reply, done)
+            keep = None
+            if self._starved and not self._successor and reply.ids and not self._slot.holds.stopping():
+                keep = self._successor = reply.ids[0]
+                self._changed.set()
+            await asyncio.to_thread(follow, self._slot, self._work, reply, done, keep=keep)
             self._closed = self._closed or bool(reply.ended)
             if give or held.at >= held.stop:
                 self._drop(held)

@@ -38,7 +38,7 @@ if id == '' then
   if not may_allocate() then return {'gone'} end
   local places, items = room()
   if items <= 0 then return {'busy'} end
-  local gen, from, upto = take_range(math.min(items, most), places)
+  local gen, from, upto = take_range(items, places, most)
   if not gen then return {'gone'} end
   id = id_of(gen, from, upto, 0)
   open(id, fresh(from, lease, 0))

@@ -171,11 +171,13 @@ local function room()
   return window - redis.call('HLEN', OPEN), items
 end
 
--- The next range nobody has: what was given back or reopened first, then what the producer wrote. *places*: chunks that
--- may be opened now.
-local function take_range(limit_items, places)
-  local gen, cur, avail, size, least, fixed, sealed, window =
-    meta('gen', 'cur', 'avail', 'size', 'floor', 'fixed', 'sealed', 'window')
+-- The next range nobody has: what was given back or reopened first, then what the producer wrote. *at_once*: how many of
+-- its items may run at once; *places*: chunks that may be opened now; *longest*: how long it may be.
+local function take_range(at_once, places, longest)
+  local gen, cur, avail, size, least, fixed, sealed, window, in_flight =
+    meta('gen', 'cur', 'avail', 'size', 'floor', 'fixed', 'sealed', 'window', 'in_flight')
+  -- Whoever takes it has that many items in its hands, however long it is.
+  if at_once < (in_flight or 1) then longest = math.min(longest, at_once) end
   local from, stop, from_redo
   local first = redis.call('LPOP', REDO)
   if first then
@@ -196,7 +198,7 @@ local function take_range(limit_items, places)
     if from_redo then left = left + avail - cur end
     n = math.min(n, math.max(least, math.ceil(left / (sealed == 1 and window or math.max(1, places)))))
   end
-  local upto = from + math.max(1, math.min(n, stop - from, limit_items))
+  local upto = from + math.max(1, math.min(n, stop - from, longest))
   if from_redo then
     if upto < stop then redis.call('LPUSH', REDO, int(upto) .. '-' .. int(stop)) end
   else
@@ -239,7 +241,7 @@ local function allocate(ids, wait)
   local places, items = unpark(ids, wait)
   if not may_allocate() then return ids end
   while places > 0 and items > 0 do
-    local gen, from, upto = take_range(items, places)
+    local gen, from, upto = take_range(items, places, 1 / 0)
     if not gen then break end
     local id = id_of(gen, from, upto, 0)
     open(id, fresh(from, wait, 0))

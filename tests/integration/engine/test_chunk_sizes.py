@@ -19,11 +19,14 @@ def ledger(redis: Redis) -> Ledger:
     return Ledger(redis, Keys("test"))
 
 
-def opened(ledger: Ledger, *, sealed: bool, size: int = 1000, floor: int = 1, fixed: int = 0) -> list[int]:
+def opened(
+    ledger: Ledger, *, sealed: bool, size: int = 1000, floor: int = 1, fixed: int = 0, concurrency: int = 0,
+    in_flight: int = 1,
+) -> list[int]:  # fmt: skip
     """The sizes of the first chunks of 100 items, of which four may be open."""
     birth: dict[str, Any] = {
-        "id": BATCH, "budget": -1, "share": -1, "concurrency": 0, "in_flight": 1, "size": size, "floor": floor,
-        "fixed": fixed, "channel": "sizes", "retention_ms": 60_000,
+        "id": BATCH, "budget": -1, "share": -1, "concurrency": concurrency, "in_flight": in_flight, "size": size,
+        "floor": floor, "fixed": fixed, "channel": "sizes", "retention_ms": 60_000,
     }  # fmt: skip
     reply = ledger.append(BATCH, 0, [Page(60, b"page"), Page(40, b"page")], sealed=sealed, window=4, create=birth)
     assert isinstance(reply, Appended)
@@ -45,6 +48,14 @@ def test_no_chunk_is_cut_below_what_it_costs(ledger: Ledger, sealed: bool) -> No
 
 def test_a_size_that_the_user_has_set_is_kept(ledger: Ledger) -> None:
     assert opened(ledger, sealed=False, size=40, fixed=1) == [40, 40, 20]
+
+
+def test_a_concurrency_counts_what_is_in_flight_and_makes_no_chunk_short(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=True, concurrency=2) == [25, 19]
+
+
+def test_where_fewer_places_are_free_than_a_process_has_a_chunk_is_no_longer_than_these(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=True, concurrency=5, in_flight=3) == [25, 2]
 
 
 def test_the_first_chunk_that_waits_for_its_message_is_taken_and_none_that_is_held(ledger: Ledger) -> None:

@@ -8,6 +8,7 @@ import random
 import pytest
 from redis import Redis
 
+from flowq.engine.ids import span
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Parked, Tally, Times
 
@@ -35,7 +36,7 @@ class Family:
     def feed(self, batch_id: str) -> None:
         create = {
             "budget": -1, "share": -1, "concurrency": self.limit if batch_id == ROOT else 0,
-            "in_flight": self.rng.choice([1, 3]), "size": self.rng.choice([1, 4]), "floor": 1, "fixed": 1,
+            "in_flight": self.rng.choice([1, 3]), "size": self.rng.choice([1, 4, 20]), "floor": 1, "fixed": 1,
             "channel": "model", "retention_ms": 10_000_000, "id": batch_id, "crowd": self.keys.meta(ROOT),
             "starved": self.keys.starved(ROOT),
         }  # fmt: skip
@@ -59,6 +60,15 @@ class Family:
         family = int(self.redis.hget(self.keys.meta(ROOT), "family") or 0)
         assert sum(weights) == family, "every item in flight is counted once"
         assert family <= self.limit
+        assert sum(self.at_once(one) for one in self.batches) <= self.limit, "whatever the ledger has counted"
+
+    def at_once(self, batch_id: str) -> int:
+        """Items that run at once if every open chunk does, however long it is."""
+        state, in_flight = self.redis.hmget(self.keys.meta(batch_id), ["state", "in_flight"])
+        if state not in (b"running", b"paused"):
+            return 0
+        spans = [span(one.decode()) for one in self.redis.hkeys(self.keys.of(batch_id, "open"))]
+        return sum(min(int(in_flight), stop - start) for start, stop in spans)
 
     def step(self) -> None:
         roll = self.rng.random()
@@ -67,6 +77,13 @@ class Family:
             claim = self.ledger.claim(batch_id, chunk_id, f"h{self.rng.random()}")
             if isinstance(claim, Claimed):
                 self.held.append((batch_id, claim))
+        elif roll < 0.5:
+            batch_id, most = self.rng.choice(self.batches), self.rng.choice([1, 7, 30])
+            claim = self.ledger.claim(batch_id, "", f"h{self.rng.random()}", most=most)
+            if isinstance(claim, Claimed):
+                assert claim.stop - claim.start <= most
+                self.held.append((batch_id, claim))
+            self.check()
         elif roll < 0.85 and self.held:
             self.commit(*self.held.pop(self.rng.randrange(len(self.held))))
         elif roll < 0.9 and self.held:
