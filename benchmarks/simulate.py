@@ -153,7 +153,8 @@ def main(names: tuple[str, ...], limit_s: float, again: bool, writes: bool, one:
     if writes:
         text = PAGE.read_text(encoding="utf-8")
         for name in names:
-            text = between(text, f"simulated {name}", table(name, found, Prices()))
+            if rows := table(name, found, Prices()):
+                text = between(text, f"simulated {name}", rows)
         PAGE.write_text(text, encoding="utf-8")
 
 
