@@ -106,7 +106,9 @@ class Feeder:
         # Of items that are known to be short: a chunk for each slot.
         self._first_items = int(birth.get("floor", 1)) * slots
         self._recent: deque[Piece] = deque()
+        self._recent_total = 0  # bytes
         self._unread: deque[tuple[int, int]] = deque()
+        self._unread_total = 0  # bytes
 
     def begin(self, at: int) -> None:
         """Create the batch without items, for a producer whose items are still to come.
@@ -157,7 +159,9 @@ class Feeder:
         stop = threading.Event()
         beating: threading.Thread | None = None
         self._recent.clear()
+        self._recent_total = 0
         self._unread.clear()
+        self._unread_total = 0
         try:
             for pages, last in Pager(items, at, self._page_bytes, first_items=self._first_items):
                 if not last and beating is None:
@@ -219,9 +223,9 @@ class Feeder:
     def _keep(self, piece: Piece) -> None:
         """Keep it, and of those before it what is not too much."""
         self._recent.append(piece)
-        size_bytes = sum(kept.size_bytes for kept in self._recent)
-        while size_bytes > KEPT_BYTES and len(self._recent) > 1:
-            size_bytes -= self._recent.popleft().size_bytes
+        self._recent_total += piece.size_bytes
+        while self._recent_total > KEPT_BYTES and len(self._recent) > 1:
+            self._recent_total -= self._recent.popleft().size_bytes
 
     def _append(self, piece: Piece) -> Appended | Elsewhere | None:
         at, pages, last = piece
@@ -249,13 +253,14 @@ class Feeder:
         if self._unread_bytes is None:
             return
         self._unread.append((piece.upto, piece.size_bytes))
-        while sum(size for _, size in self._unread) > self._unread_bytes:
+        self._unread_total += piece.size_bytes
+        while self._unread_total > self._unread_bytes:
             state, cur = when_there(self._connections, self._reading)
             if cur is None or state not in (b"running", b"paused"):
                 return
             while self._unread and self._unread[0][0] <= int(cur):
-                self._unread.popleft()
-            if sum(size for _, size in self._unread) > self._unread_bytes:
+                self._unread_total -= self._unread.popleft()[1]
+            if self._unread_total > self._unread_bytes:
                 time.sleep(0.02)
 
     def _reading(self) -> list[bytes | None]:
