@@ -16,6 +16,12 @@ GROWTH = 32
 OVERHEAD_S = 0.001
 """Seconds it costs to carry a chunk: publish, claim, commit."""
 
+FEW_ITEMS = 8192
+"""So many short items are written in one go."""
+
+FIRST_CHUNKS = 8
+"""Chunks that a slot may get of more items than that."""
+
 OVERSTAY = 4
 """A chunk that runs so many times its budget gives the rest of its items back."""
 
@@ -53,6 +59,16 @@ def floor_size(items_done: int, seconds: float, *, overhead_s: float = OVERHEAD_
     if items_done <= 0:
         return 1
     return max(1, math.ceil(overhead_s * items_done / max(seconds, 1e-9)))
+
+
+def first_floor(floor: int, total: int, slots: int) -> int:
+    """The fewest items of a chunk of a new batch of *total* items, of which *floor* were worth it in another batch.
+
+    They may be slower than those: each slot gets some of them. Of more than a few the first chunks are smaller, so that
+    they are there before all items are written.
+    """
+    share = total // max(1, slots)
+    return max(1, min(floor, share, max(FEW_ITEMS, share // FIRST_CHUNKS)))
 
 
 def tail_size(left: int, slots: int) -> int:

@@ -9,6 +9,7 @@ from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.sink import address_of
+from flowq.batch.sizing import first_floor
 from flowq.batch.twins import Marked
 from flowq.codec import dumps, explain
 from flowq.core.spec import FlowSpec, spec_of
@@ -17,9 +18,6 @@ from flowq.engine.connection import Connections
 from flowq.engine.known_sizes import Sizes
 from flowq.errors import CannotTravel, EncodeError
 from flowq.registry import class_name, is_registered
-
-CHUNKS_A_SLOT = 8
-"""A batch of items that are known to be short is cut into so many for each slot, at least."""
 
 
 def header_of(
@@ -78,9 +76,7 @@ def birth_of(
     )
     if known is not None and not fields["fixed"]:
         fields["size"] = known.size
-        # These items may be slower than those it was seen with: each slot is to get some of them. And the first chunks
-        # are to be there soon, before all items are.
-        fields["floor"] = min(known.floor, max(1, (total or 1) // (CHUNKS_A_SLOT * max(1, slots))))
+        fields["floor"] = first_floor(known.floor, total or 1, slots)
     return fields
 
 

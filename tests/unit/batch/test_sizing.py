@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowq.batch.sizing import chunk_size, floor_size, next_size, overstay, tail_size
+from flowq.batch.sizing import chunk_size, first_floor, floor_size, next_size, overstay, tail_size
 
 
 def test_a_chunk_holds_what_fits_the_budget() -> None:
@@ -47,6 +47,18 @@ def test_tail_chunks_shrink_to_the_end_and_lose_nothing() -> None:
         left -= sizes[-1]
     assert sum(sizes) == 1000
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_few_items_that_are_known_to_be_short_are_one_chunk_a_slot() -> None:
+    assert first_floor(20_000, 10, 2) == 5
+    assert first_floor(20_000, 10_000, 2) == 5_000
+    assert first_floor(20_000, 1, 2) == 1
+
+
+def test_of_many_the_first_chunks_do_not_wait_for_the_rest() -> None:
+    assert first_floor(20_000, 100_000, 2) == 8_192
+    assert first_floor(20_000, 1_000_000, 2) == 20_000
+    assert first_floor(3, 100_000, 2) == 3
 
 
 def test_a_chunk_overstays_after_four_budgets() -> None:
