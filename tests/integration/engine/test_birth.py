@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from redis import Redis
 
-import flowq
 from flowq.batch.items import Items
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.birth import header_of, source
 from flowq.engine.family import start_child
 from flowq.engine.ids import span
-from flowq.local import EmbeddedRedis
 from tests.features.functions import Embeds
 
 GROUP = 10
 
 
-@pytest.fixture
-def executor(redis_server: EmbeddedRedis, redis: Redis) -> Iterator[CeleryExecutor]:
-    executor = CeleryExecutor(flowq.Settings(broker_url=redis_server.url))
-    yield executor
-    executor.connections.close()
-
-
 @pytest.mark.parametrize("kind", ["submitted", "child"])
-def test_concurrency_counts_every_item_of_a_call_that_takes_many(executor: CeleryExecutor, kind: str) -> None:
-    connections = executor.connections
+def test_concurrency_counts_every_item_of_a_call_that_takes_many(producer: CeleryExecutor, kind: str) -> None:
+    connections = producer.connections
     job = Embeds(chunk_size=GROUP, concurrency=GROUP).job(range(95))
     if kind == "submitted":
-        batch_id = executor.submit(job).id
+        batch_id = producer.submit(job).id
     else:
         batch_id, items = "child-1", Items("Embeds", job.items)
         header = header_of(job, batch_id, "flowq")

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from redis import Redis
 
-import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.ids import span
 from flowq.engine.run import run_chunk
 from flowq.engine.slot import Slot
-from flowq.local import EmbeddedRedis
 from flowq.worker.pages import SharedPages
 from tests.nodes import Slow, Square
 
@@ -20,61 +17,54 @@ N = 20
 
 
 @pytest.fixture
-def executor(redis: Redis, redis_server: EmbeddedRedis) -> Iterator[CeleryExecutor]:
-    made = CeleryExecutor(flowq.Settings(broker_url=redis_server.url))
-    yield made
-    made.connections.close()
-
-
-@pytest.fixture
-def slot(executor: CeleryExecutor) -> Iterator[Slot]:
-    made = Slot(executor.connections, "one", SharedPages().own(0))
+def slot(producer: CeleryExecutor) -> Iterator[Slot]:
+    made = Slot(producer.connections, "one", SharedPages().own(0))
     yield made
     made.close()
 
 
-def opened(executor: CeleryExecutor, batch_id: str) -> list[tuple[int, int]]:
+def opened(producer: CeleryExecutor, batch_id: str) -> list[tuple[int, int]]:
     """The chunks that are open, as from and stop."""
-    names = executor.connections.redis.hkeys(executor.connections.keys.of(batch_id, "open"))
+    names = producer.connections.redis.hkeys(producer.connections.keys.of(batch_id, "open"))
     return sorted(span(name.decode()) for name in names)
 
 
-def test_short_chunks_ride_on_one_message(executor: CeleryExecutor, slot: Slot) -> None:
-    handle = executor.submit(Square(chunk_size=1).job(range(N)))
-    assert opened(executor, handle.id) == [(0, 1), (1, 2)]
+def test_short_chunks_ride_on_one_message(producer: CeleryExecutor, slot: Slot) -> None:
+    handle = producer.submit(Square(chunk_size=1).job(range(N)))
+    assert opened(producer, handle.id) == [(0, 1), (1, 2)]
     assert run_chunk(slot, handle.id, "0:0-1") == f"{N} items", "one that waits for its message is not left to that"
     assert handle.result(timeout=10) == [n * n for n in range(N)]
     assert run_chunk(slot, handle.id, "0:1-2") == "gone", "its message finds it done"
 
 
-def test_an_item_that_takes_its_time_is_a_task_of_its_own(executor: CeleryExecutor, slot: Slot) -> None:
-    handle = executor.submit(Slow(0.25, chunk_size=1).job(range(4)))
+def test_an_item_that_takes_its_time_is_a_task_of_its_own(producer: CeleryExecutor, slot: Slot) -> None:
+    handle = producer.submit(Slow(0.25, chunk_size=1).job(range(4)))
     assert run_chunk(slot, handle.id, "0:0-1") == "1 item"
-    assert opened(executor, handle.id) == [(1, 2), (2, 3)]
+    assert opened(producer, handle.id) == [(1, 2), (2, 3)]
     handle.cancel()
 
 
-def test_a_stopping_worker_goes_on_with_nothing(executor: CeleryExecutor) -> None:
+def test_a_stopping_worker_goes_on_with_nothing(producer: CeleryExecutor) -> None:
     pages = SharedPages()
-    slot = Slot(executor.connections, "one", pages.own(0))
-    handle = executor.submit(Square(chunk_size=1).job(range(4)))
+    slot = Slot(producer.connections, "one", pages.own(0))
+    handle = producer.submit(Square(chunk_size=1).job(range(4)))
     pages.stop()
     assert run_chunk(slot, handle.id, "0:0-1") == "1 item"
-    assert opened(executor, handle.id) == [(1, 2), (2, 3)]
+    assert opened(producer, handle.id) == [(1, 2), (2, 3)]
     handle.cancel()
     slot.close()
 
 
-def test_the_next_batch_of_a_node_begins_with_the_sizes_that_one_taught(executor: CeleryExecutor, slot: Slot) -> None:
-    first = executor.submit(Square().job(range(N)))
-    assert opened(executor, first.id) == [(0, 1), (1, 2)], "of a node that nobody has run nothing is known"
+def test_the_next_batch_of_a_node_begins_with_the_sizes_that_one_taught(producer: CeleryExecutor, slot: Slot) -> None:
+    first = producer.submit(Square().job(range(N)))
+    assert opened(producer, first.id) == [(0, 1), (1, 2)], "of a node that nobody has run nothing is known"
     run_chunk(slot, first.id, "0:0-1")
     run_chunk(slot, first.id, "0:1-2")
     assert first.result(timeout=10) == [n * n for n in range(N)]
-    second = executor.submit(Square().job(range(N)))
-    (chunk, *_) = opened(executor, second.id)
+    second = producer.submit(Square().job(range(N)))
+    (chunk, *_) = opened(producer, second.id)
     assert chunk[1] > 1
-    another = executor.submit(Slow(0.0).job(range(N)))
-    assert opened(executor, another.id) == [(0, 1), (1, 2)], "another node's are not its own"
+    another = producer.submit(Slow(0.0).job(range(N)))
+    assert opened(producer, another.id) == [(0, 1), (1, 2)], "another node's are not its own"
     for handle in (second, another):
         handle.cancel()
