@@ -65,18 +65,24 @@ class Leases:
         living: list[PageView] = []
         for page in self._pages.used():
             if is_dead(page.pid):
-                self._free(page)
-                self._pages.clear(page.number)
+                self._bury(page)
             else:
                 living.append(page)
                 self._watch(page)
         self._beat(living)
 
+    def _bury(self, page: PageView) -> None:
+        """Free what the dead owner of a page held last; it may have taken more after *page* was read."""
+        last = self._pages.read(page.number)
+        if last.pid == page.pid:
+            self._free(last)
+            self._pages.clear(page.number)
+
     def _watch(self, page: PageView) -> None:
         """Kill a process whose item ran past its time, or that grew past its memory: nothing else would end them."""
         if page.pid in self._killed:
             return
-        if page.kill_at and time.time() > page.kill_at:
+        if page.kill_at and time.time() > page.kill_at and self._pages.read(page.number) == page:
             self._kill(page, "overtime", "an item ran past its timeout")
         elif self._memory_limit_mib is not None and page.held and resident_mib(page.pid) > self._memory_limit_mib:
             self._kill(page, "crash", "a process grew past memory_limit_mib")

@@ -67,8 +67,7 @@ class SharedPages:
 
     def used(self) -> list[PageView]:
         """Every page that belongs to a process, living or dead."""
-        views = (self._read(number) for number in range(CHILDREN * PAGES_A_CHILD) if self._pid(number))
-        return [view for view in views if view is not None]
+        return [self.read(number) for number in range(CHILDREN * PAGES_A_CHILD) if self._pid(number)]
 
     def tell_gone(self, page: PageView) -> None:
         """Tell a child that the ledger knows nothing any more of what *page* says it holds."""
@@ -81,8 +80,9 @@ class SharedPages:
     def _pid(self, number: int) -> int:
         return int(_HEAD.unpack_from(self._memory, number * PAGE_BYTES)[1])
 
-    def _read(self, number: int) -> PageView | None:
-        """One page, read again while its owner is writing; None if it never holds still (its owner died writing)."""
+    def read(self, number: int) -> PageView:
+        """One page, read again while its owner is writing; without what is held if it never holds still: its owner died
+        writing."""
         at = number * PAGE_BYTES
         for _ in range(_READ_TRIES):
             sequence, pid, item, kill_at, size = _HEAD.unpack_from(self._memory, at)

@@ -63,3 +63,48 @@ def test_a_round_that_comes_late_frees_and_beats_before_it_calls_anything_lost(
     program = Program(tmp_path / "late.py", LATE, redis_server.url)
     assert program.line() == "1 0 False"
     assert program.end()[0] == 0
+
+# A child takes a chunk and dies of it while the main process is busy freeing another's.
+SUDDEN = """
+    import os, sys
+    import flowq
+    from flowq.client.executor import CeleryExecutor
+    from flowq.engine.batches import Headers
+    from flowq.worker.leases import Leases
+    from flowq.worker.pages import SharedPages
+    from tests.nodes import Square
+    from tests.waiting import until
+
+    executor = CeleryExecutor(flowq.Settings(broker_url=sys.argv[1]))
+    handle = executor.submit(Square(chunk_size=1).job(range(2)))
+    connections = executor.connections
+    chunk, holder = "0:0-1", "sudden"
+    go, told = os.pipe()
+
+    class Seen(SharedPages):
+        def used(self):
+            views = super().used()
+            os.close(told)
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+            return views
+
+    pages = Seen()
+    if (child := os.fork()) == 0:
+        os.close(told)
+        own = pages.own(0)
+        os.read(go, 1)
+        own.hold(handle.id, chunk, holder)
+        os._exit(0)
+    until(lambda: SharedPages.used(pages), 10, "the child has its page")
+    connections.ledger.claim(handle.id, chunk, holder)
+    Leases(connections, Headers(connections.redis, connections.keys), pages).tick()
+    print(handle.state().crashes, handle.held(), flush=True)
+"""
+
+
+def test_what_a_child_takes_and_dies_of_during_a_round_is_freed_by_that_round(
+    redis_server: EmbeddedRedis, redis: Redis, tmp_path: Path
+) -> None:
+    program = Program(tmp_path / "sudden.py", SUDDEN, redis_server.url)
+    assert program.line() == "1 {}"
+    assert program.end()[0] == 0
