@@ -162,24 +162,27 @@ class Slot:
         until = time.monotonic() + BUDGET_S
         while claim is not None:
             self.held = (claim.id, self.holder)
-            following = yield from self._run(batch_id, claim, message, until)
-            claim = (yield from self._claim(batch_id, following)) if following else None
+            claim = yield from self._run(batch_id, claim, message, until)
         self.held = None
 
     def _claim(self, batch_id: str, chunk_id: str) -> Generator[Any, Any, Claimed | None]:
         told, began = self._fleet.told, time.monotonic()
-        claim = yield from self._fleet.act(self._line, "claim", batch_id, chunk_id, self.holder, fields=JUDGED)
+        claim = yield from self._fleet.act(
+            self._line, "claim", batch_id, chunk_id, self.holder, or_other=True, fields=JUDGED
+        )
         told.claim_s.append(time.monotonic() - began)
         if isinstance(claim, Claimed):
             return claim
         told.refused += 1
         return None
 
-    def _run(self, batch_id: str, claim: Claimed, message: Message, until: float) -> Generator[Any, Any, str]:
-        """One chunk; answers the one to go on with, "" for none."""
+    def _run(
+        self, batch_id: str, claim: Claimed, message: Message, until: float
+    ) -> Generator[Any, Any, Claimed | None]:
+        """One chunk; answers the one to go on with, if there is one."""
         fleet, plan, n = self._fleet, self._fleet.plan, claim.stop - claim.start
         missing = [first for first in claim.pages if first not in self._pages]
-        if missing and not claim.page:
+        if missing and not claim.content:
             yield self._line.ask(pack("HMGET", fleet.keys.of(batch_id, "pages"), *missing))
         self._pages.update(dict.fromkeys(missing))
         while len(self._pages) > CACHED_PAGES:
@@ -191,21 +194,20 @@ class Slot:
         blob, size, floor = dumps(done.to_plain()), next_size(n, n, seconds), floor_size(n, seconds)
         reply = yield from fleet.act(
             self._line, "commit", batch_id, claim.id, claim.start, claim.stop, self.holder, blob, Tally(ok=n),
-            size=size, floor=floor,
+            size=size, floor=floor, go_on=JUDGED if time.monotonic() < until else None,
         )  # fmt: skip
         if not isinstance(reply, Committed):
             fleet.told.refused += 1
-            return ""
+            return None
         fleet.told.commits += 1
         fleet.told.items += n
-        following = reply.ids[0] if reply.ids and time.monotonic() < until else ""
-        pushes = [pack("LPUSH", fleet.queue, message.another(one)) for one in reply.ids if one != following]
+        pushes = [pack("LPUSH", fleet.queue, message.another(one)) for one in reply.ids]
         if pushes:
             yield self._publish.ask(b"".join(pushes), len(pushes))
         self._unmetered.append((n, seconds))
         if len(self._unmetered) == 1:
             fleet.loop.spawn(self._write_figures())
-        return following
+        return reply.following
 
     def _write_figures(self) -> Actor:
         """The meter's, a second after the first of them."""

@@ -206,14 +206,14 @@ class InOrder:
         return group
 
     def _plain_block(self, block: Sequence[Any], watch: Watch | None) -> None:
-        call, append = self._tries.exec, self._done.values.append
+        call, values = self._tries.exec, self._done.values
         if watch is None:
             for item in block:
-                append(call(item))
+                values.append(call(item))
             return
         for index, item in enumerate(block, self._done.upto):
             watch(index)
-            append(call(item))
+            values.append(call(item))
 
     def _full_block(self, block: Sequence[Any], watch: Watch | None) -> None:
         one_try, done = self._tries.one_try, self._done

@@ -45,7 +45,13 @@ class Attention(Watching):
         self._pressed_at = 0.0
         self._said: set[str] = set()
 
-    def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
+    def wait(
+        self,
+        handle: Waited,
+        tell: Callable[[Progress], object] | None = None,
+        *,
+        wait: Callable[[float | None], bool] | None = None,
+    ) -> None:
         """See Watching; raises Detached where it stops waiting for a batch that runs on."""
         with self._lock:
             self.seen.append(handle)
@@ -53,7 +59,7 @@ class Attention(Watching):
         if self._stays:
             self._console.print(f"batch {handle.id}", style="dim", highlight=False)
         try:
-            super().wait(handle, tell)
+            super().wait(handle, tell, wait=wait)
         finally:
             with self._lock:
                 self._waiting -= 1

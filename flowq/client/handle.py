@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,9 +31,10 @@ from flowq.engine.gather import put_together
 from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Control
 from flowq.engine.patience import when_there
+from flowq.engine.read_ahead import ReadAhead
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.reports import read_reports
-from flowq.engine.results import State, read_commits, read_dones, read_holders, read_state, reason_of, was_freed
+from flowq.engine.results import State, read_dones, read_holders, read_state, reason_of, was_freed
 from flowq.engine.stored_items import StoredItems
 from flowq.errors import BatchError, BatchLost, ItemCancelled, ResultsFreed
 
@@ -114,6 +116,13 @@ class BatchHandle(Generic[R]):
             RedisFull, NoRedis: its items could not all be written; see ``submit``.
             Exception: what the generator of its items raised.
         """
+        return self._wait(timeout, functools.partial(self._closings.wait, self.id))
+
+    def wait_reading(self, ahead: ReadAhead, timeout: float | None = None) -> bool:
+        """``wait``, reading what is committed meanwhile."""
+        return self._wait(timeout, ahead.wait)
+
+    def _wait(self, timeout: float | None, wait: Callable[[float | None], bool]) -> bool:
         until = None if timeout is None else time.monotonic() + timeout
         ended = False  # not kept for the next call: the batch may be redriven meanwhile, by whomever
         while not ended:
@@ -124,7 +133,7 @@ class BatchHandle(Generic[R]):
             if self._policy.deadline is not None:
                 # The fleet holds it; with no worker there, whoever waits does.
                 left_s = DEADLINE_LOOK_S if left_s is None else min(left_s, DEADLINE_LOOK_S)
-            ended = self._closings.wait(self.id, left_s)
+            ended = wait(left_s)
             if not ended and self._policy.deadline is not None:
                 self._expire()
             if self._feeding is not None:
@@ -160,31 +169,33 @@ class BatchHandle(Generic[R]):
             MergeConflict: two items of a BatchFlow contradict each other.
             ResultsFreed: they were dropped as they were read.
         """
-        result = self._assembled(timeout)
+        return self.result_of(ReadAhead(self._connections, self.id), timeout)
+
+    def result_of(self, ahead: ReadAhead, timeout: float | None = None) -> BatchResult[R]:
+        """``result``, of which *ahead* may have some already."""
+        result = self._assembled(ahead, timeout)
         result.raise_for(self._policy.on_error, self._policy.max_failures)
         return result
 
-    def _assembled(self, timeout: float | None = None) -> BatchResult[R]:
+    def _assembled(self, ahead: ReadAhead, timeout: float | None = None) -> BatchResult[R]:
         state, fields = None, list[str]()
         with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
-            state, fields = self._commits()
+            state, fields = ahead.commits()
         if state is None or not state.closed or self._feeding is not None:
-            if not self.wait(timeout):
+            if not self.wait_reading(ahead, timeout):
                 raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
-            state, fields = when_there(self._connections, self._commits)  # of several connections some may be lost
+            state, fields = when_there(self._connections, ahead.commits)  # of several connections some may be lost
         if self._learn is not None and state.ok:
             self._learn(state.sizes)
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
         header = self._header
         return put_together(
-            self._connections, self.id, state, fields, self._length(state), self._policy, sink=bool(header.sink),
-            reduces=header.reduces, label=self.label, cut_short=state.cut and self._total is None,
-            inputs=self._inputs, key_of=self._key_of, again=self._run_again,
+            self._connections, self.id, state, ahead.dones(fields), self._length(state), self._policy,
+            sink=bool(header.sink), reduces=header.reduces, label=self.label,
+            cut_short=state.cut and self._total is None, inputs=self._inputs, key_of=self._key_of,
+            again=self._run_again,
         )  # fmt: skip
-
-    def _commits(self) -> tuple[State, list[str]]:
-        return read_commits(self._connections, self.id)
 
     def _run_again(self, _: Sequence[int]) -> Steps[BatchResult[R]]:
         # Which items: the ledger knows. Of a result that was read before somebody redrove it, none may be left.
@@ -193,7 +204,7 @@ class BatchHandle(Generic[R]):
 
     def _redriven(self) -> BatchResult[R]:
         self.retry_failed()
-        return self._assembled()
+        return self._assembled(ReadAhead(self._connections, self.id))
 
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
         """The outcomes as they are committed, until the batch has ended; for ``for`` and for ``async for``.

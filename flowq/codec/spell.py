@@ -4,7 +4,6 @@ bytearrays, text with lone surrogates. Only values that hold one are walked; mos
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import Any
 
@@ -48,10 +47,9 @@ def _are_numbers(parts: list[Any]) -> bool:
     if len(parts) < WORTH_ADDING or type(parts[0]) not in (int, float):
         return False
     try:
-        math.fsum(parts)
-    except Exception:  # it is none, or says so in a way of its own; or the sum is too large
+        return type(sum(parts)) in (int, float)  # what adds up with a buffer, as numpy's numbers do, is neither
+    except Exception:  # it is none, or says so in a way of its own
         return False
-    return True
 
 
 def spell_out(value: Any, pack: Pack, level: int = 0) -> Any:

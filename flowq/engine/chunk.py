@@ -17,30 +17,29 @@ from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import allowed
 from flowq.batch.sizing import busy_chunks, floor_size, next_size, overstay
-from flowq.batch.sunk import fail, sunk
 from flowq.batch.twins import Twin
-from flowq.codec import dumps, explain
 from flowq.engine.aggregate import publish_aggregate
+from flowq.engine.commit_blobs import TooLargeTogether, encode
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.family import end_plain, wake_starved
 from flowq.engine.ids import generation, split_id
 from flowq.engine.journeys import Abandoned
 from flowq.engine.known_sizes import Sizes
-from flowq.engine.ledger import WAITING, Claimed, Committed, Give, Parked, Refusal, Stale, Tally
+from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
 from flowq.engine.overtime import item_limit_s
 from flowq.engine.patience import when_taken
 from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import Note, Slot, Work
-from flowq.errors import CodecError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
+from flowq.errors import ItemError, ItemTimeout, WorkerCrashed, WorkerLost
 
 log = logging.getLogger("flowq.chunk")
 
 LOOK_EVERY_S = 0.2  # whether an async item is still wanted
 MAX_CRASHES = 2
 MAX_LOSSES = 5
-# What a claim answers beside itself, to know when the batch has failed.
+# What is answered beside a claimed chunk, to know when the batch has failed.
 JUDGED = ("failed", "sealed", "avail", "gen", "budget", "share")
 
 
@@ -52,13 +51,13 @@ class ChunkRun:
         claim: the range.
         note: that it is held; a durable run moves on to another record with every step.
         went: adds up what is done.
-        go_on_until: until then (``time.perf_counter``) this process goes on with a chunk that its end lets begin.
+        go_on_until: until then (``time.perf_counter``) its last commit takes another chunk for this process.
 
     Attributes:
-        successor: that chunk, which is not published; WAITING if there is none: any that waits for a slot; or None.
+        following: that chunk, held, and *note* says so; None: there is none, or the time is over.
     """
 
-    successor: str | None = None
+    following: Claimed | None = None
 
     def __init__(self, slot: Slot, work: Work, claim: Claimed, note: Note, went: Went, go_on_until: float) -> None:
         self._slot, self._work, self._claim, self._note = slot, work, claim, note
@@ -97,9 +96,11 @@ class ChunkRun:
                 self._went.add(done)
                 self._at, self._attempts = done.upto, 0
                 self._failures_left -= done.counts()["failed"]
-                if not reply.ended and self._may_go_on(give):
-                    self.successor = reply.ids[0] if reply.ids else WAITING
-                follow(self._slot, self._work, reply, done, keep=self.successor)
+                self.following = reply.following
+                if reply.following is not None:
+                    self._slot.connections.crash_points.reached("going on", self._work.header.id)
+                    self._note.move(reply.following.id)
+                follow(self._slot, self._work, reply, done)
                 if give or reply.ended:
                     break
             elif isinstance(reply, Stale):
@@ -108,10 +109,10 @@ class ChunkRun:
                 return reply
         return ""
 
-    def _may_go_on(self, give: Give) -> bool:
-        """Whether this process takes the next chunk without a message: its range is done, and was short."""
+    def _may_go_on(self, done: Done, give: Give) -> bool:
+        """Whether this process takes the next chunk without a message: *done* ends its range, which was short."""
         return (
-            self._at == self._claim.stop
+            done.upto == self._claim.stop
             and not give
             and not self._claim.solo
             and self._work.journeys is None
@@ -204,7 +205,8 @@ class ChunkRun:
         n = self._done_items + len(done.values)
         sizes = Sizes(next_size(self._claim.stop - self._claim.start, n, elapsed_s), floor_size(n, elapsed_s))
         self._slot.sizes.note(self._work.header.spec, sizes)
-        return store(self._slot, self._work, self._note.id, done, give, *sizes)
+        go_on = self._may_go_on(done, give)
+        return store(self._slot, self._work, self._note.id, done, give, *sizes, go_on=go_on)
 
 
 def until_change(items: list[Any]) -> tuple[list[Any], list[Twin]]:
@@ -231,9 +233,20 @@ def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
 
 
 def store(
-    slot: Slot, work: Work, chunk_id: str, done: Done, give: Give, size: int, floor: int, *, split: Sequence[int] = ()
+    slot: Slot,
+    work: Work,
+    chunk_id: str,
+    done: Done,
+    give: Give,
+    size: int,
+    floor: int,
+    *,
+    split: Sequence[int] = (),
+    go_on: bool = False,
 ) -> Committed | Stale | Refusal:
     """Store *done* in the ledger; the items in *split*, holes in it, run on as records of their own.
+
+    With *go_on* this process takes another chunk in the same step.
 
     While Redis is full it is tried again for 5 min, with the lease kept; then the range is given back as it was. What
     ``give`` says has to wait goes on after ``done.held_s``.
@@ -246,8 +259,8 @@ def store(
         before = store(slot, work, chunk_id, first, "", size, floor, split=split)
         if not isinstance(before, Committed) or before.ended:
             return before
-        reply = store(slot, work, chunk_id, rest, give, size, floor, split=split)
-        return Committed(reply.ended, before.ids + reply.ids) if isinstance(reply, Committed) else reply
+        reply = store(slot, work, chunk_id, rest, give, size, floor, split=split, go_on=go_on)
+        return replace(reply, ids=before.ids + reply.ids) if isinstance(reply, Committed) else reply
     counts = done.counts()
     parked = [park for park in done.parked if park.index not in split]
     tally = Tally(
@@ -262,6 +275,7 @@ def store(
         return ledger.commit(
             batch_id, chunk_id, done.start, done.upto, slot.holder, blob, tally,
             part=part, give=give, size=size, floor=floor, wait_ms=int(done.held_s * 1000), most=most_chunks(work, done),
+            go_on=JUDGED if go_on else None,
         )  # fmt: skip
 
     try:
@@ -295,7 +309,7 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: str | 
     publish_chunks(slot.connections, work.header, [one for one in reply.ids if one != keep])
     if reply.ended:
         crash_points.reached("closed", work.header.id)
-    if work.header.root and not reply.ids:
+    if work.header.root and not reply.opened and not reply.ids:
         wake_starved(slot.connections, slot.headers, work.header.root, slot.fleet)
     if reply.ended and work.header.parent and not work.header.reduces:
         # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
@@ -304,53 +318,3 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: str | 
         publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
     slot.meter.done(work.header.queue, work.header.node, done)
     slot.item_events.done(work, done)
-
-
-class TooLargeTogether(Exception):
-    """Each value can travel, not all in one message."""
-
-
-def encode(done: Done, work: Work, gen: int) -> tuple[bytes, bytes]:
-    """The blobs of a commit: outcomes, and what a fold merges. What cannot travel becomes a failed outcome.
-
-    Raises:
-        TooLargeTogether: nothing has become anything yet, and half of it may do.
-    """
-    part = _encode_deltas(done, work) if work.header.reduces else b""
-    bare = replace(done, deltas=None)
-    if work.sink is not None:
-        return dumps(sunk(bare, work.sink, gen).to_plain()), part
-    try:
-        blob = dumps(bare.to_plain())
-    except CodecError as error:
-        _fail_what_cannot_travel(done, done.values, error)
-        blob = dumps(bare.to_plain())
-    return blob, part
-
-
-def _encode_deltas(done: Done, work: Work) -> bytes:
-    deltas = done.deltas or [None] * len(done.values)
-    try:
-        return dumps((done.start, work.node.condensed(deltas)))
-    except CodecError:
-        pass
-    except Exception:  # a user's function combines them; the fold meets the same error, and tells it
-        log.warning("deltas were not condensed", exc_info=True, extra={"batch": work.header.id})
-    try:
-        return dumps((done.start, deltas))
-    except CodecError as error:
-        for place in _fail_what_cannot_travel(done, deltas, error):
-            deltas[place] = None
-        return dumps((done.start, deltas))
-
-
-def _fail_what_cannot_travel(done: Done, brought: list[Any], error: CodecError) -> list[int]:
-    """Make failed outcomes of the items that *brought* what cannot travel, and answer their places."""
-    found = {place: explain(one, done.start + place) for place, one in enumerate(brought) if one is not None}
-    bad: dict[int, CodecError] = {place: why for place, why in found.items() if why is not None}
-    if not bad and len(brought) > 1:
-        raise TooLargeTogether from error
-    bad = bad or {0: error}
-    for place, why in bad.items():
-        fail(done, done.start + place, why)
-    return list(bad)

@@ -6,6 +6,7 @@ import os
 import time
 from typing import Any
 
+from flowq.engine.commit_line import generation_of_close
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import BatchLost
@@ -48,7 +49,7 @@ class Closings:
                 told = self._told(pubsub, channel, left)
                 if told is None:
                     pubsub = None
-                elif told and not finished and _gen_of(told) >= gen:
+                elif told and not finished and generation_of_close(told) >= gen:
                     break  # not of a generation before the one that is waited for
             return True
         finally:
@@ -98,9 +99,3 @@ class Closings:
             self._idle.append(pubsub)
         except REDIS_ERRORS:
             pubsub.close()
-
-
-def _gen_of(told: bytes) -> int:
-    """The generation in what the ledger told, ``state gen``; -1 where it is none of the ledger's."""
-    gen = told.rpartition(b" ")[2]
-    return int(gen) if gen.isdigit() else -1

@@ -9,10 +9,10 @@ from typing import Any
 
 from flowq.batch.chunk import Done
 from flowq.batch.in_item_order import Span
-from flowq.codec import loads
 from flowq.engine.connection import Connections
 from flowq.engine.ids import generation, span, turn
 from flowq.engine.redis_client import AWAY_ERRORS
+from flowq.engine.results import done_of
 from flowq.errors import BatchLost
 
 ENTRIES = 500
@@ -32,6 +32,7 @@ class CommitLine:
 
     Attributes:
         gen: the batch's generation, as far as it is known.
+        closing: whether the last entry that was read is the close of that generation.
         ended: whether every commit of a batch that has ended was handed out. (A redrive begins it anew.)
     """
 
@@ -39,7 +40,7 @@ class CommitLine:
         self._connections, self._batch_id = connections, batch_id
         self._line = connections.keys.of(batch_id, "line")
         self._last = b"0-0"
-        self._begun = self._at_close = False
+        self._begun = self.closing = False
         self.gen = 0
         self.ended = False
 
@@ -53,7 +54,7 @@ class CommitLine:
             if not self._begun:
                 self._look()
                 self._begun, self.ended = True, False
-            spans = self._read(None if self._at_close else max(1, int(wait_s * 1000)))
+            spans = self._read(None if self.closing else max(1, int(wait_s * 1000)))
             if not spans:
                 self._look()
             return spans
@@ -66,7 +67,7 @@ class CommitLine:
         spans: list[Span] = []
         for place, fields in reply[0][1] if reply else ():
             self._last = place
-            self._at_close = b"closed" in fields
+            self.closing = generation_of_close(fields.get(b"closed", b"")) >= self.gen
             if b"out" in fields:
                 spans.append(span_of_field(fields[b"out"], Entry(place, fields[b"out"])))
         self.gen = max([self.gen, *(one.gen for one in spans)])
@@ -80,8 +81,14 @@ class CommitLine:
             raise BatchLost(self._batch_id)
         self.gen = int(gen)
         closed = state not in (b"running", b"paused")
-        self.ended = closed and self._at_close
-        self._at_close = closed
+        self.ended = closed and self.closing
+        self.closing = closed
+
+
+def generation_of_close(told: bytes) -> int:
+    """The generation in what the ledger tells of a close, ``state gen``; -1 where it is none of the ledger's."""
+    gen = told.rpartition(b" ")[2]
+    return int(gen) if gen.isdigit() else -1
 
 
 def span_of_field(field: bytes, ref: Any) -> Span:
@@ -100,4 +107,4 @@ def read_commits(connections: Connections, batch_id: str, spans: Sequence[Span])
     blobs = connections.redis.hmget(connections.keys.of(batch_id, "out"), fields) if fields else []
     if None in blobs:
         raise BatchLost(batch_id)
-    return [Done.from_plain(loads(blob)) for blob in blobs]
+    return [done_of(blob) for blob in blobs]

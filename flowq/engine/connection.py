@@ -17,6 +17,7 @@ from kombu.messaging import Producer
 from flowq.codec import keyring, register_kombu
 from flowq.engine.app import build_app
 from flowq.engine.crash_points import CrashPoints
+from flowq.engine.feed_beats import FeedBeats
 from flowq.engine.headroom import Headroom
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Ledger, Times
@@ -51,6 +52,7 @@ class Connections:
         self._redis: RedisClient | None = None
         self._ledger: Ledger | None = None
         self._headroom: Headroom | None = None
+        self._feed_beats: FeedBeats | None = None
         self._kombu: Any = None
         self._producer: Producer | None = None
 
@@ -58,7 +60,7 @@ class Connections:
         if self._pid != os.getpid():
             self._lock = threading.RLock()
             self._pid = os.getpid()
-            self._redis = self._ledger = self._headroom = self._kombu = self._producer = None
+            self._redis = self._ledger = self._headroom = self._kombu = self._producer = self._feed_beats = None
 
     @property
     def redis(self) -> RedisClient:
@@ -81,6 +83,14 @@ class Connections:
         if self._headroom is None:
             self._headroom = Headroom(self.redis)
         return self._headroom
+
+    @property
+    def feed_beats(self) -> FeedBeats:
+        """What beats for the batches that this process feeds."""
+        self._check_pid()
+        if self._feed_beats is None:
+            self._feed_beats = FeedBeats(self.ledger)
+        return self._feed_beats
 
     @contextmanager
     def producer(self) -> Iterator[Producer]:

@@ -13,6 +13,7 @@ from typing import Literal
 CrashPoint = Literal[
     "claimed",
     "ran",
+    "going on",
     "committed",
     "closed",
     "folded",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -156,27 +155,18 @@ class Feeder:
             raise
 
     def _feed(self, items: Iterable[Any], at: int) -> int:
-        stop = threading.Event()
-        beating: threading.Thread | None = None
         self._recent.clear()
         self._recent_total = 0
         self._unread.clear()
         self._unread_total = 0
-        try:
+        with self._connections.feed_beats.of(self._header.id):
             for pages, last in Pager(items, at, self._page_bytes, first_items=self._first_items):
-                if not last and beating is None:
-                    beating = threading.Thread(target=self._beat, args=(stop,), name="flowq-feed", daemon=True)
-                    beating.start()
                 piece = Piece(at, pages, last)
                 at = piece.upto
                 if not self._write(piece):
                     return at  # cancelled meanwhile, failed past its budget, or fed by another
                 self._wait_for_readers(piece)
-            return at
-        finally:
-            stop.set()
-            if beating is not None:
-                beating.join()
+        return at
 
     def _abandon(self) -> None:
         """Nobody writes the rest: a batch with a key waits from now on for somebody who does, another is cancelled."""
@@ -267,15 +257,6 @@ class Feeder:
         redis, keys = self._connections.redis, self._connections.keys
         fields: list[bytes | None] = redis.hmget(keys.meta(self._header.id), ["state", "cur"])
         return fields
-
-    def _beat(self, stop: threading.Event) -> None:
-        """Say that the producer lives, until it has written its last item."""
-        every_s = self._connections.times.feed_ms / 4000
-        while not stop.wait(every_s):
-            try:
-                self._connections.ledger.beat(self._header.id, [("feed", "-")], self._connections.times.feed_ms)
-            except REDIS_ERRORS as exc:
-                log.warning("the producer's beat failed", extra={"error": repr(exc)})
 
 
 def _can_be_read_again(items: Iterable[Any]) -> bool:

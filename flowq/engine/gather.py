@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Unpack
 
 from flowq.batch.account import Known
+from flowq.batch.chunk import Done
 from flowq.batch.fanout import Fanout
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.engine.aggregate import reduced
 from flowq.engine.connection import Connections
-from flowq.engine.results import State, read_commits, read_dones, reason_of, was_freed
+from flowq.engine.read_ahead import ReadAhead
+from flowq.engine.results import State, reason_of, was_freed
 from flowq.engine.stored_items import StoredSequence
 from flowq.errors import ResultsFreed
 
@@ -20,7 +22,7 @@ def put_together(
     connections: Connections,
     batch_id: str,
     state: State,
-    fields: Sequence[str],
+    dones: Iterable[Done],
     n: int,
     policy: BatchPolicy,
     *,
@@ -31,7 +33,7 @@ def put_together(
     """The result of a batch that was closed as *state* tells; what it failed with is not raised.
 
     Args:
-        fields: of its commits, as they were read with the state.
+        dones: its commits, later ones standing over earlier ones.
         n: its items.
         sink: its values went to one.
         reduces: the aggregator made something of it.
@@ -43,7 +45,6 @@ def put_together(
         ResultsFreed: they were dropped as they were read.
     """
     known["seconds"], known["reason"] = state.seconds, reason_of(state, policy)
-    dones = read_dones(connections, batch_id, fields)
     result: BatchResult[Any] = BatchResult.assemble(dones, n, on_error=policy.on_error, sink=sink, **known)
     if result.cancelled and was_freed(connections, batch_id):
         raise ResultsFreed(batch_id)
@@ -60,11 +61,12 @@ def gather(connections: Connections, batch_id: str, node: Fanout[Any, Any]) -> t
         BatchLost: Redis no longer holds it.
         MergeConflict: two items of a BatchFlow contradict each other.
     """
-    (state, fields), policy = read_commits(connections, batch_id), node.policy()
+    ahead, policy = ReadAhead(connections, batch_id), node.policy()
+    state, fields = ahead.commits()
     items = StoredSequence(connections, batch_id, state.avail)
     result = put_together(
-        connections, batch_id, state, fields, state.avail, policy, sink=policy.sink is not None, reduces=node.reduces,
-        label=node.label or node.name, inputs=items, key_of=node.key_of,
+        connections, batch_id, state, ahead.dones(fields), state.avail, policy, sink=policy.sink is not None,
+        reduces=node.reduces, label=node.label or node.name, inputs=items, key_of=node.key_of,
     )  # fmt: skip
     result.raise_for(policy.on_error, policy.max_failures)
     return items, result

@@ -61,7 +61,7 @@ class Claimed:
 
     ``overtime`` says that its first item was killed for running past its timeout. ``fields`` are the fields of
     ``meta`` that the claim asked for. ``reached`` is what was saved of its item when that was parked or failed, b"" for
-    an item that begins. ``page`` is the only page's content, if it is small, else b"".
+    an item that begins. ``content`` is that of the pages, where it came along; else there is none.
     """
 
     id: str
@@ -75,15 +75,24 @@ class Claimed:
     pages: list[int]
     fields: list[bytes | None]
     reached: bytes = b""
-    page: bytes = b""
+    content: Sequence[bytes | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit led to: the batch's final state if it closed, and chunks to publish."""
+    """What a commit led to.
+
+    Attributes:
+        ended: the batch's final state, if it closed.
+        ids: chunks to publish.
+        following: the chunk that the holder of the range goes on with.
+        opened: whether there was room for any chunk, and one to open.
+    """
 
     ended: str
     ids: list[str]
+    following: Claimed | None = None
+    opened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +185,15 @@ def _ids(values: Iterable[Any]) -> list[str]:
     return [_text(value) for value in values]
 
 
+def _claimed(lent: Sequence[Any]) -> Claimed:
+    """What `lend` in lua/lib.lua answers."""
+    chunk_id, start, stop, attempts, crashes, losses, solo, overtime, fields, reached, pages, content = lent
+    return Claimed(
+        _text(chunk_id), int(start), int(stop), int(attempts), int(crashes), int(losses), bool(solo), bool(overtime),
+        pages, fields, reached, content,
+    )  # fmt: skip
+
+
 class Ledger:
     """The acts, on one Redis. Cheap to make; holds no state but the scripts' digests.
 
@@ -236,24 +254,25 @@ class Ledger:
                 return None
 
     def claim(
-        self, batch_id: str, chunk_id: str, holder: str, *, most: int = 0, fields: Sequence[str] = ()
+        self,
+        batch_id: str,
+        chunk_id: str,
+        holder: str,
+        *,
+        most: int = 0,
+        or_other: bool = False,
+        fields: Sequence[str] = (),
     ) -> Claimed | Refusal:
-        """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items, with ``WAITING`` any
-        chunk that was published and not begun.
+        """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items (0: any), with
+        ``WAITING`` any chunk that was published and not begun. *or_other*: where that chunk is not to be had any more,
+        such a one, or else a free range.
 
         Redelivery: "busy" while the lease lives, "gone" once the range is committed. "other": the batch was made by a
         flowq of another schema, and nothing of it was touched.
         """
-        reply = self._call("claim", batch_id, chunk_id, holder, self.times.lease_ms, most, *fields)
+        reply = self._call("claim", batch_id, chunk_id, holder, self.times.lease_ms, most, int(or_other), *fields)
         kind = _text(reply[0])
-        if kind != "ok":
-            return kind  # type: ignore[return-value]
-        start, stop, attempts, crashes, losses, solo, overtime = (int(value) for value in reply[2:9])
-        found, reached, page, *pages = reply[9:]
-        return Claimed(
-            _text(reply[1]), start, stop, attempts, crashes, losses, bool(solo), bool(overtime),
-            [int(first) for first in pages], found, reached, page,
-        )  # fmt: skip
+        return _claimed(reply[1]) if kind == "ok" else kind  # type: ignore[return-value]
 
     def beat(self, batch_id: str, held: Iterable[tuple[str, str]], lease_ms: int | None = None) -> list[str]:
         """Keep the leases of (chunk id, holder) pairs; answers the ids that are gone. Idempotent."""
@@ -277,8 +296,11 @@ class Ledger:
         window: int = 0,
         wait_ms: int = 0,
         most: int = 0,
+        go_on: Sequence[str] | None = None,
     ) -> Committed | Stale | Refusal:
         """Store the outcomes of ``start … upto`` and move on; see lua/commit.lua for every argument.
+
+        With *go_on* the holder takes another chunk in the same step, if there is one, with these fields of ``meta``.
 
         Redelivery: Stale (the ledger stands elsewhere) or "gone"; outcomes are stored once.
         """
@@ -291,10 +313,12 @@ class Ledger:
             f"wait {wait_ms}" if give == "wait" else give,
             len(tally.failed_indices), *tally.failed_indices, len(tally.parked), *parked,
             len(tally.split), *(part for record in tally.split for part in record), most,
+            int(go_on is not None), *(go_on or ()),
         )  # fmt: skip
         kind = _text(reply[0])
         if kind == "ok":
-            return Committed(_text(reply[1]), _ids(reply[2:]))
+            following = _claimed(reply[3]) if reply[3] else None
+            return Committed(_text(reply[1]), _ids(reply[4:]), following, bool(reply[2]))
         if kind == "stale":
             return Stale(int(reply[1]))
         return kind  # type: ignore[return-value]

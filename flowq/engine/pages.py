@@ -25,8 +25,10 @@ PAGE_ITEMS = 4_096
 PROBE_ITEMS = 64
 FIRST_BYTES = 8 * 1024
 """So much is written at first, for the workers to begin with while the rest is encoded."""
+APPENDS_GROW = 4
+"""So many times as much in each further step, so that the workers have something to do meanwhile,"""
 APPEND_BYTES = 256 * 1024
-"""So much, or a page more, is written in one step from then on."""
+"""until it is so much, or a page more."""
 CACHED_PAGES = 8
 CACHED_ITEMS = 8 * PAGE_ITEMS
 """Small items take many times their encoded bytes once they are decoded: eight pages of dicts were 110 MiB."""
@@ -96,7 +98,7 @@ class Pager:
             enough = size_bytes >= enough_bytes and at >= enough_items
             if at < total and (enough or size_bytes >= APPEND_BYTES):
                 yield pages, False
-                pages, size_bytes, enough_bytes = [], 0, APPEND_BYTES
+                pages, size_bytes, enough_bytes = [], 0, min(APPEND_BYTES, APPENDS_GROW * enough_bytes)
         yield pages, True
 
     def _of_iterator(self, items: Iterator[Any]) -> Iterator[tuple[list[Page], bool]]:
@@ -143,12 +145,11 @@ class PageReader:
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
         self._cache: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
-        self._brought: tuple[str, int, bytes] | None = None
+        self._brought: dict[tuple[str, int], bytes | None] = {}
 
-    def bring(self, batch_id: str, firsts: Sequence[int], page: bytes) -> None:
-        """A claim brought the only page of its range (or b""): it need not be fetched."""
-        if page:
-            self._brought = batch_id, firsts[0], page
+    def bring(self, batch_id: str, firsts: Sequence[int], content: Sequence[bytes | None]) -> None:
+        """A claim brought the *content* of the pages of its range (or nothing): they need not be fetched."""
+        self._brought = {(batch_id, first): page for first, page in zip(firsts, content, strict=False)}
 
     def read(self, batch_id: str, start: int, stop: int, firsts: Sequence[int]) -> list[Any]:
         """Items ``start … stop``, in the pages that begin at *firsts* (ascending; more than needed may be given).
@@ -203,9 +204,9 @@ class PageReader:
             items -= len(self._cache.popitem(last=False)[1])
 
     def _fetch(self, batch_id: str, firsts: Sequence[int]) -> Sequence[bytes | None]:
-        brought, self._brought = self._brought, None
-        if brought is not None and brought[:2] == (batch_id, *firsts):
-            return [brought[2]]
+        brought, self._brought = self._brought, {}
+        if all((batch_id, first) in brought for first in firsts):
+            return [brought[batch_id, first] for first in firsts]
         blobs: Sequence[bytes | None] = self._redis.hmget(
             self._keys.of(batch_id, "pages"), [str(first) for first in firsts]
         )

@@ -70,13 +70,20 @@ def read_state(connections: Connections, batch_id: str) -> State:
         return _state(batch_id, *pipe.execute())
 
 
-def read_commits(connections: Connections, batch_id: str) -> tuple[State, list[str]]:
-    """The counters of a batch, and what ``out_fields`` answers, in one round trip; raises BatchLost."""
+def read_commits(
+    connections: Connections, batch_id: str, wanted: Sequence[str] = ()
+) -> tuple[State, list[str], list[bytes | None]]:
+    """The counters of a batch, what ``out_fields`` answers, and what stands under the fields that are *wanted* already,
+    in one round trip; raises BatchLost.
+    """
+    out = connections.keys.of(batch_id, "out")
     with connections.redis.pipeline(transaction=False) as pipe:
         _ask_state(pipe, connections, batch_id)
-        pipe.hkeys(connections.keys.of(batch_id, "out"))
-        *counters, names = pipe.execute()
-    return _state(batch_id, *counters), _in_place(names)
+        pipe.hkeys(out)
+        if wanted:
+            pipe.hmget(out, wanted)
+        values, open_chunks, parked, names, *blobs = pipe.execute()
+    return _state(batch_id, values, open_chunks, parked), _in_place(names), blobs[0] if wanted else []
 
 
 def _ask_state(pipe: Any, connections: Connections, batch_id: str) -> None:
@@ -124,22 +131,28 @@ def _in_place(names: Iterable[bytes]) -> list[str]:
     return sorted(fields, key=lambda field: (generation(field), turn(field), span(field)))
 
 
-def read_dones(connections: Connections, batch_id: str, fields: Sequence[str] | None = None) -> Iterator[Done]:
-    """Every commit of a batch, later ones standing over earlier ones. Memory: a few blobs at a time.
+def read_dones(connections: Connections, batch_id: str) -> Iterator[Done]:
+    """Every commit of a batch, later ones standing over earlier ones. Memory: a few blobs at a time."""
+    return read_fields(connections, batch_id, out_fields(connections, batch_id))
 
-    Args:
-        fields: what ``out_fields`` answers, if that is known already.
-    """
-    for blob in read_blobs(connections, batch_id, out_fields(connections, batch_id) if fields is None else fields):
+
+def read_fields(connections: Connections, batch_id: str, fields: Sequence[str]) -> Iterator[Done]:
+    """The commits under some fields of ``out``; raises BatchLost where nothing stands."""
+    for blob in read_blobs(connections, batch_id, fields):
         if blob is None:
             raise BatchLost(batch_id)
-        yield Done.from_plain(loads(blob))
+        yield done_of(blob)
 
 
 def read_some(connections: Connections, batch_id: str, fields: Sequence[str]) -> Iterator[Done]:
     """The commits under some fields of ``out``; what was freed meanwhile is left out."""
     blobs = read_blobs(connections, batch_id, fields)
-    return (Done.from_plain(loads(blob)) for blob in blobs if blob is not None)
+    return (done_of(blob) for blob in blobs if blob is not None)
+
+
+def done_of(blob: bytes) -> Done:
+    """What one commit stored."""
+    return Done.from_plain(loads(blob))
 
 
 def read_blobs(

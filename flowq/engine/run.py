@@ -47,10 +47,11 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
 
 
 def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
-    """Take a chunk; or why not."""
+    """Take the chunk of a message, or another if a process that went on by itself has taken that one; or why not."""
     ledger = slot.connections.ledger
     try:
-        claim = ledger.claim(batch_id, chunk_id, slot.holder, fields=[*JUDGED, *slot.headers.wanted(batch_id)])
+        fields = [*JUDGED, *slot.headers.wanted(batch_id)]
+        claim = ledger.claim(batch_id, chunk_id, slot.holder, or_other=True, fields=fields)
     except ResponseError as error:
         if not is_full(error):
             raise
@@ -62,7 +63,7 @@ def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
 
 
 def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
-    """Run a claimed chunk and, until the time that one should take is over, those that its commits let begin.
+    """Run a claimed chunk and, until the time that one should take is over, those that its commits take on.
 
     A message for each would keep the slot waiting for longer than short chunks run.
     """
@@ -70,7 +71,7 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
     while True:
         try:
             slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])
-            slot.pages.bring(batch_id, claim.pages, claim.page)
+            slot.pages.bring(batch_id, claim.pages, claim.content)
             work = slot.work(batch_id)
         except Exception as error:  # a constructor may raise anything
             return _hand_back(slot, batch_id, claim, error)
@@ -84,13 +85,9 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
             return _hand_back(slot, batch_id, claim, error)
         finally:
             slot.reports.cleared(batch_id)
-        if refusal or run.successor is None:
+        if refusal or run.following is None:
             return refusal or str(went)
-        follower = _claim(slot, batch_id, run.successor)
-        if not isinstance(follower, Claimed):
-            return str(went)
-        claim = follower
-        note.move(claim.id)
+        claim = run.following
 
 
 def run_fold(slot: Slot, batch_id: str, gen: int, segment: Segment) -> str:

@@ -34,7 +34,7 @@ from tests.submitting import submit
 from tests.waiting import until
 
 N = 60
-IN_A_CHUNK = ("claimed", "ran", "committed", "closed")
+IN_A_CHUNK = ("claimed", "ran", "going on", "committed", "closed")
 IN_THE_AGGREGATION = ("folded", "stored", "called back", "reduced", "told", "confirmed")
 
 
@@ -196,7 +196,7 @@ def test_a_run_goes_on_once_whoever_dies_at_whatever_point(at_risk: Crashing, tm
         assert set(times.values()) == {1}, (point, times)
 
 
-@pytest.mark.parametrize("point", ["claimed", "committed", "closed", *IN_THE_AGGREGATION])
+@pytest.mark.parametrize("point", ["claimed", "going on", "committed", "closed", *IN_THE_AGGREGATION])
 def test_where_no_outcome_was_lost_no_item_runs_again(struck: dict[str, Struck], point: str) -> None:
     assert struck[point].executed == Counter(range(N))
 
@@ -211,7 +211,8 @@ def test_outcomes_that_were_not_committed_cost_their_items_a_second_run(struck: 
 def test_a_process_that_dies_before_anybody_knows_what_it_holds_is_missed_with_its_lease(
     struck: dict[str, Struck],
 ) -> None:
-    assert (struck["claimed"].state.losses, struck["claimed"].state.crashes) == (1, 0)
+    for point in ("claimed", "going on"):
+        assert (struck[point].state.losses, struck[point].state.crashes) == (1, 0)
 
 
 PUBLISHER = """

@@ -24,6 +24,7 @@ from flowq.engine.ledger import Claimed, Committed, Ledger, Page, Tally, Times
 from flowq.engine.redis_client import is_full
 from flowq.local import EmbeddedRedis
 from tests import faulty, nodes
+from tests.births import birth
 from tests.faulty import runs_of, trace
 from tests.heavy import Heavy, heavy
 from tests.waiting import until
@@ -227,9 +228,7 @@ def test_what_stores_no_outcome_goes_through_when_redis_is_full(redis: Redis) ->
     clock = {"ms": 1_000_000}
     keys = Keys("full")
     ledger = Ledger(redis, keys, Times(lease_ms=1000), clock_ms=lambda: clock["ms"])
-    birth = {"budget": -1, "share": -1, "concurrency": 0, "in_flight": 1, "size": 1, "floor": 1, "fixed": 1,
-             "channel": "full", "retention_ms": 60_000, "id": "b"}  # fmt: skip
-    ledger.append("b", 0, [Page(10, b"page")], window=3, create=birth)
+    ledger.append("b", 0, [Page(10, b"page")], window=3, create=birth("b", fixed=1))
     first, second = (ledger.claim("b", name, "h") for name in ("0:0-1", "0:1-2"))
     assert isinstance(first, Claimed)
     assert isinstance(second, Claimed)

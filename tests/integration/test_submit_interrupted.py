@@ -30,6 +30,7 @@ from flowq.engine.pages import PAGE_BYTES
 from flowq.engine.results import read_state
 from flowq.local import EmbeddedRedis
 from tests import faulty
+from tests.births import birth
 from tests.faulty import runs_of
 from tests.heavy import Heavy, heavy
 from tests.programs import Program
@@ -264,14 +265,12 @@ def indices(page: bytes) -> list[int]:
 def test_a_batch_that_nobody_feeds_on_is_cancelled_after_its_retention(redis: Redis) -> None:
     clock = {"ms": 1_000_000}
     ledger = Ledger(redis, Keys("orphan"), Times(feed_ms=3000), clock_ms=lambda: clock["ms"])
-    birth = {"budget": -1, "share": -1, "concurrency": 0, "in_flight": 1, "size": 1, "floor": 1, "fixed": 0,
-             "channel": "orphan", "retention_ms": 60_000, "id": "b"}  # fmt: skip
 
     def wake_after(ms: int) -> str:
         clock["ms"] += ms
         return ledger.wake("b").state
 
-    ledger.append("b", 0, [Page(10, b"page")], window=1, create=birth)
+    ledger.append("b", 0, [Page(10, b"page")], window=1, create=birth("b", retention_ms=60_000))
     assert wake_after(4000) == "running"  # its producer has lapsed
     assert wake_after(59_000) == "running"
     ledger.append("b", 10, [Page(10, b"page")], window=1)  # somebody feeds it on, and lapses too

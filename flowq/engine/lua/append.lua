@@ -46,5 +46,9 @@ end
 
 local ended = settle(agg_wait)
 local answer = {'ok', upto, ended or ''}
-if not ended then allocate(answer, wait) end
-return answer
+if ended then return answer end
+local most
+local least, places = meta('floor', 'window')
+-- Of items that are known to be short one chunk a slot is published: whoever runs it goes on with others by itself.
+if least > 1 then most = math.max(0, math.ceil(places / 2) - redis.call('HLEN', OPEN)) end
+return allocate(answer, wait, most)

@@ -1,15 +1,14 @@
 -- claim: a holder takes an open chunk, or (id = '') the next free range, or (id = 'waiting') any chunk that was published
 -- and not begun, for the length of its lease.
--- ARGV  2 id, '' or 'waiting'  3 holder  4 lease_ms  5 largest range to take when id = ''  6… fields of meta to answer as well
--- Answers {'ok', id, from, stop, attempts, crashes, losses, solo, overtime, {fields}, state or '', page or '',
---          first index of each page of the range…}; the state is how far the item had come when it was parked or
---          failed; the page is there if it is the only one, and small
+-- ARGV  2 id, '' or 'waiting'  3 holder  4 lease_ms  5 largest range to take (0: any)
+--       6 where the chunk is not to be had any more: any that waits, else the next free range (0|1)
+--       7… fields of meta to answer as well
+-- Answers {'ok', what `lend` answers}
 --       · {'gone'} · {'busy'} · {'paused'}: acknowledge the message and do nothing.
 --       · {'other'}: the batch is of another schema, and nothing of it was read.
--- The message of a chunk that was taken as a waiting one finds it 'busy' or 'gone', too.
--- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'.
-local PAGES_FROM, SMALL_PAGE_BYTES, LOOKED_AT = 13, 4096, 32
-local id, holder, lease, most = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+-- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'. So does the message
+-- of a chunk that was taken as a waiting one.
+local id, holder, lease, most, or_other = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 
 local state, version = meta('state', 'v')
 if not state or closed(state) then return {'gone'} end
@@ -17,57 +16,34 @@ if version and version ~= SCHEMA then return {'other'} end
 if state == 'paused' then return {'paused'} end
 if is_late() then return {'gone'} end
 
--- The first of some chunks that wait for a slot. Not what waits for its time, nor what is run one by one after a crash.
-local function waiting()
-  local found, at
-  local some = redis.call('HSCAN', OPEN, '0', 'COUNT', LOOKED_AT)[2]
-  for i = 1, #some, 2 do
-    local from, wait, solo = string.match(some[i + 1], '^(%d+) %- %d+ %d+ %d+ (%d+) %d+ (%d)')
-    from = tonumber(from)
-    if from and wait ~= '0' and solo == '0' and (not at or from < at) then found, at = some[i], from end
-  end
-  return found
-end
-
-if id == 'waiting' then
-  id = waiting()
-  if not id then return {'gone'} end
-end
-
-if id == '' then
-  if not may_allocate() then return {'gone'} end
+-- The next range nobody has, opened; or why there is none.
+local function free_range(even_beyond_window)
+  if not may_allocate() then return nil, 'gone' end
   local places, items = room()
-  if items <= 0 then return {'busy'} end
-  local gen, from, upto = take_range(items, places, most)
-  if not gen then return {'gone'} end
-  id = id_of(gen, from, upto, 0)
-  open(id, fresh(from, lease, 0))
+  if items <= 0 or places <= 0 and not even_beyond_window then return nil, 'busy' end
+  local gen, from, upto = take_range(items, places, most > 0 and most or 1 / 0)
+  if not gen then return nil, 'gone' end
+  local range = id_of(gen, from, upto, 0)
+  open(range, fresh(from, lease, 0))
+  return range
 end
 
-local r = read(id)
-if not r then return {'gone'} end
-if r.holder ~= '-' then
-  local until_ms = tonumber(redis.call('ZSCORE', WAKE, id) or 0)
-  if until_ms > now then return {'busy'} end
-  r.losses = r.losses + 1
-  add('losses', 1)
-  if r.losses >= SOLO_AFTER_LOSSES then r.solo = 1 end
+-- Whether there may have been such a chunk in this generation, of items that were not parked.
+local function was_allocated(chunk)
+  local of, _, stop, k = range_of(chunk)
+  local gen, cur = meta('gen', 'cur')
+  return of == gen and k == 0 and stop <= cur
 end
-r.holder, r.claims, r.wait = holder, r.claims + 1, lease
-write(id, r)
-due_at(id, now + lease)
 
-local gen, start, stop, k = range_of(id)
-local reached = k > 0 and redis.call('HGET', SAVED, id)
-if not reached and stop - start == 1 then reached = redis.call('HGET', SAVED, 'last:' .. int(start)) end
-local fields = #ARGV > 5 and redis.call('HMGET', META, unpack(ARGV, 6)) or {}
-local answer = {'ok', id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, r.overtime, fields, reached or '', ''}
-local first = redis.call('ZREVRANGEBYSCORE', INDEX, int(r.from), '-inf', 'LIMIT', 0, 1)[1]
-answer[#answer + 1] = tonumber(first)
-for _, page in ipairs(redis.call('ZRANGEBYSCORE', INDEX, '(' .. int(r.from), '(' .. int(stop))) do
-  answer[#answer + 1] = tonumber(page)
+local refusal = 'gone'
+if id == '' then
+  id, refusal = free_range(true)
+elseif id == 'waiting' then
+  id = waiting()
+else
+  local r = read(id)
+  if not r then id = nil elseif is_held(id, r) then id, refusal = nil, 'busy' end
+  if not id and or_other and was_allocated(ARGV[2]) then id = waiting() or free_range() end
 end
-if first and #answer == PAGES_FROM and redis.call('HSTRLEN', PAGES, first) <= SMALL_PAGE_BYTES then
-  answer[PAGES_FROM - 1] = redis.call('HGET', PAGES, first) or ''
-end
-return answer
+if not id then return {refusal} end
+return {'ok', lend(id, read(id), holder, lease, {unpack(ARGV, 7)})}

@@ -7,8 +7,12 @@
 --       then number of parked p, then p × (index, attempts, due_ms from now (< 0: never), reason, fact or '', state or '')
 --       then number of split s, then s × (index, state or '') that run on, each as a record of its own, same holder
 --       then the most chunks that a rate keeps busy (0: leave)
--- Answers {'ok', closing state or '', ids…} · {'stale', from} · {'gone'} · {'busy'}
--- A second call of the same commit is 'stale' or 'gone': outcomes are stored once because from is compared and set.
+--       then whether this holder goes on with another chunk (0|1), then fields of meta to answer with that
+-- Answers {'ok', closing state or '', whether any chunk was opened (0|1), {} or what `lend` answers for the chunk that
+--          the holder goes on with, ids to publish…}
+--       · {'stale', from} · {'gone'} · {'busy'}
+-- A second call of the same commit is 'stale' or 'gone': outcomes are stored once because from is compared and set. What
+-- the first one lent is then held by somebody who does not know, until its lease lapses.
 local id, from, upto, holder = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local lease, wait, agg_wait, window = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local size, least, blob, part, give = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[18]
@@ -31,6 +35,7 @@ local function following()
   return n
 end
 
+local goes_on  -- the fields to answer with the chunk that this holder goes on with; nil: with none
 if upto == from then even_when_full() end
 if window > 0 then set('window', int(window)) end
 if size > 0 then
@@ -79,10 +84,11 @@ if upto > from then
   release(from, upto, kept)
   local most = following()
   if most > 0 then set('most', int(most)) end
+  if following() == 1 then goes_on = {unpack(ARGV, cursor)} end
   r.from, r.crashes, r.losses, r.attempts, r.overtime = upto, 0, 0, 0, 0
 end
 
-local answer = {'ok', ''}
+local answer = {'ok', '', 0, {}}
 if upto == stop then
   shut(id)
 elseif give == '' then
@@ -107,12 +113,23 @@ elseif upto == from or r.solo == 1 then
   r.holder, r.wait = '-', wait
   write(id, r)
   due_at(id, now + wait)
-  answer[3] = id
+  answer[5] = id
 else
   shut(id)
   redis.call('LPUSH', REDO, int(upto) .. '-' .. int(stop))
 end
 
 local ended = settle(agg_wait)
-if ended then return {'ok', ended} end
-return allocate(answer, wait)
+if ended then return {'ok', ended, 0, {}} end
+if not goes_on or state ~= 'running' or is_late() then
+  local n = #answer
+  allocate(answer, wait)
+  if #answer > n then answer[3] = 1 end
+  return answer
+end
+-- What waits already has a message, and a slot will come for it; unless there is nothing else left.
+local opened = allocate({}, wait, 1)[1]
+local taken = opened or waiting()
+if opened then answer[3] = 1 end
+if taken then answer[4] = lend(taken, read(taken), holder, lease, goes_on) end
+return answer

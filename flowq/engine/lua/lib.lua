@@ -36,6 +36,10 @@ local MOST_PARENTS = 32
 -- States that a run keeps to be gone back to.
 local MOST_STEPS = 1000
 local STARVED_S = 3600
+-- Pages that come along with their range: so small, or so large and mostly of that range.
+local SMALL_PAGE_BYTES, BROUGHT_BYTES, BROUGHT_PAGES = 4096, 65536, 16
+-- Records that are looked at for one that waits.
+local LOOKED_AT = 32
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
@@ -199,6 +203,11 @@ local function take_range(at_once, places, longest)
     n = math.min(n, math.max(least, math.ceil(left / (sealed == 1 and window or math.max(1, places)))))
   end
   local upto = from + math.max(1, math.min(n, stop - from, longest))
+  if fixed == 0 and not from_redo and upto < stop then
+    -- Where that costs less than half of it, a range ends with a page: two processes would have to read it.
+    local edge = tonumber(redis.call('ZREVRANGEBYSCORE', INDEX, int(upto), '-inf', 'LIMIT', 0, 1)[1])
+    if edge and 2 * (edge - from) > upto - from then upto = edge end
+  end
   if from_redo then
     if upto < stop then redis.call('LPUSH', REDO, int(upto) .. '-' .. int(stop)) end
   else
@@ -214,9 +223,10 @@ local function may_allocate()
   return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
 end
 
--- Opens parked items whose time has come while there is room; answers the room that is left.
-local function unpark(ids, wait)
+-- Opens parked items whose time has come while there is room, at most `most`; answers the room that is left.
+local function unpark(ids, wait, most)
   local places, items = room()
+  places = math.min(places, most)
   if places <= 0 or redis.call('HLEN', PARKED) == 0 then return places, items end
   -- Chunks whose lease has lapsed, feed, orphan and deadline may be due as well: wake sees to them.
   local others = redis.call('HLEN', OPEN) + 3
@@ -234,11 +244,11 @@ local function unpark(ids, wait)
   return places, items
 end
 
--- Opens chunks while the window has room, parked items that are due before new ranges; answers their ids, to be
--- published.
-local function allocate(ids, wait)
+-- Opens chunks while the window has room, at most `most` (nil: as many as there are), parked items that are due before
+-- new ranges; answers their ids, to be published.
+local function allocate(ids, wait, most)
   if meta('state') ~= 'running' then return ids end
-  local places, items = unpark(ids, wait)
+  local places, items = unpark(ids, wait, most or 1 / 0)
   if not may_allocate() then return ids end
   while places > 0 and items > 0 do
     local gen, from, upto = take_range(items, places, 1 / 0)
@@ -333,3 +343,63 @@ local function settle(agg_wait)
 end
 
 local function closed(state) return state ~= 'running' and state ~= 'paused' end
+
+-- The first of some chunks that wait for a slot. Not what waits for its time, nor what is run one by one after a crash.
+local function waiting()
+  local found, at
+  local some = redis.call('HSCAN', OPEN, '0', 'COUNT', LOOKED_AT)[2]
+  for i = 1, #some, 2 do
+    local from, wait, solo = string.match(some[i + 1], '^(%d+) %- %d+ %d+ %d+ (%d+) %d+ (%d)')
+    from = tonumber(from)
+    if from and wait ~= '0' and solo == '0' and (not at or from < at) then found, at = some[i], from end
+  end
+  return found
+end
+
+local function is_held(id, r) return r.holder ~= '-' and tonumber(redis.call('ZSCORE', WAKE, id) or 0) > now end
+
+-- The first index of each page that from … stop lies in.
+local function pages_of(from, stop)
+  local firsts = redis.call('ZREVRANGEBYSCORE', INDEX, int(from), '-inf', 'LIMIT', 0, 1)
+  for _, page in ipairs(redis.call('ZRANGEBYSCORE', INDEX, '(' .. int(from), '(' .. int(stop))) do
+    firsts[#firsts + 1] = page
+  end
+  return firsts
+end
+
+-- The content of the pages of a range, {} where whoever runs it is to fetch what it does not have: it may well have
+-- read a page of which this range is a small part.
+local function brought(firsts, from, stop)
+  if #firsts == 0 or #firsts > BROUGHT_PAGES then return {} end
+  local bytes = 0
+  for _, first in ipairs(firsts) do bytes = bytes + redis.call('HSTRLEN', PAGES, first) end
+  if bytes > BROUGHT_BYTES then return {} end
+  if #firsts > 1 or bytes > SMALL_PAGE_BYTES then
+    local after = redis.call('ZRANGEBYSCORE', INDEX, '(' .. firsts[#firsts], '+inf', 'LIMIT', 0, 1)[1] or meta('avail')
+    if 2 * (stop - from) < tonumber(after) - tonumber(firsts[1]) then return {} end
+  end
+  return redis.call('HMGET', PAGES, unpack(firsts))
+end
+
+-- Lends open chunk `id`, which nobody holds any more, for the length of a lease. Answers
+-- {id, from, stop, attempts, crashes, losses, solo, overtime, {values of the fields of meta in `names`}, state or '',
+--  {first index of each page of the range}, {the pages' content, if it comes along}}; the state is how far the item had
+-- come when it was parked or failed.
+local function lend(id, r, holder, lease, names)
+  if r.holder ~= '-' then
+    r.losses = r.losses + 1
+    add('losses', 1)
+    if r.losses >= SOLO_AFTER_LOSSES then r.solo = 1 end
+  end
+  r.holder, r.claims, r.wait = holder, r.claims + 1, lease
+  write(id, r)
+  due_at(id, now + lease)
+  local _, start, stop, k = range_of(id)
+  local reached = k > 0 and redis.call('HGET', SAVED, id)
+  if not reached and stop - start == 1 then reached = redis.call('HGET', SAVED, 'last:' .. int(start)) end
+  local fields = #names > 0 and redis.call('HMGET', META, unpack(names)) or {}
+  local firsts = pages_of(r.from, stop)
+  local content = brought(firsts, r.from, stop)
+  for i, first in ipairs(firsts) do firsts[i] = tonumber(first) end
+  return {id, r.from, stop, r.attempts, r.crashes, r.losses, r.solo, r.overtime, fields, reached or '', firsts, content}
+end

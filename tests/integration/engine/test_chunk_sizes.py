@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from redis import Redis
 
 from flowq.engine.ids import span
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import WAITING, Appended, Claimed, Ledger, Page
+from flowq.engine.ledger import WAITING, Appended, Claimed, Committed, Ledger, Page, Tally
+from tests.births import birth
 
 BATCH = "sizes"
 
@@ -21,14 +20,12 @@ def ledger(redis: Redis) -> Ledger:
 
 def opened(
     ledger: Ledger, *, sealed: bool, size: int = 1000, floor: int = 1, fixed: int = 0, concurrency: int = 0,
-    in_flight: int = 1,
+    in_flight: int = 1, window: int = 4,
 ) -> list[int]:  # fmt: skip
-    """The sizes of the first chunks of 100 items, of which four may be open."""
-    birth: dict[str, Any] = {
-        "id": BATCH, "budget": -1, "share": -1, "concurrency": concurrency, "in_flight": in_flight, "size": size,
-        "floor": floor, "fixed": fixed, "channel": "sizes", "retention_ms": 60_000,
-    }  # fmt: skip
-    reply = ledger.append(BATCH, 0, [Page(60, b"page"), Page(40, b"page")], sealed=sealed, window=4, create=birth)
+    """The sizes of the first chunks of 100 items, in a page of 60 and one of 40."""
+    create = birth(BATCH, size=size, floor=floor, fixed=fixed, concurrency=concurrency, in_flight=in_flight)
+    pages = [Page(60, b"page"), Page(40, b"page")]
+    reply = ledger.append(BATCH, 0, pages, sealed=sealed, window=window, create=create)
     assert isinstance(reply, Appended)
     return [stop - start for start, stop in map(span, reply.ids)]
 
@@ -73,3 +70,58 @@ def test_a_chunk_that_waits_for_its_time_or_after_a_crash_is_left_to_its_message
     ledger.commit(BATCH, "0:0-60", 0, 0, "a", give="crash")
     ledger.commit(BATCH, "0:60-100", 60, 60, "b", give="wait", wait_ms=60_000)
     assert ledger.claim(BATCH, WAITING, "c") == "gone"
+
+
+def test_a_chunk_ends_with_a_page_where_that_costs_less_than_half_of_it(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=True, size=70, window=1) == [60]
+
+
+def test_of_items_that_are_known_to_be_short_one_chunk_a_slot_is_published(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=True, floor=10, window=6) == [17, 14, 12]
+
+
+def commit(ledger: Ledger, claim: object, *, go_on: bool = True) -> Committed:
+    """All of a chunk, by holder "a"."""
+    assert isinstance(claim, Claimed)
+    n = claim.stop - claim.start
+    fields = ["avail"] if go_on else None
+    reply = ledger.commit(BATCH, claim.id, claim.start, claim.stop, "a", b"done", Tally(ok=n), go_on=fields)
+    assert isinstance(reply, Committed)
+    return reply
+
+
+def test_a_commit_takes_the_next_range_in_the_same_step_and_publishes_nothing(ledger: Ledger) -> None:
+    opened(ledger, sealed=True, floor=30, window=4)
+    reply = commit(ledger, ledger.claim(BATCH, "0:0-30", "a"))
+    assert reply.following is not None
+    assert (reply.following.id, reply.following.fields, reply.ids, reply.opened) == ("0:60-90", [b"100"], [], True)
+    assert ledger.claim(BATCH, reply.following.id, "b") == "busy", "it is held"
+    assert commit(ledger, reply.following, go_on=False).ids == ["0:90-100"]
+
+
+def test_with_nothing_else_left_a_commit_takes_what_waits_for_its_message(ledger: Ledger) -> None:
+    opened(ledger, sealed=True, floor=50, window=4)
+    reply = commit(ledger, ledger.claim(BATCH, "0:0-50", "a"))
+    assert reply.following is not None
+    assert (reply.following.id, reply.opened) == ("0:50-100", False)
+    assert commit(ledger, reply.following).ended == "succeeded"
+
+
+def test_of_a_paused_batch_a_commit_takes_nothing(ledger: Ledger) -> None:
+    opened(ledger, sealed=True, floor=50, window=4)
+    claim = ledger.claim(BATCH, "0:0-50", "a")
+    ledger.control(BATCH, "pause")
+    assert commit(ledger, claim).following is None
+
+
+def test_the_message_of_a_chunk_that_is_taken_stands_for_another(ledger: Ledger) -> None:
+    opened(ledger, sealed=True, floor=30, window=4)
+    ledger.claim(BATCH, "0:0-30", "a")
+    waiting, free = (ledger.claim(BATCH, "0:0-30", holder, or_other=True) for holder in ("b", "c"))
+    assert [one.id for one in (waiting, free) if isinstance(one, Claimed)] == ["0:30-60", "0:60-90"]
+
+
+@pytest.mark.parametrize("chunk_id", ["0:100-200", "7:0-30", "0:0-1~3"])
+def test_a_message_of_a_chunk_that_never_was_stands_for_none(ledger: Ledger, chunk_id: str) -> None:
+    opened(ledger, sealed=True, floor=30, window=4)
+    assert ledger.claim(BATCH, chunk_id, "a", or_other=True) == "gone"

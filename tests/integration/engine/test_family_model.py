@@ -11,6 +11,7 @@ from redis import Redis
 from flowq.engine.ids import span
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Parked, Tally, Times
+from tests.births import birth
 
 SEEDS = int(os.environ.get("FLOWQ_FAMILY_SEEDS", "100"))
 SHARDS = 10
@@ -34,12 +35,15 @@ class Family:
             self.feed(batch_id)
 
     def feed(self, batch_id: str) -> None:
-        create = {
-            "budget": -1, "share": -1, "concurrency": self.limit if batch_id == ROOT else 0,
-            "in_flight": self.rng.choice([1, 3]), "size": self.rng.choice([1, 4, 20]), "floor": 1, "fixed": 1,
-            "channel": "model", "retention_ms": 10_000_000, "id": batch_id, "crowd": self.keys.meta(ROOT),
-            "starved": self.keys.starved(ROOT),
-        }  # fmt: skip
+        create = birth(
+            batch_id,
+            concurrency=self.limit if batch_id == ROOT else 0,
+            in_flight=self.rng.choice([1, 3]),
+            size=self.rng.choice([1, 4, 20]),
+            fixed=1,
+            crowd=self.keys.meta(ROOT),
+            starved=self.keys.starved(ROOT),
+        )
         reply = self.ledger.append(
             batch_id,
             0,
@@ -74,7 +78,8 @@ class Family:
         roll = self.rng.random()
         if roll < 0.45 and self.queue:
             batch_id, chunk_id = self.queue.pop(self.rng.randrange(len(self.queue)))
-            claim = self.ledger.claim(batch_id, chunk_id, f"h{self.rng.random()}")
+            or_other = self.rng.random() < 0.5
+            claim = self.ledger.claim(batch_id, chunk_id, f"h{self.rng.random()}", or_other=or_other)
             if isinstance(claim, Claimed):
                 self.held.append((batch_id, claim))
         elif roll < 0.5:
@@ -105,10 +110,13 @@ class Family:
         tally = Tally(ok=0 if parks else claim.stop - claim.start)
         if parks:
             tally.parked = [Parked(index, 1, 500, "retry") for index in range(claim.start, claim.stop)]
-        reply = self.ledger.commit(batch_id, claim.id, claim.start, claim.stop, name, b"done", tally)
+        go_on = [] if self.rng.random() < 0.5 else None
+        reply = self.ledger.commit(batch_id, claim.id, claim.start, claim.stop, name, b"done", tally, go_on=go_on)
         if isinstance(reply, Committed):
             self.publish(batch_id, reply.ids)
-            if not reply.ids:
+            if reply.following is not None:
+                self.held.append((batch_id, reply.following))
+            if not reply.opened:
                 self.offer()
 
     def offer(self) -> None:

@@ -30,6 +30,7 @@ from flowq.engine.ledger import (
     Tally,
     Times,
 )
+from tests.births import birth
 
 SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "300"))
 SHARDS = 20
@@ -85,6 +86,7 @@ class World:
         self.frees = rng.random() < 0.5
         self.cut: dict[int, int] = {}
         self.deadline_ms = rng.choice([0, 0, 0, 0, 2000, 20_000])
+        self.floor = rng.choice([1, 1, 3])
         self.fed = 0
         self.sealed = False
         self.queue: list[str] = []
@@ -126,12 +128,17 @@ class World:
         pages = [Page(min(self.page, self.n - first), page_at(first)) for first in firsts]
         upto = at + sum(page.n for page in pages)
         sealing = upto == self.n and self.rng.random() < 0.7
-        create = {
-            "budget": self.budget, "share": -1, "concurrency": self.concurrency, "in_flight": self.in_flight, "size": 1,
-            "floor": 1, "fixed": 0, "channel": "model", "retention_ms": 10_000_000,
-            "id": BATCH, "keeps": self.keeps, "stream": self.stream, "keyed": self.keyed,
-            "deadline_ms": self.deadline_ms,
-        }  # fmt: skip
+        create = birth(
+            BATCH,
+            budget=self.budget,
+            concurrency=self.concurrency,
+            in_flight=self.in_flight,
+            floor=self.floor,
+            keeps=self.keeps,
+            stream=self.stream,
+            keyed=self.keyed,
+            deadline_ms=self.deadline_ms,
+        )
         for _ in range(2 if self.rng.random() < self.chaos else 1):
             reply = self.ledger.append(
                 BATCH, at, pages, sealed=sealing, window=self.window, create=create if at == 0 else None
@@ -156,33 +163,40 @@ class World:
     def claim(self, chunk_id: str) -> None:
         self.counter += 1
         holder = f"h{self.counter}"
-        claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5)
+        fit, were_open = self.waiting(), self.redis.hkeys(self.keys.of(BATCH, "open"))
+        claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5, or_other=self.rng.random() < 0.5, fields=["avail"])
         if isinstance(claimed, Claimed):
-            assert claimed.start < claimed.stop
-            self.check_pages(claimed.start, claimed.stop, claimed.pages)
-            only = page_at(claimed.pages[0]) if len(claimed.pages) == 1 else b""
-            assert claimed.page == (only if len(only) <= SMALL_PAGE_BYTES else b"")
-            if self.rng.random() < 0.1:
-                assert self.ledger.claim(BATCH, claimed.id, "another") == "busy", "a living lease is left alone"
-            gen = int(claimed.id.split(":")[0])
-            self.check_reached(claimed, gen)
-            self.holding.append(
-                Holding(holder, claimed.id, claimed.start, claimed.stop, claimed.attempts, gen, claimed.reached)
-            )
+            if chunk_id:
+                assert claimed.id == chunk_id or claimed.id in fit or claimed.id.encode() not in were_open
+            self.take(claimed, holder)
 
-    def claim_waiting(self) -> None:
-        """What is taken for a message that has not come was published, and is held by nobody."""
+    def waiting(self) -> set[str]:
+        """The chunks that were opened for anybody, and are held by nobody."""
         records = {
             one.decode(): record.split() for one, record in self.redis.hgetall(self.keys.of(BATCH, "open")).items()
         }
-        fit = {
+        return {
             one
             for one, (_, holder, _, _, _, wait_ms, _, solo, _) in records.items()
             if holder == b"-" and wait_ms != b"0" and solo == b"0"
         }
-        before = len(self.holding)
-        self.claim(WAITING)
-        assert {held.id for held in self.holding[before:]} <= fit
+
+    def take(self, claimed: Claimed, holder: str) -> None:
+        """The holder believes what it was told, and that is right."""
+        assert claimed.start < claimed.stop
+        assert claimed.fields == [self.meta("avail").encode()]
+        self.check_pages(claimed.start, claimed.stop, claimed.pages)
+        content = [page_at(first) for first in claimed.pages]
+        assert list(claimed.content) in ([], content)
+        if len(content) == 1 and len(content[0]) <= SMALL_PAGE_BYTES:
+            assert claimed.content, "a small page comes along"
+        if self.rng.random() < 0.1:
+            assert self.ledger.claim(BATCH, claimed.id, "another") == "busy", "a living lease is left alone"
+        gen = int(claimed.id.split(":")[0])
+        self.check_reached(claimed, gen)
+        self.holding.append(
+            Holding(holder, claimed.id, claimed.start, claimed.stop, claimed.attempts, gen, claimed.reached)
+        )
 
     def check_reached(self, claimed: Claimed, gen: int) -> None:
         """An item that was parked goes on from what was saved with that very record, and from nothing else."""
@@ -249,10 +263,17 @@ class World:
             reply = self.ledger.commit(
                 BATCH, held.id, held.start, upto, held.holder, blob, tally, give=give, size=rng.choice([0, 1, 3, 20]),
                 wait_ms=rng.choice([0, 500, 20_000]), most=rng.choice([0, 0, 1, 3]),
+                go_on=["avail"] if upto == held.stop and rng.random() < 0.5 else None,
             )  # fmt: skip
             if isinstance(reply, Committed):
+                if reply.following is not None:
+                    assert self.meta("state") == "running"
+                    assert reply.following.id not in reply.ids, "what is taken is not published"
+                    if rng.random() > self.chaos * 0.3:  # otherwise the answer is lost
+                        self.take(reply.following, held.holder)
                 facts = self.redis.hkeys(self.keys.of(BATCH, "facts"))
-                self.untold += [one.fact for one in parked if one.fact and one.fact.encode() not in facts]
+                told = {one.decode() for one in facts} | set(self.untold)
+                self.untold += [one.fact for one in parked if one.fact and one.fact not in told]
                 assert turn == 0 or upto == held.start, "a commit of outcomes is taken once"
                 self.publish(reply.ids)
                 self.ended(reply.ended)
@@ -410,7 +431,7 @@ class World:
         elif roll < 0.975:
             self.claim("")
         elif roll < 0.98:
-            self.claim_waiting()
+            self.claim(WAITING)
         elif roll > 0.99 and self.frees:
             self.free()
         elif roll < 0.99 and self.forgets:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from redis import Redis
 
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Claimed, Committed, Ledger, Page, Parked, Tally, Times
+from tests.births import birth
 
 BATCH = "parked"
 N = 1000
@@ -31,15 +30,12 @@ def clock() -> Clock:
 def ledger(redis: Redis, clock: Clock) -> Ledger:
     """A batch whose first items are parked, due in a second; one chunk may be open, and it is the one after them."""
     ledger = Ledger(redis, Keys("test"), Times(lease_ms=1000, wait_ms=1000), clock_ms=clock)
-    birth: dict[str, Any] = {
-        "id": BATCH, "budget": -1, "share": -1, "concurrency": 0, "in_flight": 1, "size": PARKED, "floor": 1,
-        "fixed": 1, "channel": "parked", "retention_ms": 60_000,
-    }  # fmt: skip
-    ledger.append(BATCH, 0, [Page(N, b"page")], sealed=True, window=1, create=birth)
+    create = birth(BATCH, size=PARKED, fixed=1)
+    ledger.append(BATCH, 0, [Page(N, b"page")], sealed=True, window=1, create=create)
     first = claimed(ledger, f"0:0-{PARKED}", "a")
     parked = [Parked(index, 1, 1000, "retry") for index in range(PARKED)]
     reply = ledger.commit(BATCH, first.id, 0, PARKED, "a", b"outcomes", Tally(parked=parked), size=1)
-    assert reply == Committed("", [f"0:{PARKED}-{N}"])
+    assert reply == Committed("", [f"0:{PARKED}-{N}"], opened=True)
     return ledger
 
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from flowq.codec import loads, unsealed_bytes
 from flowq.engine.ledger import Page
-from flowq.engine.pages import APPEND_BYTES, FIRST_BYTES, PAGE_BYTES, PAGE_ITEMS, SHRINKS, Pager, page_bytes
+from flowq.engine.pages import (
+    APPEND_BYTES,
+    APPENDS_GROW,
+    FIRST_BYTES,
+    PAGE_BYTES,
+    PAGE_ITEMS,
+    SHRINKS,
+    Pager,
+    page_bytes,
+)
 
 
 def test_every_slot_of_a_large_fleet_reads_a_small_page() -> None:
@@ -34,7 +43,9 @@ def test_a_sequence_is_written_in_few_steps_the_first_of_which_is_small() -> Non
     sizes = [sum(len(page.blob) for page in pages) for pages, _ in steps]
     assert [last for _, last in steps] == [False] * (len(steps) - 1) + [True]
     assert FIRST_BYTES <= sizes[0] < 2 * FIRST_BYTES
-    assert all(APPEND_BYTES <= size < APPEND_BYTES + PAGE_BYTES for size in sizes[1:-1])
+    for step, size in enumerate(sizes[1:-1], 1):
+        wanted = min(APPEND_BYTES, FIRST_BYTES * APPENDS_GROW**step)
+        assert wanted <= size < wanted + PAGE_BYTES
     assert max(page.n for pages, _ in steps for page in pages) == PAGE_ITEMS
 
 
