@@ -64,6 +64,7 @@ def test_a_round_that_comes_late_frees_and_beats_before_it_calls_anything_lost(
     assert program.line() == "1 0 False"
     assert program.end()[0] == 0
 
+
 # A child takes a chunk and dies of it while the main process is busy freeing another's.
 SUDDEN = """
     import os, sys
