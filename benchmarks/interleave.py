@@ -75,7 +75,8 @@ class Contest:
         if not self.workload.shrinks:
             self.run(one, max(1, self.workload.items // 10))
             return self.workload.items
-        items = max(1, self.workload.items // SMALLEST, self.workload.least)
+        least_of_it = self.workload.least_of.get((one.name, one.way), 1)
+        items = max(self.workload.items // SMALLEST, self.workload.least, least_of_it)
         # Warm, so that what it does once does not count.
         self.run(one, items)
         while True:
