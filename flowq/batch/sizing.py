@@ -1,6 +1,7 @@
 """How many items the next chunk should hold: pure arithmetic, no clock and no state.
 
-Guided self-scheduling after Polychronopoulos and Kuck (1987), sized by the time the items were seen to take.
+Guided self-scheduling after Polychronopoulos and Kuck (1987), sized by the time the items were seen to take. How the
+last chunks are cut down, so that all slots end together, the ledger decides (`take_range` in engine/lua/lib.lua).
 """
 
 from __future__ import annotations
@@ -69,16 +70,6 @@ def first_floor(floor: int, total: int, slots: int) -> int:
     """
     share = total // max(1, slots)
     return max(1, min(floor, share, max(FEW_ITEMS, share // FIRST_CHUNKS)))
-
-
-def tail_size(left: int, slots: int) -> int:
-    """Most items of a chunk when *left* are not allocated yet: half a fair share, so that all slots end together."""
-    return max(1, left // (2 * max(1, slots)))
-
-
-def chunk_size(wanted: int, floor: int, left: int, slots: int) -> int:
-    """*wanted* items, cut down at the tail, never below *floor*, never more than are *left*."""
-    return max(1, min(left, max(floor, min(wanted, tail_size(left, slots)))))
 
 
 def busy_chunks(per_s: float, item_s: float, places: int) -> int:

@@ -12,7 +12,7 @@ from rich.text import Text
 from flowq.batch.executor import Progress
 from flowq.cli.figures import ago, state_text
 from flowq.cli.group import FAILED, emit, emit_line
-from flowq.client.handle import progress_of
+from flowq.client.counters import progress_of
 from flowq.client.progress import span_text
 from flowq.client.run import DurableRun
 from flowq.core.runs import Checkpoint

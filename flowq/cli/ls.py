@@ -12,7 +12,7 @@ from rich.text import Text
 from flowq.cli.figures import STATE_STYLES, ago, record_of, state_text
 from flowq.cli.group import emit, json_option
 from flowq.cli.place import place
-from flowq.client.handle import progress_of
+from flowq.client.counters import progress_of
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, span_text
 from flowq.client.run import status_of

@@ -17,7 +17,7 @@ from flowq.cli.ls import ROOMY, json_of
 from flowq.cli.ls import table as batch_table
 from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
-from flowq.client.handle import progress_of
+from flowq.client.counters import progress_of
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, rate_text, span_text
 from flowq.client.run import DurableRun

@@ -15,7 +15,7 @@ from flowq.cli.figures import record_of
 from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit_line, json_option
 from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
-from flowq.client.handle import progress_of
+from flowq.client.counters import progress_of
 from flowq.client.progress import Display, Mode, count_of, display, figures, span_text
 from flowq.client.run import DurableRun
 from flowq.settings import Settings

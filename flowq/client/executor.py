@@ -11,7 +11,8 @@ from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.result import BatchResult
 from flowq.batch.run_flow import RunFlow
-from flowq.client.handle import BatchHandle, Feeding
+from flowq.client.feeding import Feeding
+from flowq.client.handle import BatchHandle
 from flowq.client.progress import display
 from flowq.client.run import DurableRun
 from flowq.client.watching import Watching

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +16,9 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values
+from flowq.client.counters import progress_of
 from flowq.client.failures import read_failures
+from flowq.client.feeding import Feeding
 from flowq.client.outcomes import read_outcomes, with_inputs
 from flowq.client.reading import Reading
 from flowq.codec import loads
@@ -40,7 +41,6 @@ from flowq.errors import BatchError, BatchLost, ItemCancelled, ResultsFreed
 
 R = TypeVar("R")
 
-LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised
 FEEDING_LOOK_S = 0.5
 DEADLINE_LOOK_S = 0.2
 
@@ -354,44 +354,3 @@ class BatchHandle(Generic[R]):
             raise ValueError(f"batch {self.id} does not hold its items any more: run it again from its source")
         self._connections.crash_points.reached("controlled", self.id)
         publish_chunks(self._connections, self._header, chunk_ids)
-
-
-class Feeding:
-    """A batch whose items come from a generator, read by a thread of this process."""
-
-    def __init__(self, feed: Callable[[], Any]) -> None:
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(feed,), name="flowq-submit", daemon=True)
-        self._thread.start()
-
-    @property
-    def under_way(self) -> bool:
-        """Whether items are still to be read."""
-        return self._thread.is_alive()
-
-    def check(self, *, wait: bool) -> None:
-        """Raise what the generator or an item that cannot travel raised; *wait* for it: it has ended the batch."""
-        if wait:
-            # Not for ever: a batch may have been cancelled because its source hangs.
-            self._thread.join(LAST_WORDS_S)
-        if self._error is not None:
-            raise self._error
-
-    def _run(self, feed: Callable[[], Any]) -> None:
-        try:
-            feed()
-        except BaseException as exc:  # handed to whoever waits
-            self._error = exc
-
-
-def progress_of(state: State) -> Progress:
-    """The counters as people read them."""
-    total = state.avail if state.sealed else None
-    rate = state.done / state.seconds if state.seconds > 0 else 0.0
-    left = None if total is None else total - state.done
-    eta_s = left / rate if left is not None and rate > 0 else None
-    return Progress(
-        total, state.done, state.ok, state.fallback, state.failed, state.parked, state.open_chunks, rate, eta_s,
-        state.state,  # type: ignore[arg-type]
-        state.retried,
-    )  # fmt: skip

@@ -14,7 +14,7 @@ from flowq.errors import DecodeError
 MAX_BYTES = 64 * 1024 * 1024
 COMPRESS_ABOVE_BYTES = 4096
 PROBE_ABOVE_BYTES = 64 * 1024
-PROBE_BYTES = 4096
+PROBE_BYTES = 1024
 PROBES = 4
 """Of a large message some pieces are compressed first: where they come out no smaller, the rest would not either."""
 
@@ -70,7 +70,7 @@ def unseal(data: bytes | bytearray | memoryview, max_bytes: int = MAX_BYTES) -> 
             raise DecodeError(f"{len(data) - 4:,} bytes, more than the limit of {max_bytes:,}")
         return bytes(data[4:]) if len(data) < _COPY_BELOW_BYTES else memoryview(data)[4:]
     if head == _ZSTD_HEAD:
-        return _decompress(bytes(data[4:]), max_bytes)
+        return _decompress(memoryview(data)[4:], max_bytes)
     raise DecodeError(_refusal(bytes(head)))
 
 
@@ -81,7 +81,7 @@ def unsealed_bytes(data: bytes) -> int:
     return len(data) - 4
 
 
-def _decompress(data: bytes, max_bytes: int) -> bytes:
+def _decompress(data: memoryview, max_bytes: int) -> bytes:
     size_bytes, frame = int.from_bytes(data[:_SIZE_BYTES], "big"), data[_SIZE_BYTES:]
     if not 0 < size_bytes <= max_bytes:
         raise DecodeError(f"a compressed message claims {size_bytes:,} bytes; the limit is {max_bytes:,}")

@@ -127,9 +127,11 @@ if not goes_on or state ~= 'running' or is_late() then
   if #answer > n then answer[3] = 1 end
   return answer
 end
--- What waits already has a message, and a slot will come for it; unless there is nothing else left.
+-- The first that waits, so that what was opened early, when chunks were longer, is not left to the end. Its message then
+-- stands for the range that is opened here: nothing is published.
 local opened = allocate({}, wait, 1)[1]
-local taken = opened or waiting()
+local taken = opened
+if not opened or redis.call('HLEN', OPEN) <= LOOKED_AT then taken = waiting() or opened end
 if opened then answer[3] = 1 end
 if taken then answer[4] = lend(taken, read(taken), holder, lease, goes_on) end
 return answer

@@ -90,16 +90,26 @@ def commit(ledger: Ledger, claim: object, *, go_on: bool = True) -> Committed:
     return reply
 
 
-def test_a_commit_takes_the_next_range_in_the_same_step_and_publishes_nothing(ledger: Ledger) -> None:
+def test_a_commit_takes_the_first_that_waits_and_leaves_its_message_to_the_range_it_opens(ledger: Ledger) -> None:
     opened(ledger, sealed=True, floor=30, window=4)
     reply = commit(ledger, ledger.claim(BATCH, "0:0-30", "a"))
     assert reply.following is not None
-    assert (reply.following.id, reply.following.fields, reply.ids, reply.opened) == ("0:60-90", [b"100"], [], True)
-    assert ledger.claim(BATCH, reply.following.id, "b") == "busy", "it is held"
+    assert (reply.following.id, reply.following.fields, reply.ids, reply.opened) == ("0:30-60", [b"100"], [], True)
+    assert ledger.claim(BATCH, "0:30-60", "b") == "busy", "it is held"
+    other = ledger.claim(BATCH, "0:30-60", "b", or_other=True)
+    assert isinstance(other, Claimed)
+    assert other.id == "0:60-90"
     assert commit(ledger, reply.following, go_on=False).ids == ["0:90-100"]
 
 
-def test_with_nothing_else_left_a_commit_takes_what_waits_for_its_message(ledger: Ledger) -> None:
+def test_with_nothing_that_waits_a_commit_takes_the_range_it_opens(ledger: Ledger) -> None:
+    opened(ledger, sealed=True, floor=30, window=2)
+    reply = commit(ledger, ledger.claim(BATCH, "0:0-50", "a"))
+    assert reply.following is not None
+    assert (reply.following.id, reply.ids, reply.opened) == ("0:50-80", [], True)
+
+
+def test_with_nothing_left_to_open_a_commit_takes_what_waits(ledger: Ledger) -> None:
     opened(ledger, sealed=True, floor=50, window=4)
     reply = commit(ledger, ledger.claim(BATCH, "0:0-50", "a"))
     assert reply.following is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowq.batch.sizing import chunk_size, first_floor, floor_size, next_size, overstay, tail_size
+from flowq.batch.sizing import first_floor, floor_size, next_size, overstay
 
 
 def test_a_chunk_holds_what_fits_the_budget() -> None:
@@ -27,26 +27,8 @@ def test_items_that_take_no_measurable_time_are_no_division_by_zero() -> None:
     assert floor_size(10, 0.0) >= 1
 
 
-def test_the_tail_is_cut_so_that_all_slots_end_together() -> None:
-    assert tail_size(100, 2) == 25
-    assert tail_size(3, 2) == 1
-    assert tail_size(3, 0) == 1
-
-
-def test_a_chunk_at_the_tail_is_worth_its_carriage() -> None:
-    floor = floor_size(1000, 0.001, overhead_s=0.001)
-    assert floor == 1000
-    assert chunk_size(5000, floor, left=2000, slots=2) == 1000
-    assert chunk_size(5000, floor, left=300, slots=2) == 300
-
-
-def test_tail_chunks_shrink_to_the_end_and_lose_nothing() -> None:
-    left, sizes = 1000, []
-    while left:
-        sizes.append(chunk_size(400, 1, left, 2))
-        left -= sizes[-1]
-    assert sum(sizes) == 1000
-    assert sizes == sorted(sizes, reverse=True)
+def test_a_chunk_is_worth_its_carriage() -> None:
+    assert floor_size(1000, 0.001, overhead_s=0.001) == 1000
 
 
 def test_few_items_that_are_known_to_be_short_are_one_chunk_a_slot() -> None:

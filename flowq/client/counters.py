@@ -1,0 +1,19 @@
+"""A batch's counters as people read them."""
+
+from __future__ import annotations
+
+from flowq.batch.executor import Progress
+from flowq.engine.results import State
+
+
+def progress_of(state: State) -> Progress:
+    """With the rate at which its items end, and the time that those left will take at it."""
+    total = state.avail if state.sealed else None
+    rate = state.done / state.seconds if state.seconds > 0 else 0.0
+    left = None if total is None else total - state.done
+    eta_s = left / rate if left is not None and rate > 0 else None
+    return Progress(
+        total, state.done, state.ok, state.fallback, state.failed, state.parked, state.open_chunks, rate, eta_s,
+        state.state,  # type: ignore[arg-type]
+        state.retried,
+    )  # fmt: skip
