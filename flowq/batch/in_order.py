@@ -168,9 +168,9 @@ class InOrder:
                 ask_at_s = laps.elapsed_s + _ASK_EVERY_S
 
     async def _plain_block_async(self, block: Sequence[Any]) -> None:
-        call, append = self._tries.exec, self._done.values.append
+        call, values = self._tries.exec, self._done.values
         for item in block:
-            append(await call(item))
+            values.append(await call(item))
 
     async def _settle_async(self, item: Any, exc: Exception) -> None:
         self._note(await drive_async(self._tries.settle(self._done.upto, item, 0, exc, None)))

@@ -45,13 +45,7 @@ class Attention(Watching):
         self._pressed_at = 0.0
         self._said: set[str] = set()
 
-    def wait(
-        self,
-        handle: Waited,
-        tell: Callable[[Progress], object] | None = None,
-        *,
-        wait: Callable[[float | None], bool] | None = None,
-    ) -> None:
+    def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
         """See Watching; raises Detached where it stops waiting for a batch that runs on."""
         with self._lock:
             self.seen.append(handle)
@@ -59,7 +53,7 @@ class Attention(Watching):
         if self._stays:
             self._console.print(f"batch {handle.id}", style="dim", highlight=False)
         try:
-            super().wait(handle, tell, wait=wait)
+            super().wait(handle, tell)
         finally:
             with self._lock:
                 self._waiting -= 1

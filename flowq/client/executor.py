@@ -29,7 +29,6 @@ from flowq.engine.feed import Feeder, place_of
 from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.patience import trouble
 from flowq.engine.presence import Fleet
-from flowq.engine.read_ahead import ReadAhead
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.snapshots import Snapshots
 from flowq.errors import ConfigError, LoopRunning, UnknownNode
@@ -96,10 +95,9 @@ class CeleryExecutor:
     def _run(self, job: BatchJob) -> BatchResult[Any]:
         if isinstance(job.items, AsyncItems) and loop_runs():
             raise LoopRunning(job.node.name)  # this thread would wait for what only its own loop can bring
-        handle = self._start(job)
-        ahead = ReadAhead(self.connections, handle.id)
-        self._watching.wait(handle, job.node.on_progress, wait=functools.partial(handle.wait_reading, ahead))
-        return handle.result_of(ahead)
+        handle = self._start(job).reading_ahead()
+        self._watching.wait(handle, job.node.on_progress)
+        return handle.result()
 
     def _start(self, job: BatchJob) -> BatchHandle[Any]:
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -70,6 +71,7 @@ class BatchHandle(Generic[R]):
         self._policy = policy
         self._inputs, self._total, self._key_of = inputs, total, key_of
         self._feeding, self._learn = feeding, learn
+        self._ahead: ReadAhead | None = None
 
     @property
     def id(self) -> str:
@@ -116,13 +118,16 @@ class BatchHandle(Generic[R]):
             RedisFull, NoRedis: its items could not all be written; see ``submit``.
             Exception: what the generator of its items raised.
         """
-        return self._wait(timeout, functools.partial(self._closings.wait, self.id))
+        return self._wait(timeout, self._ahead)
 
-    def wait_reading(self, ahead: ReadAhead, timeout: float | None = None) -> bool:
-        """``wait``, reading what is committed meanwhile."""
-        return self._wait(timeout, ahead.wait)
+    def reading_ahead(self) -> BatchHandle[R]:
+        """This handle for one thread: its ``wait`` reads what is committed meanwhile, and its ``result`` has that."""
+        handle = copy.copy(self)
+        handle._ahead = ReadAhead(self._connections, self.id)
+        return handle
 
-    def _wait(self, timeout: float | None, wait: Callable[[float | None], bool]) -> bool:
+    def _wait(self, timeout: float | None, ahead: ReadAhead | None) -> bool:
+        wait = functools.partial(self._closings.wait, self.id) if ahead is None else ahead.wait
         until = None if timeout is None else time.monotonic() + timeout
         ended = False  # not kept for the next call: the batch may be redriven meanwhile, by whomever
         while not ended:
@@ -169,20 +174,17 @@ class BatchHandle(Generic[R]):
             MergeConflict: two items of a BatchFlow contradict each other.
             ResultsFreed: they were dropped as they were read.
         """
-        return self.result_of(ReadAhead(self._connections, self.id), timeout)
-
-    def result_of(self, ahead: ReadAhead, timeout: float | None = None) -> BatchResult[R]:
-        """``result``, of which *ahead* may have some already."""
-        result = self._assembled(ahead, timeout)
+        result = self._assembled(timeout)
         result.raise_for(self._policy.on_error, self._policy.max_failures)
         return result
 
-    def _assembled(self, ahead: ReadAhead, timeout: float | None = None) -> BatchResult[R]:
+    def _assembled(self, timeout: float | None = None) -> BatchResult[R]:
+        ahead = self._ahead or ReadAhead(self._connections, self.id)
         state, fields = None, list[str]()
         with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
             state, fields = ahead.commits()
         if state is None or not state.closed or self._feeding is not None:
-            if not self.wait_reading(ahead, timeout):
+            if not self._wait(timeout, ahead):
                 raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
             state, fields = when_there(self._connections, ahead.commits)  # of several connections some may be lost
         if self._learn is not None and state.ok:
@@ -204,7 +206,7 @@ class BatchHandle(Generic[R]):
 
     def _redriven(self) -> BatchResult[R]:
         self.retry_failed()
-        return self._assembled(ReadAhead(self._connections, self.id))
+        return self._assembled()
 
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
         """The outcomes as they are committed, until the batch has ended; for ``for`` and for ``async for``.
@@ -344,6 +346,7 @@ class BatchHandle(Generic[R]):
         """
         self._control("redrive")
         self._feeding = None  # what could not be written is not part of the batch any more
+        self._ahead = None  # it has seen the batch closed
         return self
 
     def _control(self, act: Control) -> None:

@@ -41,18 +41,11 @@ class Watching:
     def __init__(self, display: Display) -> None:
         self._display = display
 
-    def wait(
-        self,
-        handle: Waited,
-        tell: Callable[[Progress], object] | None = None,
-        *,
-        wait: Callable[[float | None], bool] | None = None,
-    ) -> None:
+    def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
         """Block until the batch has ended.
 
         Args:
             tell: is told of its progress, now and then and at its end.
-            wait: does what ``handle.wait`` does, and something else meanwhile.
 
         Raises:
             KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled.
@@ -60,7 +53,7 @@ class Watching:
         """
         with self._display.of(handle) as drawing:
             try:
-                while not (wait or handle.wait)(self._look_every_s(tell is not None)):
+                while not handle.wait(self._look_every_s(tell is not None)):
                     drawing.update()
                     self.look(handle)
                     if tell is not None:

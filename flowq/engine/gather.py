@@ -12,8 +12,7 @@ from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.engine.aggregate import reduced
 from flowq.engine.connection import Connections
-from flowq.engine.read_ahead import ReadAhead
-from flowq.engine.results import State, reason_of, was_freed
+from flowq.engine.results import State, read_commits, read_fields, reason_of, was_freed
 from flowq.engine.stored_items import StoredSequence
 from flowq.errors import ResultsFreed
 
@@ -61,12 +60,12 @@ def gather(connections: Connections, batch_id: str, node: Fanout[Any, Any]) -> t
         BatchLost: Redis no longer holds it.
         MergeConflict: two items of a BatchFlow contradict each other.
     """
-    ahead, policy = ReadAhead(connections, batch_id), node.policy()
-    state, fields = ahead.commits()
+    (state, fields, _), policy = read_commits(connections, batch_id), node.policy()
     items = StoredSequence(connections, batch_id, state.avail)
     result = put_together(
-        connections, batch_id, state, ahead.dones(fields), state.avail, policy, sink=policy.sink is not None,
-        reduces=node.reduces, label=node.label or node.name, inputs=items, key_of=node.key_of,
+        connections, batch_id, state, read_fields(connections, batch_id, fields), state.avail, policy,
+        sink=policy.sink is not None, reduces=node.reduces, label=node.label or node.name, inputs=items,
+        key_of=node.key_of,
     )  # fmt: skip
     result.raise_for(policy.on_error, policy.max_failures)
     return items, result

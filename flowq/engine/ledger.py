@@ -22,8 +22,6 @@ SCHEMA_VERSION = 2
 GEN = 2**40
 ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell", "reopen", "free")
 
-WAITING = "waiting"
-
 Give = Literal["", "back", "crash", "overtime", "hand", "wait"]
 Refusal = Literal["gone", "busy", "paused", "other"]
 Control = Literal["cancel", "expire", "pause", "resume", "redrive", "confirm"]
@@ -263,9 +261,8 @@ class Ledger:
         or_other: bool = False,
         fields: Sequence[str] = (),
     ) -> Claimed | Refusal:
-        """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items (0: any), with
-        ``WAITING`` any chunk that was published and not begun. *or_other*: where that chunk is not to be had any more,
-        such a one, or else a free range.
+        """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items (0: any). *or_other*:
+        where that chunk is not to be had any more, another that was opened and not begun, or else a free range.
 
         Redelivery: "busy" while the lease lives, "gone" once the range is committed. "other": the batch was made by a
         flowq of another schema, and nothing of it was touched.

@@ -1,13 +1,12 @@
--- claim: a holder takes an open chunk, or (id = '') the next free range, or (id = 'waiting') any chunk that was published
--- and not begun, for the length of its lease.
--- ARGV  2 id, '' or 'waiting'  3 holder  4 lease_ms  5 largest range to take (0: any)
+-- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease.
+-- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take (0: any)
 --       6 where the chunk is not to be had any more: any that waits, else the next free range (0|1)
 --       7… fields of meta to answer as well
 -- Answers {'ok', what `lend` answers}
 --       · {'gone'} · {'busy'} · {'paused'}: acknowledge the message and do nothing.
 --       · {'other'}: the batch is of another schema, and nothing of it was read.
 -- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'. So does the message
--- of a chunk that was taken as a waiting one.
+-- of a chunk that somebody went on with, where nothing else is left.
 local id, holder, lease, most, or_other = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 
 local state, version = meta('state', 'v')
@@ -38,8 +37,6 @@ end
 local refusal = 'gone'
 if id == '' then
   id, refusal = free_range(true)
-elseif id == 'waiting' then
-  id = waiting()
 else
   local r = read(id)
   if not r then id = nil elseif is_held(id, r) then id, refusal = nil, 'busy' end

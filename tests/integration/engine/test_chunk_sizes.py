@@ -7,7 +7,7 @@ from redis import Redis
 
 from flowq.engine.ids import span
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import WAITING, Appended, Claimed, Committed, Ledger, Page, Tally
+from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Tally
 from tests.births import birth
 
 BATCH = "sizes"
@@ -58,18 +58,18 @@ def test_where_fewer_places_are_free_than_a_process_has_a_chunk_is_no_longer_tha
 def test_the_first_chunk_that_waits_for_its_message_is_taken_and_none_that_is_held(ledger: Ledger) -> None:
     opened(ledger, sealed=True)
     ledger.claim(BATCH, "0:0-25", "a")
-    taken = [ledger.claim(BATCH, WAITING, "b") for _ in range(4)]
-    assert [one.id if isinstance(one, Claimed) else one for one in taken] == ["0:25-44", "0:44-58", "0:58-69", "gone"]
+    taken = [ledger.claim(BATCH, "0:0-25", "b", or_other=True) for _ in range(4)]
+    assert [one.id if isinstance(one, Claimed) else one for one in taken] == ["0:25-44", "0:44-58", "0:58-69", "busy"]
     assert ledger.claim(BATCH, "0:25-44", "c") == "busy", "its message finds it taken"
 
 
 def test_a_chunk_that_waits_for_its_time_or_after_a_crash_is_left_to_its_message(ledger: Ledger) -> None:
-    opened(ledger, sealed=True, floor=60)
-    ledger.claim(BATCH, "0:0-60", "a")
-    ledger.claim(BATCH, "0:60-100", "b")
-    ledger.commit(BATCH, "0:0-60", 0, 0, "a", give="crash")
-    ledger.commit(BATCH, "0:60-100", 60, 60, "b", give="wait", wait_ms=60_000)
-    assert ledger.claim(BATCH, WAITING, "c") == "gone"
+    opened(ledger, sealed=True, size=30, fixed=1)
+    for chunk, holder in (("0:0-30", "a"), ("0:30-60", "b"), ("0:60-90", "c"), ("0:90-100", "c")):
+        ledger.claim(BATCH, chunk, holder)
+    ledger.commit(BATCH, "0:0-30", 0, 0, "a", give="crash")
+    ledger.commit(BATCH, "0:30-60", 30, 30, "b", give="wait", wait_ms=60_000)
+    assert ledger.claim(BATCH, "0:60-90", "d", or_other=True) == "busy"
 
 
 def test_a_chunk_ends_with_a_page_where_that_costs_less_than_half_of_it(ledger: Ledger) -> None:

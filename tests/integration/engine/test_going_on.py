@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.ids import span
 from flowq.engine.run import run_chunk
@@ -14,13 +10,6 @@ from flowq.worker.pages import SharedPages
 from tests.nodes import Slow, Square
 
 N = 20
-
-
-@pytest.fixture
-def slot(producer: CeleryExecutor) -> Iterator[Slot]:
-    made = Slot(producer.connections, "one", SharedPages().own(0))
-    yield made
-    made.close()
 
 
 def opened(producer: CeleryExecutor, batch_id: str) -> list[tuple[int, int]]:

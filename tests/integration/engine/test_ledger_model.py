@@ -18,7 +18,6 @@ from redis import Redis
 from flowq.engine.commit_line import span_of_field
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import (
-    WAITING,
     Appended,
     Claimed,
     Committed,
@@ -37,7 +36,7 @@ SHARDS = 20
 MAX_STEPS = 4000
 BATCH = "b-model"
 RUNS = ("running", "paused")
-SMALL_PAGE_BYTES = 4096
+SMALL_PAGE_BYTES, BROUGHT_BYTES, BROUGHT_PAGES = 4096, 65536, 16
 
 
 def page_at(first: int) -> bytes:
@@ -160,14 +159,16 @@ class World:
         chunk_id = self.queue.pop(self.rng.randrange(len(self.queue)))
         self.claim(chunk_id)
 
-    def claim(self, chunk_id: str) -> None:
+    def claim(self, chunk_id: str, *, or_other: bool | None = None) -> None:
         self.counter += 1
         holder = f"h{self.counter}"
         fit, were_open = self.waiting(), self.redis.hkeys(self.keys.of(BATCH, "open"))
-        claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5, or_other=self.rng.random() < 0.5, fields=["avail"])
+        or_other = self.rng.random() < 0.5 if or_other is None else or_other
+        claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5, or_other=or_other, fields=["avail"])
         if isinstance(claimed, Claimed):
-            if chunk_id:
-                assert claimed.id == chunk_id or claimed.id in fit or claimed.id.encode() not in were_open
+            new = claimed.id.encode() not in were_open
+            assert new or claimed.id == chunk_id or (or_other and claimed.id in fit)
+            assert not new or chunk_id == "" or (or_other and not fit), "what waits goes before what nobody has had"
             self.take(claimed, holder)
 
     def waiting(self) -> set[str]:
@@ -187,9 +188,14 @@ class World:
         assert claimed.fields == [self.meta("avail").encode()]
         self.check_pages(claimed.start, claimed.stop, claimed.pages)
         content = [page_at(first) for first in claimed.pages]
-        assert list(claimed.content) in ([], content)
-        if len(content) == 1 and len(content[0]) <= SMALL_PAGE_BYTES:
-            assert claimed.content, "a small page comes along"
+        size_bytes = sum(map(len, content))
+        there = [int(first) for first in self.redis.zrange(self.keys.of(BATCH, "index"), 0, -1)]
+        after = min((first for first in there if first > claimed.pages[-1]), default=int(self.meta("avail")))
+        items = after - claimed.pages[0]  # with the pages between that are dropped by now
+        comes_along = len(content) == 1 and size_bytes <= SMALL_PAGE_BYTES
+        if len(content) <= BROUGHT_PAGES and size_bytes <= BROUGHT_BYTES:
+            comes_along = comes_along or 2 * (claimed.stop - claimed.start) >= items
+        assert list(claimed.content) == (content if comes_along else [])
         if self.rng.random() < 0.1:
             assert self.ledger.claim(BATCH, claimed.id, "another") == "busy", "a living lease is left alone"
         gen = int(claimed.id.split(":")[0])
@@ -430,8 +436,8 @@ class World:
             self.overtake()
         elif roll < 0.975:
             self.claim("")
-        elif roll < 0.98:
-            self.claim(WAITING)
+        elif roll < 0.98 and self.holding:
+            self.claim(rng.choice(self.holding).id, or_other=True)
         elif roll > 0.99 and self.frees:
             self.free()
         elif roll < 0.99 and self.forgets:

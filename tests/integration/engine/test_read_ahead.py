@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.read_ahead import ReadAhead
 from flowq.engine.results import read_dones
 from flowq.engine.run import run_chunk
 from flowq.engine.slot import Slot
-from flowq.worker.pages import SharedPages
 from tests.nodes import Slow, Square
 
 N = 6
-
-
-@pytest.fixture
-def slot(producer: CeleryExecutor) -> Iterator[Slot]:
-    made = Slot(producer.connections, "one", SharedPages().own(0))
-    yield made
-    made.close()
 
 
 def test_what_was_read_while_the_batch_ran_is_not_read_again(producer: CeleryExecutor, slot: Slot) -> None:
@@ -48,16 +36,16 @@ def test_the_close_before_a_redrive_is_not_the_end(producer: CeleryExecutor, slo
     handle.cancel()
     assert ReadAhead(producer.connections, handle.id).wait(0)
     handle.retry_failed()
-    ahead = ReadAhead(producer.connections, handle.id)
-    assert not ahead.wait(0.1)
+    reading = handle.reading_ahead()
+    assert not reading.wait(0.1)
     run_chunk(slot, handle.id, "1:0-1")
-    assert ahead.wait(10)
-    assert list(handle.result_of(ahead)) == [n * n for n in range(N)]
+    assert reading.wait(10)
+    assert list(reading.result()) == [n * n for n in range(N)]
 
 
 def test_a_result_that_was_read_ahead_can_be_had_again(producer: CeleryExecutor, slot: Slot) -> None:
     handle = producer.submit(Square().job(range(N)))
     run_chunk(slot, handle.id, "0:0-1")
-    ahead = ReadAhead(producer.connections, handle.id)
-    assert handle.wait_reading(ahead, 10)
-    assert list(handle.result_of(ahead)) == list(handle.result()) == [n * n for n in range(N)]
+    reading = handle.reading_ahead()
+    assert reading.wait(10)
+    assert list(reading.result()) == list(reading.result()) == list(handle.result()) == [n * n for n in range(N)]
