@@ -25,6 +25,8 @@ _HEAD = struct.Struct("<IIqdI")
 _ITEM = struct.Struct("<qd")
 _ITEM_AT = 8
 _READ_TRIES = 20
+# So long a child waits for its main process to look at what others held before it. Celery gives it four seconds.
+_FREE_WITHIN_S, _LOOK_EVERY_S = 2.5, 0.01
 _STOPPING_AT = PAGE_BYTES * CHILDREN * PAGES_A_CHILD  # one byte after the last page: the worker is stopping
 # Then a word for each page, written by the main process alone: the sequence at which all that the page held was gone.
 # What the child has taken since has another sequence, so that no item is cancelled for the one before it.
@@ -55,10 +57,18 @@ class SharedPages:
         self._memory = mmap.mmap(-1, _END)
 
     def own(self, child_index: int) -> OwnPage:
-        """The page of this process, the pool's child number *child_index*."""
+        """The page of this process, the pool's child number *child_index*.
+
+        Waits, for some seconds, where as many before it have died since the main process looked as there are pages.
+        """
         first = (child_index % CHILDREN) * PAGES_A_CHILD
         numbers = range(first, first + PAGES_A_CHILD)
-        free = next((number for number in numbers if self._pid(number) == 0), first)
+        until = time.monotonic() + _FREE_WITHIN_S
+        while (free := next((number for number in numbers if self._pid(number) == 0), None)) is None:
+            if time.monotonic() > until:
+                free = first
+                break
+            time.sleep(_LOOK_EVERY_S)
         return OwnPage(self._memory, free * PAGE_BYTES)
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 
 from flowq.worker.refusals import MAX_MESSAGE_BYTES, Refused, envelope_objection, one_line
 
@@ -62,10 +63,31 @@ class CarefulClient(_NotTooLarge, kombu_redis.PrefixedStrictRedis):
         return CarefulPubSub(self.connection_pool, global_keyprefix=self.global_keyprefix, **kwargs)
 
 
+class CarefulQoS(kombu_redis.QoS):
+    """What was delivered to a channel and is not done with: a worker takes so many messages at most.
+
+    Where Redis cannot be told that one is done with, Celery logs it and goes on, and kombu counts it for as long as the
+    connection lives: that worker would have a slot less. Here it is done with. Redis delivers it again later.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        try:
+            super().ack(delivery_tag)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        try:
+            super().reject(delivery_tag, requeue=requeue)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
+
+
 class CarefulChannel(kombu_redis.Channel):
     """A channel that outlives whatever lies in its queues, and its Redis."""
 
     Message = CarefulMessage
+    QoS = CarefulQoS
 
     def _get_client(self) -> Callable[..., CarefulClient]:
         super()._get_client()  # it checks redis-py's version

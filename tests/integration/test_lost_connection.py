@@ -52,6 +52,19 @@ def test_what_comes_late_over_a_lost_connection_fails_as_a_connection_error() ->
         message.reject_log_error(log, connection.connection_errors, requeue=True)
 
 
+@pytest.mark.parametrize("how", ["ack_log_error", "reject_log_error"])
+def test_a_message_that_redis_is_not_told_about_leaves_its_place_to_others(how: str) -> None:
+    with EmbeddedRedis() as server, Connection(server.url) as connection:
+        connection.get_transport_cls = lambda: CarefulTransport
+        message = take_one(connection)
+        assert message.channel is not None
+        message.channel.basic_qos(prefetch_size=0, prefetch_count=1, apply_global=False)
+        assert not message.channel.qos.can_consume()
+        server.kill()
+        getattr(message, how)(log, connection.connection_errors)
+        assert message.channel.qos.can_consume(), "else a worker has a slot less for as long as the connection lives"
+
+
 def test_messages_that_cannot_be_published_are_left_to_the_caretaker() -> None:
     with EmbeddedRedis() as server:
         connections = Connections(Settings(broker_url=server.url))

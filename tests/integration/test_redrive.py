@@ -18,7 +18,7 @@ from flowq.batch.executor import active
 from flowq.engine.connection import Connections
 from tests.crashing import Armed
 from tests.mendable import AsyncMendable, Mendable, MendableFlow, MendableStep, executed
-from tests.nodes import FailsTwice, Square
+from tests.nodes import FailsTwice, Slow, Square
 from tests.patient import Waits, noted
 from tests.programs import Program
 from tests.submitting import submit
@@ -133,14 +133,12 @@ def test_what_a_cancel_cut_off_can_be_taken_up_again(cluster: flowq.LocalCluster
     assert not ok & set(again(path)), "what had an outcome is not run again"
 
 
-def test_a_batch_whose_items_could_not_be_written_has_none_to_run_again(
-    cluster: flowq.LocalCluster, path: str, mended: Path
-) -> None:
+def test_a_batch_whose_items_could_not_be_written_has_none_to_run_again(cluster: flowq.LocalCluster) -> None:
     def broken() -> Iterator[int]:
         yield from range(10)
         raise OSError("the source is gone")
 
-    handle = submit(Mendable(path, str(mended)), broken())
+    handle = submit(Slow(0.5), broken())
     with pytest.raises(OSError, match="the source is gone"):
         handle.result(timeout=20)
     with pytest.raises(ValueError, match="run it again from its source"):
