@@ -27,7 +27,7 @@ FIRST_BYTES = 8 * 1024
 """So much is written at first, for the workers to begin with while the rest is encoded."""
 APPENDS_GROW = 4
 """So many times as much in each further step, so that the workers have something to do meanwhile,"""
-APPEND_BYTES = 256 * 1024
+APPEND_BYTES = 1024 * 1024
 """until it is so much, or a page more."""
 CACHED_PAGES = 8
 CACHED_ITEMS = 8 * PAGE_ITEMS
@@ -80,6 +80,7 @@ class Pager:
         self._marked = isinstance(items, Marked)
         self._at = at
         self._fits = PROBE_ITEMS
+        self._has_seen_one = False
 
     def __iter__(self) -> Iterator[tuple[list[Page], bool]]:
         if isinstance(self._items, Sequence):
@@ -122,6 +123,8 @@ class Pager:
 
     def _fill(self, items: Sequence[Any], at: int) -> Page:
         """Encode as many of *items* as one page holds, and learn from it."""
+        if not self._has_seen_one:
+            items = items[: self._fit_like(items[:1], at)]
         while True:
             n = len(items)
             try:
@@ -137,6 +140,11 @@ class Pager:
                 self._fits = max(1, min(PAGE_ITEMS, 8 * n, fits))
                 return Page(n, blob)
             items = items[: max(1, min(n - 1, fits))]
+
+    def _fit_like(self, first: Sequence[Any], at: int) -> int:
+        """How many fit if all are like *first*, the first item: many large ones are not to be encoded in vain."""
+        self._has_seen_one = True
+        return max(1, self._size_bytes // len(encode_page(first, at, marked=self._marked)))
 
 
 class PageReader:

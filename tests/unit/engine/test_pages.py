@@ -6,7 +6,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from flowq.codec import loads, unsealed_bytes
+import pytest
+
+from flowq.codec import dumps, loads, unsealed_bytes
+from flowq.engine import pages
 from flowq.engine.ledger import Page
 from flowq.engine.pages import (
     APPEND_BYTES,
@@ -52,6 +55,19 @@ def test_a_sequence_is_written_in_few_steps_the_first_of_which_is_small() -> Non
 def test_a_sequence_of_few_items_is_written_in_one_step_and_an_empty_one_has_no_page() -> None:
     assert [(len(pages), last) for pages, last in Pager([1, 2, 3])] == [(1, True)]
     assert list(Pager([])) == [([], True)]
+
+
+def test_large_items_are_not_encoded_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+
+    def counted(items: Sequence[Any]) -> bytes:
+        encoded.append(len(items))
+        return dumps(items)
+
+    monkeypatch.setattr(pages, "dumps", counted)
+    chance = random.Random(7)
+    cut([chance.randbytes(100_000) for _ in range(50)])
+    assert sum(encoded) <= 60
 
 
 def test_items_that_are_large_only_together_are_cut_apart() -> None:
