@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import allowed
-from flowq.batch.sizing import busy_chunks, floor_size, next_size, overstay
+from flowq.batch.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay
 from flowq.batch.twins import Twin
 from flowq.engine.aggregate import publish_aggregate
 from flowq.engine.commit_blobs import TooLargeTogether, encode
@@ -32,6 +32,7 @@ from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import Note, Slot, Work
+from flowq.engine.turn import Turn
 from flowq.errors import ItemError, ItemTimeout, WorkerCrashed, WorkerLost
 
 log = logging.getLogger("flowq.chunk")
@@ -51,15 +52,15 @@ class ChunkRun:
         claim: the range.
         note: that it is held; a durable run moves on to another record with every step.
         went: adds up what is done.
-        go_on_until: until then (``time.perf_counter``) its last commit takes another chunk for this process.
+        turn: while it lasts the last commit of short items takes another chunk for this process.
 
     Attributes:
-        following: that chunk, held, and *note* says so; None: there is none, or the time is over.
+        following: that chunk, held, and *note* says so; None: there is none, or the turn is over.
     """
 
     following: Claimed | None = None
 
-    def __init__(self, slot: Slot, work: Work, claim: Claimed, note: Note, went: Went, go_on_until: float) -> None:
+    def __init__(self, slot: Slot, work: Work, claim: Claimed, note: Note, went: Went, turn: Turn) -> None:
         self._slot, self._work, self._claim, self._note = slot, work, claim, note
         if work.journeys is not None:
             keep = self._keep if work.header.keeps else None
@@ -68,7 +69,7 @@ class ChunkRun:
         self._attempts = claim.attempts
         self._began = time.perf_counter()
         self._done_items = 0
-        self._went, self._go_on_until = went, go_on_until
+        self._went, self._turn = went, turn
         failed, sealed, avail, gen, budget = (int(field or 0) for field in claim.fields[: len(JUDGED) - 1])
         share = float(claim.fields[len(JUDGED) - 1] or -1)
         # The failure past the budget ends the run: nobody goes on in a batch that has failed. A redrive has no budget.
@@ -110,14 +111,14 @@ class ChunkRun:
         return ""
 
     def _may_go_on(self, done: Done, give: Give) -> bool:
-        """Whether this process takes the next chunk without a message: *done* ends its range, which was short."""
+        """Whether this process takes the next chunk of short items without a message: *done* ends its range."""
         return (
             done.upto == self._claim.stop
             and not give
             and not self._claim.solo
             and self._work.journeys is None
-            and time.perf_counter() < self._go_on_until
             and not self._slot.holds.stopping()
+            and self._turn.lasts()
         )
 
     def _keep(self, index: int, state: bytes) -> None:
@@ -205,7 +206,7 @@ class ChunkRun:
         n = self._done_items + len(done.values)
         sizes = Sizes(next_size(self._claim.stop - self._claim.start, n, elapsed_s), floor_size(n, elapsed_s))
         self._slot.sizes.note(self._work.header.spec, sizes)
-        go_on = self._may_go_on(done, give)
+        go_on = elapsed_s < BUDGET_S * n and self._may_go_on(done, give)
         return store(self._slot, self._work, self._note.id, done, give, *sizes, go_on=go_on)
 
 
@@ -302,11 +303,11 @@ def most_chunks(work: Work, done: Done) -> int:
     return busy_chunks(work.gate.per_s, done.item_seconds / n, work.in_flight)
 
 
-def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: str | None = None) -> None:
+def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: Sequence[str] = ()) -> None:
     """Publish what the commit of *done* led to, but for *keep*, and count and show what it brought."""
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
-    publish_chunks(slot.connections, work.header, [one for one in reply.ids if one != keep])
+    publish_chunks(slot.connections, work.header, [one for one in reply.ids if one not in keep])
     if reply.ended:
         crash_points.reached("closed", work.header.id)
     if work.header.root and not reply.opened and not reply.ids:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
@@ -20,6 +19,7 @@ from flowq.engine.redis_client import is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import Note, Slot
 from flowq.engine.stream import StreamRun
+from flowq.engine.turn import Turn
 from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
 
 log = logging.getLogger("flowq.run")
@@ -63,11 +63,11 @@ def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
 
 
 def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
-    """Run a claimed chunk and, until the time that one should take is over, those that its commits take on.
+    """Run a claimed chunk and, while this task's turn lasts, those that its commits take on.
 
     A message for each would keep the slot waiting for longer than short chunks run.
     """
-    went, until = Went(), time.perf_counter() + BUDGET_S
+    went, turn = Went(), Turn(slot.connections, BUDGET_S)
     while True:
         try:
             slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])
@@ -79,7 +79,7 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
             # After a crash items run one by one whatever their kind: beside others a death would not name its item.
             if (work.runner.is_async or work.in_flight > 1) and not claim.solo and not work.header.keeps:
                 return slot.run_async(StreamRun(slot, work, claim).run())
-            run = ChunkRun(slot, work, claim, note, went, until)
+            run = ChunkRun(slot, work, claim, note, went, turn)
             refusal = run.run()
         except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
             return _hand_back(slot, batch_id, claim, error)

@@ -10,14 +10,24 @@ from redis import Redis
 import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.slot import Slot
+from flowq.engine.turn import OWN_TASKS
 from flowq.local import EmbeddedRedis
 from flowq.worker.pages import SharedPages
+
+
+def executor(settings: flowq.Settings) -> CeleryExecutor:
+    """With the tasks of flowq alone, whatever other tests of this process have given to all of Celery's apps."""
+    made = CeleryExecutor(settings)
+    tasks = made.connections.app.tasks
+    for name in [one for one in tasks if not one.startswith(OWN_TASKS)]:
+        tasks.unregister(name)
+    return made
 
 
 @pytest.fixture
 def producer(redis: Redis, redis_server: EmbeddedRedis) -> Iterator[CeleryExecutor]:
     """Of the tests' Redis, which is empty again when it is over."""
-    made = CeleryExecutor(flowq.Settings(broker_url=redis_server.url))
+    made = executor(flowq.Settings(broker_url=redis_server.url))
     yield made
     made.connections.close()
 

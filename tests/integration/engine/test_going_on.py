@@ -26,6 +26,22 @@ def test_short_chunks_ride_on_one_message(producer: CeleryExecutor, slot: Slot) 
     assert run_chunk(slot, handle.id, "0:1-2") == "gone", "its message finds it done"
 
 
+def test_a_process_goes_on_for_longer_where_nobody_else_can_want_it(producer: CeleryExecutor, slot: Slot) -> None:
+    handle = producer.submit(Slow(0.02, chunk_size=1).job(range(N)))
+    assert run_chunk(slot, handle.id, "0:0-1") == f"{N} items"
+    assert handle.result(timeout=10) == list(range(N))
+
+
+def test_it_makes_room_for_another_batch_after_a_fifth_of_a_second(producer: CeleryExecutor, slot: Slot) -> None:
+    first = producer.submit(Slow(0.05, chunk_size=1).job(range(N)))
+    second = producer.submit(Square().job(range(N)))
+    run_chunk(slot, first.id, "0:0-1")
+    assert first.progress().done < N
+    assert len(opened(producer, first.id)) == 2, "its next chunks have messages"
+    for handle in (first, second):
+        handle.cancel()
+
+
 def test_an_item_that_takes_its_time_is_a_task_of_its_own(producer: CeleryExecutor, slot: Slot) -> None:
     handle = producer.submit(Slow(0.25, chunk_size=1).job(range(4)))
     assert run_chunk(slot, handle.id, "0:0-1") == "1 item"

@@ -1,0 +1,53 @@
+"""How long one Celery task goes on with a batch: a slot is there for other work, too."""
+
+from __future__ import annotations
+
+import resource
+import time
+
+from flowq.engine.connection import Connections
+from flowq.engine.redis_client import AWAY_ERRORS
+
+# Where nobody else can want the slot. No longer: chunks of this batch wait in the queue for a slot, and whoever reads
+# its values in item order waits for them.
+ALONE_FOR_S = 4.0
+ASK_EVERY_S = 0.1
+OWN_TASKS = ("flowq.", "celery.")
+
+
+class Turn:
+    """Begins when it is made, and lasts for *sure_s* seconds, or for four where nobody else can want the slot."""
+
+    def __init__(self, connections: Connections, sure_s: float) -> None:
+        self._connections = connections
+        self._began = time.perf_counter()
+        self._until = self._began + sure_s
+
+    def is_sure(self) -> bool:
+        """Whether it lasts, without asking anybody."""
+        return time.perf_counter() < self._until
+
+    def lasts(self) -> bool:
+        """Whether it lasts; asks Redis who else is there, ten times a second at most."""
+        if self.is_sure():
+            return True
+        now = time.perf_counter()
+        if now - self._began > ALONE_FOR_S or self._has_grown() or not self._is_alone():
+            return False
+        self._until = now + ASK_EVERY_S
+        return True
+
+    def _has_grown(self) -> bool:
+        """Whether this process is to be replaced once the task is over."""
+        limit_mib = self._connections.settings.max_memory_per_child_mib
+        return limit_mib is not None and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > limit_mib * 1024
+
+    def _is_alone(self) -> bool:
+        """Whether there is nothing else whose turn it could be: no other batch, and no task that is not flowq's."""
+        connections = self._connections
+        if any(not name.startswith(OWN_TASKS) for name in connections.app.tasks):
+            return False
+        try:
+            return int(connections.redis.zcard(connections.keys.batches)) <= 1
+        except AWAY_ERRORS:
+            return False
