@@ -145,11 +145,11 @@ class Logged(flowq.ParallelBatchNode[int, int]):
 
 
 class AsyncAwaited(flowq.ParallelBatchNode[int, int]):
-    """Items wait until item 0 has run; each leaves the pid of its process in the folder."""
+    """Items up to *last* (None: all) wait until item 0 has run; each leaves the pid of its process in the folder."""
 
-    def __init__(self, folder: str, **options: Any) -> None:
+    def __init__(self, folder: str, last: int | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.folder = folder
+        self.folder, self.last = folder, last
 
     async def exec(self, item: int) -> int:
         folder = Path(self.folder)
@@ -157,7 +157,7 @@ class AsyncAwaited(flowq.ParallelBatchNode[int, int]):
         if item == 0:
             (folder / "released").touch()
         until = time.monotonic() + 20.0
-        while not (folder / "released").exists():
+        while not (folder / "released").exists() and (self.last is None or item <= self.last):
             if time.monotonic() > until:
                 raise Refused(f"item {item} was not released")
             await asyncio.sleep(0.02)

@@ -8,7 +8,6 @@ from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.engine.ids import split_id
 from flowq.engine.ledger import Claimed
 
-SPLIT_AFTER_S = 1.0
 RUNS_ON = "split"  # why an item is missing in what a range brought: it has become a range of its own
 
 
@@ -48,12 +47,22 @@ class HeldRange:
             upto += 1
         return upto
 
-    def slow(self) -> list[int]:
-        """Items that hold back finished ones behind them, all of them for longer than a second; else none."""
-        behind = max(self.finished, default=self.at)
+    def is_over(self) -> bool:
+        """Whether all its items have ended."""
+        return len(self.finished) == self.stop - self.at
+
+    def slow(self, late_s: float, most: int) -> tuple[int, list[int]]:
+        """Items that hold back finished ones behind them, all of them for longer than *late_s*; else none.
+
+        Returns:
+            How far could be committed without them, and at most *most* of them.
+        """
+        behind = max(self.finished, default=self.at - 1) + 1
         holes = [index for index in range(self.at, behind) if index not in self.finished]
-        late = time.monotonic() - SPLIT_AFTER_S
-        return holes if holes and all(self._began[index] < late for index in holes) else []
+        late = time.monotonic() - late_s
+        if not all(self._began[index] < late for index in holes):
+            return self.at, []
+        return (behind if len(holes) <= most else holes[most]), holes[:most]
 
     def done(self, upto: int, holes: list[int], worker: str) -> Done:
         """What the items from ``at`` to *upto* brought; *holes* run on, and are left out."""

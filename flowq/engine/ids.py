@@ -41,6 +41,12 @@ def span(chunk_id: str) -> tuple[int, int]:
     return int(start), int(stop)
 
 
+def length(chunk_id: str) -> int:
+    """How many items a chunk has."""
+    start, stop = span(chunk_id)
+    return stop - start
+
+
 def turn(chunk_id: str) -> int:
     """The k-th record of an item that was parked or split off; 0 for a chunk as it was allocated."""
     return int(chunk_id.partition("~")[2] or 0)

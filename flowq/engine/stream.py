@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from flowq.batch.chunk import ItemDone, Park
@@ -15,23 +15,22 @@ from flowq.engine.chunk import follow, store
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.garbage import collected_seldom
 from flowq.engine.held_range import HeldRange
-from flowq.engine.ids import generation
+from flowq.engine.ids import generation, length
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.results import read_state
 from flowq.engine.shown import Went
 from flowq.engine.slot import Slot, Work
+from flowq.engine.turn import Turn
 from flowq.errors import BatchLost, DecodeError
 
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
-# Where nobody else can want the slot. No longer: chunks of this batch wait in the queue for a slot, and whoever reads
-# its values in item order waits for them.
-ALONE_FOR_S = 4.0
-ASK_EVERY_S = 0.5
-OWN_TASKS = ("flowq.", "celery.")
 MAX_HELD = 100  # records; what a process's shared page has room for
+# For so long an item holds back finished ones behind it; where these keep others from their places, for twice the time
+# that an item takes on the mean, at least the second of these.
+SPLIT_AFTER_S, SPLIT_AT_LEAST_S = 1.0, 0.05
 
 
 class StreamRun:
@@ -53,13 +52,15 @@ class StreamRun:
         self._held_s = 0.0
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
-        self._until = self._began + TAKE_FOR_S
+        self._turn = Turn(slot.connections, TAKE_FOR_S)
         self._changed = asyncio.Event()
         self._committing = asyncio.Lock()
-        # Places are free and there was nothing to take; the chunk that a commit let begin meanwhile, which is not
-        # published.
-        self._starved = False
-        self._successor = ""
+        # Places are free and there was nothing to take; what is in flight is why; the chunks that commits let begin
+        # meanwhile, which are not published.
+        self._starved = self._crowded = False
+        self._successors: list[str] = []
+        self._limited = work.policy.concurrency is not None or bool(work.header.root)
+        self._ended, self._ended_s = 0, 0.0
 
     async def run(self) -> str:
         """Run until the time is over or nothing is left, commit everything, and say how it went."""
@@ -67,8 +68,8 @@ class StreamRun:
             with collected_seldom(self._in_flight):
                 await self._run()
             await self._commit_finished(final=True)
-            if self._successor:  # the time was over before it was taken
-                await asyncio.to_thread(publish_chunks, self._slot.connections, self._work.header, [self._successor])
+            if self._successors:  # the time was over before they were taken
+                await asyncio.to_thread(publish_chunks, self._slot.connections, self._work.header, self._successors)
         finally:
             # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
             for held in list(self._ranges.values()):
@@ -133,21 +134,27 @@ class StreamRun:
         """The next free range; None when there is none and nothing runs, or this task's time is over.
 
         While items run this process is held by them anyway: what falls free meanwhile is for the places they left.
-        Once none runs, what has ended is committed: under a ``concurrency`` that makes room for more.
+        Under a ``concurrency`` what has ended makes room for more once it is committed.
         """
         while not self._closed and not await self._is_over():
             self._changed.clear()
-            claim = await self._take() if len(self._ranges) < MAX_HELD else None
+            claim = await self._take()
             self._starved = claim is None and self._work.gate is None
             if not self._starved:
                 return claim
             if self._of_index:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), COMMIT_S)
+                    await asyncio.wait_for(self._changed.wait(), self._item_s() if self._crowded else COMMIT_S)
+                if self._crowded:
+                    await self._commit_finished(final=False)
             elif not self._changed.is_set() and not await self._has_let_go():
                 break
-        self._starved = False
+        self._starved = self._crowded = False
         return None
+
+    def _item_s(self) -> float:
+        """Seconds that an item takes on the mean, between 0.02 and 0.2."""
+        return min(COMMIT_S, max(0.02, self._ended_s / max(1, self._ended)))
 
     async def _has_let_go(self) -> bool:
         """Commit what has ended; whether a range was let go of by that, or by a commit that was under way."""
@@ -157,14 +164,18 @@ class StreamRun:
 
     async def _take(self) -> Claimed | None:
         """The chunk that a commit let begin, or else a free range, if there is one."""
+        if len(self._ranges) >= MAX_HELD:
+            self._crowded = True
+            return None
         most = self._size()[0]
-        chunk_id, self._successor = self._successor, ""
+        chunk_id = self._successors.pop(0) if self._successors else ""
         try:
             claim = await asyncio.to_thread(
                 self._slot.connections.ledger.claim, self._work.header.id, chunk_id, self._slot.holder, most=most
             )
         except AWAY_ERRORS:
             return None
+        self._crowded = claim == "busy"
         if not isinstance(claim, Claimed):
             return None
         self._last_size = claim.stop - claim.start
@@ -174,22 +185,7 @@ class StreamRun:
         """Whether this task takes nothing more: its time is over, or the worker is stopping."""
         if self._slot.holds.stopping():
             return True
-        now = time.perf_counter()
-        if now > self._until:
-            if now - self._began > ALONE_FOR_S or not await asyncio.to_thread(self._is_alone):
-                return True
-            self._until = now + ASK_EVERY_S
-        return False
-
-    def _is_alone(self) -> bool:
-        """Whether there is nothing else whose turn it could be: no other batch, and no task that is not flowq's."""
-        connections = self._slot.connections
-        if any(not name.startswith(OWN_TASKS) for name in connections.app.tasks):
-            return False
-        try:
-            return int(connections.redis.zcard(connections.keys.batches)) <= 1
-        except AWAY_ERRORS:
-            return False
+        return not self._turn.is_sure() and not await asyncio.to_thread(self._turn.lasts)
 
     async def _read(self, start: int, claim: Claimed) -> list[Any]:
         items = await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
@@ -216,7 +212,8 @@ class StreamRun:
         held = self._of_index.pop(index)
         self._slot.reports.ended(self._work.header.id, index)
         held.finished[index] = done
-        if not self._of_index:
+        self._ended, self._ended_s = self._ended + 1, self._ended_s + done.seconds
+        if not self._of_index or (self._crowded and held.is_over()):
             self._changed.set()
 
     def _size(self) -> tuple[int, int]:
@@ -238,16 +235,22 @@ class StreamRun:
             self._closed = True
             return
         for held in list(self._ranges.values()):
-            slow = [] if final else held.slow()
-            if slow and len(self._ranges) + len(slow) <= MAX_HELD:
-                await self._commit(held, max(held.finished) + 1, "", slow)
-                continue
+            # Of a range that has not begun in full, others would begin in the places that its slow ones keep.
+            if not final and not (self._limited and held.given < held.stop):
+                upto, slow = held.slow(self._late_s(), MAX_HELD - len(self._ranges))
+                if slow:
+                    await self._commit(held, upto, "", slow)
+                    continue
             upto = held.ready()
             if upto > held.at or (final and held.at < held.stop):
                 give: Give = "" if not final or upto == held.stop else "back" if upto > held.at else "hand"
                 if give and self._held_s:
                     give = "wait"
                 await self._commit(held, upto, give, [])
+
+    def _late_s(self) -> float:
+        """For how long an item may hold back finished ones behind it."""
+        return max(SPLIT_AT_LEAST_S, 2 * self._item_s()) if self._crowded else SPLIT_AFTER_S
 
     async def _commit(self, held: HeldRange, upto: int, give: Give, slow: list[int]) -> None:
         done = held.done(upto, slow, self._slot.worker)
@@ -259,9 +262,9 @@ class StreamRun:
             for index in slow:
                 self._split(held, index)
             held.advance(upto)
-            keep = None
-            if self._starved and not self._successor and reply.ids and not self._slot.holds.stopping():
-                keep = self._successor = reply.ids[0]
+            keep = self._kept(reply.ids)
+            if keep:
+                self._successors += keep
                 self._changed.set()
             await asyncio.to_thread(follow, self._slot, self._work, reply, done, keep=keep)
             self._closed = self._closed or bool(reply.ended)
@@ -272,6 +275,18 @@ class StreamRun:
         else:
             self._drop(held)
             self._closed = self._closed or await asyncio.to_thread(self._is_closed)
+
+    def _kept(self, ids: Sequence[str]) -> list[str]:
+        """The chunks for which this process has places, if it waits for any; of the others somebody is told."""
+        if not self._starved or self._slot.holds.stopping():
+            return []
+        places = self._in_flight - len(self._of_index) - sum(map(length, self._successors))
+        kept = []
+        for chunk_id in ids:
+            if places > 0:
+                kept.append(chunk_id)
+                places -= length(chunk_id)
+        return kept
 
     def _split(self, held: HeldRange, index: int) -> None:
         """Hold on to an item that holds back finished ones as a record of its own."""

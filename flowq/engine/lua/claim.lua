@@ -1,4 +1,5 @@
--- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease.
+-- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease. Where there is no
+-- room for that, it takes a chunk that was opened a while ago, and not begun.
 -- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take (0: any)
 --       6 where the chunk is not to be had any more: any that waits, else the next free range (0|1)
 --       7… fields of meta to answer as well
@@ -34,9 +35,20 @@ local function was_allocated(chunk)
   return of == gen and k == 0 and stop <= cur
 end
 
+-- Whether a chunk's message has been there for longer than it takes to be delivered.
+local function has_waited(chunk) return now - (redis.call('ZSCORE', WAKE, chunk) - read(chunk).wait) > DELIVERED_MS end
+
+local function may_hold(chunk)
+  local _, _, stop = range_of(chunk)
+  return most == 0 or stop - read(chunk).from <= most
+end
+
 local refusal = 'gone'
 if id == '' then
   id, refusal = free_range(true)
+  -- What is in flight leaves no room, and this waits for a slot that others keep.
+  local left = refusal == 'busy' and waiting()
+  if left and has_waited(left) and may_hold(left) then id = left end
 else
   local r = read(id)
   if not r then id = nil elseif is_held(id, r) then id, refusal = nil, 'busy' end

@@ -85,12 +85,13 @@ if upto > from then
   local most = following()
   if most > 0 then set('most', int(most)) end
   if following() == 1 then goes_on = {unpack(ARGV, cursor)} end
-  r.from, r.crashes, r.losses, r.attempts, r.overtime = upto, 0, 0, 0, 0
+  pass(id, r, upto)
+  r.crashes, r.losses, r.attempts, r.overtime = 0, 0, 0, 0
 end
 
 local answer = {'ok', '', 0, {}}
 if upto == stop then
-  shut(id)
+  shut(id, r)
 elseif give == '' then
   write(id, r)
   if r.holder == holder then due_at(id, now + lease) end
@@ -115,7 +116,7 @@ elseif upto == from or r.solo == 1 then
   due_at(id, now + wait)
   answer[5] = id
 else
-  shut(id)
+  shut(id, r)
   redis.call('LPUSH', REDO, int(upto) .. '-' .. int(stop))
 end
 

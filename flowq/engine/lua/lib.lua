@@ -39,7 +39,10 @@ local STARVED_S = 3600
 -- Pages that come along with their range: so small, or so large and mostly of that range.
 local SMALL_PAGE_BYTES, BROUGHT_BYTES, BROUGHT_PAGES = 4096, 65536, 16
 -- Records that are looked at for one that waits.
+-- Records that are looked at for one that waits.
 local LOOKED_AT = 32
+-- A message that nobody has taken for so long waits for a slot.
+local DELIVERED_MS = 50
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
@@ -97,33 +100,41 @@ local function due_at(id, at) redis.call('ZADD', WAKE, int(at), id) end
 -- that could grow. Here it is the removal of nothing.
 local function even_when_full() redis.call('ZREM', WAKE, '') end
 
--- How many items of a chunk run at once: what `concurrency` counts.
-local function weight(start, stop)
+-- How many of a chunk's items from … stop, those that are left, run at once: what `concurrency` counts.
+local function weight(from, stop)
   local in_flight = meta('in_flight')
-  return math.min(in_flight or 1, stop - start)
+  return math.min(in_flight or 1, stop - from)
 end
 
 -- Counts items in flight: of this batch, and of its whole family where `concurrency` holds for that. The family is
 -- counted in the meta hash of its root, whose key this batch knows (`crowd`).
 local function weigh(n)
+  if n == 0 then return end
   add('weight', n)
   local crowd = meta('crowd')
-  if crowd and n ~= 0 and redis.call('EXISTS', crowd) == 1 then redis.call('HINCRBY', crowd, 'family', int(n)) end
+  if crowd and redis.call('EXISTS', crowd) == 1 then redis.call('HINCRBY', crowd, 'family', int(n)) end
 end
 
 local function open(id, r)
-  local _, start, stop = range_of(id)
+  local _, _, stop = range_of(id)
   write(id, r)
-  weigh(weight(start, stop))
+  weigh(weight(r.from, stop))
 end
 
-local function shut(id)
-  local _, start, stop = range_of(id)
+-- Of an open chunk the items up to `upto` are done with.
+local function pass(id, r, upto)
+  local _, _, stop = range_of(id)
+  weigh(weight(upto, stop) - weight(r.from, stop))
+  r.from = upto
+end
+
+local function shut(id, r)
+  local _, _, stop = range_of(id)
   redis.call('HDEL', OPEN, id)
   redis.call('ZREM', WAKE, id)
   -- A run keeps every step it took, to be looked at and gone back to.
   if meta('keeps') ~= 1 then redis.call('HDEL', SAVED, id) end
-  weigh(-weight(start, stop))
+  weigh(-weight(r.from, stop))
 end
 
 -- Parks item `index` as record `id`. It comes back when `due` ms have passed (< 0: never by itself) or the fact is there.

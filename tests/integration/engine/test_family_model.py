@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 
 import pytest
 from redis import Redis
 
-from flowq.engine.ids import span
+from flowq.engine.ids import span, split_id
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Parked, Tally, Times
 from tests.births import birth
@@ -67,11 +68,12 @@ class Family:
         assert sum(self.at_once(one) for one in self.batches) <= self.limit, "whatever the ledger has counted"
 
     def at_once(self, batch_id: str) -> int:
-        """Items that run at once if every open chunk does, however long it is."""
+        """Items that run at once if what is left of every open chunk does, however long it is."""
         state, in_flight = self.redis.hmget(self.keys.meta(batch_id), ["state", "in_flight"])
         if state not in (b"running", b"paused"):
             return 0
-        spans = [span(one.decode()) for one in self.redis.hkeys(self.keys.of(batch_id, "open"))]
+        records = self.redis.hgetall(self.keys.of(batch_id, "open")).items()
+        spans = [(int(record.split()[0]), span(one.decode())[1]) for one, record in records]
         return sum(min(int(in_flight), stop - start) for start, stop in spans)
 
     def step(self) -> None:
@@ -89,6 +91,8 @@ class Family:
                 assert claim.stop - claim.start <= most
                 self.held.append((batch_id, claim))
             self.check()
+        elif roll < 0.6 and self.held:
+            self.commit_part(self.rng.randrange(len(self.held)))
         elif roll < 0.85 and self.held:
             self.commit(*self.held.pop(self.rng.randrange(len(self.held))))
         elif roll < 0.9 and self.held:
@@ -116,6 +120,28 @@ class Family:
             self.publish(batch_id, reply.ids)
             if reply.following is not None:
                 self.held.append((batch_id, reply.following))
+            if not reply.opened:
+                self.offer()
+
+    def commit_part(self, place: int) -> None:
+        """What has ended is committed; slow items run on by themselves, where that lets no more run at once."""
+        batch_id, claim = self.held[place]
+        in_flight = int(self.redis.hget(self.keys.meta(batch_id), "in_flight"))
+        record = self.redis.hget(self.keys.of(batch_id, "open"), claim.id)
+        if record is None or claim.stop - claim.start < 2:
+            return
+        upto = self.rng.randrange(claim.start + 1, claim.stop)
+        most = min(in_flight, claim.stop - claim.start) - min(in_flight, claim.stop - upto)
+        slow = self.rng.sample(range(claim.start, upto), self.rng.randint(0, min(most, upto - claim.start)))
+        tally = Tally(ok=upto - claim.start - len(slow), split=[(index, b"") for index in slow])
+        name = record.split()[1].decode()
+        reply = self.ledger.commit(batch_id, claim.id, claim.start, upto, name, b"done", tally)
+        if isinstance(reply, Committed):
+            self.held[place] = (batch_id, replace(claim, start=upto))
+            for index in slow:
+                alone = replace(claim, id=split_id(claim.id, index), start=index, stop=index + 1)
+                self.held.append((batch_id, alone))
+            self.publish(batch_id, reply.ids)
             if not reply.opened:
                 self.offer()
 

@@ -16,6 +16,7 @@ import pytest
 from redis import Redis
 
 from flowq.engine.commit_line import span_of_field
+from flowq.engine.ids import span
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import (
     Appended,
@@ -36,6 +37,7 @@ SHARDS = 20
 MAX_STEPS = 4000
 BATCH = "b-model"
 RUNS = ("running", "paused")
+DELIVERED_MS = 50
 SMALL_PAGE_BYTES, BROUGHT_BYTES, BROUGHT_PAGES = 4096, 65536, 16
 
 
@@ -163,11 +165,12 @@ class World:
         self.counter += 1
         holder = f"h{self.counter}"
         fit, were_open = self.waiting(), self.redis.hkeys(self.keys.of(BATCH, "open"))
+        left = self.left_waiting(most=5) if chunk_id == "" else set()
         or_other = self.rng.random() < 0.5 if or_other is None else or_other
         claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5, or_other=or_other, fields=["avail"])
         if isinstance(claimed, Claimed):
             new = claimed.id.encode() not in were_open
-            assert new or claimed.id == chunk_id or (or_other and claimed.id in fit)
+            assert new or claimed.id == chunk_id or (chunk_id and or_other and claimed.id in fit) or claimed.id in left
             assert not new or chunk_id == "" or (or_other and not fit), "what waits goes before what nobody has had"
             self.take(claimed, holder)
 
@@ -181,6 +184,25 @@ class World:
             for one, (_, holder, _, _, _, wait_ms, _, solo, _) in records.items()
             if holder == b"-" and wait_ms != b"0" and solo == b"0"
         }
+
+    def left_waiting(self, most: int) -> set[str]:
+        """What a process with free places may take where ``concurrency`` leaves no room: its message is not taken."""
+        if self.concurrency == 0 or int(self.meta("weight") or 0) < self.concurrency:
+            return set()
+        left = set()
+        for one in self.waiting():
+            from_, _, _, _, _, wait_ms, *_ = self.redis.hget(self.keys.of(BATCH, "open"), one).split()
+            due_ms = self.redis.zscore(self.keys.of(BATCH, "wake"), one)
+            if self.now_ms - (due_ms - int(wait_ms)) > DELIVERED_MS and span(one)[1] - int(from_) <= most:
+                left.add(one)
+        return left
+
+    def check_weight(self) -> None:
+        """What ``concurrency`` counts: of every open chunk the items that are left, as many as run at once."""
+        if self.meta("state") in RUNS:
+            records = self.redis.hgetall(self.keys.of(BATCH, "open")).items()
+            spans = [(int(record.split()[0]), span(one.decode())[1]) for one, record in records]
+            assert int(self.meta("weight") or 0) == sum(min(self.in_flight, stop - start) for start, stop in spans)
 
     def take(self, claimed: Claimed, holder: str) -> None:
         """The holder believes what it was told, and that is right."""
@@ -434,9 +456,9 @@ class World:
                 self.closed_late()
         elif roll < 0.97 and self.holding and rng.random() < 0.5:
             self.overtake()
-        elif roll < 0.975:
+        elif roll < 0.98:
             self.claim("")
-        elif roll < 0.98 and self.holding:
+        elif roll < 0.985 and self.holding:
             self.claim(rng.choice(self.holding).id, or_other=True)
         elif roll > 0.99 and self.frees:
             self.free()
@@ -466,6 +488,7 @@ class World:
     def run(self) -> None:
         for _ in range(self.rng.choice([30, 150])):
             self.step()
+            self.check_weight()
         self.forgets = False
         self.calm()
         self.check()
@@ -475,6 +498,7 @@ class World:
                 break
             for _ in range(20):
                 self.step()
+                self.check_weight()
             self.calm()
             self.check()
 
