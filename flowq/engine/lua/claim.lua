@@ -35,20 +35,19 @@ local function was_allocated(chunk)
   return of == gen and k == 0 and stop <= cur
 end
 
--- Whether a chunk's message has been there for longer than it takes to be delivered.
-local function has_waited(chunk) return now - (redis.call('ZSCORE', WAKE, chunk) - read(chunk).wait) > DELIVERED_MS end
-
-local function may_hold(chunk)
+-- A chunk whose message has been there for longer than it takes to be delivered: it waits for a slot that others keep.
+local function left_waiting()
+  local chunk = waiting()
+  if not chunk then return nil end
   local _, _, stop = range_of(chunk)
-  return most == 0 or stop - read(chunk).from <= most
+  local r = read(chunk)
+  if now - sent_at(chunk, r) > DELIVERED_MS and (most == 0 or stop - r.from <= most) then return chunk end
 end
 
 local refusal = 'gone'
 if id == '' then
   id, refusal = free_range(true)
-  -- What is in flight leaves no room, and this waits for a slot that others keep.
-  local left = refusal == 'busy' and waiting()
-  if left and has_waited(left) and may_hold(left) then id = left end
+  if refusal == 'busy' then id = left_waiting() end
 else
   local r = read(id)
   if not r then id = nil elseif is_held(id, r) then id, refusal = nil, 'busy' end

@@ -367,6 +367,9 @@ local function waiting()
   return found
 end
 
+-- When the message of an open chunk that nobody holds was sent.
+local function sent_at(id, r) return tonumber(redis.call('ZSCORE', WAKE, id)) - r.wait end
+
 local function is_held(id, r) return r.holder ~= '-' and tonumber(redis.call('ZSCORE', WAKE, id) or 0) > now end
 
 -- The first index of each page that from … stop lies in.

@@ -58,8 +58,7 @@ for _, id in ipairs(redis.call('HKEYS', OPEN)) do
   local r = (due or idle) and read(id)
   if idle and not due and r.holder == '-' then
     -- A long wait is for a message that lies in a long queue. In an empty one it is lost, or nobody there can run it.
-    local sent = tonumber(redis.call('ZSCORE', WAKE, id)) - r.wait
-    due = sent + math.min(r.wait, IDLE_WAIT_MS) <= now
+    due = sent_at(id, r) + math.min(r.wait, IDLE_WAIT_MS) <= now
   end
   if due then
     if r.holder ~= '-' then
