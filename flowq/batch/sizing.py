@@ -14,13 +14,13 @@ BUDGET_S = 0.2
 GROWTH = 32
 """A chunk holds at most so many times the items of the one before it: one lucky item must not hide slow ones."""
 
-OVERHEAD_S = 0.001
-"""Seconds it costs to carry a chunk: publish, claim, commit."""
+SHORTEST_S = 0.003
+"""Seconds that a chunk should run at the least. To carry it, which is to claim and to commit it, costs about 1 ms."""
 
 FEW_ITEMS = 8192
 """So many short items are written in one go."""
 
-FIRST_CHUNKS = 8
+FIRST_CHUNKS = 4
 """Chunks that a slot may get of more items than that."""
 
 OVERSTAY = 4
@@ -34,7 +34,6 @@ def next_size(
     *,
     budget_s: float = BUDGET_S,
     growth: int = GROWTH,
-    overhead_s: float = OVERHEAD_S,
 ) -> int:
     """Items for the next chunk, from what the last one showed.
 
@@ -44,22 +43,21 @@ def next_size(
         seconds: time they took.
         budget_s: what the next chunk should take.
         growth: at most so many times *last*.
-        overhead_s: what carrying a chunk costs; a chunk is not made so small that it costs more than it runs.
 
     Returns:
         At least 1.
     """
     if items_done <= 0:
         return max(1, last)
-    fits = max(budget_s, overhead_s) * items_done / max(seconds, 1e-9)
+    fits = budget_s * items_done / max(seconds, 1e-9)
     return max(1, min(last * growth, int(fits)))
 
 
-def floor_size(items_done: int, seconds: float, *, overhead_s: float = OVERHEAD_S) -> int:
-    """The fewest items whose run is worth *overhead_s*, the cost of carrying them (1 when nothing is known)."""
+def floor_size(items_done: int, seconds: float, *, shortest_s: float = SHORTEST_S) -> int:
+    """The fewest items that run for *shortest_s*, so that carrying them is worth it (1 when nothing is known)."""
     if items_done <= 0:
         return 1
-    return max(1, math.ceil(overhead_s * items_done / max(seconds, 1e-9)))
+    return max(1, math.ceil(shortest_s * items_done / max(seconds, 1e-9)))
 
 
 def first_floor(floor: int, total: int, slots: int) -> int:

@@ -39,7 +39,6 @@ local STARVED_S = 3600
 -- Pages that come along with their range: so small, or so large and mostly of that range.
 local SMALL_PAGE_BYTES, BROUGHT_BYTES, BROUGHT_PAGES = 4096, 65536, 16
 -- Records that are looked at for one that waits.
--- Records that are looked at for one that waits.
 local LOOKED_AT = 32
 -- A message that nobody has taken for so long waits for a slot.
 local DELIVERED_MS = 50
@@ -187,7 +186,7 @@ local function room()
 end
 
 -- The next range nobody has: what was given back or reopened first, then what the producer wrote. *at_once*: how many of
--- its items may run at once; *places*: chunks that may be opened now; *longest*: how long it may be.
+-- its items may run at once; *places*: chunks that there is room for; *longest*: how long it may be.
 local function take_range(at_once, places, longest)
   local gen, cur, avail, size, least, fixed, sealed, window, in_flight =
     meta('gen', 'cur', 'avail', 'size', 'floor', 'fixed', 'sealed', 'window', 'in_flight')
@@ -234,41 +233,43 @@ local function may_allocate()
   return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
 end
 
--- Opens parked items whose time has come while there is room, at most `most`; answers the room that is left.
+-- Opens parked items whose time has come while there is room, at most `most`; answers the room that is left, and how many
+-- may be opened still.
 local function unpark(ids, wait, most)
   local places, items = room()
-  places = math.min(places, most)
-  if places <= 0 or redis.call('HLEN', PARKED) == 0 then return places, items end
+  if places <= 0 or most <= 0 or redis.call('HLEN', PARKED) == 0 then return places, items, most end
   -- Chunks whose lease has lapsed, feed, orphan and deadline may be due as well: wake sees to them.
   local others = redis.call('HLEN', OPEN) + 3
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAKE, '-inf', int(now), 'LIMIT', 0, int(places + others))) do
-    if places <= 0 or items <= 0 then break end
+  local due = math.min(places, most) + others
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAKE, '-inf', int(now), 'LIMIT', 0, int(due))) do
+    if places <= 0 or items <= 0 or most <= 0 then break end
     local attempts = unparked(id)
     if attempts then
       local _, start = range_of(id)
       open(id, fresh(start, wait, attempts))
       due_at(id, now + wait)
       ids[#ids + 1] = id
-      places, items = places - 1, items - 1
+      places, items, most = places - 1, items - 1, most - 1
     end
   end
-  return places, items
+  return places, items, most
 end
 
 -- Opens chunks while the window has room, at most `most` (nil: as many as there are), parked items that are due before
 -- new ranges; answers their ids, to be published.
 local function allocate(ids, wait, most)
   if meta('state') ~= 'running' then return ids end
-  local places, items = unpark(ids, wait, most or 1 / 0)
+  local places, items
+  places, items, most = unpark(ids, wait, most or 1 / 0)
   if not may_allocate() then return ids end
-  while places > 0 and items > 0 do
+  while places > 0 and items > 0 and most > 0 do
     local gen, from, upto = take_range(items, places, 1 / 0)
     if not gen then break end
     local id = id_of(gen, from, upto, 0)
     open(id, fresh(from, wait, 0))
     due_at(id, now + wait)
     ids[#ids + 1] = id
-    places, items = places - 1, items - weight(from, upto)
+    places, items, most = places - 1, items - weight(from, upto), most - 1
   end
   return ids
 end

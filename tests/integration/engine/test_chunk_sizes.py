@@ -34,6 +34,13 @@ def test_what_a_producer_has_written_so_far_goes_to_all_places(ledger: Ledger) -
     assert opened(ledger, sealed=False) == [25, 25, 25, 25]
 
 
+def test_what_is_there_is_no_chunk_for_the_one_slot_that_waits(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=False, floor=10, window=4) == [25, 25]
+    reply = ledger.append(BATCH, 100, [Page(100, b"page")], sealed=False, window=5)  # three slots: one has nothing yet
+    assert isinstance(reply, Appended)
+    assert reply.ids == ["0:50-100"], "two thirds of what is there are left for the others"
+
+
 def test_the_rest_of_a_whole_batch_is_shared_out_in_ever_smaller_chunks(ledger: Ledger) -> None:
     assert opened(ledger, sealed=True) == [25, 19, 14, 11]
 

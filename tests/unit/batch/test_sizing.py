@@ -28,7 +28,7 @@ def test_items_that_take_no_measurable_time_are_no_division_by_zero() -> None:
 
 
 def test_a_chunk_is_worth_its_carriage() -> None:
-    assert floor_size(1000, 0.001, overhead_s=0.001) == 1000
+    assert floor_size(1000, 0.001, shortest_s=0.001) == 1000
 
 
 def test_few_items_that_are_known_to_be_short_are_one_chunk_a_slot() -> None:
@@ -38,7 +38,8 @@ def test_few_items_that_are_known_to_be_short_are_one_chunk_a_slot() -> None:
 
 
 def test_of_many_the_first_chunks_do_not_wait_for_the_rest() -> None:
-    assert first_floor(20_000, 100_000, 2) == 8_192
+    assert first_floor(20_000, 40_000, 2) == 8_192
+    assert first_floor(20_000, 100_000, 2) == 12_500
     assert first_floor(20_000, 1_000_000, 2) == 20_000
     assert first_floor(3, 100_000, 2) == 3
 
