@@ -65,6 +65,20 @@ def test_a_message_that_redis_is_not_told_about_leaves_its_place_to_others(how: 
         assert message.channel.qos.can_consume(), "else a worker has a slot less for as long as the connection lives"
 
 
+def test_a_channel_makes_one_client_for_as_long_as_its_pool_is_open() -> None:
+    with EmbeddedRedis() as server, Connection(server.url) as connection:
+        connection.get_transport_cls = lambda: CarefulTransport
+        channel = connection.default_channel
+        with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
+            assert first is second
+            assert first.ping()
+        channel._after_fork()  # as kombu has it called in each child: the parent's sockets are not for both
+        with channel.conn_or_acquire() as third:
+            assert third is not first
+            assert third.connection_pool is not first.connection_pool
+            assert third.ping()
+
+
 def test_messages_that_cannot_be_published_are_left_to_the_caretaker() -> None:
     with EmbeddedRedis() as server:
         connections = Connections(Settings(broker_url=server.url))
