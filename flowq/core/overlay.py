@@ -13,6 +13,9 @@ from flowq.core.merge import MISSING, Delta, Op, Reducers, diff_value
 from flowq.core.store import Store
 from flowq.errors import CannotTravel
 
+# Nothing changes these in place: the same object is the same value.
+UNCHANGING = frozenset({str, bytes, int, float, bool, type(None)})
+
 
 class Base(Protocol):
     """What an overlay lies on."""
@@ -21,14 +24,14 @@ class Base(Protocol):
         """The keys there are; the same ones as long as an overlay lies on it."""
 
     def load(self, key: str) -> Any:
-        """A value of *key* that nobody else holds. Raises KeyError if there is none."""
+        """A value of *key* that nobody else holds, or that nobody can change. Raises KeyError if there is none."""
 
     def changed(self, key: str, value: Any) -> bool:
         """Whether *value* is no longer what :meth:`load` gives for *key*. May say yes too often."""
 
 
 class MappingBase:
-    """A mapping as a base: values are deep copies, and compared."""
+    """A mapping as a base: values that can be changed in place are deep copies, and compared."""
 
     def __init__(self, mapping: Mapping[str, Any]) -> None:
         self._mapping = mapping
@@ -38,6 +41,8 @@ class MappingBase:
 
     def load(self, key: str) -> Any:
         value = self._mapping[key]
+        if type(value) in UNCHANGING:
+            return value
         try:
             return copy.deepcopy(value)
         except Exception as exc:  # a lock, a socket, a client that holds one
@@ -54,8 +59,9 @@ class MappingBase:
 class Overlay(Store):
     """A store that reads from *base* and keeps what is written, so that one item sees its own changes and no other's.
 
-    A key is loaded when it is first read, and is then this overlay's own: changed in place or set anew, :meth:`delta`
-    finds it. What is never read is never loaded.
+    A key is loaded when it is first read. If its value can be changed in place it is this overlay's own from then on:
+    changed so or set anew, :meth:`delta` finds it. What is never read is never loaded, what nobody can change not
+    compared.
 
     Args:
         base: what lies below.
@@ -67,6 +73,7 @@ class Overlay(Store):
         self._base = base
         self._below = base.keys()
         self._own: dict[str, Any] = {}
+        self._as_below: dict[str, Any] = {}  # read, and not to be changed in place: no change unless it is set
         self._kept: dict[str, Callable[[], Any]] = {}
         self._deleted: set[str] = set()
 
@@ -76,7 +83,7 @@ class Overlay(Store):
             self._kept, self._deleted = dict(kept), set(deleted)
 
     def own(self) -> dict[str, Any]:
-        """What was read or written here, whether that changed it or not; without what was restored and not read."""
+        """What was written here, or was read and may have been changed; without what was restored and not read."""
         with self.lock:
             return dict(self._own)
 
@@ -116,10 +123,16 @@ class Overlay(Store):
         with self.lock:
             if key in self._own:
                 return self._own[key]
+            if key in self._as_below:
+                return self._as_below[key]
             if key in self._deleted:
                 raise KeyError(key)
             kept = self._kept.pop(key, None)
-            value = self._own[key] = self._base.load(key) if kept is None else kept()
+            value = self._base.load(key) if kept is None else kept()
+            if kept is None and type(value) in UNCHANGING:
+                self._as_below[key] = value
+            else:
+                self._own[key] = value
             return value
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -134,6 +147,7 @@ class Overlay(Store):
             if key not in self:
                 raise KeyError(key)
             self._own.pop(key, None)
+            self._as_below.pop(key, None)
             self._kept.pop(key, None)
             if key in self._below:
                 self._deleted.add(key)

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from flowq.codec import content_hash, dumps, loads
-from flowq.core.overlay import Overlay
-from flowq.engine.snapshots import UNCHANGING, Snapshots, encoded_value
+from flowq.core.overlay import UNCHANGING, Overlay
+from flowq.engine.snapshots import Snapshots, encoded_value
 from flowq.errors import DecodeError
 
 RECENT_KEYS = 64

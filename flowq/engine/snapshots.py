@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from flowq.batch.result import BatchResult
 from flowq.codec import content_hash, dumps, loads
 from flowq.core.merge import MISSING
+from flowq.core.overlay import UNCHANGING
 from flowq.engine.keys import Keys
 from flowq.engine.meter import SNAPSHOT_BYTES, Meter
 from flowq.engine.redis_client import RedisClient
@@ -25,8 +26,6 @@ log = logging.getLogger("flowq.snapshots")
 CACHE_BYTES = 256 * 1024 * 1024
 RENEWED_AT_ONCE = 1000
 NOT_THERE = -2  # what PTTL answers
-# Nothing changes these in place: the same object is the same value.
-UNCHANGING = (str, bytes, int, float, bool, type(None))
 
 
 class Blobs(Protocol):

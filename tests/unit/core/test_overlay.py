@@ -14,11 +14,16 @@ from flowq.errors import CannotTravel
 
 
 class Counting(MappingBase):
-    """Notes what is loaded."""
+    """Notes what is loaded, and what is compared."""
 
     def __init__(self, mapping: dict[str, Any]) -> None:
         super().__init__(mapping)
         self.loaded: list[str] = []
+        self.compared: list[str] = []
+
+    def changed(self, key: str, value: Any) -> bool:
+        self.compared.append(key)
+        return super().changed(key, value)
 
     def load(self, key: str) -> Any:
         self.loaded.append(key)
@@ -32,6 +37,28 @@ def test_what_is_never_read_is_never_loaded_and_the_rest_once() -> None:
     assert overlay["a"] is overlay["a"]
     assert base.loaded == ["a"]
     assert overlay.delta(0, {}) == {}
+
+
+def test_what_nobody_can_change_in_place_is_loaded_once_and_not_compared() -> None:
+    base = Counting({"text": "abc", "n": 1, "none": None, "pair": ([1], 2), "set": "before", "gone": "soon"})
+    overlay = Overlay(base)
+    for key in [*overlay, *overlay]:
+        assert overlay[key] == base.load(key)
+    base.loaded.clear()
+    overlay["pair"][0].append(2)  # a tuple, and still: what is in it changes
+    overlay["set"] = "after"
+    del overlay["gone"]
+    with pytest.raises(KeyError):
+        overlay["gone"]
+    assert overlay.own() == {"pair": ([1, 2], 2), "set": "after"}
+    assert overlay.delta(0, {}) == {
+        "pair": ("set", ([1, 2], 2), 0),
+        "set": ("set", "after", 0),
+        "gone": ("del", None, 0),
+    }
+    assert base.compared == ["pair", "set"]
+    assert overlay["text"] == "abc"
+    assert "text" not in base.loaded
 
 
 def test_the_base_never_changes_and_the_overlay_sees_its_own_writes() -> None:
