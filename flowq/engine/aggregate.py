@@ -75,7 +75,7 @@ def fold(connections: Connections, header: Header, gen: int, segment: Segment, m
     name = f"{gen}:{segment[0]}-{segment[1]}"
     if header.reduces:
         outcome = _tried(connections, header.id, name, read_deltas(connections, header.id, segment), merge)
-        _keep(connections, header.id, name, outcome)
+        _keep(connections, header.id, name, _encoded(outcome))
         connections.crash_points.reached("folded", header.id)
     return name
 
@@ -87,11 +87,9 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
         blobs = redis.hmget(keys.fold(header.id), [f"{gen}:{start}-{stop}" for start, stop in segments])
         if any(blob is None for blob in blobs):
             raise BatchLost(header.id)
-        folds = [loads(blob) for blob in blobs]
-        errors = [one for one in folds if "error" in one]
-        deltas = [one["delta"] for one in folds if "delta" in one]
-        result = errors[0] if errors else _tried(connections, header.id, f"{gen}:result", [deltas], merge)
-        _keep(connections, header.id, f"{gen}:result", result)
+        name = f"{gen}:result"
+        result = blobs[0] if len(blobs) == 1 else _encoded(_all_of(connections, header.id, name, blobs, merge))
+        _keep(connections, header.id, name, result)
     connections.crash_points.reached("reduced", header.id)
     sweep(connections, header, gen)
     # Before the confirmation: until that it is told again.
@@ -101,6 +99,13 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
     connections.crash_points.reached("confirmed", header.id)
     redis.publish(keys.finished_channel(header.id), f"{state} {gen}")
     return f"{state}, {done}"
+
+
+def _all_of(connections: Connections, batch_id: str, name: str, blobs: Sequence[bytes], merge: Merge) -> dict[str, Any]:
+    """What the folds in *blobs* come to, or the error of the first that has one."""
+    folds = [loads(blob) for blob in blobs]
+    errors = [one for one in folds if "error" in one]
+    return errors[0] if errors else _tried(connections, batch_id, name, [[one["delta"] for one in folds]], merge)
 
 
 class _Unmergeable(Exception):
@@ -151,12 +156,12 @@ def _one(merge: Merge, deltas: Sequence[Any]) -> Any:
         raise _Unmergeable(error) from error
 
 
-def _keep(connections: Connections, batch_id: str, name: str, outcome: dict[str, Any]) -> None:
+def _keep(connections: Connections, batch_id: str, name: str, outcome: bytes) -> None:
     """Store what was made for as long as the batch is kept."""
     redis, keys = connections.redis, connections.keys
     retention_ms = redis.hget(keys.meta(batch_id), "retention_ms")
     with redis.pipeline(transaction=True) as pipe:
-        pipe.hset(keys.fold(batch_id), name, _encoded(outcome))
+        pipe.hset(keys.fold(batch_id), name, outcome)
         pipe.pexpire(keys.fold(batch_id), int(retention_ms or 0))
         pipe.execute()
 
