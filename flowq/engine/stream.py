@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from flowq.batch.chunk import ItemDone, Park
@@ -13,9 +12,10 @@ from flowq.batch.sizing import floor_size, next_size
 from flowq.batch.twins import Twin
 from flowq.engine.chunk import follow, store
 from flowq.engine.dispatch import publish_chunks
+from flowq.engine.free_places import FreePlaces
 from flowq.engine.garbage import collected_seldom
 from flowq.engine.held_range import HeldRange
-from flowq.engine.ids import generation, length
+from flowq.engine.ids import generation
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import AWAY_ERRORS
@@ -28,9 +28,6 @@ from flowq.errors import BatchLost, DecodeError
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
 MAX_HELD = 100  # records; what a process's shared page has room for
-# For so long an item holds back finished ones behind it; where these keep others from their places, for twice the time
-# that an item takes on the mean, at least the second of these.
-SPLIT_AFTER_S, SPLIT_AT_LEAST_S = 1.0, 0.05
 
 
 class StreamRun:
@@ -53,14 +50,9 @@ class StreamRun:
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
         self._turn = Turn(slot.connections, TAKE_FOR_S)
-        self._changed = asyncio.Event()
+        self._places = FreePlaces(work.in_flight)
         self._committing = asyncio.Lock()
-        # Places are free and there was nothing to take; what is in flight is why; the chunks that commits let begin
-        # meanwhile, which are not published.
-        self._starved = self._crowded = False
-        self._successors: list[str] = []
         self._limited = work.policy.concurrency is not None or bool(work.header.root)
-        self._ended, self._ended_s = 0, 0.0
 
     async def run(self) -> str:
         """Run until the time is over or nothing is left, commit everything, and say how it went."""
@@ -68,8 +60,9 @@ class StreamRun:
             with collected_seldom(self._in_flight):
                 await self._run()
             await self._commit_finished(final=True)
-            if self._successors:  # the time was over before they were taken
-                await asyncio.to_thread(publish_chunks, self._slot.connections, self._work.header, self._successors)
+            if self._places.reserved:  # the time was over before they were taken
+                reserved = self._places.reserved
+                await asyncio.to_thread(publish_chunks, self._slot.connections, self._work.header, reserved)
         finally:
             # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
             for held in list(self._ranges.values()):
@@ -136,25 +129,21 @@ class StreamRun:
         While items run this process is held by them anyway: what falls free meanwhile is for the places they left.
         Under a ``concurrency`` what has ended makes room for more once it is committed.
         """
+        places = self._places
         while not self._closed and not await self._is_over():
-            self._changed.clear()
+            places.look()
             claim = await self._take()
-            self._starved = claim is None and self._work.gate is None
-            if not self._starved:
+            places.starved = claim is None and self._work.gate is None
+            if not places.starved:
                 return claim
             if self._of_index:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), self._item_s() if self._crowded else COMMIT_S)
-                if self._crowded:
+                await places.wait()
+                if places.crowded:
                     await self._commit_finished(final=False)
-            elif not self._changed.is_set() and not await self._has_let_go():
+            elif not places.has_changed and not await self._has_let_go():
                 break
-        self._starved = self._crowded = False
+        places.starved = places.crowded = False
         return None
-
-    def _item_s(self) -> float:
-        """Seconds that an item takes on the mean, between 0.02 and 0.2."""
-        return min(COMMIT_S, max(0.02, self._ended_s / max(1, self._ended)))
 
     async def _has_let_go(self) -> bool:
         """Commit what has ended; whether a range was let go of by that, or by a commit that was under way."""
@@ -165,17 +154,17 @@ class StreamRun:
     async def _take(self) -> Claimed | None:
         """The chunk that a commit let begin, or else a free range, if there is one."""
         if len(self._ranges) >= MAX_HELD:
-            self._crowded = True
+            self._places.crowded = True
             return None
         most = self._size()[0]
-        chunk_id = self._successors.pop(0) if self._successors else ""
+        chunk_id = self._places.take_reserved()
         try:
             claim = await asyncio.to_thread(
                 self._slot.connections.ledger.claim, self._work.header.id, chunk_id, self._slot.holder, most=most
             )
         except AWAY_ERRORS:
             return None
-        self._crowded = claim == "busy"
+        self._places.crowded = claim == "busy"
         if not isinstance(claim, Claimed):
             return None
         self._last_size = claim.stop - claim.start
@@ -205,16 +194,16 @@ class StreamRun:
 
     def _drop(self, held: HeldRange) -> None:
         self._ranges.pop(held.id, None)
-        self._changed.set()
+        self._places.changed()
         self._slot.holds.release(self._work.header.id, held.id)
 
     def _finish(self, index: int, done: ItemDone) -> None:
         held = self._of_index.pop(index)
         self._slot.reports.ended(self._work.header.id, index)
         held.finished[index] = done
-        self._ended, self._ended_s = self._ended + 1, self._ended_s + done.seconds
-        if not self._of_index or (self._crowded and held.is_over()):
-            self._changed.set()
+        self._places.ended(done.seconds)
+        if not self._of_index or (self._places.crowded and held.is_over()):
+            self._places.changed()
 
     def _size(self) -> tuple[int, int]:
         elapsed_s = time.perf_counter() - self._began
@@ -237,7 +226,7 @@ class StreamRun:
         for held in list(self._ranges.values()):
             # Of a range that has not begun in full, others would begin in the places that its slow ones keep.
             if not final and not (self._limited and held.given < held.stop):
-                upto, slow = held.slow(self._late_s(), MAX_HELD - len(self._ranges))
+                upto, slow = held.slow(self._places.late_s(), MAX_HELD - len(self._ranges))
                 if slow:
                     await self._commit(held, upto, "", slow)
                     continue
@@ -247,10 +236,6 @@ class StreamRun:
                 if give and self._held_s:
                     give = "wait"
                 await self._commit(held, upto, give, [])
-
-    def _late_s(self) -> float:
-        """For how long an item may hold back finished ones behind it."""
-        return max(SPLIT_AT_LEAST_S, 2 * self._item_s()) if self._crowded else SPLIT_AFTER_S
 
     async def _commit(self, held: HeldRange, upto: int, give: Give, slow: list[int]) -> None:
         done = held.done(upto, slow, self._slot.worker)
@@ -262,10 +247,8 @@ class StreamRun:
             for index in slow:
                 self._split(held, index)
             held.advance(upto)
-            keep = self._kept(reply.ids)
-            if keep:
-                self._successors += keep
-                self._changed.set()
+            # Of the chunks for which there is no place here somebody is told.
+            keep = [] if self._slot.holds.stopping() else self._places.reserve(reply.ids, len(self._of_index))
             await asyncio.to_thread(follow, self._slot, self._work, reply, done, keep=keep)
             self._closed = self._closed or bool(reply.ended)
             if give or held.at >= held.stop:
@@ -275,18 +258,6 @@ class StreamRun:
         else:
             self._drop(held)
             self._closed = self._closed or await asyncio.to_thread(self._is_closed)
-
-    def _kept(self, ids: Sequence[str]) -> list[str]:
-        """The chunks for which this process has places, if it waits for any; of the others somebody is told."""
-        if not self._starved or self._slot.holds.stopping():
-            return []
-        places = self._in_flight - len(self._of_index) - sum(map(length, self._successors))
-        kept = []
-        for chunk_id in ids:
-            if places > 0:
-                kept.append(chunk_id)
-                places -= length(chunk_id)
-        return kept
 
     def _split(self, held: HeldRange, index: int) -> None:
         """Hold on to an item that holds back finished ones as a record of its own."""
