@@ -92,5 +92,5 @@ class Cost:
 
     @property
     def chunks(self) -> int:
-        """Chunks that were claimed."""
-        return self.trips["flowq claim"]
+        """Chunks that were committed; most of them were not claimed, the commit before lent them."""
+        return self.trips["flowq commit"]

@@ -31,6 +31,8 @@ def test_the_commands_of_one_write_are_read_without_what_is_long() -> None:
         ((("PUBLISH", "flowq:/0.celeryev/task.multi"),), "Celery events"),
         ((("HINCRBY", "flowq:totals"),), "flowq meter"),
         ((("HMGET", "flowq:{b-1}:pages", "0"),), "flowq reads items"),
+        ((("ZCARD", "flowq:batches"),), "flowq asks who else is there"),
+        ((("XREAD", "BLOCK", "1000"),), "producer waits and reads"),
         ((("OBJECT", "freq"),), "other"),
     ],
 )
@@ -41,6 +43,12 @@ def test_a_write_is_counted_by_what_it_is_for(commands: tuple[tuple[str, ...], .
 def test_what_the_pulse_sends_is_its_own_but_for_the_acts() -> None:
     assert purpose((("HMGET", "flowq:{b-1}:meta"),), "flowq-pulse") == "pulse"
     assert purpose((("EVALSHA", CLAIM),), "flowq-pulse") == "flowq claim"
+
+
+def test_a_chunk_that_was_lent_and_never_claimed_is_counted() -> None:
+    commit = sha1(script("commit").encode()).hexdigest()
+    sent = [Sent(1, "MainThread", 0.0, 100, (("EVALSHA", act),)) for act in (CLAIM, commit, commit)]
+    assert Cost.of(Server(0.0, 0, 0, 0, 0.0), Server(4.0, 900, 90, 30, 0.2), sent).chunks == 2
 
 
 def test_the_idle_cost_is_taken_off_by_time() -> None:
