@@ -60,6 +60,8 @@ class KeptStore:
             name = content_hash(blob)
             if type(value) in UNCHANGING:
                 self._unchanging[key] = value
+            else:
+                self._unchanging.pop(key, None)
             if self._hash_of(key) != name:
                 self._note(key, name)
                 if self._below.get(key) != name:
