@@ -186,8 +186,8 @@ local function room()
 end
 
 -- The next range nobody has: what was given back or reopened first, then what the producer wrote. *at_once*: how many of
--- its items may run at once; *places*: chunks that there is room for; *longest*: how long it may be.
-local function take_range(at_once, places, longest)
+-- its items may run at once; *shares*: what is there is for so many; *longest*: how long it may be.
+local function take_range(at_once, shares, longest)
   local gen, cur, avail, size, least, fixed, sealed, window, in_flight =
     meta('gen', 'cur', 'avail', 'size', 'floor', 'fixed', 'sealed', 'window', 'in_flight')
   -- Whoever takes it has that many items in its hands, however long it is.
@@ -210,7 +210,7 @@ local function take_range(at_once, places, longest)
     -- the producer is behind.
     local left = stop - from
     if from_redo then left = left + avail - cur end
-    n = math.min(n, math.max(least, math.ceil(left / (sealed == 1 and window or math.max(1, places)))))
+    n = math.min(n, math.max(least, math.ceil(left / (sealed == 1 and window or shares))))
   end
   local upto = from + math.max(1, math.min(n, stop - from, longest))
   if fixed == 0 and not from_redo and upto < stop then
@@ -231,6 +231,13 @@ local function may_allocate()
   if parents and parents >= math.max(MOST_PARENTS, 4 * window) then return false end
   -- A producer that stopped beating in the middle of feeding: nothing more is given out until it is back.
   return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
+end
+
+-- For how many chunks what is there has to do, of which `most` are opened now: one for each slot that could run one.
+local function shares_of(places, items, most)
+  local window, in_flight = meta('window', 'in_flight')
+  local chunks = math.max(math.min(places, most), math.min(places, math.ceil(window / 2)))
+  return math.max(1, math.min(chunks, items / (in_flight or 1)))
 end
 
 -- Opens parked items whose time has come while there is room, at most `most`; answers the room that is left, and how many
@@ -263,7 +270,7 @@ local function allocate(ids, wait, most)
   places, items, most = unpark(ids, wait, most or 1 / 0)
   if not may_allocate() then return ids end
   while places > 0 and items > 0 and most > 0 do
-    local gen, from, upto = take_range(items, places, 1 / 0)
+    local gen, from, upto = take_range(items, shares_of(places, items, most), 1 / 0)
     if not gen then break end
     local id = id_of(gen, from, upto, 0)
     open(id, fresh(from, wait, 0))

@@ -35,10 +35,10 @@ def test_what_a_producer_has_written_so_far_goes_to_all_places(ledger: Ledger) -
 
 
 def test_what_is_there_is_no_chunk_for_the_one_slot_that_waits(ledger: Ledger) -> None:
-    assert opened(ledger, sealed=False, floor=10, window=4) == [25, 25]
-    reply = ledger.append(BATCH, 100, [Page(100, b"page")], sealed=False, window=5)  # three slots: one has nothing yet
+    assert opened(ledger, sealed=False, floor=10, window=4) == [50, 25]
+    reply = ledger.append(BATCH, 100, [Page(200, b"page")], sealed=False, window=5)  # three slots: one has nothing yet
     assert isinstance(reply, Appended)
-    assert reply.ids == ["0:50-100"], "two thirds of what is there are left for the others"
+    assert reply.ids == ["0:75-150"], "two thirds of what is there are left for the others"
 
 
 def test_the_rest_of_a_whole_batch_is_shared_out_in_ever_smaller_chunks(ledger: Ledger) -> None:
@@ -142,3 +142,17 @@ def test_the_message_of_a_chunk_that_is_taken_stands_for_another(ledger: Ledger)
 def test_a_message_of_a_chunk_that_never_was_stands_for_none(ledger: Ledger, chunk_id: str) -> None:
     opened(ledger, sealed=True, floor=30, window=4)
     assert ledger.claim(BATCH, chunk_id, "a", or_other=True) == "gone"
+
+
+def test_one_slot_goes_on_with_chunks_of_full_length_while_its_producer_feeds(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=False, size=60, floor=3, window=2) == [60]
+    reply = commit(ledger, ledger.claim(BATCH, "0:0-60", "a"))
+    assert reply.following is not None
+    assert reply.following.id == "0:60-100"
+
+
+def test_where_concurrency_lets_one_chunk_run_it_leaves_nothing_to_others(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=False, size=25, concurrency=1, window=32) == [25]
+    reply = commit(ledger, ledger.claim(BATCH, "0:0-25", "a"))
+    assert reply.following is not None
+    assert reply.following.id == "0:25-50"
