@@ -92,5 +92,5 @@ class Cost:
 
     @property
     def chunks(self) -> int:
-        """Chunks that were committed; most of them were not claimed, the commit before lent them."""
+        """Commits. Most chunks are not claimed, the commit before lent them; few are committed in parts."""
         return self.trips["flowq commit"]

@@ -31,7 +31,7 @@ class Base(Protocol):
 
 
 class MappingBase:
-    """A mapping as a base: values that can be changed in place are deep copies, and compared."""
+    """A mapping as a base: values other than texts, numbers and None are deep copies, and compared."""
 
     def __init__(self, mapping: Mapping[str, Any]) -> None:
         self._mapping = mapping
@@ -59,9 +59,9 @@ class MappingBase:
 class Overlay(Store):
     """A store that reads from *base* and keeps what is written, so that one item sees its own changes and no other's.
 
-    A key is loaded when it is first read. If its value can be changed in place it is this overlay's own from then on:
-    changed so or set anew, :meth:`delta` finds it. What is never read is never loaded, what nobody can change not
-    compared.
+    A key is loaded when it is first read. It is this overlay's own from then on: changed in place or set anew,
+    :meth:`delta` finds it. Only a text, a number or None that was read and not set is not looked at again.
+    What is never read is never loaded.
 
     Args:
         base: what lies below.
@@ -129,7 +129,7 @@ class Overlay(Store):
                 raise KeyError(key)
             kept = self._kept.pop(key, None)
             value = self._base.load(key) if kept is None else kept()
-            if kept is None and type(value) in UNCHANGING:
+            if kept is None and type(value) in UNCHANGING and key in self._below:
                 self._as_below[key] = value
             else:
                 self._own[key] = value
@@ -139,6 +139,7 @@ class Overlay(Store):
         value = self.checked(key, value)
         with self.lock:
             self._own[key] = value
+            self._as_below.pop(key, None)
             self._kept.pop(key, None)
             self._deleted.discard(key)
 

@@ -26,7 +26,7 @@ class FreePlaces:
 
     Attributes:
         starved: there was nothing to take when it last looked, and there may be once others commit.
-        crowded: why: all that ``concurrency`` allows is in flight.
+        crowded: why: what is in flight, by the batch's ``concurrency`` or by what this process can hold.
         reserved: chunks that its own commits let begin meanwhile, to be taken here. They are not published.
     """
 

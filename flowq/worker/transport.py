@@ -106,7 +106,7 @@ class CarefulChannel(kombu_redis.Channel):
     def _connparams(self, *args: Any, **options: Any) -> Any:
         # kombu forgets where Redis is once a lost connection is closed, and stumbles over that with an AttributeError
         # when the channel is closed again or acknowledges late: an error that ends the worker. This one does not.
-        if self.connection.client is None:
+        if self.connection is None or self.connection.client is None:
             raise ConnectionError("this connection was lost and closed")
         return super()._connparams(*args, **options)
 

@@ -77,6 +77,9 @@ def test_a_channel_makes_one_client_for_as_long_as_its_pool_is_open() -> None:
             assert third is not first
             assert third.connection_pool is not first.connection_pool
             assert third.ping()
+        channel.close()
+        with pytest.raises(connection.connection_errors), channel.conn_or_acquire():
+            pass
 
 
 def test_messages_that_cannot_be_published_are_left_to_the_caretaker() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import threading
 from collections.abc import Collection
 from typing import Annotated, Any
@@ -59,6 +60,13 @@ def test_what_nobody_can_change_in_place_is_loaded_once_and_not_compared() -> No
     assert base.compared == ["pair", "set"]
     assert overlay["text"] == "abc"
     assert "text" not in base.loaded
+
+
+def test_a_value_that_a_base_makes_up_is_the_overlays_own() -> None:
+    overlay = Overlay(MappingBase(collections.Counter({"seen": 1})))
+    assert overlay["never"] == 0
+    assert "never" in overlay
+    assert overlay.pop("never", None) == 0
 
 
 def test_the_base_never_changes_and_the_overlay_sees_its_own_writes() -> None:
