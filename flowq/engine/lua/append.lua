@@ -48,7 +48,7 @@ local ended = settle(agg_wait)
 local answer = {'ok', upto, ended or ''}
 if ended then return answer end
 local most
-local least, places = meta('floor', 'window')
+local least, window_now = meta('floor', 'window')
 -- Of items that are known to be short one chunk a slot is published: whoever runs it goes on with others by itself.
-if least > 1 then most = math.max(0, math.ceil(places / 2) - redis.call('HLEN', OPEN)) end
+if least > 1 then most = math.max(0, slots_of(window_now) - redis.call('HLEN', OPEN)) end
 return allocate(answer, wait, most)

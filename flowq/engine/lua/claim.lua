@@ -21,7 +21,7 @@ local function free_range(even_beyond_window)
   if not may_allocate() then return nil, 'gone' end
   local places, items = room()
   if items <= 0 or places <= 0 and not even_beyond_window then return nil, 'busy' end
-  local gen, from, upto = take_range(items, shares_of(places, items, 1), most > 0 and most or 1 / 0)
+  local gen, from, upto = take_range(items, places, 1, most > 0 and most or 1 / 0)
   if not gen then return nil, 'gone' end
   local range = id_of(gen, from, upto, 0)
   open(range, fresh(from, lease, 0))

@@ -185,9 +185,13 @@ local function room()
   return window - redis.call('HLEN', OPEN), items
 end
 
+-- The slots of a window: two chunks each (engine/presence.py).
+local function slots_of(window) return math.ceil(window / 2) end
+
 -- The next range nobody has: what was given back or reopened first, then what the producer wrote. *at_once*: how many of
--- its items may run at once; *shares*: what is there is for so many; *longest*: how long it may be.
-local function take_range(at_once, shares, longest)
+-- its items may run at once; *places*: chunks that there is room for, *most* of which may be opened now; *longest*: how
+-- long it may be.
+local function take_range(at_once, places, most, longest)
   local gen, cur, avail, size, least, fixed, sealed, window, in_flight =
     meta('gen', 'cur', 'avail', 'size', 'floor', 'fixed', 'sealed', 'window', 'in_flight')
   -- Whoever takes it has that many items in its hands, however long it is.
@@ -207,10 +211,14 @@ local function take_range(at_once, shares, longest)
   if from_redo and redis.call('EXISTS', SAVED) == 1 then n = 1 end
   if fixed == 0 then
     -- Guided self-scheduling: near the end no slot may be left with a long chunk while others idle; nor before it, where
-    -- the producer is behind.
+    -- the producer is behind: what is there is for all chunks that are opened now, or for all slots that could run one.
     local left = stop - from
     if from_redo then left = left + avail - cur end
-    n = math.min(n, math.max(least, math.ceil(left / (sealed == 1 and window or shares))))
+    local shares = window
+    if sealed == 0 then
+      shares = math.max(1, math.min(places, math.max(most, slots_of(window)), at_once / (in_flight or 1)))
+    end
+    n = math.min(n, math.max(least, math.ceil(left / shares)))
   end
   local upto = from + math.max(1, math.min(n, stop - from, longest))
   if fixed == 0 and not from_redo and upto < stop then
@@ -231,13 +239,6 @@ local function may_allocate()
   if parents and parents >= math.max(MOST_PARENTS, 4 * window) then return false end
   -- A producer that stopped beating in the middle of feeding: nothing more is given out until it is back.
   return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
-end
-
--- For how many chunks what is there has to do, of which `most` are opened now: one for each slot that could run one.
-local function shares_of(places, items, most)
-  local window, in_flight = meta('window', 'in_flight')
-  local chunks = math.max(math.min(places, most), math.min(places, math.ceil(window / 2)))
-  return math.max(1, math.min(chunks, items / (in_flight or 1)))
 end
 
 -- Opens parked items whose time has come while there is room, at most `most`; answers the room that is left, and how many
@@ -270,7 +271,7 @@ local function allocate(ids, wait, most)
   places, items, most = unpark(ids, wait, most or 1 / 0)
   if not may_allocate() then return ids end
   while places > 0 and items > 0 and most > 0 do
-    local gen, from, upto = take_range(items, shares_of(places, items, most), 1 / 0)
+    local gen, from, upto = take_range(items, places, most, 1 / 0)
     if not gen then break end
     local id = id_of(gen, from, upto, 0)
     open(id, fresh(from, wait, 0))
