@@ -58,14 +58,12 @@ class KeptStore:
                 continue
             blob = encoded_value(key, value)
             name = content_hash(blob)
-            if type(value) in UNCHANGING:
-                self._unchanging[key] = value
-            else:
-                self._unchanging.pop(key, None)
             if self._hash_of(key) != name:
                 self._note(key, name)
                 if self._below.get(key) != name:
                     blobs[name] = blob
+            if type(value) in UNCHANGING:
+                self._unchanging[key] = value
         for key in store.deleted():
             if self._hash_of(key) is not None:
                 self._note(key, None)
@@ -88,8 +86,7 @@ class KeptStore:
 
     def _note(self, key: str, name: str | None) -> None:
         self._changes[key] = self.recent[key] = name
-        if name is None:
-            self._unchanging.pop(key, None)
+        self._unchanging.pop(key, None)
 
     def _load(self, name: str) -> Any:
         return loads(self._snapshots.load(self._scope, name))

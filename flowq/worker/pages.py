@@ -66,8 +66,7 @@ class SharedPages:
         until = time.monotonic() + _FREE_WITHIN_S
         while (free := next((number for number in numbers if self._pid(number) == 0), None)) is None:
             if time.monotonic() > until:
-                free = first
-                break
+                return OwnPage(self._memory, first * PAGE_BYTES)
             time.sleep(_LOOK_EVERY_S)
         return OwnPage(self._memory, free * PAGE_BYTES)
 
