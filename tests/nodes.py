@@ -14,6 +14,7 @@ from typing import Any
 
 import flowq
 from flowq.codec import content_hash
+from tests.waiting import until
 
 
 @flowq.register
@@ -529,4 +530,16 @@ class Lengths(flowq.ParallelBatchNode[bytes, int]):
     """How long each item is."""
 
     def exec(self, item: bytes) -> int:
+        return len(item)
+
+
+class Gated(Lengths):
+    """The same, once the file *gate* is there; an item that waits for a minute fails."""
+
+    def __init__(self, gate: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.gate = gate
+
+    def exec(self, item: bytes) -> int:
+        until(Path(self.gate).exists, 60, "the gate")
         return len(item)

@@ -6,9 +6,14 @@ from flowq.batch.executor import Progress
 from flowq.engine.results import State
 
 
-def progress_of(state: State) -> Progress:
-    """With the rate at which its items end, and the time that those left will take at it."""
-    total = state.avail if state.sealed else None
+def progress_of(state: State, total: int | None = None) -> Progress:
+    """With the rate at which its items end, and the time that those left will take at it.
+
+    Args:
+        state: the ledger's counters.
+        total: its items, for whoever knows their number before the ledger does.
+    """
+    total = state.avail if state.sealed else total
     rate = state.done / state.seconds if state.seconds > 0 else 0.0
     left = None if total is None else total - state.done
     eta_s = left / rate if left is not None and rate > 0 else None

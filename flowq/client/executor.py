@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flowq.batch.async_items import AsyncItems
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.result import BatchResult
 from flowq.batch.run_flow import RunFlow
-from flowq.client.feeding import Feeding
+from flowq.client.feeding import Feeding, left_of
 from flowq.client.handle import BatchHandle
 from flowq.client.progress import display
 from flowq.client.run import DurableRun
@@ -35,6 +36,12 @@ from flowq.errors import ConfigError, LoopRunning, UnknownNode
 from flowq.settings import Settings, redacted
 
 log = logging.getLogger("flowq")
+
+T = TypeVar("T")
+
+HERE_S = 0.1
+"""So long the thread that waits for a batch writes its items itself: a short batch is faster without another one.
+Of a long list, progress is to be seen meanwhile, and results are read."""
 
 
 class CeleryExecutor:
@@ -95,18 +102,23 @@ class CeleryExecutor:
     def _run(self, job: BatchJob) -> BatchResult[Any]:
         if isinstance(job.items, AsyncItems) and loop_runs():
             raise LoopRunning(job.node.name)  # this thread would wait for what only its own loop can bring
-        handle = self._start(job).reading_ahead()
+        handle = self._start(job, waits=True).reading_ahead()
         self._watching.wait(handle, job.node.on_progress)
         return handle.result()
 
-    def _start(self, job: BatchJob) -> BatchHandle[Any]:
+    def _start(self, job: BatchJob, *, waits: bool = False) -> BatchHandle[Any]:
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
+        return self._explained(functools.partial(self._submit, job, items, waits))
+
+    def _explained(self, act: Callable[[], T]) -> T:
+        """What *act* returns; an error of Redis in it is said in flowq's words."""
         try:
-            return self._submit(job, items)
+            return act()
         except REDIS_ERRORS as exc:
             raise trouble(self.connections, exc) from exc
 
-    def _submit(self, job: BatchJob, items: Items) -> BatchHandle[Any]:
+    def _submit(self, job: BatchJob, items: Items, waits: bool) -> BatchHandle[Any]:
+        """Send it. All of its items, if they are at hand; who *waits* for the batch has those left fed by a thread."""
         header = self._header(job)
         place = 0 if job.key is None else place_of(self.connections, header.id)
         feeding = None
@@ -117,19 +129,25 @@ class CeleryExecutor:
             slots, known = self.fleet.slots(header.queue), self._sizes.get(header.spec)
             birth = birth_of(self.connections, header, job, items.total, stream=stream, slots=slots, known=known)
             feeder = Feeder(self.connections, header, birth, slots, resumable=job.key is not None)
+            given = source(items, job.node)
             if place == "fed":
-                feeding = Feeding(functools.partial(feeder.relieve, source(items, job.node)))
+                feeding = self._feeding(functools.partial(feeder.relieve, given))
             elif stream:
                 feeder.begin(place)
-                feeding = Feeding(functools.partial(feeder.feed, source(items, job.node), place))
-            else:
-                feeder.feed(source(items, job.node), place)
+                feeding = self._feeding(functools.partial(feeder.feed, given, place))
+            elif not waits:
+                feeder.feed(given, place)
+            elif (left := left_of(feeder.steps(given, place), HERE_S)) is not None:
+                feeding = self._feeding(left)
         self._latest = BatchHandle(
             self.connections, self.closings, header, job.policy,
             inputs=items.at_hand(), total=items.total, key_of=job.node.key_of, feeding=feeding,
             learn=functools.partial(self._sizes.note, header.spec) if job.node.counted() == 1 else None,
         )  # fmt: skip
         return self._latest
+
+    def _feeding(self, feed: Callable[[], None]) -> Feeding:
+        return Feeding(functools.partial(self._explained, feed))
 
     def latest(self) -> BatchHandle[Any] | None:
         """The batch that was submitted last through this executor: what a blocking ``run`` is busy with."""

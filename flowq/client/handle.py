@@ -161,9 +161,9 @@ class BatchHandle(Generic[R]):
         """Where the batch stands; costs the same whatever its length."""
         state = self.state()
         if state.closed:
-            return progress_of(state)
+            return progress_of(state, self._total)
         reports = read_reports(self._connections, self.id, lambda: set(self.held().values()))
-        return replace(progress_of(state), reports=reports)
+        return replace(progress_of(state, self._total), reports=reports)
 
     def result(self, timeout: float | None = None) -> BatchResult[R]:
         """Block until the batch has ended and hand over its result.

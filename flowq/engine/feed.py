@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from flowq.batch.twins import Marked
@@ -24,6 +24,7 @@ log = logging.getLogger("flowq.feed")
 
 UNREAD_BYTES = 48 * 1024 * 1024
 KEPT_BYTES = 4 * 1024 * 1024  # of pages that Redis may forget
+READERS_LOOK_S = 0.02
 LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
 
 Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its items; or another producer feeds it
@@ -130,10 +131,17 @@ class Feeder:
         if isinstance(place, int):
             self.feed(items, place)
 
-    def feed(self, items: Iterable[Any], at: int = 0) -> int:
-        """Write *items* (from place *at* on; those before it are skipped) and answer their number.
+    def feed(self, items: Iterable[Any], at: int = 0) -> None:
+        """All of ``steps``; raises what they raise."""
+        for _ in self.steps(items, at):
+            pass
 
-        Of several producers that feed one batch at once, one goes on and the others leave it to that one.
+    def steps(self, items: Iterable[Any], at: int = 0) -> Generator[None, None, None]:
+        """Write *items* (from place *at* on; those before it are skipped), a step at a time, from any thread.
+
+        There is a step after each piece but the last, and while the workers have enough to read. Closed before its
+        end, this is a producer that gives up. Of several producers that feed one batch at once, one goes on and the
+        others leave it to that one.
 
         Raises:
             EncodeError: an item cannot travel.
@@ -145,7 +153,7 @@ class Feeder:
         try:
             while True:
                 try:
-                    return self._feed(items, at)
+                    return (yield from self._feed(items, at))
                 except Forgotten as gap:
                     if not _can_be_read_again(items):
                         raise BatchLost(self._header.id) from None  # a generator cannot be read twice
@@ -154,7 +162,7 @@ class Feeder:
             self._abandon()
             raise
 
-    def _feed(self, items: Iterable[Any], at: int) -> int:
+    def _feed(self, items: Iterable[Any], at: int) -> Generator[None, None, None]:
         self._recent.clear()
         self._recent_total = 0
         self._unread.clear()
@@ -163,10 +171,10 @@ class Feeder:
             for pages, last in Pager(items, at, self._page_bytes, first_items=self._first_items):
                 piece = Piece(at, pages, last)
                 at = piece.upto
-                if not self._write(piece):
-                    return at  # cancelled meanwhile, failed past its budget, or fed by another
-                self._wait_for_readers(piece)
-        return at
+                if not self._write(piece) or last:
+                    return  # unless it is the last: cancelled meanwhile, failed past its budget, or fed by another
+                yield
+                yield from self._until_read(piece)
 
     def _abandon(self) -> None:
         """Nobody writes the rest: a batch with a key waits from now on for somebody who does, another is cancelled."""
@@ -238,8 +246,8 @@ class Feeder:
         state = self._connections.redis.hget(self._connections.keys.meta(self._header.id), "state")
         return state not in (b"running", b"paused")
 
-    def _wait_for_readers(self, piece: Piece) -> None:
-        """Stop reading while too much lies in Redis unread."""
+    def _until_read(self, piece: Piece) -> Generator[None, None, None]:
+        """Look now and then, a step each time, until no longer too much lies in Redis unread."""
         if self._unread_bytes is None:
             return
         self._unread.append((piece.upto, piece.size_bytes))
@@ -251,7 +259,8 @@ class Feeder:
             while self._unread and self._unread[0][0] <= int(cur):
                 self._unread_total -= self._unread.popleft()[1]
             if self._unread_total > self._unread_bytes:
-                time.sleep(0.02)
+                time.sleep(READERS_LOOK_S)
+                yield
 
     def _reading(self) -> list[bytes | None]:
         redis, keys = self._connections.redis, self._connections.keys

@@ -249,7 +249,7 @@ def test_items_that_redis_forgot_are_written_again(redis: Redis, redis_server: E
     names = connections.keys.own(header.id)
     n = 6 * KEPT_PAGES
     items = Forgetful(redis, names, n, remember_at=10, forget_at=10 + forgotten)
-    assert feeder.feed(items) == n
+    feeder.feed(items)
     assert items.forgot
     state = read_state(connections, header.id)
     assert (state.avail, state.sealed) == (n, True)
