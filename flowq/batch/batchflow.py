@@ -5,6 +5,7 @@ Never here: how changes are found (core/overlay) or go together (core/merge).
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -14,18 +15,19 @@ from pydantic import BaseModel
 from typing_extensions import Unpack
 
 from flowq.batch.chunk import Done, FlowItem
-from flowq.batch.deltas import by_name, by_reducer, fold_deltas, merge_done
+from flowq.batch.deltas import by_name, by_reducer, fold_deltas, fold_runs, merge_done
 from flowq.batch.fanout import BatchOptions, Fanout
 from flowq.batch.journey import BatchJourney, Journeys
 from flowq.batch.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps, drive, drive_async, in_loop
 from flowq.core.flow import Flow
-from flowq.core.merge import Delta, Reducers, apply_delta
+from flowq.core.merge import REDUCERS, Delta, Reducers, apply_delta
 from flowq.core.node import Node
 from flowq.core.overlay import Base, MappingBase, Overlay
 from flowq.core.retry import Retry
 from flowq.core.store import Store
+from flowq.errors import MergeConflict
 
 Merge = Literal["last"] | Mapping[str, Any]
 
@@ -134,6 +136,13 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
             MergeConflict: two items set one key to different values.
         """
         return merge_done(runs, self.reducers, self.last)
+
+    def condensed(self, deltas: list[Delta | None]) -> list[Delta | None]:
+        """Each run of neighbours merged in its first place, where no function of the user's takes part."""
+        if all(one in REDUCERS.values() for one in self.reducers.values()):
+            with contextlib.suppress(MergeConflict):  # for the fold to find, and to tell
+                return fold_runs(deltas, self.fold)
+        return deltas
 
     def fold(self, deltas: Sequence[Delta]) -> Delta:
         """*deltas* of neighbouring parts of the batch, in item order, as one.

@@ -1,12 +1,14 @@
-"""The changes of a BatchFlow's items as one, and its reducers by name. Never here: what a change is (core/merge)."""
+"""What many items have brought as one; a BatchFlow's reducers by name. Never here: what a change is (core/merge)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from flowq.batch.chunk import Done
 from flowq.core.merge import REDUCERS, Delta, Reducer, Reducers, merge_deltas
+
+T = TypeVar("T")
 
 
 def merge_done(dones: Iterable[Done], reducers: Reducers, last: bool = False) -> Delta:
@@ -43,6 +45,26 @@ def fold_deltas(deltas: list[Delta], reducers: Reducers, last: bool = False) -> 
         ]
         deltas = pairs
     return deltas[0] if deltas else {}
+
+
+def fold_runs(brought: Sequence[T | None], fold: Callable[[list[T]], T]) -> list[T | None]:
+    """What neighbouring items have *brought*, with each run of it folded in its first place.
+
+    A place without any (its item failed, or is to be tried again) ends a run: what it brings later belongs there.
+    """
+    runs: dict[int, list[T]] = {}
+    first: int | None = None
+    for place, one in enumerate(brought):
+        if one is None:
+            first = None
+        elif first is None:
+            first, runs[place] = place, [one]
+        else:
+            runs[first].append(one)
+    folded: list[T | None] = [None] * len(brought)
+    for place, run in runs.items():
+        folded[place] = fold(run) if len(run) > 1 else run[0]
+    return folded
 
 
 def by_reducer(merge: Mapping[str, Any]) -> Reducers:

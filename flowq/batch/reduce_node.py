@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from flowq.batch.chunk import Done, FlowItem
+from flowq.batch.deltas import fold_runs
 from flowq.batch.executor import Executor
 from flowq.batch.inline import InlineExecutor
 from flowq.batch.keyed import Worked, defines, needs_class, refuse_without_work, then
@@ -107,22 +108,8 @@ class ReduceNode(Worked[Any, Any]):
     # -- many items ------------------------------------------------------------------------------------------------
 
     def condensed(self, partials: Sequence[Partial | None]) -> list[Partial | None]:
-        """*partials* of neighbouring items with each run of them combined in its first place.
-
-        A place without one (its item failed, or is to be tried again) ends a run: what it brings later belongs there.
-        """
-        if not self.associative:
-            return list(partials)
-        result: list[Partial | None] = [None] * len(partials)
-        first: int | None = None
-        for place, partial in enumerate(partials):
-            if partial is None:
-                first = None
-            elif first is None:
-                first, result[place] = place, partial
-            else:
-                result[first] = self.fold([result[first] or (), partial])
-        return result
+        """Each run of neighbours combined in its first place; *partials* themselves stay as they are."""
+        return fold_runs(partials, self._fold_copy) if self.associative else list(partials)
 
     def fold(self, partials: Sequence[Partial]) -> Partial:
         """*partials* of neighbouring parts of the batch, in item order, as one."""
@@ -139,9 +126,13 @@ class ReduceNode(Worked[Any, Any]):
         }
         partials = [by_index[index] for index in sorted(by_index)]
         if self.associative:
-            # Here the items are the caller's own: the first one must not be what fn changes.
-            return self.fold([copy.deepcopy(partials[0]), *partials[1:]]) if partials else ()
+            return self._fold_copy(partials) if partials else ()
         return self.fold([self._beginning(), *partials])
+
+    def _fold_copy(self, partials: Sequence[Partial]) -> Partial:
+        """``fold``, whose function may change the first of what it combines: an item of the caller's, or one that is
+        needed as it is should the whole not travel."""
+        return self.fold([copy.deepcopy(partials[0]), *partials[1:]])
 
     def conclude(self, prep_res: Any, result: BatchResult[Any]) -> Mapping[str, Any]:
         """The value, and how many items are in it."""

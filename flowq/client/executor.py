@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from flowq.batch.async_items import AsyncItems
 from flowq.batch.executor import BatchJob
@@ -36,8 +35,6 @@ from flowq.errors import ConfigError, LoopRunning, UnknownNode
 from flowq.settings import Settings, redacted
 
 log = logging.getLogger("flowq")
-
-T = TypeVar("T")
 
 HERE_S = 0.1
 """So long the thread that waits for a batch writes its items itself: a short batch is faster without another one.
@@ -108,12 +105,8 @@ class CeleryExecutor:
 
     def _start(self, job: BatchJob, *, waits: bool = False) -> BatchHandle[Any]:
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
-        return self._explained(functools.partial(self._submit, job, items, waits))
-
-    def _explained(self, act: Callable[[], T]) -> T:
-        """What *act* returns; an error of Redis in it is said in flowq's words."""
         try:
-            return act()
+            return self._submit(job, items, waits)
         except REDIS_ERRORS as exc:
             raise trouble(self.connections, exc) from exc
 
@@ -131,23 +124,20 @@ class CeleryExecutor:
             feeder = Feeder(self.connections, header, birth, slots, resumable=job.key is not None)
             given = source(items, job.node)
             if place == "fed":
-                feeding = self._feeding(functools.partial(feeder.relieve, given))
+                feeding = Feeding(functools.partial(feeder.relieve, given))
             elif stream:
                 feeder.begin(place)
-                feeding = self._feeding(functools.partial(feeder.feed, given, place))
+                feeding = Feeding(functools.partial(feeder.feed, given, place))
             elif not waits:
                 feeder.feed(given, place)
             elif (left := left_of(feeder.steps(given, place), HERE_S)) is not None:
-                feeding = self._feeding(left)
+                feeding = Feeding(left)
         self._latest = BatchHandle(
             self.connections, self.closings, header, job.policy,
             inputs=items.at_hand(), total=items.total, key_of=job.node.key_of, feeding=feeding,
             learn=functools.partial(self._sizes.note, header.spec) if job.node.counted() == 1 else None,
         )  # fmt: skip
         return self._latest
-
-    def _feeding(self, feed: Callable[[], None]) -> Feeding:
-        return Feeding(functools.partial(self._explained, feed))
 
     def latest(self) -> BatchHandle[Any] | None:
         """The batch that was submitted last through this executor: what a blocking ``run`` is busy with."""

@@ -1,4 +1,4 @@
-"""The aggregator: chord(fold over segments)(finish). Folds merge what items brought, finish confirms.
+"""The aggregator's parts: folds merge what items brought, finish confirms; or all of it in one.
 
 Redelivery: a fold writes the same field again, finish merges the same folds again; the confirmation is taken once.
 A chord that Celery loses is simply due again in the ledger's ``wake``.
@@ -6,73 +6,37 @@ A chord that Celery loses is simply due again in the ledger's ``wake``.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from celery import chord
-from kombu.exceptions import OperationalError
-
 from flowq.codec import dumps, loads
-from flowq.engine.app import FINISH, FOLD
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
+from flowq.engine.dispatch import Segment
 from flowq.engine.family import tell_parent
 from flowq.engine.parts import read_deltas
-from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.sink_sweep import sweep
 from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.registry import portable
 
-log = logging.getLogger("flowq.aggregate")
-
-FOLD_ITEMS = 20_000
-MAX_FOLDS = 64
 MAX_DEATHS = 5
 AGGREGATE = "agg"
 
-Segment = tuple[int, int]
 Merge = Callable[[Sequence[Any]], Any]  # deltas in item order → one delta
 
 
-def publish_aggregate(connections: Connections, header: Header, folds: int = 1) -> None:
-    """Publish the chord of a closed batch. A failure is logged: the aggregation stays due."""
-    try:
-        gen, n = (int(value) for value in connections.redis.hmget(connections.keys.meta(header.id), ["gen", "avail"]))
-        app = connections.app
-        segments = cut(n, max(1, min(folds, n // FOLD_ITEMS, MAX_FOLDS))) if header.reduces else [(0, n)]
-        parts = [
-            app.signature(FOLD, args=(header.id, gen, *segment), app=app).set(
-                queue=header.queue,
-                serializer="flowq",
-                shadow=f"{header.node} fold",
-                argsrepr=f"{header.label} · items {segment[0]}–{segment[1] - 1}",
-                kwargsrepr=header.id,
-            )
-            for segment in segments
-        ]
-        finish = app.signature(FINISH, args=(header.id, gen, segments), immutable=True, app=app)
-        finish.set(
-            queue=header.queue,
-            serializer="flowq",
-            shadow=f"{header.node} finish",
-            argsrepr=header.label,
-            kwargsrepr=header.id,
-        )
-        with connections.producer() as producer:
-            chord(parts, finish, app=app).apply_async(producer=producer)
-    except (*REDIS_ERRORS, OperationalError) as exc:
-        log.warning("an aggregation was not published; it stays due", extra={"batch": header.id, "error": repr(exc)})
-
-
-def cut(n: int, parts: int) -> list[Segment]:
-    """``0 … n`` in *parts* segments of about the same length."""
-    return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
+def merge_all(connections: Connections, header: Header, gen: int, n: int, merge: Merge) -> None:
+    """What the chord does, in one: merge what all *n* items brought, keep it, confirm the generation."""
+    whole = (0, n)
+    deltas = read_deltas(connections, header.id, whole)
+    outcome = _tried(connections, header.id, _name(gen, whole), deltas, merge)
+    _keep(connections, header.id, _result_name(gen), _encoded(outcome))
+    _confirm(connections, header, gen)
 
 
 def fold(connections: Connections, header: Header, gen: int, segment: Segment, merge: Merge) -> str:
     """Merge what the items of one segment brought, in item order; answers a reference."""
-    name = f"{gen}:{segment[0]}-{segment[1]}"
+    name = _name(gen, segment)
     if header.reduces:
         outcome = _tried(connections, header.id, name, read_deltas(connections, header.id, segment), merge)
         _keep(connections, header.id, name, _encoded(outcome))
@@ -82,14 +46,18 @@ def fold(connections: Connections, header: Header, gen: int, segment: Segment, m
 
 def finish(connections: Connections, header: Header, gen: int, segments: Sequence[Segment], merge: Merge) -> str:
     """Merge the folds, keep the result, confirm the generation, tell who waits for it."""
-    redis, keys = connections.redis, connections.keys
     if header.reduces:
-        blobs = redis.hmget(keys.fold(header.id), [f"{gen}:{start}-{stop}" for start, stop in segments])
+        blobs = connections.redis.hmget(connections.keys.fold(header.id), [_name(gen, one) for one in segments])
         if any(blob is None for blob in blobs):
             raise BatchLost(header.id)
-        name = f"{gen}:result"
+        name = _result_name(gen)
         result = blobs[0] if len(blobs) == 1 else _encoded(_all_of(connections, header.id, name, blobs, merge))
         _keep(connections, header.id, name, result)
+    return _confirm(connections, header, gen)
+
+
+def _confirm(connections: Connections, header: Header, gen: int) -> str:
+    """What is left to be done once the result is kept; answers how the batch ended."""
     connections.crash_points.reached("reduced", header.id)
     sweep(connections, header, gen)
     # Before the confirmation: until that it is told again.
@@ -97,8 +65,16 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
     connections.crash_points.reached("told", header.id)
     done, state, _ = connections.ledger.control(header.id, "confirm", gen)
     connections.crash_points.reached("confirmed", header.id)
-    redis.publish(keys.finished_channel(header.id), f"{state} {gen}")
+    connections.redis.publish(connections.keys.finished_channel(header.id), f"{state} {gen}")
     return f"{state}, {done}"
+
+
+def _name(gen: int, segment: Segment) -> str:
+    return f"{gen}:{segment[0]}-{segment[1]}"
+
+
+def _result_name(gen: int) -> str:
+    return f"{gen}:result"
 
 
 def _all_of(connections: Connections, batch_id: str, name: str, blobs: Sequence[bytes], merge: Merge) -> dict[str, Any]:
@@ -175,7 +151,7 @@ def _encoded(outcome: dict[str, Any]) -> bytes:
 
 def is_reduced(connections: Connections, batch_id: str, gen: int) -> bool:
     """Whether the aggregator is through with a generation, confirmed or not."""
-    return bool(connections.redis.hexists(connections.keys.fold(batch_id), f"{gen}:result"))
+    return bool(connections.redis.hexists(connections.keys.fold(batch_id), _result_name(gen)))
 
 
 def reduced(connections: Connections, batch_id: str, gen: int) -> Any:
@@ -185,7 +161,7 @@ def reduced(connections: Connections, batch_id: str, gen: int) -> Any:
         MergeConflict: two items contradict each other.
         Exception: what the function that combines items raised.
     """
-    blob = connections.redis.hget(connections.keys.fold(batch_id), f"{gen}:result")
+    blob = connections.redis.hget(connections.keys.fold(batch_id), _result_name(gen))
     if blob is None:
         raise BatchLost(batch_id)
     outcome = loads(blob)

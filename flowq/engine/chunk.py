@@ -18,7 +18,7 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.policy import allowed
 from flowq.batch.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay
 from flowq.batch.twins import Twin
-from flowq.engine.aggregate import publish_aggregate
+from flowq.engine.aggregation import aggregate
 from flowq.engine.commit_blobs import TooLargeTogether, encode
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.family import end_plain, wake_starved
@@ -315,7 +315,7 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: Sequen
     if reply.ended and work.header.parent and not work.header.reduces:
         # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
         end_plain(slot.connections, work.header)
-    if reply.ended and work.header.reduces:
-        publish_aggregate(slot.connections, work.header, slot.fleet.slots(work.header.queue))
     slot.meter.done(work.header.queue, work.header.node, done)
     slot.item_events.done(work, done)
+    if reply.ended and work.header.reduces:
+        aggregate(slot, work)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from celery import chord
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.utils.uuid import uuid
 
-from flowq.engine.app import CHUNK, sent_priority
+from flowq.engine.app import CHUNK, FINISH, FOLD, sent_priority
 from flowq.engine.batches import Header, read_header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.shown import items_repr
 
 log = logging.getLogger("flowq.dispatch")
+
+FOLD_ITEMS = 20_000
+MAX_FOLDS = 64
+
+Segment = tuple[int, int]
 
 
 def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence[str]) -> None:
@@ -55,3 +61,41 @@ def _send(connections: Connections, producer: object, header: Header, chunk_id: 
     )
     options = {} if header.priority is None else {"priority": sent_priority(header.priority)}
     amqp.send_task_message(producer, CHUNK, message, queue=header.queue, serializer="flowq", retry=False, **options)
+
+
+def publish_aggregate(connections: Connections, header: Header, folds: int = 1) -> None:
+    """Publish the aggregation of a closed batch, chord(fold over segments)(finish), with at most so many *folds*.
+
+    A failure is logged: the aggregation stays due.
+    """
+    try:
+        gen, n = (int(value) for value in connections.redis.hmget(connections.keys.meta(header.id), ["gen", "avail"]))
+        app = connections.app
+        segments = cut(n, max(1, min(folds, n // FOLD_ITEMS, MAX_FOLDS))) if header.reduces else [(0, n)]
+        parts = [
+            app.signature(FOLD, args=(header.id, gen, *segment), app=app).set(
+                queue=header.queue,
+                serializer="flowq",
+                shadow=f"{header.node} fold",
+                argsrepr=f"{header.label} · items {segment[0]}–{segment[1] - 1}",
+                kwargsrepr=header.id,
+            )
+            for segment in segments
+        ]
+        finish = app.signature(FINISH, args=(header.id, gen, segments), immutable=True, app=app)
+        finish.set(
+            queue=header.queue,
+            serializer="flowq",
+            shadow=f"{header.node} finish",
+            argsrepr=header.label,
+            kwargsrepr=header.id,
+        )
+        with connections.producer() as producer:
+            chord(parts, finish, app=app).apply_async(producer=producer)
+    except (*REDIS_ERRORS, OperationalError) as exc:
+        log.warning("an aggregation was not published; it stays due", extra={"batch": header.id, "error": repr(exc)})
+
+
+def cut(n: int, parts: int) -> list[Segment]:
+    """``0 … n`` in *parts* segments of about the same length."""
+    return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from flowq.batch.twins import Marked
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
-from flowq.engine.dispatch import publish_chunks
+from flowq.engine.dispatch import publish_aggregate, publish_chunks
 from flowq.engine.ledger import Appended, Elsewhere, Page
 from flowq.engine.pages import Pager, page_bytes
 from flowq.engine.patience import when_room, when_there
@@ -101,6 +101,7 @@ class Feeder:
         self._resumable = resumable
         self._header = header
         self._birth = birth
+        self._slots = slots
         self._window = window_of(slots)
         self._page_bytes = page_bytes(slots)
         # Of items that are known to be short: a chunk for each slot.
@@ -201,6 +202,8 @@ class Feeder:
             if isinstance(reply, Appended):
                 self._connections.crash_points.reached("appended", self._header.id)
                 publish_chunks(self._connections, self._header, reply.ids)
+                if reply.ended and self._header.reduces:  # its items had all been done before its last page
+                    publish_aggregate(self._connections, self._header, self._slots)
                 todo.popleft()
             elif reply.closed:
                 return False

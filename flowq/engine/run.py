@@ -1,16 +1,14 @@
-"""What flowq's Celery tasks do, with no Celery in it: run a chunk as its node asks for, fold and finish a batch."""
+"""What flowq's chunk task does, with no Celery in it: run a chunk as its node asks for, and those it goes on with."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
 from flowq.batch.sizing import BUDGET_S
 from flowq.codec import loads
 from flowq.core.spec import FlowSpec
-from flowq.engine.aggregate import AGGREGATE, Merge, Segment, finish, fold
 from flowq.engine.chunk import JUDGED, ChunkRun
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import is_batch_id, is_chunk_id
@@ -90,32 +88,6 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
         claim = run.following
 
 
-def run_fold(slot: Slot, batch_id: str, gen: int, segment: Segment) -> str:
-    """Fold one segment of a closed batch. Redelivery: the same field is written again."""
-    objection = _objection(slot, batch_id, gen, [segment], whole=False)
-    if objection is not None:
-        return objection
-    with slot.holding(batch_id, AGGREGATE):
-        try:
-            header = slot.headers.get(batch_id)
-            return fold(slot.connections, header, gen, segment, _merge(slot, batch_id))
-        except (BatchLost, CannotTravel, DecodeError) as error:
-            return _left_due(batch_id, error)
-
-
-def run_finish(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment]) -> str:
-    """Merge the folds of a closed batch and confirm the generation. Redelivery: it is confirmed once."""
-    objection = _objection(slot, batch_id, gen, segments, whole=True)
-    if objection is not None:
-        return objection
-    with slot.holding(batch_id, AGGREGATE):
-        try:
-            header = slot.headers.get(batch_id)
-            return finish(slot.connections, header, gen, segments, _merge(slot, batch_id))
-        except (BatchLost, CannotTravel, DecodeError) as error:
-            return _left_due(batch_id, error)
-
-
 def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) -> str:
     """Give the rest of a claim back, with nothing counted: another worker may know what this one does not."""
     ledger = slot.connections.ledger
@@ -158,41 +130,3 @@ def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:
     except DecodeError as error:
         return slot.unfit.leave(batch_id, chunk_id, slot.unfit.note(batch_id, error))
     return answer
-
-
-def _objection(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment], *, whole: bool) -> str | None:
-    """What speaks against folding these segments now: they are not the batch's, or it does not stand there."""
-    meta = slot.connections.keys.meta(batch_id)
-    state, stands, avail = slot.connections.redis.hmget(meta, ["state", "gen", "avail"])
-    if state is None:
-        reason = "there is no such batch"
-    elif state in (b"running", b"paused") or int(stands) != gen:
-        reason = f"the batch is {state.decode()} in generation {int(stands)}, not closed in {gen}"
-    elif not _within(segments, int(avail), whole):
-        reason = f"its segments are not those of {int(avail)} items"
-    else:
-        return None
-    log.error("an aggregation of %s was refused: %s", batch_id, reason, extra={"batch": batch_id})
-    return f"refused: {reason}"
-
-
-def _within(segments: Sequence[Segment], n: int, whole: bool) -> bool:
-    """Whether *segments* are runs of 0 … n; with *whole*, all of it in order."""
-    at = 0
-    for start, stop in segments:
-        if not 0 <= start <= stop <= n or (whole and start != at):
-            return False
-        at = stop
-    return not whole or at == n
-
-
-def _left_due(batch_id: str, error: BaseException) -> str:
-    log.error("an aggregation of %s stays due: %s", batch_id, error, extra={"batch": batch_id})
-    return f"stays due: {error}"
-
-
-def _merge(slot: Slot, batch_id: str) -> Merge:
-    """How the batch's folds merge; a batch that has nothing to merge asks for no class."""
-    if not slot.headers.get(batch_id).reduces:
-        return list
-    return slot.work(batch_id).node.fold

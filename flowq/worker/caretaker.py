@@ -8,12 +8,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from flowq.codec import VERSION
-from flowq.engine.aggregate import AGGREGATE, publish_aggregate
+from flowq.engine.aggregate import AGGREGATE
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, Headers
 from flowq.engine.catalog import Catalog, Sweep
 from flowq.engine.connection import Connections
-from flowq.engine.dispatch import publish_chunks
+from flowq.engine.dispatch import publish_aggregate, publish_chunks
 from flowq.engine.family import end_plain, mind_parent
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import SCHEMA_VERSION

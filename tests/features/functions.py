@@ -6,6 +6,7 @@ import asyncio
 import operator
 import os
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,17 @@ def half(number: int) -> int:
     if number % 2:
         raise Odd(number)
     return number // 2
+
+
+def in_a_list(number: int) -> list[Any]:
+    """A list of that number alone; of some, of what cannot travel."""
+    return [threading.Lock() if number % 200 == 103 else number]
+
+
+def gather(value: list[Any], item: list[Any]) -> list[Any]:
+    """Changes its first argument, as a reduction may."""
+    value.extend(item)
+    return value
 
 
 def is_even(number: int) -> bool:
@@ -284,6 +296,28 @@ class Collected(flowq.BatchFlow):
         shared["values"] = list(exec_res)
 
 
+class Tally(flowq.Node):
+    """Changes the store in every way that goes together; one in seven fails after that."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        n = self.params["n"]
+        shared["log"] = [*shared["log"], n]
+        shared["by_n"] = {n: {"twice": 2 * n}}
+        shared["hits"] += 1
+        shared["top"] = max(n % 1000, shared["top"])
+        shared["who"] = "everybody"
+        if n % 7 == 5:
+            raise Odd(n)
+
+
+class Tallies(flowq.BatchFlow):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(start=Tally(), on_error="collect", **options)
+
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": n} for n in range(2000)]
+
+
 class See(flowq.Node):
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         shared.setdefault("seen", []).append((self.params["a"], self.params["b"]))
@@ -394,6 +428,7 @@ text = flowq.ReduceNode(joined, "", each=text_of, associative=True, on_error="co
 words = flowq.ReduceNode(summed, {}, each=count_of, associative=True, items="lines", out="words")
 cannot_combine = flowq.ReduceNode(refuses, 0, associative=True)
 combines_to_nothing_portable = flowq.ReduceNode(unportable, 0, associative=True)
+gathered = flowq.ReduceNode(gather, each=in_a_list, associative=True, on_error="collect")
 halves_by_key = flowq.ParallelBatchNode.of(half, items="numbers", out="halves", count="n", on_error="skip")
 
 

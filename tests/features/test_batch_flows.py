@@ -49,6 +49,22 @@ def test_row_086_an_items_writes_are_its_own_until_they_are_merged(executor: str
         nodes.CountAll(start=nodes.Quarrel()).run({"count": 3})
 
 
+@pytest.mark.parametrize("top", ["Max", functions.larger], ids=["built-in reducers", "one of the user's"])
+def test_row_086_changes_of_many_items_go_together_in_item_order(executor: str, top: Any) -> None:
+    flow = functions.Tallies(merge={"hits": "Add", "top": top})
+    ended = [n for n in range(2000) if n % 7 != 5]
+    for _ in range(2):  # the second time in chunks of many items
+        shared: dict[str, Any] = {"log": ["before"], "hits": 5, "top": 0}
+        flow.run(shared)
+        assert shared == {
+            "log": ["before", *ended],
+            "by_n": {n: {"twice": 2 * n} for n in ended},
+            "hits": 5 + len(ended),
+            "top": 999,
+            "who": "everybody",
+        }
+
+
 async def test_row_086_a_pause_between_a_write_and_a_read_mixes_nothing_up(inline: None) -> None:
     class Writes(flowq.Node):
         async def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:

@@ -97,6 +97,14 @@ def test_row_060_a_fold_on_workers_keeps_the_order_and_leaves_failed_items_out(e
     assert run(functions.words, lines=lines)["words"] == {"to": 40, "be": 40, "or": 20, "not": 20}
 
 
+def test_row_060_an_item_whose_value_cannot_travel_is_left_out_alone(cluster: flowq.LocalCluster) -> None:
+    """Also where the function changes the value of the item before it."""
+    assert functions.gathered.reduce(range(100)) == list(range(100))
+    shared = run(functions.gathered, items=range(1000))  # in chunks of many items by now
+    assert shared["result"] == [n for n in range(1000) if n % 200 != 103]
+    assert shared["processed_count"] == 995
+
+
 def test_row_060_what_cannot_be_combined_is_the_error_of_the_node(executor: str) -> None:
     with pytest.raises(functions.Odd, match="cannot be combined"):
         run(functions.cannot_combine, items=range(10))

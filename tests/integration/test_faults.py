@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import pytest
 
 import flowq
 from flowq.batch.executor import active
+from flowq.client.executor import CeleryExecutor
+from flowq.engine.aggregation import AT_ONCE_ITEMS
 from flowq.engine.connection import Connections
 from flowq.engine.results import read_dones, read_state
 from flowq.local.local_worker import LocalWorker
@@ -276,15 +279,16 @@ def test_an_aggregation_whose_messages_arrive_twice_in_random_order_has_its_effe
     pair: flowq.LocalCluster,
 ) -> None:
     connections = fleet(pair)
-    shared: dict[str, Any] = {"base": 10, "count": 100, "log": ["before"]}
+    n = AT_ONCE_ITEMS + 100
+    shared: dict[str, Any] = {"base": 10, "count": n, "log": ["before"]}
     with Doubled(pair) as doubled:
-        nodes.count_all(chunk_size=1).run(shared)
+        nodes.count_all(chunk_size=100).run(shared)
     (batch_id,) = [one for one in doubled.tasks if one.startswith("countall")]
     assert set(doubled.tasks[batch_id]) == {"flowq.chunk", "flowq.fold", "flowq.finish"}
-    assert shared["found"] == [10 + n for n in range(100)]
-    assert shared["log"] == ["before", *range(0, 100, 2)]
+    assert shared["found"] == [10 + i for i in range(n)]
+    assert shared["log"] == ["before", *range(0, n, 2)]
     state = read_state(connections, batch_id)
-    assert (state.ok, state.gen, state.confirmed) == (100, 0, 0)
+    assert (state.ok, state.gen, state.confirmed) == (n, 0, 0)
     connections.close()
 
 
@@ -310,18 +314,51 @@ def test_a_run_whose_messages_arrive_twice_in_random_order_takes_each_step_once(
     assert counters(states[0]) == counters(states[1])
 
 
+def test_a_small_batch_is_aggregated_by_the_process_that_closes_it_though_its_messages_arrive_twice(
+    pair: flowq.LocalCluster,
+) -> None:
+    connections = fleet(pair)
+    shared: dict[str, Any] = {"base": 10, "count": 100, "log": ["before"]}
+    with Doubled(pair) as doubled:
+        nodes.count_all(chunk_size=1).run(shared)
+    (batch_id,) = [one for one in doubled.tasks if one.startswith("countall")]
+    assert set(doubled.tasks[batch_id]) == {"flowq.chunk"}
+    assert shared["found"] == [10 + n for n in range(100)]
+    assert shared["log"] == ["before", *range(0, 100, 2)]
+    until(lambda: read_state(connections, batch_id).confirmed == 0, 10, "the confirmation")
+    connections.close()
+
+
+def test_a_source_that_ends_after_its_last_item_is_done_has_its_batch_aggregated_by_its_producer(
+    pair: flowq.LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is this process that closes the batch; nobody would look at it for ten minutes."""
+    executor = active()
+    assert isinstance(executor, CeleryExecutor)
+    ledger = executor.connections.ledger
+    monkeypatch.setattr(ledger, "times", replace(ledger.times, aggregate_ms=600_000))
+    handles: list[Any] = []
+
+    def items() -> Iterator[dict[str, int]]:
+        yield from ({"n": n} for n in range(20))
+        until(lambda: handles and handles[0].progress().done == 20, 20, "the end of all items")
+
+    handles.append(executor.submit(nodes.count_all().job(items(), shared={"base": 10, "log": []})))
+    assert handles[0].result(timeout=30).delta["found"] == ("extend", [10 + n for n in range(20)], 0)
+
+
 def test_an_aggregation_that_is_lost_with_the_whole_fleet_comes_with_the_next_worker() -> None:
     with new_cluster(workers=1, slots=2) as cluster:
-        shared = {"base": 10, "log": ["before"]}
-        job = nodes.count_all().job([{"n": n} for n in range(400)], shared=shared)
+        total, shared = AT_ONCE_ITEMS + 400, {"base": 10, "log": ["before"]}
+        job = nodes.count_all().job([{"n": n} for n in range(total)], shared=shared)
         handle = active().submit(job)
         assert handle.wait(30)
         cluster.kill_worker(0)
         cluster.add_worker()
         found = handle.result().delta["found"]
         state = read_state(fleet(cluster), handle.id)
-    assert found == ("extend", [10 + n for n in range(400)], 0)
-    assert (state.ok, state.confirmed) == (400, 0)
+    assert found == ("extend", [10 + n for n in range(total)], 0)
+    assert (state.ok, state.confirmed) == (total, 0)
 
 
 ONE_BY_ONE: dict[str, Any] = {}
