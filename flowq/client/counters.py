@@ -13,7 +13,7 @@ def progress_of(state: State, total: int | None = None) -> Progress:
         state: the ledger's counters.
         total: its items, for whoever knows their number before the ledger does.
     """
-    total = state.avail if state.sealed else total
+    total = _total(state, total)
     rate = state.done / state.seconds if state.seconds > 0 else 0.0
     left = None if total is None else total - state.done
     eta_s = left / rate if left is not None and rate > 0 else None
@@ -22,3 +22,11 @@ def progress_of(state: State, total: int | None = None) -> Progress:
         state.state,  # type: ignore[arg-type]
         state.retried,
     )  # fmt: skip
+
+
+def _total(state: State, known: int | None) -> int | None:
+    if state.cut:  # while it was fed
+        return max(state.avail, known or 0)
+    if state.sealed:
+        return state.avail
+    return None if known is None or known < state.avail else known

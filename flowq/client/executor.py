@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from typing import Any
 
 from flowq.batch.async_items import AsyncItems
@@ -11,7 +12,7 @@ from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
 from flowq.batch.result import BatchResult
 from flowq.batch.run_flow import RunFlow
-from flowq.client.feeding import Feeding, left_of
+from flowq.client.feeding import Feeding
 from flowq.client.handle import BatchHandle
 from flowq.client.progress import display
 from flowq.client.run import DurableRun
@@ -75,7 +76,7 @@ class CeleryExecutor:
             NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError, BatchInputError: nothing runs. Only half a batch
                 with a *key* stays, for a further submit under that key to go on with.
         """
-        return self._start(job)
+        return self._start(job, Feeding(), math.inf)
 
     def submit_run(self, flow: Node[Any, Any], shared: Any, key: str | None, label: str | None) -> DurableRun:
         """See Executor.
@@ -84,7 +85,8 @@ class CeleryExecutor:
             NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError: nothing runs.
         """
         node = RunFlow(flow)
-        handle = self._start(node.job([dict(flow.params)], shared=shared, key=key, label=label))
+        job = node.job([dict(flow.params)], shared=shared, key=key, label=label)
+        handle = self._start(job, Feeding(), math.inf)
         return DurableRun(self.connections, self.closings, handle.header, node.policy())
 
     def submit_scheduled(self, spec: bytes, store: bytes, key: str, moment: int) -> DurableRun:
@@ -99,22 +101,22 @@ class CeleryExecutor:
     def _run(self, job: BatchJob) -> BatchResult[Any]:
         if isinstance(job.items, AsyncItems) and loop_runs():
             raise LoopRunning(job.node.name)  # this thread would wait for what only its own loop can bring
-        handle = self._start(job, waits=True).reading_ahead()
-        self._watching.wait(handle, job.node.on_progress)
-        return handle.result()
+        with Feeding() as feeding:
+            handle = self._start(job, feeding, HERE_S).reading_ahead()
+            self._watching.wait(handle, job.node.on_progress)
+            return handle.result()
 
-    def _start(self, job: BatchJob, *, waits: bool = False) -> BatchHandle[Any]:
+    def _start(self, job: BatchJob, feeding: Feeding, here_s: float) -> BatchHandle[Any]:
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
         try:
-            return self._submit(job, items, waits)
+            return self._submit(job, items, feeding, here_s)
         except REDIS_ERRORS as exc:
             raise trouble(self.connections, exc) from exc
 
-    def _submit(self, job: BatchJob, items: Items, waits: bool) -> BatchHandle[Any]:
-        """Send it. All of its items, if they are at hand; who *waits* for the batch has those left fed by a thread."""
+    def _submit(self, job: BatchJob, items: Items, feeding: Feeding, here_s: float) -> BatchHandle[Any]:
+        """Send it; what it takes longer than *here_s* seconds to write of a list is left to a thread."""
         header = self._header(job)
         place = 0 if job.key is None else place_of(self.connections, header.id)
-        feeding = None
         if place != "whole":
             if place == 0:
                 self._check_workers(job.node, header)
@@ -124,17 +126,18 @@ class CeleryExecutor:
             feeder = Feeder(self.connections, header, birth, slots, resumable=job.key is not None)
             given = source(items, job.node)
             if place == "fed":
-                feeding = Feeding(functools.partial(feeder.relieve, given))
+                feeding.begin(feeder, feeder.relief(given), 0.0)
             elif stream:
                 feeder.begin(place)
-                feeding = Feeding(functools.partial(feeder.feed, given, place))
-            elif not waits:
-                feeder.feed(given, place)
-            elif (left := left_of(feeder.steps(given, place), HERE_S)) is not None:
-                feeding = Feeding(left)
+                feeding.begin(feeder, feeder.steps(given, place), 0.0)
+            else:
+                # Others than Python's own may read from where this thread alone may, such as a database.
+                by_any_thread = isinstance(items.at_hand(), (list, tuple, range))
+                feeding.begin(feeder, feeder.steps(given, place), here_s if by_any_thread else math.inf)
         self._latest = BatchHandle(
             self.connections, self.closings, header, job.policy,
-            inputs=items.at_hand(), total=items.total, key_of=job.node.key_of, feeding=feeding,
+            inputs=items.at_hand(), total=items.total, key_of=job.node.key_of,
+            feeding=feeding if feeding.is_apart else None,
             learn=functools.partial(self._sizes.note, header.spec) if job.node.counted() == 1 else None,
         )  # fmt: skip
         return self._latest

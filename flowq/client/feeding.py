@@ -1,57 +1,87 @@
-"""Items that a thread of this process writes while their batch runs. How they are written: engine/feed.py."""
+"""A batch's items written beside what else this process does. How they are written: engine/feed.py."""
 
 from __future__ import annotations
 
-import functools
+import contextvars
 import threading
 import time
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Self
+
+from flowq.engine.feed import Feeder
 
 LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised
 
 
 class Feeding:
-    """A thread that feeds a batch: from a generator, or what is left of a long list."""
+    """Has a batch fed: for a while by the thread that asks for it, what is left by one of its own.
 
-    def __init__(self, feed: Callable[[], Any]) -> None:
+    ``with Feeding() as feeding:`` is for somebody who waits for the batch: what ends that wait ends the feeding, too.
+    """
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._feeder: Feeder | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(feed,), name="flowq-submit", daemon=True)
-        self._thread.start()
+        self._given_up = self._joined = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._given_up = kind is not None
+
+    def begin(self, feeder: Feeder, steps: Generator[None, None, None], here_s: float) -> None:
+        """Take *steps*, those of *feeder*, here; after *here_s* seconds (0: at once) a thread takes the others.
+
+        Raises:
+            BaseException: what a step in this thread raised, Ctrl-C included; nothing more is written then.
+        """
+        self._feeder = feeder
+        until = time.monotonic() + here_s
+        try:
+            if here_s > 0:
+                for _ in steps:
+                    if time.monotonic() >= until:
+                        break
+                else:
+                    return
+            run = contextvars.copy_context().run
+            self._thread = threading.Thread(target=run, args=(self._run, steps), name="flowq-submit", daemon=True)
+            self._thread.start()
+        except BaseException:
+            self._given_up = True
+            with suppress(ValueError):  # the thread has begun, and is in a step
+                steps.close()
+            raise
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether a thread of its own writes the items, or has."""
+        return self._thread is not None
 
     @property
     def under_way(self) -> bool:
-        """Whether items are still to be read."""
-        return self._thread.is_alive()
+        """Whether that thread has items to write."""
+        return self._thread is not None and self._thread.is_alive()
 
     def check(self, *, wait: bool) -> None:
         """Raise what ended the feeding, such as an item that cannot travel; *wait* for it: it has ended the batch."""
-        if wait:
+        if wait and self._thread is not None and not self._joined:
             # Not for ever: a batch may have been cancelled because its source hangs.
             self._thread.join(LAST_WORDS_S)
-        if self._error is not None:
-            raise self._error
+            self._joined = True
+        error = self._error
+        if error is None and self._feeder is not None:
+            error = self._feeder.error
+        if error is not None:
+            raise error
 
-    def _run(self, feed: Callable[[], Any]) -> None:
+    def _run(self, steps: Generator[None, None, None]) -> None:
         try:
-            feed()
+            for _ in steps:
+                if self._given_up:
+                    steps.close()
         except BaseException as exc:  # handed to whoever waits
             self._error = exc
-
-
-def left_of(steps: Generator[None, None, None], here_s: float) -> Callable[[], None] | None:
-    """Take *steps* for *here_s* seconds. What takes the others, if any are left."""
-    until = time.monotonic() + here_s
-    try:
-        for _ in steps:
-            if time.monotonic() >= until:
-                return functools.partial(_take_all, steps)
-    except BaseException:  # Ctrl-C may come between two steps
-        steps.close()
-        raise
-    return None
-
-
-def _take_all(steps: Generator[None, None, None]) -> None:
-    for _ in steps:
-        pass

@@ -116,7 +116,7 @@ class BatchHandle(Generic[R]):
         Raises:
             BatchLost: Redis no longer holds it.
             RedisFull, NoRedis: its items could not all be written; see ``submit``.
-            Exception: what the generator of its items raised.
+            Exception: what the source of its items raised.
         """
         return self._wait(timeout, self._ahead)
 
@@ -132,17 +132,17 @@ class BatchHandle(Generic[R]):
         ended = False  # not kept for the next call: the batch may be redriven meanwhile, by whomever
         while not ended:
             left_s = None if until is None else max(0.0, until - time.monotonic())
-            if self._feeding is not None and self._feeding.under_way:
+            if self._feeding is not None:
                 # A batch with a key is not closed by the error that ends its feeding: look in on it.
-                left_s = FEEDING_LOOK_S if left_s is None else min(left_s, FEEDING_LOOK_S)
+                if self._feeding.under_way:
+                    left_s = FEEDING_LOOK_S if left_s is None else min(left_s, FEEDING_LOOK_S)
+                self._feeding.check(wait=False)
             if self._policy.deadline is not None:
                 # The fleet holds it; with no worker there, whoever waits does.
                 left_s = DEADLINE_LOOK_S if left_s is None else min(left_s, DEADLINE_LOOK_S)
             ended = wait(left_s)
             if not ended and self._policy.deadline is not None:
                 self._expire()
-            if self._feeding is not None:
-                self._feeding.check(wait=False)
             if until is not None and time.monotonic() >= until:
                 break
         if self._feeding is not None:

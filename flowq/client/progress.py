@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal, Protocol, TextIO
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from rich.table import Column
 from rich.text import Text
 
 from flowq.batch.executor import Progress
+from flowq.engine.redis_client import REDIS_ERRORS
 
 Mode = Literal["auto", "bar", "lines", "off"]
 
@@ -124,8 +125,9 @@ class _Bar:
         self._live, self._task, self._watched = live, task, watched
 
     def update(self) -> None:
-        now = self._watched.progress()
-        self._live.update(self._task, completed=now.done, total=now.total, now=now)
+        with suppress(*REDIS_ERRORS):  # while Redis is away the bar stands still
+            now = self._watched.progress()
+            self._live.update(self._task, completed=now.done, total=now.total, now=now)
 
 
 class _Line:
@@ -139,8 +141,10 @@ class _Line:
 
     def write(self) -> None:
         self._next_at = time.monotonic() + self._every_s
-        self._stream.write(f"{self._watched.label}: {line_of(self._watched.progress())}\n")
-        self._stream.flush()
+        with suppress(*REDIS_ERRORS):
+            line = line_of(self._watched.progress())
+            self._stream.write(f"{self._watched.label}: {line}\n")
+            self._stream.flush()
 
 
 def display(mode: Mode = "auto", console: Console | None = None) -> Display:

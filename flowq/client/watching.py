@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from flowq.batch.executor import Progress
 from flowq.batch.here import TELL_EVERY_S
 from flowq.client.progress import Display
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import State
 
 
@@ -51,18 +53,25 @@ class Watching:
             KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled.
             Exception: see ``BatchHandle.wait``.
         """
-        with self._display.of(handle) as drawing:
-            try:
+        try:
+            with self._display.of(handle) as drawing:
                 while not handle.wait(self._look_every_s(tell is not None)):
                     drawing.update()
                     self.look(handle)
-                    if tell is not None:
-                        tell(handle.progress())
-                if tell is not None:
-                    tell(handle.progress())
-            except KeyboardInterrupt:
-                self.interrupted(handle)
-                raise
+                    self._tell(handle, tell)
+                self._tell(handle, tell)
+        except KeyboardInterrupt:
+            self.interrupted(handle)
+            raise
+
+    def _tell(self, handle: Waited, tell: Callable[[Progress], object] | None) -> None:
+        """While Redis is away nobody is told anything, and the batch is waited for all the same."""
+        now = None
+        if tell is not None:
+            with suppress(*REDIS_ERRORS):
+                now = handle.progress()
+        if tell is not None and now is not None:
+            tell(now)
 
     def look(self, handle: Waited) -> None:
         """Called every now and then while the batch runs; see ``look_every_s``."""

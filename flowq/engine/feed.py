@@ -84,6 +84,9 @@ class Feeder:
         resumable: the batch has a key: what ends the feeding early leaves it to a further submit under that key. Any
             other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.
         unread_bytes: while more lies in Redis that nobody has begun, nothing is read (None: it does not wait).
+
+    Attributes:
+        error: what ended the feeding, known before whoever waits for the batch hears of its end.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class Feeder:
         self._recent_total = 0  # bytes
         self._unread: deque[tuple[int, int]] = deque()
         self._unread_total = 0  # bytes
+        self.error: BaseException | None = None
 
     def begin(self, at: int) -> None:
         """Create the batch without items, for a producer whose items are still to come.
@@ -121,21 +125,27 @@ class Feeder:
             self._connections.headroom.require()
             self._append(Piece(0, (), False))
 
-    def relieve(self, items: Iterable[Any]) -> None:
-        """Feed *items* from where another producer stops, should it stop before its last one.
-
-        Raises:
-            EncodeError, RedisFull, NoRedis, BatchLost: as ``feed``.
-        """
-        while (place := when_there(self._connections, self._place)) == "fed":
-            time.sleep(LOOK_EVERY_S)
-        if isinstance(place, int):
-            self.feed(items, place)
-
     def feed(self, items: Iterable[Any], at: int = 0) -> None:
         """All of ``steps``; raises what they raise."""
         for _ in self.steps(items, at):
             pass
+
+    def relieve(self, items: Iterable[Any]) -> None:
+        """All of ``relief``; raises what it raises."""
+        for _ in self.relief(items):
+            pass
+
+    def relief(self, items: Iterable[Any]) -> Generator[None, None, None]:
+        """The ``steps`` from where another producer stops, should it stop before its last item; and before them others.
+
+        Raises:
+            EncodeError, RedisFull, NoRedis, BatchLost: as ``steps``.
+        """
+        while (place := when_there(self._connections, self._place)) == "fed":
+            time.sleep(LOOK_EVERY_S)
+            yield
+        if isinstance(place, int):
+            yield from self.steps(items, place)
 
     def steps(self, items: Iterable[Any], at: int = 0) -> Generator[None, None, None]:
         """Write *items* (from place *at* on; those before it are skipped), a step at a time, from any thread.
@@ -159,7 +169,8 @@ class Feeder:
                     if not _can_be_read_again(items):
                         raise BatchLost(self._header.id) from None  # a generator cannot be read twice
                     at = gap.avail
-        except BaseException:
+        except BaseException as exc:
+            self.error = None if isinstance(exc, GeneratorExit) else exc
             self._abandon()
             raise
 
@@ -172,8 +183,10 @@ class Feeder:
             for pages, last in Pager(items, at, self._page_bytes, first_items=self._first_items):
                 piece = Piece(at, pages, last)
                 at = piece.upto
-                if not self._write(piece) or last:
-                    return  # unless it is the last: cancelled meanwhile, failed past its budget, or fed by another
+                if not self._write(piece):
+                    return  # cancelled meanwhile, failed past its budget, or fed by another
+                if last:
+                    return
                 yield
                 yield from self._until_read(piece)
 
@@ -184,6 +197,8 @@ class Feeder:
             if self._resumable:
                 self._connections.ledger.beat(batch_id, [("feed", "-")], lease_ms=1)
                 return
+            if self._is_over():
+                return  # and may be redriven: with what was written
             self._connections.ledger.control(batch_id, "cancel")
             # Nobody was given the batch to redrive it, and Redis may have failed for want of this very room.
             redis.unlink(*(keys.of(batch_id, part) for part in ("pages", "index", "left", "failed")))
@@ -245,9 +260,9 @@ class Feeder:
         return place_of(self._connections, self._header.id)
 
     def _is_over(self) -> bool:
-        """Whether the batch takes no more items: closed, or lost."""
-        state = self._connections.redis.hget(self._connections.keys.meta(self._header.id), "state")
-        return state not in (b"running", b"paused")
+        """Whether the batch takes no more items: closed, if only once, or lost."""
+        state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "gen"])
+        return state not in (b"running", b"paused") or gen != b"0"
 
     def _until_read(self, piece: Piece) -> Generator[None, None, None]:
         """Look now and then, a step each time, until no longer too much lies in Redis unread."""

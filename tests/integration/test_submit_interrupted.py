@@ -258,6 +258,77 @@ def test_items_that_redis_forgot_are_written_again(redis: Redis, redis_server: E
     connections.close()
 
 
+def test_what_ended_the_feeding_is_known_before_its_batch_has_ended(
+    redis: Redis, redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = Connections(flowq.Settings(broker_url=redis_server.url))
+    feeder = feeder_of(connections, "b-untold")
+    known: list[BaseException | None] = []
+    control = connections.ledger.control
+
+    def noted(*args: Any) -> Any:
+        known.append(feeder.error)
+        return control(*args)
+
+    monkeypatch.setattr(connections.ledger, "control", noted)
+    with pytest.raises(flowq.EncodeError) as raised:
+        feeder.feed([*range(100_000), threading.Lock()])
+    assert known == [raised.value]
+    connections.close()
+
+
+def test_who_gives_up_late_leaves_a_batch_alone_that_was_redriven_meanwhile(
+    redis: Redis, redis_server: EmbeddedRedis
+) -> None:
+    connections = Connections(flowq.Settings(broker_url=redis_server.url))
+    steps = feeder_of(connections, "b-redriven").steps(range(100_000))
+    next(steps)
+    connections.ledger.control("b-redriven", "cancel")
+    connections.ledger.control("b-redriven", "redrive")
+    steps.close()
+    state = read_state(connections, "b-redriven")
+    assert (state.state, state.gen) == ("running", 1)
+    assert redis.exists(connections.keys.of("b-redriven", "pages"))
+    connections.close()
+
+
+def test_who_gives_up_a_batch_ends_it(redis: Redis, redis_server: EmbeddedRedis) -> None:
+    connections = Connections(flowq.Settings(broker_url=redis_server.url))
+    steps = feeder_of(connections, "b-given-up").steps(range(100_000))
+    next(steps)
+    steps.close()
+    assert read_state(connections, "b-given-up").state == "cancelled"
+    connections.close()
+
+
+def test_what_ended_the_feeding_of_a_batch_with_a_key_is_raised_however_late_it_is_asked_for(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    """Such a batch does not end by it."""
+
+    def items() -> Iterator[int]:
+        yield from range(10)
+        raise LookupError("the source is gone")
+
+    handle = faulty.Traced(str(tmp_path / "trace")).submit(items(), key="late")
+    until(lambda: not handle.is_fed_here, 20, "the end of the source")
+    raised: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            handle.result()
+        except LookupError as error:
+            raised.append(error)
+
+    threading.Thread(target=ask, daemon=True).start()  # it would wait for ever
+    until(lambda: raised, 20, "the source's error")
+
+
+def feeder_of(connections: Connections, batch_id: str) -> Feeder:
+    header = Header(batch_id, batch_id, "Echo", "flowq", None, b"")
+    return Feeder(connections, header, birth_fields(connections, header, flowq.BatchPolicy(), 1), 2)
+
+
 def indices(page: bytes) -> list[int]:
     return [int.from_bytes(item[:8], "big") for item in loads(page)]
 
