@@ -18,7 +18,7 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.policy import allowed
 from flowq.batch.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay
 from flowq.batch.twins import Twin
-from flowq.engine.aggregation import aggregate
+from flowq.engine.aggregate import aggregate
 from flowq.engine.commit_blobs import TooLargeTogether, encode
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.family import end_plain, wake_starved

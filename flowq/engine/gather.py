@@ -10,8 +10,8 @@ from flowq.batch.chunk import Done
 from flowq.batch.fanout import Fanout
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
-from flowq.engine.aggregate import reduced
 from flowq.engine.connection import Connections
+from flowq.engine.folds import reduced
 from flowq.engine.results import State, read_commits, read_fields, reason_of, was_freed
 from flowq.engine.stored_items import StoredSequence
 from flowq.errors import ResultsFreed

@@ -24,13 +24,13 @@ from flowq.core.drive import Steps
 from flowq.core.graph import reachable
 from flowq.core.journey import Left
 from flowq.core.overlay import Overlay
-from flowq.engine.aggregate import is_reduced
 from flowq.engine.batches import Header, new_batch_id
 from flowq.engine.birth import header_of, source
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish
 from flowq.engine.facts import child_fact, event_fact, read_fact
 from flowq.engine.family import start_child
+from flowq.engine.folds import is_reduced
 from flowq.engine.gather import gather
 from flowq.engine.kept_store import KeptStore
 from flowq.engine.known_sizes import KnownSizes

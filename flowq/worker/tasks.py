@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 
-from flowq.engine.aggregation import run_finish, run_fold
+from flowq.engine.aggregate import run_finish, run_fold
 from flowq.engine.app import CHUNK, FINISH, FOLD, RUN_FLOW
 from flowq.engine.run import run_chunk
 from flowq.worker.bodies import chunk_objection, finish_objection, fold_objection, run_flow_objection

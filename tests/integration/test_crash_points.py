@@ -21,7 +21,7 @@ import pytest
 
 import flowq
 from flowq.batch.executor import active
-from flowq.engine.aggregation import AT_ONCE_ITEMS
+from flowq.engine.aggregate import AT_ONCE_ITEMS
 from flowq.engine.batches import read_header
 from flowq.engine.connection import Connections
 from flowq.engine.results import State, read_dones

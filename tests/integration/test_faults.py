@@ -24,7 +24,7 @@ import pytest
 import flowq
 from flowq.batch.executor import active
 from flowq.client.executor import CeleryExecutor
-from flowq.engine.aggregation import AT_ONCE_ITEMS
+from flowq.engine.aggregate import AT_ONCE_ITEMS
 from flowq.engine.connection import Connections
 from flowq.engine.results import read_dones, read_state
 from flowq.local.local_worker import LocalWorker
