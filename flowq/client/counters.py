@@ -24,9 +24,12 @@ def progress_of(state: State, total: int | None = None) -> Progress:
     )  # fmt: skip
 
 
+def length_of(state: State, known: int | None) -> int:
+    """How many items a batch has. Of one that was closed while it was fed the ledger does not know the last of them."""
+    return max(state.avail, known or 0) if state.cut else state.avail
+
+
 def _total(state: State, known: int | None) -> int | None:
-    if state.cut:  # while it was fed
-        return max(state.avail, known or 0)
-    if state.sealed:
-        return state.avail
+    if state.sealed:  # as every closed one is
+        return length_of(state, known)
     return None if known is None or known < state.avail else known

@@ -17,7 +17,7 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values
-from flowq.client.counters import progress_of
+from flowq.client.counters import length_of, progress_of
 from flowq.client.failures import read_failures
 from flowq.client.feeding import Feeding
 from flowq.client.outcomes import read_outcomes, with_inputs
@@ -249,8 +249,7 @@ class BatchHandle(Generic[R]):
             self._feeding.check(wait=ended)
 
     def _length(self, state: State) -> int:
-        # Of a batch that was closed while it was fed the ledger does not know the last items.
-        return max(state.avail, self._total or 0) if state.cut else state.avail
+        return length_of(state, self._total)
 
     def _raised(self, values: Values) -> Exception | None:
         """What ``result`` raises, for a reader who has come to the end of the values."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from flowq.batch.executor import Progress
@@ -66,12 +65,13 @@ class Watching:
 
     def _tell(self, handle: Waited, tell: Callable[[Progress], object] | None) -> None:
         """While Redis is away nobody is told anything, and the batch is waited for all the same."""
-        now = None
-        if tell is not None:
-            with suppress(*REDIS_ERRORS):
-                now = handle.progress()
-        if tell is not None and now is not None:
-            tell(now)
+        if tell is None:
+            return
+        try:
+            now = handle.progress()
+        except REDIS_ERRORS:
+            return
+        tell(now)
 
     def look(self, handle: Waited) -> None:
         """Called every now and then while the batch runs; see ``look_every_s``."""

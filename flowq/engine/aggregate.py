@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from flowq.engine.batches import Header
 from flowq.engine.dispatch import Segment, publish_aggregate
 from flowq.engine.folds import Merge, finish, fold, merge_all
 from flowq.engine.parts import READ_ITEMS
@@ -37,26 +38,28 @@ def aggregate(slot: Slot, work: Work) -> None:
 
 def run_fold(slot: Slot, batch_id: str, gen: int, segment: Segment) -> str:
     """Fold one segment of a closed batch. Redelivery: the same field is written again."""
-    objection = _objection(slot, batch_id, gen, [segment], whole=False)
-    if objection is not None:
-        return objection
-    with slot.holding(batch_id, AGGREGATE):
-        try:
-            header = slot.headers.get(batch_id)
-            return fold(slot.connections, header, gen, segment, _merge(slot, batch_id))
-        except (BatchLost, CannotTravel, DecodeError) as error:
-            return _left_due(batch_id, error)
+
+    def act(header: Header, merge: Merge) -> str:
+        return fold(slot.connections, header, gen, segment, merge)
+
+    return _objection(slot, batch_id, gen, [segment], whole=False) or _done(slot, batch_id, act)
 
 
 def run_finish(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment]) -> str:
     """Merge the folds of a closed batch and confirm the generation. Redelivery: it is confirmed once."""
-    objection = _objection(slot, batch_id, gen, segments, whole=True)
-    if objection is not None:
-        return objection
+
+    def act(header: Header, merge: Merge) -> str:
+        return finish(slot.connections, header, gen, segments, merge)
+
+    return _objection(slot, batch_id, gen, segments, whole=True) or _done(slot, batch_id, act)
+
+
+def _done(slot: Slot, batch_id: str, act: Callable[[Header, Merge], str]) -> str:
+    """What a task of the chord does, given how the batch's folds merge; one with nothing to merge asks for no class."""
     with slot.holding(batch_id, AGGREGATE):
         try:
             header = slot.headers.get(batch_id)
-            return finish(slot.connections, header, gen, segments, _merge(slot, batch_id))
+            return act(header, slot.work(batch_id).node.fold if header.reduces else list)
         except (BatchLost, CannotTravel, DecodeError) as error:
             return _left_due(batch_id, error)
 
@@ -90,10 +93,3 @@ def _within(segments: Sequence[Segment], n: int, whole: bool) -> bool:
 def _left_due(batch_id: str, error: BaseException) -> str:
     log.error("an aggregation of %s stays due: %s", batch_id, error, extra={"batch": batch_id})
     return f"stays due: {error}"
-
-
-def _merge(slot: Slot, batch_id: str) -> Merge:
-    """How the batch's folds merge; a batch that has nothing to merge asks for no class."""
-    if not slot.headers.get(batch_id).reduces:
-        return list
-    return slot.work(batch_id).node.fold

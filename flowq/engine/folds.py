@@ -26,10 +26,7 @@ Merge = Callable[[Sequence[Any]], Any]  # deltas in item order → one delta
 
 def merge_all(connections: Connections, header: Header, gen: int, n: int, merge: Merge) -> None:
     """What the chord does, in one: merge what all *n* items brought, keep it, confirm the generation."""
-    whole = (0, n)
-    deltas = read_deltas(connections, header.id, whole)
-    outcome = _tried(connections, header.id, _name(gen, whole), deltas, merge)
-    _keep(connections, header.id, _result_name(gen), _encoded(outcome))
+    _keep(connections, header.id, _result_name(gen), _folded(connections, header, gen, (0, n), merge))
     _confirm(connections, header, gen)
 
 
@@ -37,10 +34,14 @@ def fold(connections: Connections, header: Header, gen: int, segment: Segment, m
     """Merge what the items of one segment brought, in item order; answers a reference."""
     name = _name(gen, segment)
     if header.reduces:
-        outcome = _tried(connections, header.id, name, read_deltas(connections, header.id, segment), merge)
-        _keep(connections, header.id, name, _encoded(outcome))
+        _keep(connections, header.id, name, _folded(connections, header, gen, segment, merge))
         connections.crash_points.reached("folded", header.id)
     return name
+
+
+def _folded(connections: Connections, header: Header, gen: int, segment: Segment, merge: Merge) -> bytes:
+    deltas = read_deltas(connections, header.id, segment)
+    return _encoded(_tried(connections, header.id, _name(gen, segment), deltas, merge))
 
 
 def finish(connections: Connections, header: Header, gen: int, segments: Sequence[Segment], merge: Merge) -> str:

@@ -243,17 +243,15 @@ class Forgetful(Sequence[bytes]):
 @pytest.mark.parametrize("forgotten", [10, 3 * KEPT_PAGES], ids=["a few pages", "more pages than are kept"])
 def test_items_that_redis_forgot_are_written_again(redis: Redis, redis_server: EmbeddedRedis, forgotten: int) -> None:
     connections = Connections(flowq.Settings(broker_url=redis_server.url))
-    policy = flowq.BatchPolicy()
-    header = Header("b-forgot", "forgot", "Echo", "flowq", None, b"")
-    feeder = Feeder(connections, header, birth_fields(connections, header, policy, 1), 2)
-    names = connections.keys.own(header.id)
+    feeder = feeder_of(connections, "b-forgot")
+    names = connections.keys.own("b-forgot")
     n = 6 * KEPT_PAGES
     items = Forgetful(redis, names, n, remember_at=10, forget_at=10 + forgotten)
     feeder.feed(items)
     assert items.forgot
-    state = read_state(connections, header.id)
+    state = read_state(connections, "b-forgot")
     assert (state.avail, state.sealed) == (n, True)
-    written = [index for page in redis.hvals(connections.keys.of(header.id, "pages")) for index in indices(page)]
+    written = [index for page in redis.hvals(connections.keys.of("b-forgot", "pages")) for index in indices(page)]
     assert sorted(written) == list(range(n))
     connections.close()
 
