@@ -40,10 +40,11 @@ class PromptProcesses(asynpool.AsynPool):
     def _event_process_exit(self, hub: Any, proc: Any) -> None:
         """Called when a child has closed its files: on a busy machine that is a moment before it can be reaped.
 
-        Celery looks once, and then every five seconds; a slot would be missing for so long.
+        Celery looks once, and then every five seconds; a slot would be missing for so long. Whether that look found it
+        only the pool can tell: asked for its exit code once more, a child may answer now.
         """
         super()._event_process_exit(hub, proc)
-        if proc.exitcode is None:
+        if proc in self._pool:
             for delay_s in LOOK_AGAIN_AFTER_S:
                 hub.call_later(delay_s, self.maintain_pool)
 

@@ -73,6 +73,6 @@ def test_a_process_that_grew_is_replaced_at_once_and_counts_as_no_crash(tmp_path
     assert (state.losses, state.crashes) == (0, 0)
     runs = nodes.executions(oracle)
     assert len({pid for _, pid, *_ in runs}) == 5
-    # Celery notices some of the ends only when it looks at its processes, every five seconds.
+    # Celery alone misses some of the ends until it looks at its processes, every five seconds.
     waits = [after[2] - before[3] for before, after in pairwise(runs)]
     assert sum(waits) < 5, waits
