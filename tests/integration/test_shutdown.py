@@ -18,7 +18,7 @@ def test_a_long_item_is_handed_back_when_the_time_is_over(tmp_path: Path) -> Non
     oracle = tmp_path / "oracle"
     env = {"FLOWQ_SOFT_SHUTDOWN_S": "1"}
     with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env) as cluster:
-        handle = nodes.Logged(str(oracle), seconds=0.01, slow={3: 6.0}).submit(list(range(10)))
+        handle = nodes.Logged(str(oracle), seconds=0.01, slow={3: 3.0}).submit(list(range(10)))
         until(lambda: handle.held() and handle.progress().done >= 2, timeout_s=20)
         first = cluster.workers[0]
         cluster.add_worker()
