@@ -111,6 +111,8 @@ class CeleryExecutor:
         try:
             return self._submit(job, items, feeding, here_s)
         except REDIS_ERRORS as exc:
+            if isinstance(exc, OSError) and exc is feeding.error:
+                raise  # the source did: that Redis is away from the feeding is NoRedis there
             raise trouble(self.connections, exc) from exc
 
     def _submit(self, job: BatchJob, items: Items, feeding: Feeding, here_s: float) -> BatchHandle[Any]:

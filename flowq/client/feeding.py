@@ -66,17 +66,19 @@ class Feeding:
         """Whether that thread has items to write."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the feeding, here or in that thread."""
+        return self._error or (None if self._feeder is None else self._feeder.error)
+
     def check(self, *, wait: bool) -> None:
         """Raise what ended the feeding, such as an item that cannot travel; *wait* for it: it has ended the batch."""
         if wait and self._thread is not None and not self._joined:
             # Not for ever: a batch may have been cancelled because its source hangs.
             self._thread.join(LAST_WORDS_S)
             self._joined = True
-        error = self._error
-        if error is None and self._feeder is not None:
-            error = self._feeder.error
-        if error is not None:
-            raise error
+        if self.error is not None:
+            raise self.error
 
     def _run(self, steps: Generator[None, None, None]) -> None:
         try:

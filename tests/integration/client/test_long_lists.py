@@ -115,6 +115,26 @@ def test_a_sequence_of_the_callers_own_kind_is_read_by_the_caller(cluster: flowq
     assert nodes.Echo().map(FromAThread(100_000)) == list(range(100_000))
 
 
+class FromFiles(Sequence[str]):
+    """Paths, one of which is not there when it is looked up."""
+
+    def __len__(self) -> int:
+        return 5_000
+
+    def __getitem__(self, where: Any) -> Any:
+        if where.stop > 3_000:
+            raise FileNotFoundError("no such file: 3000.txt")
+        return [f"{number}.txt" for number in range(5_000)[where]]
+
+
+@pytest.mark.parametrize("act", ["map", "submit"])
+def test_an_error_of_the_system_that_a_sequence_raises_is_not_taken_for_redis(
+    cluster: flowq.LocalCluster, act: str
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"3000\.txt"):
+        getattr(nodes.Echo(), act)(FromFiles())
+
+
 def test_an_error_while_progress_is_told_ends_the_writing_and_the_batch(
     cluster: flowq.LocalCluster, tmp_path: Path, long_list: list[bytes]
 ) -> None:
