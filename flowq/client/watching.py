@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from flowq.batch.here import TELL_EVERY_S
 from flowq.client.progress import Display
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import State
+
+log = logging.getLogger("flowq")
 
 
 class Waited(Protocol):
@@ -49,7 +52,7 @@ class Watching:
             tell: is told of its progress, now and then and at its end.
 
         Raises:
-            KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled.
+            KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled, unless Redis is away: that is logged.
             Exception: see ``BatchHandle.wait``.
         """
         try:
@@ -60,7 +63,10 @@ class Watching:
                     self._tell(handle, tell)
                 self._tell(handle, tell)
         except KeyboardInterrupt:
-            self.interrupted(handle)
+            try:
+                self.interrupted(handle)
+            except REDIS_ERRORS as exc:
+                log.warning("%s was not cancelled: Redis does not answer (%s). `flowq cancel` ends it", handle.id, exc)
             raise
 
     def _tell(self, handle: Waited, tell: Callable[[Progress], object] | None) -> None:

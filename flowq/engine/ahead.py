@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 FLUSH_S = 0.1  # the items of a slow source do not wait longer than this for more of them
+SILENT_S = 0.2  # who takes is not kept longer than this by a source that gives none: it may not want any more
 
 
 class Ahead:
@@ -23,10 +25,13 @@ class Ahead:
         self._error: BaseException | None = None
         # One side waits for items, or the other for room; never both.
         self._changed = threading.Condition()
-        threading.Thread(target=self._read, name="flowq-read", daemon=True).start()
+        run = contextvars.copy_context().run
+        threading.Thread(target=run, args=(self._read,), name="flowq-read", daemon=True).start()
 
     def take(self, most: int) -> tuple[list[Any], bool]:
         """The next items, *most* of them or those that came within a moment; and whether the iterator has ended.
+
+        There may be none though it has not.
 
         Raises:
             BaseException: what the iterator raised, once everything before that was taken.
@@ -48,7 +53,8 @@ class Ahead:
             self._changed.notify()
 
     def _await_items(self) -> None:
-        self._changed.wait_for(lambda: self._held or self._ended)
+        if not self._changed.wait_for(lambda: self._held or self._ended, SILENT_S):
+            return
         until = time.monotonic() + FLUSH_S
         while len(self._held) < self._most and not self._ended:
             left_s = until - time.monotonic()

@@ -150,9 +150,9 @@ class Feeder:
     def steps(self, items: Iterable[Any], at: int = 0) -> Generator[None, None, None]:
         """Write *items* (from place *at* on; those before it are skipped), a step at a time, from any thread.
 
-        There is a step after each piece but the last, and while the workers have enough to read. Closed before its
-        end, this is a producer that gives up. Of several producers that feed one batch at once, one goes on and the
-        others leave it to that one.
+        There is a step after each piece but the last, and now and then while the workers have enough to read or an
+        iterator has nothing to give. Closed before its end, this is a producer that gives up. Of several producers that
+        feed one batch at once, one goes on and the others leave it to that one.
 
         Raises:
             EncodeError: an item cannot travel.
@@ -181,6 +181,9 @@ class Feeder:
         self._unread_total = 0
         with self._connections.feed_beats.of(self._header.id):
             for pages, last in Pager(items, at, self._page_bytes, first_items=self._first_items):
+                if not pages and not last:
+                    yield
+                    continue
                 piece = Piece(at, pages, last)
                 at = piece.upto
                 if not self._write(piece):
@@ -246,10 +249,11 @@ class Feeder:
     def _append(self, piece: Piece) -> Appended | Elsewhere | None:
         at, pages, last = piece
         create = self._birth if at == 0 else None
+        window = self._window if at == 0 else 0  # of a batch that runs the caretakers say it, as workers come and go
 
         def append() -> Appended | Elsewhere | None:
             return self._connections.ledger.append(
-                self._header.id, at, pages, sealed=last, window=self._window, create=create
+                self._header.id, at, pages, sealed=last, window=window, create=create
             )
 
         # A batch that has no items yet is refused at once: its producer can do something better than wait.

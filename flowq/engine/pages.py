@@ -62,7 +62,7 @@ class Pager:
     """Cuts an iterable into encoded pages: ``for pages, last in Pager(items)``.
 
     The *pages* of one turn are to be written in one step. ``last`` tells that nothing follows, so that this step can
-    seal the batch. There is at least one turn; the last one may be without pages.
+    seal the batch. There is at least one turn; the last one may be without pages, and any while an iterator is silent.
 
     Args:
         items: what is cut; those before *at* are skipped.
@@ -110,6 +110,8 @@ class Pager:
         try:
             while not ended:
                 held, ended = ahead.take(self._fits)
+                if not held and not ended:
+                    yield [], False
                 while held:
                     page = self._fill(held[: self._fits], at)
                     at += page.n

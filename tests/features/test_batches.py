@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -49,6 +51,20 @@ def test_row_031_a_batch_node_gets_one_item_at_a_time_and_post_all_results(execu
     shared: dict[str, Any] = {"items": [3, 1, 2]}
     nodes.FromStore().run(shared)
     assert shared["result"] == [3, 1, 2]
+
+
+def test_a_generator_of_items_sees_the_context_of_who_asks_for_the_batch(executor: str) -> None:
+    tenant: ContextVar[str] = ContextVar("tenant")
+
+    def items() -> Iterator[str]:
+        for number in range(3):
+            yield f"{tenant.get()}/{number}"
+
+    def ask() -> list[str]:
+        tenant.set("acme")
+        return nodes.Echo().map(items())
+
+    assert copy_context().run(ask) == ["acme/0", "acme/1", "acme/2"]
 
 
 def test_row_032_any_iterable_is_a_source_and_none_is_empty(executor: str) -> None:

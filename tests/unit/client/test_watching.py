@@ -44,3 +44,18 @@ def test_ctrl_c_while_the_display_begins_cancels_the_batch() -> None:
     with pytest.raises(KeyboardInterrupt):
         Watching(Interrupted()).wait(batch)
     assert batch.cancelled
+
+
+class OutOfReach(Batch):
+    """Redis is away."""
+
+    def cancel(self) -> None:
+        raise OSError("connection refused")
+
+
+def test_ctrl_c_while_redis_is_away_is_ctrl_c_and_says_that_the_batch_was_not_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Watching(Interrupted()).wait(OutOfReach())
+    assert "a batch was not cancelled: Redis does not answer (connection refused)" in caplog.text

@@ -46,6 +46,19 @@ def test_what_is_there_does_not_wait_for_what_is_not() -> None:
     assert everything(ahead, 64) == [3]
 
 
+def test_who_takes_from_a_silent_source_is_let_go_now_and_then() -> None:
+    goes_on = threading.Event()
+
+    def items() -> Iterator[int]:
+        goes_on.wait(10)
+        yield 0
+
+    ahead = Ahead(items())
+    assert ahead.take(64) == ([], False)
+    goes_on.set()
+    assert everything(ahead, 64) == [0]
+
+
 def test_an_error_of_the_source_comes_after_its_items() -> None:
     def items() -> Iterator[int]:
         yield from range(3)
