@@ -20,6 +20,7 @@ class ChildProcess:
         self._popen = popen
         self.pid = popen.pid
         self.log_path = log_path
+        self._is_group_gone = False
 
     @property
     def exit_status(self) -> int | None:
@@ -32,13 +33,18 @@ class ChildProcess:
 
     def signal_group(self, signum: int) -> None:
         """Send *signum* to the process and all its children; nothing happens once they are gone."""
-        with contextlib.suppress(ProcessLookupError):
+        if self._is_group_gone:
+            return  # its number may be another's by now
+        try:
             os.killpg(self.pid, signum)
+        except ProcessLookupError:
+            self._is_group_gone = not self.running
 
     def kill(self) -> None:
         """SIGKILL the process and all its children, and wait until the process is gone."""
         self.signal_group(signal.SIGKILL)
         self._popen.wait()
+        self._is_group_gone = True
 
     def wait(self, timeout_s: float) -> bool:
         """Wait at most *timeout_s* seconds for its end. False: it still runs."""
