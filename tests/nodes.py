@@ -124,6 +124,27 @@ class AsyncPicky(Picky):
         return Picky.exec(self, item)
 
 
+class FallsBack(flowq.ParallelBatchNode[int, int]):
+    """Refuses every item, and takes *seconds* to say what there is instead."""
+
+    def __init__(self, seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.seconds = seconds
+
+    def exec(self, item: int) -> int:
+        raise Refused(item)
+
+    def exec_fallback(self, prep_res: int, exc: Exception, *, ctx: flowq.ItemContext) -> int:
+        ctx.heartbeat()
+        time.sleep(self.seconds)
+        return -prep_res
+
+
+class FallsBackTogether(FallsBack):
+    def exec_many(self, items: list[int]) -> list[int]:
+        raise Refused(*items)
+
+
 class Unencodable(flowq.ParallelBatchNode[int, Any]):
     """Every third result cannot travel back."""
 

@@ -39,6 +39,7 @@ class Runner:
         cancelled: whether nobody waits for the items any more; ``ctx.cancelled`` asks it.
         on_progress: receives ``ctx.progress(done, total)`` as ``(ctx, done, total)``.
         on_heartbeat: receives ``ctx.heartbeat()`` as ``(ctx)``.
+        on_fallback: receives the ``ctx`` of each call of ``exec_fallback``, before it.
         gate: what every try passes through: cache, permits, circuit; None: nothing.
         share: what a batch inside an item may have in flight (None: as much as it likes).
 
@@ -58,6 +59,7 @@ class Runner:
         cancelled: Callable[[], bool] | None = None,
         on_progress: Callable[[ItemContext, float, float | None], None] | None = None,
         on_heartbeat: Callable[[ItemContext], None] | None = None,
+        on_fallback: Callable[[ItemContext], None] | None = None,
         gate: Gate | None = None,
         share: int | None = None,
     ) -> None:
@@ -77,6 +79,7 @@ class Runner:
             cancelled=cancelled,
             on_progress=on_progress,
             on_heartbeat=on_heartbeat,
+            on_fallback=on_fallback,
             gate=gate,
         )
         self.is_async = self._tries.is_async

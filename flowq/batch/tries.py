@@ -43,6 +43,7 @@ class Tries:
         cancelled: whether nobody waits for the items any more.
         is_plain: ``exec(item)`` is all there is to a first try: no ``ctx``, no timeout.
         gate: what every try passes through; None: nothing.
+        on_fallback: receives the context of each call of ``exec_fallback``, before it.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class Tries:
         cancelled: Callable[[], bool] | None = None,
         on_progress: Callable[[ItemContext, float, float | None], None] | None = None,
         on_heartbeat: Callable[[ItemContext], None] | None = None,
+        on_fallback: Callable[[ItemContext], None] | None = None,
         gate: Gate | None = None,
     ) -> None:
         self.node = node
         self.gate = gate
+        self.on_fallback = on_fallback
         self.exec = node.item_call()
         self.timeout_s = policy.timeout
         self.batch_id = batch_id
@@ -231,6 +234,8 @@ class Tries:
         enter_context(context)
         if self._fallback_wants_ctx:
             fallback = partial(fallback, ctx=context)
+        if self.on_fallback is not None:
+            self.on_fallback(context)
         began = perf_counter()
         try:
             value = yield fallback, (item, exc)

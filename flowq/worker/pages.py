@@ -140,10 +140,16 @@ class OwnPage:
         _ITEM.pack_into(self._memory, self._at + _ITEM_AT, index, time.time() + limit_s if limit_s else 0.0)
 
     def prolong(self, limit_s: float) -> None:
-        """The item that runs has another *limit_s* seconds from now; nothing if none is known to run."""
+        """The item that runs has another *limit_s* seconds from now; nothing if none with a limit is known to run."""
+        index, kill_at = _ITEM.unpack_from(self._memory, self._at + _ITEM_AT)
+        if index != _NO_ITEM and kill_at:
+            self.running(index, limit_s)
+
+    def unlimited(self) -> None:
+        """The item that runs has no limit from now on; nothing if none is known to run."""
         index = _ITEM.unpack_from(self._memory, self._at + _ITEM_AT)[0]
         if index != _NO_ITEM:
-            self.running(index, limit_s)
+            self.running(index, 0.0)
 
     def idle(self) -> None:
         """No item runs."""

@@ -266,6 +266,15 @@ def test_row_049_a_try_and_a_batch_have_time_limits(executor: str) -> None:
     assert late.items[1].status == "cancelled"
 
 
+def test_row_049_a_fallback_has_all_the_time_it_needs(cluster: flowq.LocalCluster) -> None:
+    # Longer than it would take until a process is killed whose item does not heed this timeout.
+    slow = [node(3.5, timeout=0.1).submit([1]) for node in (nodes.FallsBack, nodes.FallsBackTogether)]
+    for handle in slow:
+        result = handle.result(timeout=20)
+        assert (list(result), statuses(result)) == ([-1], ["fallback"])
+        assert handle.state().crashes == 0
+
+
 def test_row_050_an_empty_batch_runs_post_with_an_empty_list(executor: str) -> None:
     shared: dict[str, Any] = {"items": []}
     nodes.FromStore().run(shared)

@@ -82,3 +82,15 @@ def test_a_heartbeat_puts_off_the_end_of_a_process_that_does_not_heed_its_limit(
     page.prolong(60)
     assert pages.used()[0].kill_at > before + 50
     assert pages.used()[0].item == 7
+
+
+def test_a_heartbeat_in_a_fallback_brings_no_limit_back() -> None:
+    pages = SharedPages()
+    page = pages.own(0)
+    page.unlimited()
+    page.running(7, 1.0)
+    page.unlimited()
+    page.prolong(60)
+    assert (pages.used()[0].item, pages.used()[0].kill_at) == (7, 0)
+    page.running(8, 1.0)
+    assert pages.used()[0].kill_at > 0, "the next item has its own"

@@ -194,6 +194,27 @@ def test_whoever_watches_hears_of_each_item_before_it_runs() -> None:
     assert heard == [20, "exec 7", 21, "exec 8"]
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_whoever_asks_hears_of_each_fallback_before_it_begins(together: bool) -> None:
+    heard: list[Any] = []
+
+    class FallsBack(BatchNode[int, int]):
+        def exec(self, x: int) -> int:
+            raise ValueError(x)
+
+        def exec_fallback(self, x: int, exc: Exception) -> int:
+            heard.append(f"fallback of {x}")
+            return x
+
+    class Together(FallsBack):
+        def exec_many(self, items: list[int]) -> list[int]:
+            raise ValueError(items)
+
+    node = Together() if together else FallsBack()
+    runner(node, on_fallback=lambda ctx: heard.append(ctx.item_index)).run([7, 8], 20)
+    assert heard == [20, "fallback of 7", 21, "fallback of 8"]
+
+
 @pytest.mark.parametrize("wants", [True, False])
 def test_an_item_knows_its_index_and_attempt_whether_it_asks_for_ctx_or_not(wants: bool) -> None:
     seen: list[tuple[int | None, int, str | None]] = []
