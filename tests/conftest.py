@@ -44,6 +44,7 @@ def session_cluster() -> Iterator[LocalCluster]:
             "tests.nested",
             "tests.patient",
             "tests.policed",
+            "tests.stores",
         ],
         lease_s=3,
     ) as cluster:

@@ -60,7 +60,7 @@ def sunk(done: Done, sink: Sink, gen: int = 0) -> Done:
         return done
     try:
         address = _written(sink, part_name(gen, done.start, done.upto), b"\n".join(lines) + b"\n")
-    except OSError as error:
+    except Exception as error:  # the clients of object stores have errors of their own, which are no OSErrors
         for index in _with_value(done):
             fail(done, index, SinkFailed(f"{type(error).__name__}: {error}"))
         return done
@@ -95,7 +95,7 @@ def _written(sink: Sink, name: str, data: bytes) -> str:
     for attempt in range(TRIES):
         try:
             return sink.write(name, data)
-        except OSError:
+        except Exception:
             if attempt == TRIES - 1:
                 raise
             time.sleep(WAIT_S)

@@ -20,18 +20,27 @@ def sweep(connections: Connections, header: Header, gen: int) -> int:
     """
     if not header.sink:
         return 0
+    # What Redis raises passes: the aggregation is due again. What the client of a store raises may be anything, and is
+    # no reason to confirm nothing.
     try:
         sink = sink_of(header, connections.settings.sinks)
         # Listed before the commits are read: a part that is named between the two is not among the former.
         written = [one for one in sink.names() if 0 <= generation_of(one) <= gen]
-        named = {done.values.address for done in read_dones(connections, header.id) if _is_sunk(done.values)}  # type: ignore[attr-defined]
-        orphans = [one for one in written if one not in named]
+    except Exception as error:
+        return _not_removed(header, error)
+    named = {done.values.address for done in read_dones(connections, header.id) if _is_sunk(done.values)}  # type: ignore[attr-defined]
+    orphans = [one for one in written if one not in named]
+    try:
         for one in orphans:
             sink.remove(one)
-    except OSError as error:
-        log.warning("parts that nobody reads were not removed", extra={"batch": header.id, "error": repr(error)})
-        return 0
+    except Exception as error:
+        return _not_removed(header, error)
     return len(orphans)
+
+
+def _not_removed(header: Header, error: Exception) -> int:
+    log.warning("parts that nobody reads were not removed", extra={"batch": header.id, "error": repr(error)})
+    return 0
 
 
 def _is_sunk(values: object) -> bool:

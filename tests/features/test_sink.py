@@ -13,7 +13,7 @@ import pytest
 
 import flowq
 from flowq.batch.sink import part_name
-from tests import nodes
+from tests import nodes, stores
 from tests.waiting import until
 
 N = 3000
@@ -89,6 +89,12 @@ def test_a_sink_that_cannot_be_written_is_each_item_s_error(executor: str, tmp_p
     assert {type(error) for error in result.errors.values()} == {flowq.SinkFailed}
 
 
+def test_it_is_so_too_where_the_client_of_a_store_raises_errors_of_its_own(executor: str, tmp_path: Path) -> None:
+    result: Any = nodes.Square(on_error="collect", sink=f"{stores.Away.protocol}://{tmp_path}").map(range(3))
+    assert {type(error) for error in result.errors.values()} == {flowq.SinkFailed}
+    assert "ClientError: Could not connect" in str(result.errors[0])
+
+
 def test_an_empty_batch_has_no_parts(executor: str, tmp_path: Path) -> None:
     result: Any = nodes.Square(sink=str(tmp_path)).map([])
     assert (list(result), result.parts) == ([], [])
@@ -120,3 +126,11 @@ def test_parts_that_were_written_in_vain_are_removed_at_the_end(cluster: flowq.L
     assert later.exists(), "a redrive may name it in a moment"
     assert stranger.exists(), "it is not ours"
     assert list(handle.result()) == [0.2] * 6
+
+
+def test_a_batch_is_finished_though_its_sink_cannot_be_looked_through(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    handle = nodes.Square(sink=f"{stores.Unlisted.protocol}://{tmp_path}").submit(range(10))
+    assert list(handle.result()) == [n * n for n in range(10)]
+    until(lambda: handle.state().confirmed == 0, 10, "the batch has been confirmed")
