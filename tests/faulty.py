@@ -116,6 +116,18 @@ class AsyncDeadly(Deadly):
         return item * 3
 
 
+class ForgetsToAwait(Traced):
+    """Returns for the items in *unawaited* what nobody can await: an error that no try and no fallback mends."""
+
+    def __init__(self, path: str, unawaited: Sequence[int], **options: Any) -> None:
+        super().__init__(path, **options)
+        self.unawaited = unawaited
+
+    def exec(self, item: int) -> Any:
+        value = super().exec(item)
+        return asyncio.sleep(0, value) if item in self.unawaited else value
+
+
 class TriesAgain(Traced):
     """The items in *failing* fail on their first *failures* tries; the next one takes *last_s*. Says how often."""
 

@@ -224,7 +224,10 @@ def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
     if claim.overtime and work.policy.timeout is not None:
         error = ItemTimeout(work.policy.timeout)
     elif claim.crashes >= MAX_CRASHES:
-        error = WorkerCrashed(f"the process that ran item {claim.start} died {claim.crashes} times")
+        error = WorkerCrashed(
+            f"the process that ran item {claim.start} died, or broke off with an error, {claim.crashes} times: the "
+            "worker's log says how"
+        )
     elif claim.losses >= MAX_LOSSES:
         error = WorkerLost(f"{claim.losses} workers were lost while they held item {claim.start}")
     else:

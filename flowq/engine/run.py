@@ -11,9 +11,10 @@ from flowq.codec import loads
 from flowq.core.spec import FlowSpec
 from flowq.engine.chunk import JUDGED, ChunkRun
 from flowq.engine.dispatch import publish_chunks
+from flowq.engine.freed import free
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import Claimed, Stale
-from flowq.engine.redis_client import is_full
+from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import Note, Slot
 from flowq.engine.stream import StreamRun
@@ -81,6 +82,10 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
             refusal = run.run()
         except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
             return _hand_back(slot, batch_id, claim, error)
+        except REDIS_ERRORS:
+            raise  # it cannot be told: what is held is missed when its lease lapses
+        except Exception as error:
+            return _broke_off(slot, batch_id, note.id, error)
         finally:
             slot.reports.cleared(batch_id)
         if refusal or run.following is None:
@@ -96,6 +101,16 @@ def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) 
         ledger.commit(batch_id, claim.id, reply.start, reply.start, slot.holder, give="hand")
     wanted = _node_classes(slot, batch_id) if isinstance(error, UnknownNode) else frozenset()
     return _leave(slot, batch_id, claim.id, slot.unfit.note(batch_id, error, wanted))
+
+
+def _broke_off(slot: Slot, batch_id: str, chunk_id: str, error: Exception) -> str:
+    """Give the rest of a chunk back after an error that nobody expects, as if this process had died of it.
+
+    It may be one item's doing and come again each time: counted as a crash it ends with that item, and hurts no other.
+    """
+    log.error("a chunk broke off", exc_info=error, extra={"batch": batch_id, "chunk": chunk_id})
+    free(slot.connections, slot.headers, batch_id, chunk_id, slot.holder, "crash")
+    return f"broke off: {type(error).__name__}: {error}"
 
 
 def _leave(slot: Slot, batch_id: str, chunk_id: str, reason: str) -> str:

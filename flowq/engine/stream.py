@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 from flowq.batch.chunk import ItemDone, Park
 from flowq.batch.sizing import floor_size, next_size
@@ -13,17 +13,20 @@ from flowq.batch.twins import Twin
 from flowq.engine.chunk import follow, store
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.free_places import FreePlaces
+from flowq.engine.freed import free
 from flowq.engine.garbage import collected_seldom
 from flowq.engine.held_range import HeldRange
 from flowq.engine.ids import generation
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.permits import PARK_OVER_S
-from flowq.engine.redis_client import AWAY_ERRORS
+from flowq.engine.redis_client import AWAY_ERRORS, REDIS_ERRORS
 from flowq.engine.results import read_state
 from flowq.engine.shown import Went
 from flowq.engine.slot import Slot, Work
 from flowq.engine.turn import Turn
 from flowq.errors import BatchLost, DecodeError
+
+T = TypeVar("T")
 
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
@@ -63,6 +66,11 @@ class StreamRun:
             if self._places.reserved:  # the time was over before they were taken
                 reserved = self._places.reserved
                 await asyncio.to_thread(publish_chunks, self._slot.connections, self._work.header, reserved)
+        except (BatchLost, DecodeError, *REDIS_ERRORS):
+            raise
+        except Exception:  # nobody expects it: it counts for all that ran here, as if this process had died of it
+            await asyncio.to_thread(self._free_all)
+            raise
         finally:
             # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
             for held in list(self._ranges.values()):
@@ -86,12 +94,19 @@ class StreamRun:
         if not running.cancelled():
             self._held_s = running.result()
 
+    def _free_all(self) -> None:
+        slot, batch_id = self._slot, self._work.header.id
+        for chunk_id in list(self._ranges):
+            free(slot.connections, slot.headers, batch_id, chunk_id, slot.holder, "crash")
+        publish_chunks(slot.connections, self._work.header, self._places.reserved)
+
     # -- taking --------------------------------------------------------------------------------------------------
 
     async def _items(self) -> AsyncIterator[tuple[int, Any, int]]:
         claim: Claimed | None = self._first
+        self._hold(self._first)
         while claim is not None:
-            held = self._hold(claim)
+            held = self._ranges[claim.id]
             try:
                 items = await self._read(held.given, claim)
             except (BatchLost, DecodeError) as error:
@@ -132,14 +147,14 @@ class StreamRun:
         places = self._places
         while not self._closed and not await self._is_over():
             places.look()
-            claim = await self._take()
+            claim = await _to_its_end(self._take())
             places.starved = claim is None and self._work.gate is None
             if not places.starved:
                 return claim
             if self._of_index:
                 await places.wait()
                 if places.crowded:
-                    await self._commit_finished(final=False)
+                    await _to_its_end(self._commit_finished(final=False))
             elif not places.has_changed and not await self._has_let_go():
                 break
         places.starved = places.crowded = False
@@ -148,11 +163,11 @@ class StreamRun:
     async def _has_let_go(self) -> bool:
         """Commit what has ended; whether a range was let go of by that, or by a commit that was under way."""
         held = len(self._ranges)
-        await self._commit_finished(final=False)
+        await _to_its_end(self._commit_finished(final=False))
         return len(self._ranges) < held
 
     async def _take(self) -> Claimed | None:
-        """The chunk that a commit let begin, or else a free range, if there is one."""
+        """Hold the chunk that a commit let begin, or else a free range, if there is one."""
         if len(self._ranges) >= MAX_HELD:
             self._places.crowded = True
             return None
@@ -168,6 +183,7 @@ class StreamRun:
         if not isinstance(claim, Claimed):
             return None
         self._last_size = claim.stop - claim.start
+        self._hold(claim)
         return claim
 
     async def _is_over(self) -> bool:
@@ -185,12 +201,11 @@ class StreamRun:
             await asyncio.to_thread(shown, self._work, start, claim.stop, begun=self._in_flight)
         return items
 
-    def _hold(self, claim: Claimed) -> HeldRange:
+    def _hold(self, claim: Claimed) -> None:
         if self._work.journeys is not None:
             self._work.journeys.begin(generation(claim.id), claim.start, claim.reached)
-        held = self._ranges[claim.id] = HeldRange.of(claim)
+        self._ranges[claim.id] = HeldRange.of(claim)
         self._slot.holds.hold(self._work.header.id, claim.id, self._slot.holder)
-        return held
 
     def _drop(self, held: HeldRange) -> None:
         self._ranges.pop(held.id, None)
@@ -269,3 +284,14 @@ class StreamRun:
 
     def _is_closed(self) -> bool:
         return read_state(self._slot.connections, self._work.header.id).closed
+
+
+async def _to_its_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What *coroutine* answers. Cancelled, it comes to its end first: what it asks of the ledger happens there in any
+    case, and a range that this process holds and does not know of would be missed with its lease."""
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -13,10 +13,8 @@ from pathlib import Path
 
 from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
-from flowq.engine.dispatch import publish_chunks
-from flowq.engine.ids import span
-from flowq.engine.ledger import Committed, Give, Stale
-from flowq.errors import BatchLost, DecodeError
+from flowq.engine.freed import free
+from flowq.engine.ledger import Give
 from flowq.worker.pages import PageView, SharedPages
 
 log = logging.getLogger("flowq.leases")
@@ -115,18 +113,5 @@ class Leases:
                 "a worker process died",
                 extra={"pid": page.pid, "batch": batch_id, "chunk": chunk_id, "item": page.item},
             )
-            self._give_back(batch_id, chunk_id, holder, cause)
+            free(self._connections, self._headers, batch_id, chunk_id, holder, cause)
         self._killed.pop(page.pid, None)  # only now: while Redis is away all of this is done again
-
-    def _give_back(self, batch_id: str, chunk_id: str, holder: str, cause: Give) -> None:
-        start, _ = span(chunk_id)
-        reply = self._connections.ledger.commit(batch_id, chunk_id, start, start, holder, give=cause)
-        if isinstance(reply, Stale):
-            start = reply.start
-            reply = self._connections.ledger.commit(batch_id, chunk_id, start, start, holder, give=cause)
-        if isinstance(reply, Committed):
-            self._connections.crash_points.reached("freed", batch_id)
-            try:
-                publish_chunks(self._connections, self._headers.get(batch_id), reply.ids)
-            except (BatchLost, DecodeError) as error:
-                log.warning("a freed chunk was not published", extra={"batch": batch_id, "error": str(error)})

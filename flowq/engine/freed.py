@@ -1,0 +1,31 @@
+"""Freeing what somebody holds who does not go on with it, for others to take at once. Never when a lease lapses."""
+
+from __future__ import annotations
+
+import logging
+
+from flowq.engine.batches import Headers
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ids import span
+from flowq.engine.ledger import Committed, Give, Stale
+from flowq.errors import BatchLost, DecodeError
+
+log = logging.getLogger("flowq.freed")
+
+
+def free(connections: Connections, headers: Headers, batch_id: str, chunk_id: str, holder: str, cause: Give) -> None:
+    """Give the rest of a chunk back for *cause* and publish it.
+
+    Redelivery: what *holder* does not hold any more is left alone.
+    """
+    start, _ = span(chunk_id)
+    reply = connections.ledger.commit(batch_id, chunk_id, start, start, holder, give=cause)
+    if isinstance(reply, Stale):  # some of it was done
+        reply = connections.ledger.commit(batch_id, chunk_id, reply.start, reply.start, holder, give=cause)
+    if isinstance(reply, Committed):
+        connections.crash_points.reached("freed", batch_id)
+        try:
+            publish_chunks(connections, headers.get(batch_id), reply.ids)
+        except (BatchLost, DecodeError) as error:
+            log.warning("a freed chunk was not published", extra={"batch": batch_id, "error": str(error)})
