@@ -76,6 +76,34 @@ class AsyncTraced(Traced):
         return item * 3
 
 
+class TracedStep(flowq.Node[int, int]):
+    """Takes half a second where its item is one of *slow*."""
+
+    def __init__(self, path: str, slow: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        self.path, self.slow = path, slow
+
+    def prep(self, shared: Any) -> int:
+        return int(self.params["n"])
+
+    async def exec(self, prep_res: int) -> int:
+        ends = begins(self.path, prep_res)
+        await asyncio.sleep(0.5 if prep_res in self.slow else 0.05)
+        ends()
+        return prep_res
+
+
+class TracedFlow(flowq.BatchFlow):
+    """So many items of one step."""
+
+    def __init__(self, path: str, n: int, slow: Sequence[int] = (), **options: Any) -> None:
+        super().__init__(TracedStep(path, slow), **options)
+        self.n = n
+
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": n} for n in range(self.n)]
+
+
 class HoldsTheGil(Traced):
     """Calls into C that let no other thread of their process run: a long one, and more until *seconds* have passed."""
 

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,11 +30,11 @@ from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale
 from flowq.engine.overtime import item_limit_s
 from flowq.engine.patience import when_taken
 from flowq.engine.permits import PARK_OVER_S
-from flowq.engine.redis_client import is_full
+from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import Note, Slot, Work
 from flowq.engine.turn import Turn
-from flowq.errors import ItemError, ItemTimeout, WorkerCrashed, WorkerLost
+from flowq.errors import BatchLost, DecodeError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
 
 log = logging.getLogger("flowq.chunk")
 
@@ -307,18 +308,33 @@ def most_chunks(work: Work, done: Done) -> int:
 
 
 def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: Sequence[str] = ()) -> None:
-    """Publish what the commit of *done* led to, but for *keep*, and count and show what it brought."""
+    """Publish what the commit of *done* led to, but for *keep*, and count and show what it brought.
+
+    What fails of that is due again; it costs nothing that runs beside it.
+    """
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
     publish_chunks(slot.connections, work.header, [one for one in reply.ids if one not in keep])
     if reply.ended:
         crash_points.reached("closed", work.header.id)
     if work.header.root and not reply.opened and not reply.ids:
-        wake_starved(slot.connections, slot.headers, work.header.root, slot.fleet)
+        with _left_to_the_caretaker(work.header.id):  # who has every batch take the room there is
+            wake_starved(slot.connections, slot.headers, work.header.root, slot.fleet)
     if reply.ended and work.header.parent and not work.header.reduces:
         # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
-        end_plain(slot.connections, work.header)
+        with _left_to_the_caretaker(work.header.id):
+            end_plain(slot.connections, work.header)
     slot.meter.done(work.header.queue, work.header.node, done)
     slot.item_events.done(work, done)
     if reply.ended and work.header.reduces:
         aggregate(slot, work)
+
+
+@contextmanager
+def _left_to_the_caretaker(batch_id: str) -> Iterator[None]:
+    """What fails in the block is logged and due again."""
+    try:
+        yield
+    except (BatchLost, DecodeError, *REDIS_ERRORS) as error:
+        extra = {"batch": batch_id, "error": repr(error)}
+        log.warning("what follows a commit is left to a caretaker", extra=extra)

@@ -283,7 +283,10 @@ class StreamRun:
             self._of_index[index] = alone
 
     def _is_closed(self) -> bool:
-        return read_state(self._slot.connections, self._work.header.id).closed
+        try:
+            return read_state(self._slot.connections, self._work.header.id).closed
+        except AWAY_ERRORS:
+            return False  # asked again at the next refusal; and who beats for what is held learns that it is gone
 
 
 async def _to_its_end(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from kombu import Connection, Consumer, Exchange, Message, Queue
 from kombu.common import ignore_errors
 
+import flowq
+from flowq.batch.chunk import Done
+from flowq.client.executor import CeleryExecutor
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header
+from flowq.engine.chunk import JUDGED, follow
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ledger import Claimed, Committed
+from flowq.engine.slot import Slot, Work
+from flowq.engine.stream import StreamRun
 from flowq.local import EmbeddedRedis
 from flowq.settings import Settings
+from flowq.worker.pages import SharedPages
 from flowq.worker.transport import CarefulTransport
+from tests.faulty import TracedFlow, runs_of
+from tests.nodes import Square
 
 log = logging.getLogger("tests.lost_connection")
 
@@ -94,3 +107,55 @@ def test_messages_that_cannot_be_published_are_left_to_the_caretaker() -> None:
         publish_chunks(connections, header, ["0:0-1", "0:1-2"])
         assert connections.redis.llen(queue_list(connections.app, header.queue)) == 2
         connections.close()
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedRedis]:
+    """One to be killed."""
+    with EmbeddedRedis() as made:
+        yield made
+
+
+@pytest.fixture
+def slot(server: EmbeddedRedis) -> Iterator[Slot]:
+    connections = Connections(Settings(broker_url=server.url))
+    yield Slot(connections, "one", SharedPages().own(0))
+    connections.close()
+
+
+def claimed(slot: Slot) -> tuple[Work, Claimed]:
+    """A new batch and its first chunk."""
+    header = CeleryExecutor(slot.connections.settings).submit(Square().job([1, 2])).header
+    claim = slot.connections.ledger.claim(header.id, "0:0-1", slot.holder, fields=JUDGED)
+    assert isinstance(claim, Claimed)
+    return slot.work(header.id), claim
+
+
+def test_what_follows_a_commit_is_left_to_the_caretaker_while_redis_does_not_answer(
+    server: EmbeddedRedis, slot: Slot, caplog: pytest.LogCaptureFixture
+) -> None:
+    work, _ = claimed(slot)
+    child = replace(work, header=replace(work.header, root="b-root", parent="b-parent"))
+    server.kill()
+    follow(slot, child, Committed("succeeded", []), Done(0, [1]))
+    left = [one for one in caplog.records if "left to a caretaker" in one.message]
+    assert len(left) == 2, "the place that others of its family wait for, and its own confirmation"
+
+
+def test_a_range_that_was_refused_is_no_sign_of_the_end_while_redis_does_not_answer(
+    server: EmbeddedRedis, slot: Slot
+) -> None:
+    run = StreamRun(slot, *claimed(slot))
+    server.kill()
+    assert not run._is_closed()
+
+
+def test_items_in_flight_run_on_when_what_follows_a_commit_fails(tmp_path: Path) -> None:
+    oracle = str(tmp_path / "executions")
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.faulty"], lease_s=3) as cluster:
+        redis = Connections(flowq.Settings(broker_url=cluster.broker_url)).redis
+        redis.execute_command("ACL", "SETUSER", "default", "-spop")  # what gives others of a family a free place
+        TracedFlow(oracle, 12, slow=[0, 2, 4], concurrency=6, in_flight=6).run({})
+        state = cluster.executor.latest().state()
+    assert (state.ok, state.losses, state.crashes) == (12, 0, 0)
+    assert runs_of(oracle) == dict.fromkeys(range(12), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +14,10 @@ from redis import Redis
 from flowq.batch.here_permits import HerePermits
 from flowq.batch.rate import Charge, Rate
 from flowq.engine.connection import Connections
-from flowq.engine.permits import FleetPermits
+from flowq.engine.permits import MOST_PARKED, FleetPermits
 from flowq.local import EmbeddedRedis
 from flowq.settings import Settings
+from tests.waiting import until
 
 ALL = [Charge(0, "", 1.0)]
 
@@ -133,3 +135,17 @@ def test_nothing_is_left_in_redis_for_ever(connections: Connections, redis: Redi
     permits.pause(ALL, 5)
     assert len(list(redis.scan_iter())) == 2
     assert all(redis.pttl(key) > 0 for key in redis.scan_iter())
+
+
+def test_whether_items_may_wait_by_themselves_is_as_it_was_while_redis_does_not_answer(clock: Clock) -> None:
+    with EmbeddedRedis() as server:
+        connections = Connections(Settings(broker_url=server.url))
+        asked_before, asked_never = (fleet(connections, clock, Rate(1, per=1)) for _ in range(2))
+        parked = connections.keys.of("b-1", "parked")
+        connections.redis.hset(parked, mapping={str(index): "" for index in range(MOST_PARKED)})
+        assert not asked_before.may_part()
+        server.kill()
+        until(lambda: time.monotonic() >= asked_before._parked_until, 5, "it is asked again")
+        assert not asked_before.may_part()
+        assert asked_never.may_part()
+        connections.close()
