@@ -23,7 +23,7 @@ FlowqError
     ├── CircuitOpen          its breaker is open, and fails fast
     ├── ItemCancelled        the batch closed before the item had an outcome
     ├── SinkFailed           its result could not be written to the batch's sink
-    ├── WorkerCrashed        the process that ran the item died, or broke off, twice
+    ├── WorkerCrashed        the process that ran the item died, twice
     ├── WorkerLost           whole workers died under the item, five times
     └── RemoteError          an exception of a class this process does not rebuild
 """
@@ -292,7 +292,7 @@ class SinkFailed(ItemError):
 
 
 class WorkerCrashed(ItemError):
-    """The process that ran the item died each time, or broke off with an error that is no outcome of the item's."""
+    """The process that ran the item died each time it was tried."""
 
 
 class WorkerLost(ItemError):

@@ -88,6 +88,12 @@ class ChunkRun:
                 done = killed or self._run_items()
             except Abandoned:
                 return "gone"
+            except (BatchLost, DecodeError, *REDIS_ERRORS):
+                raise
+            except Exception as error:
+                if not claim.solo:
+                    raise
+                done = self._failed(error)  # by itself, and for the second time: it is this item's doing
             killed = None
             if self._slot.holds.gone():  # not committed: an item that was told so may have answered anything
                 return "gone"
@@ -172,6 +178,11 @@ class ChunkRun:
         finally:
             holds.idle()
 
+    def _failed(self, error: Exception) -> Done:
+        log.error("an item broke its chunk off", exc_info=error, extra={"batch": self._work.header.id, "item": self._at})
+        outcome = Outcome(self._at, "failed", error=error, attempts=self._attempts + 1)
+        return Done(self._at, [None], {self._at: outcome}, worker=self._slot.worker, started_at=time.time())
+
     def _copy(self, twins: list[Twin]) -> Done:
         """The outcomes of items that are not run: each is that of its twin, or waits for it."""
         started_at, slot = time.time(), self._slot
@@ -225,10 +236,7 @@ def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
     if claim.overtime and work.policy.timeout is not None:
         error = ItemTimeout(work.policy.timeout)
     elif claim.crashes >= MAX_CRASHES:
-        error = WorkerCrashed(
-            f"the process that ran item {claim.start} died, or broke off with an error, {claim.crashes} times: the "
-            "worker's log says how"
-        )
+        error = WorkerCrashed(f"the process that ran item {claim.start} died {claim.crashes} times")
     elif claim.losses >= MAX_LOSSES:
         error = WorkerLost(f"{claim.losses} workers were lost while they held item {claim.start}")
     else:

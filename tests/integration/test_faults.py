@@ -450,7 +450,8 @@ def test_an_item_that_ends_what_runs_it_with_an_error_fails_alone_and_no_lease_l
     n, unawaited = 60, [17]
     handle = submit(faulty.ForgetsToAwait(oracle, unawaited, on_error="collect", **options), range(n))
     result = handle.result(timeout=30)
-    assert {index: type(error) for index, error in result.errors.items()} == {17: flowq.WorkerCrashed}
+    assert {index: type(error) for index, error in result.errors.items()} == {17: flowq.FlowError}
+    assert "declare it `async def`" in str(result.errors[17])
     assert [value for index, value in enumerate(result) if index != 17] == [i * 3 for i in range(n) if i != 17]
     assert committed(pair, handle.id) == once_each(n)
     runs = runs_of(oracle)
