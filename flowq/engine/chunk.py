@@ -179,7 +179,9 @@ class ChunkRun:
             holds.idle()
 
     def _failed(self, error: Exception) -> Done:
-        log.error("an item broke its chunk off", exc_info=error, extra={"batch": self._work.header.id, "item": self._at})
+        log.error(
+            "an item broke its chunk off", exc_info=error, extra={"batch": self._work.header.id, "item": self._at}
+        )
         outcome = Outcome(self._at, "failed", error=error, attempts=self._attempts + 1)
         return Done(self._at, [None], {self._at: outcome}, worker=self._slot.worker, started_at=time.time())
 
