@@ -8,19 +8,25 @@ from collections.abc import Iterator, Sequence
 from flowq.batch.outcome import Outcome
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
-from flowq.engine.results import out_fields, read_some
+from flowq.engine.results import out_fields, read_some, require_kept
 
 AT_ONCE = 1000
 
 
 def read_failures(connections: Connections, batch_id: str) -> Iterator[Outcome]:
-    """The outcomes of the items that have failed so far, in item order; memory: a thousand of them at a time."""
+    """The outcomes of the items that have failed so far, in item order; memory: a thousand of them at a time.
+
+    Raises:
+        BatchLost: Redis no longer holds the batch.
+    """
     members = connections.redis.smembers(connections.keys.of(batch_id, "failed"))
     failed = sorted(int(member) for member in members)
     fields = out_fields(connections, batch_id) if failed else []
     for at in range(0, len(failed), AT_ONCE):
         some = failed[at : at + AT_ONCE]
         found = _among(connections, batch_id, [one for one in fields if _holds(one, some)], some)
+        if len(found) < len(some):  # they are being run again, or were freed, or
+            require_kept(connections, batch_id)
         for index in sorted(found):
             yield found[index]
 

@@ -183,10 +183,15 @@ class BatchHandle(Generic[R]):
         state, fields = None, list[str]()
         with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
             state, fields = ahead.commits()
-        if state is None or not state.closed or self._feeding is not None:
-            if not self._wait(timeout, ahead):
+        until = None if timeout is None else time.monotonic() + timeout
+        has_waited = self._feeding is None
+        while state is None or not state.closed or not has_waited:
+            if not self._wait(None if until is None else max(0.0, until - time.monotonic()), ahead):
                 raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
             state, fields = when_there(self._connections, ahead.commits)  # of several connections some may be lost
+            has_waited = True
+            if not state.closed:  # somebody had it redriven as soon as it had ended, which is all that *ahead* has seen
+                ahead = ReadAhead(self._connections, self.id)
         if self._learn is not None and state.ok:
             self._learn(state.sizes)
         if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):

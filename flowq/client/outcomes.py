@@ -10,7 +10,7 @@ from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
-from flowq.engine.results import out_fields, read_some
+from flowq.engine.results import out_fields, read_some, require_kept
 from flowq.errors import ItemCancelled
 
 WINDOW_ITEMS = 10_000
@@ -21,6 +21,7 @@ def read_outcomes(connections: Connections, batch_id: str, n: int, why: str) -> 
 
     Raises:
         DecodeError: a result is of a class that this process does not know.
+        BatchLost: Redis no longer holds the batch.
     """
     fields = [(span(field), field) for field in out_fields(connections, batch_id)]
     for start in range(0, n, WINDOW_ITEMS):
@@ -32,6 +33,8 @@ def read_outcomes(connections: Connections, batch_id: str, n: int, why: str) -> 
             for index in range(max(start, done.start), min(stop, done.upto)):
                 if index not in holes:
                     standing[index - start] = done
+        if None in standing:
+            require_kept(connections, batch_id)
         for index, run in enumerate(standing, start):
             yield run.outcome(index) if run else Outcome(index, "cancelled", error=ItemCancelled(why), attempts=0)
 

@@ -145,9 +145,16 @@ def read_fields(connections: Connections, batch_id: str, fields: Sequence[str]) 
 
 
 def read_some(connections: Connections, batch_id: str, fields: Sequence[str]) -> Iterator[Done]:
-    """The commits under some fields of ``out``; what was freed meanwhile is left out."""
-    blobs = read_blobs(connections, batch_id, fields)
-    return (done_of(blob) for blob in blobs if blob is not None)
+    """The commits under some fields of ``out``; what was freed meanwhile is left out.
+
+    Raises:
+        BatchLost: the batch's retention has ended meanwhile.
+    """
+    for blob in read_blobs(connections, batch_id, fields):
+        if blob is not None:
+            yield done_of(blob)
+        elif not was_freed(connections, batch_id):
+            raise BatchLost(batch_id)
 
 
 def done_of(blob: bytes) -> Done:
@@ -162,6 +169,12 @@ def read_blobs(
     key = connections.keys.of(batch_id, part)
     for at in range(0, len(fields), READ_BLOBS):
         yield from connections.redis.hmget(key, fields[at : at + READ_BLOBS])
+
+
+def require_kept(connections: Connections, batch_id: str) -> None:
+    """Raises BatchLost if Redis does not hold the batch (any more)."""
+    if not connections.redis.exists(connections.keys.meta(batch_id)):
+        raise BatchLost(batch_id)
 
 
 def was_freed(connections: Connections, batch_id: str) -> bool:

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 import flowq
-from flowq.client.failures import read_failures
+from flowq.client.failures import AT_ONCE, read_failures
+from flowq.client.handle import BatchHandle
+from flowq.client.outcomes import WINDOW_ITEMS
 from flowq.engine.catalog import Catalog, Sweep
 from flowq.engine.keys import Keys
 from flowq.local import LocalCluster
 from tests import nodes
 from tests.submitting import submit
+from tests.waiting import until
 
 ELSEWHERE = """
 import json, sys
@@ -104,6 +107,44 @@ def test_only_commits_that_hold_a_failure_are_read(cluster: LocalCluster) -> Non
         if b"0:5-10" not in field:
             connections.redis.hset(out, field, b"not readable")
     assert [one.index for one in read_failures(connections, batch.id)] == [7]
+
+
+@pytest.mark.parametrize("read", ["outcomes", "failures"])
+def test_a_retention_that_ends_while_somebody_reads_is_no_list_of_cancelled_items(
+    cluster: LocalCluster, read: str
+) -> None:
+    n, node = 2 * WINDOW_ITEMS, nodes.Echo(retention_s=2)
+    if read == "failures":
+        n, node = 12 * AT_ONCE, nodes.Picky(retention_s=2, on_error="collect")
+    batch = submit(node, range(n))
+    assert batch.wait(30)
+    outcomes = iter(getattr(batch, read)())
+    next(outcomes)
+    connections = cluster.executor.connections
+    until(lambda: not connections.redis.exists(connections.keys.meta(batch.id)), 10, "the end of its retention")
+    with pytest.raises(flowq.BatchLost):
+        list(outcomes)
+
+
+def test_who_waits_for_a_batch_that_is_redriven_as_it_ends_waits_for_that_end(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = BatchHandle._wait
+    redriven = list[str]()
+
+    def redriven_at_once(handle: BatchHandle[Any], *args: Any) -> bool:
+        if redriven:
+            return wait(handle, *args)
+        other = flowq.get_batch(handle.id)
+        other.cancel()
+        ended = wait(handle, *args)
+        redriven.append(other.retry_failed().id)
+        return ended
+
+    monkeypatch.setattr(BatchHandle, "_wait", redriven_at_once)
+    batch = submit(nodes.Slow(0.02, on_error="collect"), range(40))
+    result = batch.result(timeout=30)
+    assert (redriven, list(result), batch.state().state) == ([batch.id], list(range(40)), "succeeded")
 
 
 def test_the_catalogue_lists_the_newest_first(cluster: LocalCluster) -> None:
