@@ -21,7 +21,8 @@ def gc(older_than: str | None, dry_run: bool, as_json: bool) -> None:
     """Remove what is past its retention or belongs to nothing.
 
     Batches end by themselves at their retention; this finds what a crash or a full Redis left behind: keys of batches
-    that are gone, ended batches that would be kept for ever. It reads every key under FLOWQ_PREFIX.
+    that are gone, ended batches that would be kept for ever. It reads every key under FLOWQ_PREFIX. What a run that
+    stays may still read stays as well: its batches, and of a run that it was forked from the values.
     """
     older_than_s = None if older_than is None else seconds_of(older_than)
     with place() as here:

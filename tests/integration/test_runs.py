@@ -10,6 +10,7 @@ import pytest
 
 import flowq
 from flowq.batch.executor import activated
+from flowq.engine.remains import Cleaner
 from tests import nested
 from tests.waiting import until
 
@@ -116,6 +117,54 @@ def test_a_run_goes_back_to_a_step_and_a_fork_goes_on_beside_it(place: str, tmp_
     assert Counter(nested.notes(path))["one ends"] == 2
     with pytest.raises(flowq.FlowError, match="step 77"):
         run.resume(from_step=77)
+
+
+def test_a_fork_goes_on_after_the_run_it_came_from_was_removed(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "notes")
+    first, ask = nested.Step("one", path), nested.Approval(path)
+    first >> ask
+    ask - "yes" >> nested.Step("two", path)
+    run = flowq.Flow(first).submit({"numbers": [1]})
+    run.send("approval", "yes")
+    assert run.result(timeout=20).shared["marks"] == ["one", "two"]
+    fork = run.resume(from_step=1, fork=True)
+    until(lambda: fork.status == "parked", 20, "the fork waits")
+    cleaner = Cleaner(runs_cluster.executor.connections)
+    found = cleaner.find(older_than_s=0.0)
+    assert run.id in found.ended
+    assert fork.id not in found.ended
+    cleaner.remove(found)
+    with pytest.raises(flowq.BatchLost):
+        flowq.get_run(run.id)
+    fork.send("approval", "yes")
+    shared = fork.result(timeout=20).shared
+    assert (shared["numbers"], shared["marks"]) == ([1], ["one", "two"])
+
+
+def test_a_batch_stays_as_long_as_the_run_that_may_still_read_it(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.touch()
+    run = flowq.Flow(nested.Squares(str(tmp_path / "notes"), str(broken), 1, on_error="raise")).submit(
+        {"numbers": [0, 1, 2]}
+    )
+    with pytest.raises(flowq.BatchError):
+        run.result(timeout=20)
+    connections = runs_cluster.executor.connections
+    (batch_id,) = run.batches()
+    connections.redis.hset(connections.keys.meta(batch_id), "closed_ms", 1)  # it ended long before its run
+    cleaner = Cleaner(connections)
+    found = cleaner.find(older_than_s=3600.0)
+    assert found.ended == []
+    cleaner.remove(found)
+    broken.unlink()
+    assert run.resume().result(timeout=20).shared["squares"] == [0, 1, 4]
+    connections.redis.hset(connections.keys.meta(run.id), "closed_ms", 1)
+    connections.redis.hset(connections.keys.meta(batch_id), "closed_ms", 1)
+    assert sorted(cleaner.find(older_than_s=3600.0).ended) == sorted([run.id, batch_id])
 
 
 def test_a_run_waits_for_an_event_without_a_slot(place: str, tmp_path: Path) -> None:
