@@ -196,7 +196,15 @@ class EncodeError(CodecError):
 
 
 class DecodeError(CodecError):
-    """Bytes that flowq refuses to decode."""
+    """Bytes that flowq refuses to decode.
+
+    Attributes:
+        lacks: name of the class or function they need, which is not registered in this process; "" for another reason.
+    """
+
+    def __init__(self, reason: str = "", lacks: str = "") -> None:
+        super().__init__(reason)
+        self.lacks = lacks
 
 
 class BatchError(ExceptionGroup[Exception], FlowqError):

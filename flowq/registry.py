@@ -68,6 +68,9 @@ class Registry:
     def get(self, name: str) -> type:
         return self._classes[name]
 
+    def knows(self, name: str) -> bool:
+        return name in self._classes or name in self._functions
+
     def of(self, base: type) -> list[str]:
         return sorted(name for name, cls in self._classes.items() if issubclass(cls, base))
 
@@ -152,6 +155,11 @@ def registered_function(name: str) -> FunctionType:
         KeyError: no function was registered under this name in this process.
     """
     return _registry.function(name)
+
+
+def is_known_name(name: str) -> bool:
+    """Whether a class or a function of this name (``module:QualName``) was registered in this process."""
+    return _registry.knows(name)
 
 
 def is_registered_function(fn: object) -> bool:

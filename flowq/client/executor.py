@@ -84,19 +84,26 @@ class CeleryExecutor:
         Raises:
             NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError: nothing runs.
         """
-        node = RunFlow(flow)
-        job = node.job([dict(flow.params)], shared=shared, key=key, label=label)
-        handle = self._start(job, Feeding(), math.inf)
-        return DurableRun(self.connections, self.closings, handle.header, node.policy())
+        return self._run_of(flow, shared, key, label)
 
     def submit_scheduled(self, spec: bytes, store: bytes, key: str, moment: int) -> DurableRun:
         """The run that a message of Celery beat asks for, see ``flowq.scheduled``. Redelivery: the same run.
 
         Raises:
             CannotTravel, DecodeError: this process does not know the flow's classes, or the message was altered.
+            NoRedis, RedisFull: nothing runs.
         """
         flow = build(FlowSpec.from_plain(loads(spec)))
-        return self.submit_run(flow, loads(store), f"{key}@{moment}", key)
+        # Nobody is there to mend what a fleet lacks at this moment: the run waits for a worker that knows its classes.
+        return self._run_of(flow, loads(store), f"{key}@{moment}", key, checked=False)
+
+    def _run_of(
+        self, flow: Node[Any, Any], shared: Any, key: str | None, label: str | None, *, checked: bool = True
+    ) -> DurableRun:
+        node = RunFlow(flow)
+        job = node.job([dict(flow.params)], shared=shared, key=key, label=label)
+        handle = self._start(job, Feeding(), math.inf, checked=checked)
+        return DurableRun(self.connections, self.closings, handle.header, node.policy())
 
     def _run(self, job: BatchJob) -> BatchResult[Any]:
         if isinstance(job.items, AsyncItems) and loop_runs():
@@ -106,21 +113,21 @@ class CeleryExecutor:
             self._watching.wait(handle, job.node.on_progress)
             return handle.result()
 
-    def _start(self, job: BatchJob, feeding: Feeding, here_s: float) -> BatchHandle[Any]:
+    def _start(self, job: BatchJob, feeding: Feeding, here_s: float, *, checked: bool = True) -> BatchHandle[Any]:
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
         try:
-            return self._submit(job, items, feeding, here_s)
+            return self._submit(job, items, feeding, here_s, checked)
         except REDIS_ERRORS as exc:
             if isinstance(exc, OSError) and exc is feeding.error:
                 raise  # the source did: that Redis is away from the feeding is NoRedis there
             raise trouble(self.connections, exc) from exc
 
-    def _submit(self, job: BatchJob, items: Items, feeding: Feeding, here_s: float) -> BatchHandle[Any]:
+    def _submit(self, job: BatchJob, items: Items, feeding: Feeding, here_s: float, checked: bool) -> BatchHandle[Any]:
         """Send it; what it takes longer than *here_s* seconds to write of a list is left to a thread."""
         header = self._header(job)
         place = 0 if job.key is None else place_of(self.connections, header.id)
         if place != "whole":
-            if place == 0:
+            if place == 0 and checked:
                 self._check_workers(job.node, header)
             stream = items.at_hand() is None
             slots, known = self.fleet.slots(header.queue), self._sizes.get(header.spec)

@@ -67,7 +67,8 @@ def named_class(name: Any, is_kind: Callable[[type], bool], kind: str) -> Any:
     except (KeyError, TypeError):
         raise DecodeError(
             f"the message names {kind} {str(name)[:200]!r}, which is not registered in this process: import its module "
-            "here, and put @flowq.register above the class"
+            "here, and put @flowq.register above the class",
+            lacks=name if isinstance(name, str) else "",
         ) from None
     if not is_kind(cls):
         raise DecodeError(f"the message names {name!r} as {kind}, which it is not")

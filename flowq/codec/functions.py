@@ -25,5 +25,6 @@ def decode_function(data: bytes, unpack: Unpack) -> FunctionType:
         return registry.registered_function(name)
     except KeyError:
         raise DecodeError(
-            f"the function {name[:200]!r} is not registered here; put @flowq.register above it and import its module"
+            f"the function {name[:200]!r} is not registered here; put @flowq.register above it and import its module",
+            lacks=name,
         ) from None

@@ -16,6 +16,7 @@ from flowq.settings import Settings, with_tls
 
 CHUNK, FOLD, FINISH = "flowq.chunk", "flowq.fold", "flowq.finish"
 RUN_FLOW = "flowq.run_flow"
+MAX_KEY = 200  # characters of a scheduled flow's key
 MOST_URGENT = 9
 
 

@@ -1,13 +1,14 @@
-"""Messages kept for a newer flowq: tasks whose name the worker that got them does not know.
+"""Messages kept for a worker that knows more: the worker that got them does not know their task, or what it needs.
 
-They lie in one list a task and queue, and priority if they have one, beside an index of these lists; a worker that
-knows the task moves them back to where they lay. Bounded in number, size and time, since anybody who may write to the
-queue fills it.
+They lie in one list a task (and what it needs) and queue, and priority if they have one, beside an index of these
+lists; a worker that knows both moves them back to where they lay. Bounded in number, size and time, since anybody who
+may write to the queue fills it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Any
 
 from flowq.engine.keys import Keys
@@ -15,7 +16,7 @@ from flowq.engine.redis_client import RedisClient
 
 MAX_NAMES = 100
 MAX_MESSAGES = 1000  # of one queue, priority and task
-MAX_BYTES = 64 * 1024  # of one message
+MAX_BYTES = 72 * 1024  # of one message: an entry of a schedule in base64, and its envelope
 KEPT_FOR_S = 7 * 86_400
 
 _TASK = re.compile(r"flowq\.[a-z0-9_.]{1,64}")
@@ -53,7 +54,7 @@ class Later:
             pipe.execute()
         return None
 
-    def release(self, queues: dict[str, str], tasks: frozenset[str]) -> int:
+    def release(self, queues: dict[str, str], tasks: Container[str]) -> int:
         """Move what is kept for *queues* (as given to keep → Redis list) and is known now (*tasks*) back; how many.
 
         Redelivery: two callers get disjoint messages.

@@ -11,7 +11,7 @@ from celery.schedules import crontab, schedule
 from flowq.codec import dumps
 from flowq.core.node import Node
 from flowq.core.spec import spec_of
-from flowq.engine.app import RUN_FLOW
+from flowq.engine.app import MAX_KEY, RUN_FLOW
 from flowq.engine.birth import encoded
 from flowq.errors import ConfigError
 
@@ -28,19 +28,23 @@ def scheduled(
 ) -> dict[str, Any]:
     """An entry of ``app.conf.beat_schedule`` that submits *flow* as a durable run whenever *when* says.
 
-    The run's key is *key* and the time it is due for: a message that arrives twice, or two beats, make one run.
+    The run's key is *key* and the beginning of the period (of a crontab: of the minute) in which beat sends it: a
+    message that arrives twice, or two beats, make one run. Should a worker get the message that does not know a class
+    of the flow, it is kept for one that does, for a week.
 
     Args:
         flow: what runs; its classes must be known to the workers.
         when: a ``crontab``, a ``timedelta`` or seconds, as Celery's schedules take them.
-        key: what the runs have in common; their label as well.
+        key: what the runs have in common, at most 200 characters; their label as well.
         shared: the store each run begins with; small: read what is large in the flow's first node.
         queue: where to (None: the app's default queue).
 
     Raises:
         CannotTravel, EncodeError: the flow or the store.
-        ConfigError: together they are over 48 KiB.
+        ConfigError: together they are over 48 KiB, or *key* is too long.
     """
+    if len(key) > MAX_KEY:
+        raise ConfigError(f"the key of a schedule has at most {MAX_KEY} characters, {key[:20]!r}… has {len(key):,}")
     spec, store = encoded(spec_of(flow)), dumps(shared or {})
     if len(spec) + len(store) > MAX_BYTES:
         raise ConfigError(

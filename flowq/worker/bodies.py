@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowq.codec import CONTENT_TYPE, loads
-from flowq.engine.app import FINISH
+from flowq.engine.app import FINISH, MAX_KEY
 from flowq.engine.ids import is_batch_id, is_chunk_id, is_segment
 from flowq.errors import DecodeError
 from flowq.worker.refusals import headers_objection, is_count, one_line, told
@@ -17,7 +17,6 @@ from flowq.worker.refusals import headers_objection, is_count, one_line, told
 MAX_BODY_BYTES = 64 * 1024  # unpacked; the longest holds 64 segments
 MAX_BODY_DEPTH = 8
 MAX_SEGMENTS = 1024
-MAX_KEY = 200
 
 Takes = Callable[[Any], "str | None"]
 

@@ -21,13 +21,19 @@ log = logging.getLogger("flowq.refused")
 
 
 def careful(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
-    """Celery's strategy for *task*, with a check before it. ``task.takes`` judges the arguments."""
+    """Celery's strategy for *task*, with a check before it. ``task.takes`` judges the arguments, and ``task.lacking``
+    what they need: a message that another worker may do more with is kept for it.
+    """
     handle = strategy.default(task, app, consumer, **options)
+    lacking: Callable[[Any], str] | None = getattr(task, "lacking", None)
 
     def take(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **kwargs: Any) -> Any:
         objection = "it is of Celery's first protocol" if body is not None else task_objection(task.takes, message)
         if objection is None:
             try:
+                lacks = "" if lacking is None else lacking(message)
+                if lacks:
+                    return keep(app, consumer, message, lacks)
                 return handle(message, body, ack, reject, callbacks, **kwargs)
             except REDIS_ERRORS:
                 raise
@@ -36,6 +42,15 @@ def careful(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...,
         return turn_away(consumer, message, objection)
 
     return take
+
+
+def keep(app: Any, consumer: Any, message: Any, lacks: str) -> None:
+    """Keep *message* for a worker that knows the class that this one *lacks*."""
+    objection = app.flowq.unknown.keep(message, lacks)
+    if objection is None:
+        message.ack_log_error(log, consumer.connection_errors)
+    else:
+        turn_away(consumer, message, f"this worker does not know {lacks}, and it cannot be kept: {objection}")
 
 
 def turn_away(consumer: Any, message: Any, objection: str) -> None:

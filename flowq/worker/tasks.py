@@ -10,6 +10,7 @@ from flowq.engine.aggregate import run_finish, run_fold
 from flowq.engine.app import CHUNK, FINISH, FOLD, RUN_FLOW
 from flowq.engine.run import run_chunk
 from flowq.worker.bodies import chunk_objection, finish_objection, fold_objection, run_flow_objection
+from flowq.worker.scheduled import begin, lacking
 
 
 class Said:
@@ -45,6 +46,12 @@ def add_tasks(app: Celery, room: Any) -> None:
     def finish_batch(batch_id: str, gen: int, segments: list[tuple[int, int]]) -> Said:
         return Said(run_finish(room.slot(), batch_id, gen, segments))
 
-    @app.task(name=RUN_FLOW, takes=staticmethod(run_flow_objection), ignore_result=True, **common)
+    @app.task(
+        name=RUN_FLOW,
+        takes=staticmethod(run_flow_objection),
+        lacking=staticmethod(lacking),
+        ignore_result=True,
+        **common,
+    )
     def run_flow(spec: bytes, store: bytes, key: str, moment: int) -> Said:
-        return Said(room.executor().submit_scheduled(spec, store, key, moment).id)
+        return Said(begin(room.executor(), spec, store, key, moment).id)

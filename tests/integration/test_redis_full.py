@@ -12,21 +12,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery.exceptions import Reject
 from redis import Redis
 from redis.exceptions import ResponseError
 
 import flowq
 from flowq.batch.executor import activated
 from flowq.client import CeleryExecutor
+from flowq.engine.app import RUN_FLOW
+from flowq.engine.catalog import Catalog
 from flowq.engine.headroom import FULL_AT, Headroom, memory_of
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Claimed, Committed, Ledger, Page, Tally, Times
 from flowq.engine.redis_client import is_full
 from flowq.local import EmbeddedRedis
+from flowq.worker import scheduled
 from tests import faulty, nodes
 from tests.births import birth
 from tests.faulty import runs_of, trace
 from tests.heavy import Heavy, heavy
+from tests.messages import Log
 from tests.waiting import until
 
 MIB = 1024 * 1024
@@ -222,6 +227,32 @@ def test_workers_outlive_a_redis_that_is_full_again_and_again(tmp_path: Path) ->
         assert len(pids) == 2
         redis.close()
     assert runs_of(oracle) == dict.fromkeys(range(n + 100), 1)
+
+
+def test_a_scheduled_flow_is_begun_once_there_is_room() -> None:
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"], redis_options=OPTIONS) as cluster:
+        redis = Redis.from_url(cluster.redis.redis_url)
+        connections = cluster.executor.connections
+        entry = flowq.scheduled(flowq.Flow(nodes.FromStore()), 60, key="nightly", shared={"items": [1, 2]})
+        fill(redis, int(0.82 * MAX_BYTES))
+        connections.app.send_task(RUN_FLOW, args=(*entry["args"][:3], 1_700_000_000), **entry["options"])
+        Log(cluster.workers[0].log_path, whole=True).await_line("a scheduled flow is not begun yet", "Redis uses")
+        assert list(Catalog(connections.redis, connections.keys).newest("run")) == []
+        empty(redis)
+        runs = until(lambda: list(Catalog(connections.redis, connections.keys).newest("run")), 10, "the run is begun")
+        assert flowq.get_run(runs[0].id).result(timeout=20).shared["result"] == [1, 2]
+        redis.close()
+
+
+def test_a_scheduled_flow_that_found_no_room_for_long_goes_back_to_its_queue(
+    redis: Redis, executor: CeleryExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduled, "AWAY_FOR_S", 0.0)
+    spec, store, key, _ = flowq.scheduled(flowq.Flow(nodes.FromStore()), 60, key="nightly")["args"]
+    fill(redis, int(0.82 * MAX_BYTES))
+    with pytest.raises(Reject) as raised:
+        scheduled.begin(executor, spec, store, key, 1_700_000_000)
+    assert raised.value.requeue
 
 
 def test_what_stores_no_outcome_goes_through_when_redis_is_full(redis: Redis) -> None:

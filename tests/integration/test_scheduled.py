@@ -59,3 +59,9 @@ def test_a_schedule_s_period_is_the_key_s_second_part() -> None:
 def test_what_is_too_large_for_a_schedule_is_said() -> None:
     with pytest.raises(flowq.ConfigError, match="first node read what is large"):
         flowq.scheduled(nested.six_steps("x"), 60, key="large", shared={"data": os.urandom(60_000)})
+
+
+def test_a_key_that_no_worker_would_take_is_refused() -> None:
+    assert flowq.scheduled(nested.six_steps("x"), 60, key="k" * 200)["args"][2] == "k" * 200
+    with pytest.raises(flowq.ConfigError, match=r"at most 200 characters, 'k+'… has 201"):
+        flowq.scheduled(nested.six_steps("x"), 60, key="k" * 201)

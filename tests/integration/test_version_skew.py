@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import flowq
 from flowq.codec import envelope
 from flowq.engine import batches, ledger
+from flowq.engine.app import RUN_FLOW
+from flowq.engine.catalog import Catalog
 from flowq.engine.later import KEPT_FOR_S
 from tests import nodes
 from tests.messages import Log, Wire
@@ -194,3 +197,43 @@ def test_a_task_that_only_a_newer_flowq_knows_is_kept_until_its_worker_comes(fle
         until(lambda: oracle.exists() and len(oracle.read_text().splitlines()) == 3, 30, "the newer worker ran them")
         until(lambda: wire.is_idle() and not wire.redis.exists(kept, wire.keys.later), 10, "nothing is left")
     assert sorted(oracle.read_text().splitlines()) == ["line 0", "line 1", "line 2"]
+
+
+def send_scheduled(wire: Wire, key: str, flow: flowq.Flow, shared: dict[str, Any]) -> None:
+    """What beat sends when *flow* is due."""
+    spec, store, key, _ = flowq.scheduled(flow, 60, key=key, shared=shared)["args"]
+    wire.push(wire.task(RUN_FLOW, (spec, store, key, 1_700_000_000)))
+
+
+def runs(wire: Wire) -> list[str]:
+    return [entry.id for entry in Catalog(wire.redis, wire.keys).newest("run")]
+
+
+def test_a_scheduled_flow_is_kept_for_a_worker_that_knows_its_classes_and_those_in_its_store(fleet: Fleet) -> None:
+    wire, log = fleet.wire, fleet.add_older()
+    send_scheduled(wire, "addresses", flowq.Flow(LateFlow(start=LateAddress())), {"count": 2})
+    log.await_line("a scheduled flow is kept for a worker that knows tests.newer.nodes:LateAddress")
+    send_scheduled(wire, "parcels", flowq.Flow(nodes.FromStore()), {"items": [1], "parcel": Parcel(3)})
+    log.await_line("a scheduled flow is kept for a worker that knows tests.newer.nodes:Parcel")
+    until(wire.is_idle, 5, "the queue is free")
+    # They stay there over the rounds of workers that do not know them.
+    assert nodes.Square().submit(range(20)).result(timeout=10) == [i * i for i in range(20)]
+    assert wire.redis.scard(wire.keys.later) == 2
+    assert not log.lines("are back in their queue")
+    with fleet.newer("tests.newer.nodes"):
+        until(lambda: len(runs(wire)) == 2, 30, "the newer worker began both")
+        stores = [flowq.get_run(run_id).result(timeout=60).shared for run_id in runs(wire)]
+    assert [store["addresses"] for store in stores if "count" in store] == [[0, 1]]
+    assert [store["parcel"] for store in stores if "items" in store] == [Parcel(3)]
+    assert not wire.redis.exists(wire.keys.later)
+
+
+def test_a_scheduled_run_waits_for_a_worker_on_its_queue_that_knows_its_classes(fleet: Fleet) -> None:
+    fleet.add_older()
+    spec, store, key, _ = flowq.scheduled(flowq.Flow(LateAddress()), 60, key="nightly")["args"]
+    # As the task of a worker that knows them, and consumes another queue than the run's.
+    run = fleet.older.executor.submit_scheduled(spec, store, key, 1_700_000_000)
+    assert run.status == "running"
+    with pytest.raises(flowq.UnknownNode):
+        flowq.Flow(LateAddress()).submit({})
+    run.cancel()
