@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from flowq.batch.result import BatchResult
 from flowq.codec import content_hash, dumps, loads
@@ -27,11 +28,47 @@ CACHE_BYTES = 256 * 1024 * 1024
 RENEWED_AT_ONCE = 1000
 NOT_THERE = -2  # what PTTL answers
 
+T = TypeVar("T")
+
 
 class Blobs(Protocol):
     """What the processes of a worker have fetched between them."""
 
     def get(self, name: str, fetch: Callable[[], bytes]) -> bytes: ...
+
+
+class Recent(Generic[T]):
+    """What was used last, by name: up to 256 MiB, and one whatever its size. A process's threads share it.
+
+    Args:
+        size_bytes: of a value.
+    """
+
+    def __init__(self, size_bytes: Callable[[T], int]) -> None:
+        self._size_bytes = size_bytes
+        self._values: OrderedDict[str, T] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> T | Any:
+        """The value of that name; MISSING if it is not there."""
+        with self._lock:
+            if name not in self._values:
+                return MISSING
+            self._values.move_to_end(name)
+            return self._values[name]
+
+    def keep(self, name: str, value: T) -> T:
+        """Keep *value*, unless another thread has brought one meanwhile; the one that is kept."""
+        with self._lock:
+            if name in self._values:
+                return self._values[name]
+            self._values[name] = value
+            self._bytes += self._size_bytes(value)
+            while self._bytes > CACHE_BYTES and len(self._values) > 1:
+                _, dropped = self._values.popitem(last=False)
+                self._bytes -= self._size_bytes(dropped)
+            return value
 
 
 class Snapshots:
@@ -44,8 +81,7 @@ class Snapshots:
 
     def __init__(self, redis: RedisClient, keys: Keys, shared: Blobs | None = None) -> None:
         self._redis, self._keys, self._shared = redis, keys, shared
-        self._cache: OrderedDict[str, bytes] = OrderedDict()
-        self._cached_bytes = 0
+        self._cache: Recent[bytes] = Recent(len)
 
     def save(
         self,
@@ -127,17 +163,11 @@ class Snapshots:
             DecodeError: what Redis holds under this hash is something else.
         """
         known = self._cache.get(name)
-        if known is not None:
-            self._cache.move_to_end(name)
-            return known
+        if known is not MISSING:
+            return cast(bytes, known)
         fetch = partial(self._fetch, scope, name)
         blob = fetch() if self._shared is None else self._shared.get(name, fetch)
-        self._cache[name] = blob
-        self._cached_bytes += len(blob)
-        while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
-            _, dropped = self._cache.popitem(last=False)
-            self._cached_bytes -= len(dropped)
-        return blob
+        return self._cache.keep(name, blob)
 
     def _fetch(self, scope: str, name: str) -> bytes:
         blob: bytes | None = self._redis.get(self._keys.blob(scope, name))
@@ -168,32 +198,21 @@ class SnapshotBase:
 
     def __init__(self, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
         self._snapshots, self._scope, self._manifest = snapshots, scope, manifest
-        self._fixed: OrderedDict[str, Any] = OrderedDict()
-        self._fixed_bytes = 0
+        self._fixed: Recent[Any] = Recent(sys.getsizeof)
 
     def keys(self) -> Collection[str]:
         return self._manifest.keys()
 
     def load(self, key: str) -> Any:
-        known = self._fixed.get(key, MISSING)
+        known = self._fixed.get(key)
         if known is not MISSING:
             return known
         blob = self._snapshots.load(self._scope, self._manifest[key])
         value = loads(blob)
-        if type(value) in UNCHANGING:
-            self._keep(key, value)
-        return value
+        return self._fixed.keep(key, value) if type(value) in UNCHANGING else value
 
     def changed(self, key: str, value: Any) -> bool:
         """Whether *value* is other than what was saved, by its encoding."""
-        if self._fixed.get(key, MISSING) is value:
+        if self._fixed.get(key) is value:
             return False
         return content_hash(dumps(value)) != self._manifest[key]
-
-    def _keep(self, key: str, value: Any) -> None:
-        # Items of several threads may be at it: each of these is one step, and a value that was dropped is read again.
-        self._fixed[key] = value
-        self._fixed_bytes += sys.getsizeof(value)
-        while self._fixed_bytes > CACHE_BYTES and len(self._fixed) > 1:
-            _, dropped = self._fixed.popitem(last=False)
-            self._fixed_bytes -= sys.getsizeof(dropped)
