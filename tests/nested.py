@@ -90,6 +90,19 @@ class Step(flowq.Node[Any, Any]):
         shared["marks"] = [*shared.get("marks", []), exec_res]
 
 
+class Again(flowq.Node[Any, Any]):
+    """Goes round until it has done so *times*."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self - "again" >> self
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared["rounds"] = shared.get("rounds", 0) + 1
+        return "again" if shared["rounds"] < self.times else "enough"
+
+
 class Squares(flowq.ParallelBatchNode[int, int]):
     """Squares of shared["numbers"]; items above *above* fail while the file *broken* is there."""
 

@@ -87,7 +87,7 @@ class FollowedRun:
 
     def __init__(self, run: DurableRun, console: Console, *, as_json: bool = False) -> None:
         self._run, self._console, self._as_json = run, console, as_json
-        self._seen = 0
+        self._seen = (0, 0)
         self._awaited: list[str] = []
         self._lock = threading.Lock()
 
@@ -124,8 +124,9 @@ class FollowedRun:
     def tell(self) -> None:
         """Print what is new."""
         with self._lock:
-            steps = self._run.history()
-            for one in steps[self._seen :]:
+            # By what identifies a step: the first of a long history are no longer kept.
+            fresh = [one for one in self._run.history() if (one.generation, one.number) > self._seen]
+            for one in fresh:
                 if self._as_json:
                     emit_line(step_json(one))
                 else:
@@ -133,7 +134,8 @@ class FollowedRun:
                     self._console.print(
                         f"{one.number:>4}  {one.node}{action}  [dim]{span_text(one.seconds)}[/dim]", highlight=False
                     )
-            self._seen = max(self._seen, len(steps))
+            if fresh:
+                self._seen = (fresh[-1].generation, fresh[-1].number)
             awaited = self._run.awaits()
             if awaited != self._awaited and not self._as_json:
                 for name in awaited:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 import flowq
 from flowq.cli import main
+from flowq.cli.durable import FollowedRun
 from flowq.local import LocalCluster
+from tests import nested
 from tests.integration.cli.commands import Command
 from tests.integration.cli.conftest import Flowq
 
@@ -93,3 +97,19 @@ def test_submit_needs_a_fleet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     result = CliRunner().invoke(main, ["submit", "flows:asking"])
     assert result.exit_code == 2
     assert "set FLOWQ_BROKER_URL" in result.output
+
+
+def test_every_step_of_a_long_run_is_told(cluster: LocalCluster) -> None:
+    steps = 1_100  # more than the ledger keeps
+    again = nested.Again(steps)
+    done = nested.Again(1)
+    again - "enough" >> done
+    run = flowq.Flow(start=again).submit({})
+    out = io.StringIO()
+    followed = FollowedRun(run, Console(file=out))  # type: ignore[arg-type]
+    while not followed.wait():
+        pass
+    assert run.status == "succeeded"
+    told = [int(line.split()[0]) for line in out.getvalue().splitlines()]
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) > steps
