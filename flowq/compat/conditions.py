@@ -28,6 +28,7 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
 }
 _UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {ast.Not: operator.not_, ast.USub: operator.neg}
+_DISPLAYS: Mapping[type[ast.expr], Callable[[Any], Any]] = {ast.List: list, ast.Tuple: tuple, ast.Set: set}
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     fn.__name__: fn for fn in (len, int, float, str, bool, min, max, sum, any, all, abs)
 }
@@ -63,8 +64,8 @@ def _compiled(node: ast.expr, text: str) -> _Compiled:
         case ast.Name(id="shared"):
             return lambda shared: shared
         case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
-            each = [_compiled(part, text) for part in parts]
-            return lambda shared: [part(shared) for part in each]
+            made, each = _DISPLAYS[type(node)], [_compiled(part, text) for part in parts]
+            return lambda shared: made(part(shared) for part in each)
         case ast.Subscript(value=of, slice=key):
             whole, index = _compiled(of, text), _compiled(key, text)
             return lambda shared: whole(shared)[index(shared)]

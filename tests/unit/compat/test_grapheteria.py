@@ -93,6 +93,11 @@ def test_a_graph_with_conditions_is_data() -> None:
         ("shared['missing'] is None if True else False", ValueError),
         ("shared['list'][-1] == 'b'", True),
         ("'x' not in shared['list']", True),
+        ("shared['list'] == ['a', 'b']", True),
+        ("shared['version'] == (3, 12)", True),
+        ("shared['version'] >= (3, 11)", True),
+        ("shared['tags'] == {'b', 'a'}", True),
+        ("shared['grid'][1, 2] == 'x'", True),
         ("__import__('os').system('true')", ValueError),
         ("shared.__class__", ValueError),
         ("[x for x in shared]", ValueError),
@@ -102,7 +107,8 @@ def test_a_graph_with_conditions_is_data() -> None:
     ],
 )
 def test_conditions_compare_and_do_nothing_else(text: str, holds: Any) -> None:
-    shared = {"n": 3, "flag": True, "name": "ada", "list": ["a", "b"]}
+    shared = {"n": 3, "flag": True, "name": "ada", "list": ["a", "b"], "tags": {"a", "b"}}
+    shared |= {"version": (3, 12), "grid": {(1, 2): "x"}}
     if isinstance(holds, bool):
         assert condition(text)(shared) is holds
     else:
