@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -136,15 +137,25 @@ class MetricsServer:
             "/healthz": lambda _: (200, "text/plain", b"ok\n"),
         }
         self._server = ThreadingHTTPServer((address, port), _handler(pages))
+        self._lock = threading.Lock()
+        self._serving = self._closed = False
         host, port = self._server.server_address[:2]
         self.url = f"http://{host!s}:{port}"
 
     def serve(self) -> None:
-        """Answer requests until ``close``."""
+        """Answer requests until ``close``; none after it."""
+        with self._lock:
+            if self._closed:
+                return
+            self._serving = True
         self._server.serve_forever()
 
     def close(self) -> None:
-        self._server.shutdown()
+        """End ``serve``, if it has been called, and listen no more."""
+        with self._lock:
+            self._closed = True
+        if self._serving:  # else nobody would say that it has ended
+            self._server.shutdown()
         self._server.server_close()
 
     def _pending(self, queue: str | None) -> tuple[int, str, bytes]:

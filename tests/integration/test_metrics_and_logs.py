@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 import flowq
+from flowq.engine.connection import Connections
+from flowq.engine.exporter import MetricsServer
 from tests import nodes
 from tests.programs import ROOT
 from tests.waiting import until
@@ -165,3 +168,24 @@ def test_every_line_of_the_log_is_json(fleet: flowq.LocalCluster) -> None:
     lines = fleet.workers[0].log_path.read_text().splitlines()
     lines = lines[next(at for at, line in enumerate(lines) if line.startswith("{")) :]  # Celery warns root before
     assert [line for line in lines if not line.startswith("{")] == []
+
+
+def test_a_metrics_server_that_never_served_is_closed_at_once() -> None:
+    server = MetricsServer(Connections(flowq.Settings()), address="127.0.0.1", port=0)
+    closing = threading.Thread(target=server.close, daemon=True)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
+    server.serve()  # ends at once
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{server.url}/healthz", timeout=5)
+
+
+def test_a_metrics_server_is_closed_while_it_begins_to_serve() -> None:
+    for _ in range(20):
+        server = MetricsServer(Connections(flowq.Settings()), address="127.0.0.1", port=0)
+        serving = threading.Thread(target=server.serve, daemon=True)
+        serving.start()
+        server.close()
+        serving.join(10)
+        assert not serving.is_alive()
