@@ -59,8 +59,9 @@ class Connections:
     def _check_pid(self) -> None:
         if self._pid != os.getpid():
             self._lock = threading.RLock()
-            self._pid = os.getpid()
             self._redis = self._ledger = self._headroom = self._kombu = self._producer = self._feed_beats = None
+            # Last: to another thread that asks meanwhile nothing of the parent's may look like this process's own.
+            self._pid = os.getpid()
 
     @property
     def redis(self) -> RedisClient:
