@@ -20,6 +20,7 @@ from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.registry import portable
 
 MAX_DEATHS = 5
+BEGUN_FOR_S = 86_400  # what is begun and never comes to an end is kept so long; what is made, for as long as the batch
 
 Merge = Callable[[Sequence[Any]], Any]  # deltas in item order → one delta
 
@@ -99,15 +100,22 @@ def _tried(
 
     Who begins is counted, and who comes to an end is taken off: what kills its process each time is given up.
     """
-    redis, key, field = connections.redis, connections.keys.fold(batch_id), f"{name}:begun"
-    if redis.hincrby(key, field, 1) > MAX_DEATHS:
+    if _counted(connections, batch_id, name, 1) > MAX_DEATHS:
         return {"error": WorkerCrashed(f"the processes that merged what the items brought died {MAX_DEATHS} times")}
     try:
         return {"delta": _merged(runs, merge)}
     except _Unmergeable as failure:
         return {"error": portable(failure.error)}
     finally:
-        redis.hincrby(key, field, -1)
+        _counted(connections, batch_id, name, -1)
+
+
+def _counted(connections: Connections, batch_id: str, name: str, by: int) -> int:
+    """How many are at it, with *by* more. What they make is kept for longer (``_keep``)."""
+    key = connections.keys.fold(batch_id)
+    with connections.redis.pipeline(transaction=True) as pipe:
+        begun, _ = pipe.hincrby(key, f"{name}:begun", by).expire(key, BEGUN_FOR_S).execute()
+    return int(begun)
 
 
 def _merged(runs: Iterable[Sequence[Any]], merge: Merge) -> Any:

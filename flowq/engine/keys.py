@@ -4,7 +4,7 @@
 |-----------------------------|--------|------------------------------|-----------------------------------|
 | {p}:{batch}:meta … :place   | mixed  | retention after the close    | the ledger's acts (lua/lib.lua)   |
 | {p}:{root}:starved          | set    | an hour                      | the acts of a root's family       |
-| {p}:{batch}:fold            | hash   | retention after the close    | folds and finish (folds.py)       |
+| {p}:{batch}:fold            | hash   | a day, then retention        | folds and finish (folds.py)       |
 | {p}:{batch}:said            | hash   | an hour after the last one   | reports.py                        |
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
