@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flowq.batch.async_items import AsyncItems
@@ -126,6 +127,9 @@ class CeleryExecutor:
         """Send it; what it takes longer than *here_s* seconds to write of a list is left to a thread."""
         header = self._header(job)
         place = 0 if job.key is None else place_of(self.connections, header.id)
+        # Others than Python's own may read from where this thread alone may, such as a database.
+        by_any_thread = isinstance(items.at_hand(), (list, tuple, range))
+        rest: Callable[[int], Feeding] | None = None
         if place != "whole":
             if place == 0 and checked:
                 self._check_workers(job.node, header)
@@ -140,16 +144,22 @@ class CeleryExecutor:
                 feeder.begin(place)
                 feeding.begin(feeder, feeder.steps(given, place), 0.0)
             else:
-                # Others than Python's own may read from where this thread alone may, such as a database.
-                by_any_thread = isinstance(items.at_hand(), (list, tuple, range))
                 feeding.begin(feeder, feeder.steps(given, place), here_s if by_any_thread else math.inf)
+            if not stream:
+                rest = functools.partial(self._feed_rest, header, slots, given, 0.0 if by_any_thread else math.inf)
         self._latest = BatchHandle(
             self.connections, self.closings, header, job.policy,
             inputs=items.at_hand(), total=items.total, key_of=job.node.key_of,
-            feeding=feeding if feeding.is_apart else None,
+            feeding=feeding if feeding.is_apart else None, rest=rest,
             learn=functools.partial(self._sizes.note, header.spec) if job.node.counted() == 1 else None,
         )  # fmt: skip
         return self._latest
+
+    def _feed_rest(self, header: Header, slots: int, given: Iterable[Any], here_s: float, place: int) -> Feeding:
+        """Have written, from *place* on, what the end of the batch kept from being written."""
+        feeder, feeding = Feeder(self.connections, header, {}, slots), Feeding()
+        feeding.begin(feeder, feeder.steps(given, place), here_s)
+        return feeding
 
     def latest(self) -> BatchHandle[Any] | None:
         """The batch that was submitted last through this executor: what a blocking ``run`` is busy with."""

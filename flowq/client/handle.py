@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -42,6 +43,8 @@ from flowq.errors import BatchError, BatchLost, ItemCancelled, ResultsFreed
 
 R = TypeVar("R")
 
+log = logging.getLogger("flowq")
+
 FEEDING_LOOK_S = 0.5
 DEADLINE_LOOK_S = 0.2
 
@@ -65,12 +68,13 @@ class BatchHandle(Generic[R]):
         total: int | None = None,
         key_of: Callable[[Any], str] | None = None,
         feeding: Feeding | None = None,
+        rest: Callable[[int], Feeding] | None = None,
         learn: Callable[[Sizes], None] | None = None,
     ) -> None:
         self._connections, self._closings, self._header = connections, closings, header
         self._policy = policy
         self._inputs, self._total, self._key_of = inputs, total, key_of
-        self._feeding, self._learn = feeding, learn
+        self._feeding, self._rest, self._learn = feeding, rest, learn
         self._ahead: ReadAhead | None = None
 
     @property
@@ -342,22 +346,34 @@ class BatchHandle(Generic[R]):
 
         Wait for it, or ask for the result, as before: of items that succeeded then, nothing is run again, and every
         item keeps its ``ctx.idempotency_key``. However many fail again, the others are run. Nothing happens while the
-        batch runs, or when no item is left to be run.
+        batch runs, or when no item is left to be run. Items that were not written yet when the batch ended are written
+        now, from a sequence, by the handle that ``submit`` gave; another handle logs how many stay cancelled.
 
         Raises:
             BatchLost: Redis no longer holds the batch.
             ValueError: nor its items, which could not all be written.
         """
-        self._control("redrive")
-        self._feeding = None  # what could not be written is not part of the batch any more
+        if self._control("redrive", feeds=self._rest is not None) != "ok":
+            return self
+        self._feeding = None  # what its source did not give is not part of the batch any more
         self._ahead = None  # it has seen the batch closed
+        state = self.state()
+        if self._rest is not None and not state.sealed:
+            feeding = self._rest(state.avail)
+            self._feeding = feeding if feeding.is_apart else None
+        elif self._length(state) > state.avail:
+            log.warning(
+                "%d items were not written when batch %s ended, and stay cancelled: submit them where they come from",
+                self._length(state) - state.avail, self.id, extra={"batch": self.id},
+            )  # fmt: skip
         return self
 
-    def _control(self, act: Control) -> None:
-        done, _, chunk_ids = self._connections.ledger.control(self.id, act)
+    def _control(self, act: Control, *, feeds: bool = False) -> str:
+        done, _, chunk_ids = self._connections.ledger.control(self.id, act, feeds=feeds)
         if done == "lost" and act != "cancel":
             raise BatchLost(self.id)
         if done == "gone":
             raise ValueError(f"batch {self.id} does not hold its items any more: run it again from its source")
         self._connections.crash_points.reached("controlled", self.id)
         publish_chunks(self._connections, self._header, chunk_ids)
+        return done

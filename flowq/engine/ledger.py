@@ -328,14 +328,16 @@ class Ledger:
         reply = self._call("wake", batch_id, self.times.wait_ms, window, most, self.times.lease_ms, int(idle))
         return Woken(_text(reply[0]), _ids(reply[2:]), int(reply[1]) if reply[1] else None)
 
-    def control(self, batch_id: str, act: Control, gen: int = 0) -> tuple[str, str, list[str]]:
+    def control(self, batch_id: str, act: Control, gen: int = 0, *, feeds: bool = False) -> tuple[str, str, list[str]]:
         """Cancel, pause, resume, redrive or confirm; ("ok" | "unchanged" | "lost", state, ids to publish).
 
-        "expire" closes the batch if its deadline has passed. "gone" is answered to a redrive without its items.
+        "expire" closes the batch if its deadline has passed. "gone" is answered to a redrive without its items. Who
+        redrives and *feeds* appends, from then on, the items that were not written yet when the batch was closed.
 
         Redelivery: "unchanged".
         """
-        reply = self._call("control", batch_id, act, self.times.wait_ms, self.times.aggregate_ms, gen)
+        t = self.times
+        reply = self._call("control", batch_id, act, t.wait_ms, t.aggregate_ms, gen, t.feed_ms if feeds else 0)
         return _text(reply[0]), _text(reply[1]), _ids(reply[2:])
 
     def tell(self, batch_id: str, kind: Literal["fact", "event"], name: str, value: bytes = b"") -> Told:

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import pytest
 import flowq
 from flowq.batch.executor import active
 from flowq.engine.connection import Connections
+from flowq.engine.feed import Feeder
+from flowq.engine.results import read_state
 from tests.crashing import Armed
 from tests.mendable import AsyncMendable, Mendable, MendableFlow, MendableStep, executed
 from tests.nodes import FailsTwice, Slow, Square
@@ -93,6 +95,66 @@ def test_what_the_first_failure_cut_off_is_run_as_well(
     mended.touch()
     assert still.retry_failed() == [i * 3 for i in range(300)]
     assert {index for index, _ in executed(path)} == set(range(300))
+
+
+class Numbers(Sequence[int]):
+    """A sequence of the caller's own kind."""
+
+    def __init__(self, numbers: range) -> None:
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, where: Any) -> Any:
+        return self._numbers[where]
+
+
+@pytest.fixture
+def fails_while_it_is_fed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Producers write a second piece only once their batch has ended for the first time."""
+
+    def has_ended(feeder: Feeder) -> bool:
+        state = read_state(feeder._connections, feeder._header.id)
+        return state.closed or state.gen > 0
+
+    def until_it_has_ended(feeder: Feeder, _: object) -> Iterator[None]:
+        until(lambda: has_ended(feeder), 20, "the end of the batch")
+        yield
+
+    monkeypatch.setattr(Feeder, "_until_read", until_it_has_ended)
+
+
+N_LONG = 12_000
+
+
+@pytest.mark.parametrize("kind", [list, Numbers])
+def test_what_was_not_even_written_is_run_as_well(
+    cluster: flowq.LocalCluster, path: str, mended: Path, kind: Any, fails_while_it_is_fed: None
+) -> None:
+    with pytest.raises(flowq.BatchError) as raised:
+        Mendable(path, str(mended), [7]).map(kind(range(N_LONG)))
+    first = raised.value.results
+    assert len(first.items) == N_LONG
+    assert len({index for index, _ in executed(path)}) < N_LONG // 2
+    mended.touch()
+    again = first.retry_failed()
+    assert again == [i * 3 for i in range(N_LONG)]
+    assert {index for index, _ in executed(path)} == set(range(N_LONG))
+
+
+def test_who_has_not_the_items_that_were_not_written_says_so(
+    cluster: flowq.LocalCluster, path: str, mended: Path, fails_while_it_is_fed: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = submit(Mendable(path, str(mended), [7]), list(range(N_LONG)))
+    assert mine.wait(20)
+    mended.touch()
+    theirs = flowq.get_batch(mine.id).retry_failed()
+    assert theirs.wait(20)
+    written = theirs.state().avail
+    assert f"{N_LONG - written} items were not written when batch {mine.id} ended" in caplog.text
+    # Who has them makes up for it.
+    assert mine.retry_failed().result(timeout=30) == [i * 3 for i in range(N_LONG)]
 
 
 def test_a_handle_of_another_process_redrives_as_well(cluster: flowq.LocalCluster, path: str, mended: Path) -> None:

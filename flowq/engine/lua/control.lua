@@ -1,5 +1,6 @@
 -- control: what a person or the aggregator decides about a whole batch.
 -- ARGV  2 cancel | expire | pause | resume | redrive | confirm  3 wait_ms  4 agg_wait_ms  5 gen (confirm)
+--       6 feed_ms, of who writes the items that a close kept from being written (redrive; 0: nobody does)
 -- Answers {'ok' | 'unchanged' | 'lost' | 'gone' (redrive: its items), state, ids…}. A second call of any of them is 'unchanged'.
 local act, wait, agg_wait = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
@@ -80,9 +81,11 @@ for _, range in ipairs(redis.call('LRANGE', REDO, 0, -1)) do
   again(tonumber(start), tonumber(stop))
 end
 local cur, avail, size, fixed, in_flight, closed_ms = meta('cur', 'avail', 'size', 'fixed', 'in_flight', 'closed_ms')
-if #starts == 0 and cur == avail then return {'unchanged', state} end
+local again_any, feed = #starts > 0 or cur < avail, tonumber(ARGV[6])
+local feeds = feed > 0 and redis.call('HEXISTS', META, 'cut') == 1
+if not again_any and not feeds then return {'unchanged', state} end
 -- The items of a batch that could not be fed to its end are dropped.
-if redis.call('EXISTS', INDEX) == 0 then return {'gone', state} end
+if again_any and redis.call('EXISTS', INDEX) == 0 then return {'gone', state} end
 
 redis.call('DEL', FAILED, OPEN, PARKED, REDO, WAKE)
 for i = 1, OWN_KEYS do redis.call('PERSIST', KEYS[i]) end
@@ -110,4 +113,9 @@ if first then
   redis.call('RPUSH', REDO, unpack(ranges))
 end
 begin_deadline()
+if feeds then
+  set('sealed', 0)
+  redis.call('HDEL', META, 'cut')
+  due_at('feed', now + feed)
+end
 return allocate({'ok', 'running'}, wait)

@@ -469,15 +469,22 @@ class World:
                 self.forget()
 
     def redrive(self) -> bool:
-        """Whatever has no good outcome, and was given at all, is run again."""
+        """Whatever has no good outcome, and was given at all, is run again; or the rest is given as well."""
         newest = self.newest(self.by_gen())
         again = {index for index in range(int(self.meta("avail"))) if newest.get(index) != "ok"}
-        done, state, ids = self.ledger.control(BATCH, "redrive")
+        feeds = self.rng.random() < 0.5
+        goes_on = feeds and self.meta("cut") == "1"
+        done, state, ids = self.ledger.control(BATCH, "redrive", feeds=feeds)
         if done != "ok":
             assert not again
+            assert not goes_on
             return False
-        assert again
+        assert again or goes_on
         assert state == "running"
+        assert (self.meta("sealed") == "0") == goes_on
+        if goes_on:
+            self.fed, self.sealed = int(self.meta("avail")), False
+            again |= set(range(self.fed, self.n))
         self.redriven.append(again)
         self.redriven_ms = self.now_ms
         self.cancelled = False
