@@ -80,14 +80,14 @@ class ItemContext:
 
         Raises:
             TimeoutError: it has not come in time.
-            FlowError: nobody could send it: the flow was not submitted.
+            FlowError: nobody could send it: the flow was not submitted, or this is an item of a batch.
             ValueError: nor by this name.
         """
         check_event(name)
         if self.on_wait is None:
             raise FlowError(
-                f"{self.node or 'a node'} waits for the event {name!r}, which only a submitted flow can be sent: "
-                "run = flow.submit(shared); run.send(...)"
+                f"{self.node or 'a node'} waits for the event {name!r}, which only a submitted flow can be sent, and "
+                "no item of a batch: run = flow.submit(shared); run.send(...)"
             )
         return await self.on_wait(name, timeout)
 

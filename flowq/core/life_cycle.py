@@ -147,11 +147,6 @@ class LifeCycle:
             return outer.derive(self.name, self.config, attempt)
         return ItemContext(attempt=attempt, config=self.config, node=self.name)
 
-    @property
-    def asks_ctx(self) -> bool:
-        """Whether any of the four methods declares ``ctx``."""
-        return self._asks_ctx
-
     def has_async(self) -> bool:
         """Whether running this needs an event loop: any of the four methods is ``async def``."""
         cls = type(self)

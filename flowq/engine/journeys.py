@@ -86,7 +86,8 @@ class ItemJourneys:
         blob = self._left.pop(index, None)
         reached = Reached(self.gen) if blob is None else Reached.decode(blob)
         journey = ItemJourney(self, flow, index, ctx.attempt, store, reached)
-        ctx.on_wait = journey.wait_for
+        if self.header.keeps:  # events are sent to runs: an item of a batch would wait for ever
+            ctx.on_wait = journey.wait_for
         return journey
 
 
@@ -230,8 +231,5 @@ class ItemJourney(BatchJourney):
 
 
 def may_be_left(flow: BatchFlow) -> bool:
-    """Whether a walk over *flow* may have to wait: for a batch of its own, or for an event."""
-    return any(
-        (isinstance(node, Fanout) and not node.is_local) or (node.asks_ctx and node.has_async())
-        for node in reachable(flow.start_node)
-    )
+    """Whether the walk of an item over *flow* may have to wait: for a batch of its own."""
+    return any(isinstance(node, Fanout) and not node.is_local for node in reachable(flow.start_node))

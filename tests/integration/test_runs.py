@@ -204,6 +204,17 @@ def test_nobody_can_send_to_a_flow_that_was_not_submitted(tmp_path: Path) -> Non
         flowq.Flow(nested.Approval(str(tmp_path / "notes"))).run({})
 
 
+def test_nobody_can_send_to_an_item_of_a_batch_in_a_submitted_flow_or_out_of_one(place: str, tmp_path: Path) -> None:
+    asked = nested.Level(nested.Approval(str(tmp_path / "notes")), 2)
+    with pytest.raises(flowq.BatchError) as in_a_run:
+        flowq.Flow(asked).submit({}).result(timeout=20)
+    with pytest.raises(flowq.BatchError) as alone:
+        asked.run({})
+    for error in (in_a_run.value.exceptions[0], alone.value.exceptions[0]):
+        assert type(error) is flowq.FlowError
+        assert "Approval waits for the event 'approval', which only a submitted flow" in str(error)
+
+
 def test_a_cancelled_run_ends_with_its_batches(place: str, tmp_path: Path) -> None:
     path = tmp_path / "notes"
     run = nested.six_steps(str(path), 0.3).submit({"numbers": [1]})
