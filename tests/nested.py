@@ -141,6 +141,56 @@ class Approval(flowq.Node[Any, Any]):
         return exec_res
 
 
+class Reminds(flowq.Node[Any, Any]):
+    """Waits for an answer with each timeout in turn; which of the waits was answered, and how."""
+
+    def __init__(self, path: str, timeouts_s: list[float | None]) -> None:
+        super().__init__()
+        self.path, self.timeouts_s = path, timeouts_s
+
+    async def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> str:
+        for number, timeout_s in enumerate(self.timeouts_s):
+            try:
+                return f"{number} {await ctx.wait_for('approval', timeout=timeout_s)}"
+            except TimeoutError as error:
+                note(self.path, f"{number}: {error}")
+        return "never"
+
+    def post(self, shared: Any, prep_res: Any, exec_res: str) -> None:
+        shared["answers"] = [*shared.get("answers", []), exec_res]
+
+
+class WaitsLonger(flowq.Node[Any, Any]):
+    """Waits for an answer for a moment in its first try, for a minute in a second one or once the file is there."""
+
+    def __init__(self, path: str, patient: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self.path, self.patient = path, patient
+
+    def prep(self, shared: Any) -> bool:
+        return bool(self.patient) and Path(self.patient).exists()
+
+    async def exec(self, prep_res: bool, *, ctx: flowq.ItemContext) -> str:
+        long = prep_res or ctx.attempt > 0
+        note(self.path, "asks for long" if long else "asks")
+        return str(await ctx.wait_for("approval", timeout=60 if long else 0.3))
+
+    def post(self, shared: Any, prep_res: Any, exec_res: str) -> None:
+        shared["answers"] = [exec_res]
+
+
+class Relents(flowq.Flow):
+    """Makes the file before its next try."""
+
+    def __init__(self, start: flowq.Node[Any, Any], patient: str, **options: Any) -> None:
+        super().__init__(start, **options)
+        self.patient = patient
+
+    def retry_delay(self, exc: Exception, attempt: int) -> float | None:
+        Path(self.patient).touch()
+        return super().retry_delay(exc, attempt)
+
+
 def six_steps(path: str, sleep_s: float = 0.0) -> flowq.Flow:
     first = Step("one", path, sleep_s)
     node: flowq.Node[Any, Any] = first

@@ -21,8 +21,9 @@ from flowq.batch.result import BatchResult
 from flowq.codec import loads
 from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Steps
+from flowq.core.flow import Flow
 from flowq.core.graph import reachable
-from flowq.core.journey import Left
+from flowq.core.journey import Frame, Left
 from flowq.core.overlay import Overlay
 from flowq.engine.batches import Header, new_batch_id
 from flowq.engine.birth import header_of, source
@@ -40,6 +41,8 @@ from flowq.engine.results import read_state
 from flowq.engine.snapshots import Snapshots
 
 Keep = Callable[[int, bytes], None]
+
+IN_VAIN = 0.0  # the deadline of a wait whose node was told that it is over
 
 
 class Abandoned(BaseException):
@@ -103,6 +106,8 @@ class ItemJourney(BatchJourney):
         self._index, self._attempt, self._store = index, attempt, store
         self._reached = reached
         self._redriven = reached.gen < among.gen
+        if self._redriven:
+            reached.until.clear()  # whoever lets a run go on gives its waits their time once more
         reached.gen = among.gen
         self._kept = KeptStore(
             among.snapshots, header.scope or header.id, header.manifest or {}, among.retention_s,
@@ -111,6 +116,8 @@ class ItemJourney(BatchJourney):
         self._kept.restore(store)
         self._taken: dict[str, int] = {}
         self._asked_in = 0
+        # By fact, the waits for it that were in vain since the last node, or since the flow began anew.
+        self._in_vain: dict[str, int] = {}
 
     # -- nodes -----------------------------------------------------------------------------------------------------
 
@@ -126,8 +133,15 @@ class ItemJourney(BatchJourney):
             state.received[event] = state.received.get(event, 0) + count
         self._taken.clear()
         state.until.clear()
+        self._in_vain.clear()
         if self._among.keep is not None:
             self._among.keep(self._index, self._encoded())
+
+    def restart(self, flow: Flow, attempt: int) -> Frame:
+        """See Journey."""
+        self._reached.until.clear()
+        self._in_vain.clear()
+        return super().restart(flow, attempt)
 
     def arrived(self, shared: Overlay, action: str | None) -> Any:
         """See BatchJourney. What the walk left in the store was kept after its last node."""
@@ -215,16 +229,22 @@ class ItemJourney(BatchJourney):
             self._asked_in = ctx.attempt
             self._taken.clear()
         taken = self._taken.get(name, 0)
-        fact = event_fact(name, self._reached.received.get(name, 0) + taken)
-        value = await asyncio.to_thread(read_fact, self._connections, self._among.header.id, fact)
+        fact, until = event_fact(name, self._reached.received.get(name, 0) + taken), self._reached.until
+        in_vain = self._in_vain.get(fact, 0)
+        wait = f"{fact} {in_vain}" if in_vain else fact
+        until_s = None
+        if timeout_s is not None:
+            until_s = until.setdefault(wait, time.time() + timeout_s)
+        # A node that begins anew comes to where it was left: a wait that was in vain is, though the event is there now.
+        value = None
+        if until_s != IN_VAIN:
+            value = await asyncio.to_thread(read_fact, self._connections, self._among.header.id, fact)
         if value is not None:
             self._taken[name] = taken + 1
             return loads(value)
         now_s = time.time()
-        if timeout_s is not None:
-            self._reached.until.setdefault(fact, now_s + timeout_s)
-        until_s = self._reached.until.get(fact)
         if until_s is not None and now_s >= until_s:
+            self._in_vain[fact], until[wait] = in_vain + 1, IN_VAIN
             raise TimeoutError(f"the event {name!r} did not come within {timeout_s:g} s")
         state = await asyncio.to_thread(self._encoded)
         raise Left("event", fact, state, None if until_s is None else until_s - now_s)

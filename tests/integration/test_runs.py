@@ -199,6 +199,46 @@ def test_a_wait_has_a_timeout(place: str, tmp_path: Path) -> None:
         run.result(timeout=20)
 
 
+@pytest.mark.parametrize("again_s", [None, 60.0])
+def test_a_node_that_has_waited_in_vain_waits_again(place: str, tmp_path: Path, again_s: float | None) -> None:
+    path = tmp_path / "notes"
+    run = flowq.Flow(nested.Reminds(str(path), [0.3, 0.2, again_s])).submit({})
+    until(lambda: len(set(nested.notes(path))) == 2 and run.status == "parked", 20, "it waits for the third time")
+    run.send("approval", "yes")
+    assert run.result(timeout=20).shared["answers"] == ["2 yes"]
+    in_vain = [f"{n}: the event 'approval' did not come within {s} s" for n, s in enumerate(["0.3", "0.2"])]
+    assert sorted(set(nested.notes(path))) == in_vain
+
+
+def test_a_wait_has_its_whole_time_in_the_next_try_of_its_node(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    run = flowq.Flow(nested.WaitsLonger(str(path), max_retries=2)).submit({})
+    until(lambda: "asks for long" in nested.notes(path) and run.status == "parked", 20, "it waits in its second try")
+    run.send("approval", "yes")
+    assert run.result(timeout=20).shared["answers"] == ["yes"]
+
+
+def test_and_in_the_next_try_of_the_flow_around_it(place: str, tmp_path: Path) -> None:
+    path, patient = tmp_path / "notes", tmp_path / "patient"
+    inner = nested.Relents(nested.WaitsLonger(str(path), str(patient)), str(patient), max_retries=2)
+    run = flowq.Flow(inner).submit({})
+    until(lambda: "asks for long" in nested.notes(path) and run.status == "parked", 20, "it waits in its second try")
+    run.send("approval", "yes")
+    assert run.result(timeout=20).shared["answers"] == ["yes"]
+
+
+def test_and_in_a_run_that_goes_on_after_it_has_failed(place: str, tmp_path: Path) -> None:
+    path, patient = tmp_path / "notes", tmp_path / "patient"
+    run = flowq.Flow(nested.WaitsLonger(str(path), str(patient))).submit({})
+    with pytest.raises(TimeoutError):
+        run.result(timeout=20)
+    patient.touch()
+    run.resume()
+    until(lambda: "asks for long" in nested.notes(path) and run.status in ("parked", "failed"), 20, "it waits again")
+    run.send("approval", "yes")
+    assert run.result(timeout=20).shared["answers"] == ["yes"]
+
+
 def test_nobody_can_send_to_a_flow_that_was_not_submitted(tmp_path: Path) -> None:
     with pytest.raises(flowq.FlowError, match="submit"):
         flowq.Flow(nested.Approval(str(tmp_path / "notes"))).run({})
