@@ -82,6 +82,8 @@ class Checkpoints:
         header = replace(self._header, id=run_id, run_id=run_id)
         params = StoredItems(connections, self._header.id)[RUN]
         if state:
+            # The events that this run has received are not among those that are sent to the new one.
+            state = replace(Reached.decode(state), received={}).encode()
             connections.redis.hset(connections.keys.of(run_id, "saved"), f"last:{RUN}", state)
         birth = birth_fields(connections, header, policy, 1, 1)
         Feeder(connections, header, birth, slots).feed([params])

@@ -185,6 +185,19 @@ def test_a_run_waits_for_an_event_without_a_slot(place: str, tmp_path: Path) -> 
         run.send("approval", "late")
 
 
+def test_a_fork_receives_the_events_that_are_sent_to_it_from_the_first(place: str, tmp_path: Path) -> None:
+    ask = nested.Approval(str(tmp_path / "notes"))
+    ask - "no" >> nested.Approval(str(tmp_path / "notes"))
+    run = flowq.Flow(ask).submit({})
+    run.send("approval", "no")
+    until(lambda: len(run.history()) == 1, 20, "it has been answered")
+    fork = run.resume(from_step=1, fork=True)
+    fork.send("approval", "yes")
+    assert fork.result(timeout=20).shared["answers"] == ["no", "yes"]
+    run.send("approval", "maybe")
+    assert run.result(timeout=20).shared["answers"] == ["no", "maybe"]
+
+
 def test_an_event_that_was_sent_before_it_is_waited_for_is_not_lost(place: str, tmp_path: Path) -> None:
     slow = nested.Step("slow", str(tmp_path / "notes"), 0.5)
     slow >> nested.Approval(str(tmp_path / "notes"))
