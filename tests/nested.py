@@ -179,6 +179,36 @@ class WaitsLonger(flowq.Node[Any, Any]):
         shared["answers"] = [exec_res]
 
 
+class Falters(flowq.Node[Any, Any]):
+    """Fails once when it has its answer: in its first try if it has others, or else in its ``post``, noting that."""
+
+    def __init__(self, faltered: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.faltered = faltered
+
+    async def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> str:
+        answer = await ctx.wait_for("approval")
+        if ctx.attempt + 1 < self.max_retries:
+            raise ValueError("once more")
+        return str(answer)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: str) -> None:
+        if self.max_retries == 1 and not Path(self.faltered).exists():
+            Path(self.faltered).touch()
+            raise ValueError("once more")
+        shared["answers"] = [*shared.get("answers", []), exec_res]
+
+
+class AsksTwo(flowq.Node[Any, Any]):
+    """Waits for two answers side by side."""
+
+    async def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> list[str]:
+        return await asyncio.gather(ctx.wait_for("approval"), ctx.wait_for("approval"))
+
+    def post(self, shared: Any, prep_res: Any, exec_res: list[str]) -> None:
+        shared["answers"] = [*shared.get("answers", []), *exec_res]
+
+
 class Relents(flowq.Flow):
     """Makes the file before its next try."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowq.batch.run_flow import RunFlow
+from flowq.batch.taken import Taken
 from flowq.core.context import ItemContext, check_event, enter_context
 from flowq.core.drive import finish
 from flowq.core.journey import Frame, Journey, Left
@@ -45,6 +46,7 @@ class InlineRun:
         self._kept: list[_Kept] = []
         self._events: dict[str, list[Any]] = defaultdict(list)
         self._received: dict[str, int] = defaultdict(int)
+        self._taken = Taken()
         self._changed = threading.Condition()
         self._status: RunStatus = "running"
         self._generation = 0
@@ -150,6 +152,7 @@ class InlineRun:
                 self._changed.notify_all()
 
     def _run(self, frames: list[Frame], steps: int) -> None:
+        self._taken = Taken()
         root = RunFlow(self._flow)
         root.journey = journey = _Here(self, root, frames, steps)
         journey.enter(root)
@@ -176,6 +179,7 @@ class InlineRun:
             journey.steps, name, journey.frames[-1].action, now_s, now_s - self._since_s, self._generation
         )
         self._since_s = now_s
+        self._taken.settle(self._received)
         with self._changed:
             self._kept.append(_Kept(step, *copy.deepcopy((journey.frames, shared))))
             self._changed.notify_all()
@@ -183,11 +187,18 @@ class InlineRun:
             if self._status == "cancelled":
                 raise Left("cancelled", "", b"")
 
-    async def _wait_for(self, name: str, timeout_s: float | None) -> Any:
+    async def _wait_for(self, ctx: ItemContext, name: str, timeout_s: float | None) -> Any:
+        async with self._taken.turn(name):
+            number = self._received[name] + self._taken.count(name)
+            await self._sent(name, number, timeout_s)
+            self._taken.give(name, ctx)
+            return self._events[name][number]
+
+    async def _sent(self, name: str, number: int, timeout_s: float | None) -> None:
         until = None if timeout_s is None else time.monotonic() + timeout_s
         self._move("parked", "running")
         try:
-            while len(self._events[name]) <= self._received[name]:
+            while len(self._events[name]) <= number:
                 if self._status == "cancelled":
                     raise Left("cancelled", "", b"")
                 if until is not None and time.monotonic() >= until:
@@ -195,8 +206,6 @@ class InlineRun:
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             self._move("running", "parked")
-        self._received[name] += 1
-        return self._events[name][self._received[name] - 1]
 
 
 class _Here(Journey):

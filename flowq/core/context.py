@@ -46,7 +46,10 @@ class ItemContext:
     is_cancelled: Callable[[], bool] = field(default=_never, repr=False)
     on_progress: Callable[[ItemContext, float, float | None], None] | None = field(default=None, repr=False)
     on_heartbeat: Callable[[ItemContext], None] | None = field(default=None, repr=False)
-    on_wait: Callable[[str, float | None], Awaitable[Any]] | None = field(default=None, repr=False)
+    on_wait: Callable[[ItemContext, str, float | None], Awaitable[Any]] | None = field(default=None, repr=False)
+    # The call that this one is made in, and whether this try has failed and a further one follows.
+    outer: ItemContext | None = field(default=None, repr=False)
+    failed: bool = field(default=False, repr=False)
 
     @property
     def cancelled(self) -> bool:
@@ -72,7 +75,9 @@ class ItemContext:
         """The value of the next event *name* that somebody sends to this run (``run.send``). A slot is not held.
 
         A run on workers leaves its process here, and the node begins anew, from its ``prep``, when the event has come:
-        what stands before the wait runs again. Several waits in one node get the events in the order they were sent.
+        what stands before the wait runs again. Several waits in one node get the events in the order they were sent;
+        side by side each waits, and counts its timeout, once the one before it for the same event has ended. A further
+        try of the node gets the same events again.
 
         Args:
             name: the event's name, one word.
@@ -89,7 +94,7 @@ class ItemContext:
                 f"{self.node or 'a node'} waits for the event {name!r}, which only a submitted flow can be sent, and "
                 "no item of a batch: run = flow.submit(shared); run.send(...)"
             )
-        return await self.on_wait(name, timeout)
+        return await self.on_wait(self, name, timeout)
 
     def derive(self, node: str, config: Mapping[str, Any], attempt: int) -> ItemContext:
         """The context of a node's call within this one: same item and run, its own node and attempt."""
@@ -105,6 +110,7 @@ class ItemContext:
             self.on_progress,
             self.on_heartbeat,
             self.on_wait,
+            self,
         )
 
 

@@ -106,6 +106,8 @@ class LifeCycle:
                         self._note_failure(exc, attempt)
                         raise
                     return (yield from self._fall_back(prep_res, exc, ctx, attempt))
+                if ctx is not None:
+                    ctx.failed = True
                 if self._listeners is not None:
                     self._listeners.tell("node_retry", self.name, error=exc, attempt=attempt, delay_s=delay_s)
             finally:

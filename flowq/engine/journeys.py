@@ -18,8 +18,9 @@ from flowq.batch.items import Items
 from flowq.batch.journey import BatchJourney
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
+from flowq.batch.taken import Taken
 from flowq.codec import loads
-from flowq.core.context import ItemContext, current_context
+from flowq.core.context import ItemContext
 from flowq.core.drive import Steps
 from flowq.core.flow import Flow
 from flowq.core.graph import reachable
@@ -114,8 +115,7 @@ class ItemJourney(BatchJourney):
             reached.floor, reached.recent,
         )  # fmt: skip
         self._kept.restore(store)
-        self._taken: dict[str, int] = {}
-        self._asked_in = 0
+        self._taken = Taken()
         # By fact, the waits for it that were in vain since the last node, or since the flow began anew.
         self._in_vain: dict[str, int] = {}
 
@@ -129,9 +129,7 @@ class ItemJourney(BatchJourney):
         """
         state = self._reached
         state.name, state.action, state.at_s = name, self.frames[-1].action, time.time()
-        for event, count in self._taken.items():
-            state.received[event] = state.received.get(event, 0) + count
-        self._taken.clear()
+        self._taken.settle(state.received)
         state.until.clear()
         self._in_vain.clear()
         if self._among.keep is not None:
@@ -221,27 +219,26 @@ class ItemJourney(BatchJourney):
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    async def wait_for(self, name: str, timeout_s: float | None) -> Any:
+    async def wait_for(self, ctx: ItemContext, name: str, timeout_s: float | None) -> Any:
         """See ItemContext.wait_for."""
-        ctx = current_context()
-        if ctx is not None and ctx.attempt != self._asked_in:
-            # A further try of the node asks for the same events again.
-            self._asked_in = ctx.attempt
-            self._taken.clear()
-        taken = self._taken.get(name, 0)
-        fact, until = event_fact(name, self._reached.received.get(name, 0) + taken), self._reached.until
-        in_vain = self._in_vain.get(fact, 0)
+        async with self._taken.turn(name):
+            fact = event_fact(name, self._reached.received.get(name, 0) + self._taken.count(name))
+            value = await self._told(name, fact, timeout_s)
+            self._taken.give(name, ctx)
+            return loads(value)
+
+    async def _told(self, name: str, fact: str, timeout_s: float | None) -> bytes:
+        """The value of *fact*, an event *name*."""
+        until, in_vain = self._reached.until, self._in_vain.get(fact, 0)
         wait = f"{fact} {in_vain}" if in_vain else fact
         until_s = None
         if timeout_s is not None:
             until_s = until.setdefault(wait, time.time() + timeout_s)
         # A node that begins anew comes to where it was left: a wait that was in vain is, though the event is there now.
-        value = None
         if until_s != IN_VAIN:
             value = await asyncio.to_thread(read_fact, self._connections, self._among.header.id, fact)
-        if value is not None:
-            self._taken[name] = taken + 1
-            return loads(value)
+            if value is not None:
+                return value
         now_s = time.time()
         if until_s is not None and now_s >= until_s:
             self._in_vain[fact], until[wait] = in_vain + 1, IN_VAIN

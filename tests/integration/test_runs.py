@@ -198,6 +198,43 @@ def test_a_fork_receives_the_events_that_are_sent_to_it_from_the_first(place: st
     assert run.result(timeout=20).shared["answers"] == ["no", "maybe"]
 
 
+def test_a_further_try_of_a_node_receives_what_the_one_that_failed_had(place: str, tmp_path: Path) -> None:
+    node = nested.Falters(str(tmp_path / "faltered"), max_retries=3)
+    node >> nested.Approval(str(tmp_path / "notes"))
+    run = flowq.Flow(node).submit({})
+    for answer in ("a", "b"):
+        run.send("approval", answer)
+    assert run.result(timeout=20).shared["answers"] == ["a", "b"]
+
+
+def test_a_further_try_of_a_flow_receives_what_only_the_node_that_failed_had(place: str, tmp_path: Path) -> None:
+    ask = nested.Approval(str(tmp_path / "notes"))
+    ask.next(nested.Falters(str(tmp_path / "faltered")), "a").next(nested.Approval(str(tmp_path / "notes")))
+    ask.next(nested.Falters(str(tmp_path / "faltered")), "b")
+    run = flowq.Flow(flowq.Flow(ask, max_retries=2)).submit({})
+    for answer in ("a", "b", "c"):
+        run.send("approval", answer)
+    assert run.result(timeout=20).shared["answers"] == ["a", "b", "c"]
+
+
+def test_a_run_that_goes_on_receives_what_the_node_that_failed_had(place: str, tmp_path: Path) -> None:
+    run = flowq.Flow(nested.Falters(str(tmp_path / "faltered"))).submit({})
+    run.send("approval", "a")
+    with pytest.raises(ValueError, match="once more"):
+        run.result(timeout=20)
+    assert run.resume().result(timeout=20).shared["answers"] == ["a"]
+
+
+def test_waits_side_by_side_receive_an_event_each(place: str, tmp_path: Path) -> None:
+    both = nested.AsksTwo()
+    both >> nested.Approval(str(tmp_path / "notes"))
+    run = flowq.Flow(both).submit({})
+    for answer in ("a", "b", "c"):
+        until(lambda: run.status == "parked", 20, "it waits")
+        run.send("approval", answer)
+    assert run.result(timeout=20).shared["answers"] == ["a", "b", "c"]
+
+
 def test_an_event_that_was_sent_before_it_is_waited_for_is_not_lost(place: str, tmp_path: Path) -> None:
     slow = nested.Step("slow", str(tmp_path / "notes"), 0.5)
     slow >> nested.Approval(str(tmp_path / "notes"))
