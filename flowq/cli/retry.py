@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flowq.cli.figures import record_of
 from flowq.cli.fleet import Local, local_options, to_local_workers
-from flowq.cli.group import emit, json_option
+from flowq.cli.group import Mistake, emit, json_option
 from flowq.cli.place import place
 from flowq.cli.watch import follow, until_the_end, warn_if_nobody_works
 from flowq.client import BatchHandle
@@ -69,6 +69,8 @@ def with_local_workers(
 def again(handle: BatchHandle[Any], console: Console) -> bool:
     """Begin; whether there is anything to do."""
     before = handle.state()
+    if before.state == "paused":
+        raise Mistake(f"{handle.id} is paused: `flowq resume {handle.id}` lets it go on.")
     if not before.closed:
         console.print(f"{handle.id} has not ended: it goes on.", highlight=False)
         return True

@@ -87,7 +87,7 @@ def said(handle: BatchHandle[Any], console: Console) -> int:
     if state.failed:
         console.print(f"  why:        [bold]flowq failures {handle.id}[/bold]", highlight=False)
         console.print(f"  once more:  [bold]flowq retry {handle.id}[/bold]", highlight=False)
-    return 0 if state.state == "succeeded" else FAILED
+    return 0 if handle.ended_well(state) else FAILED
 
 
 def lines(handle: BatchHandle[Any]) -> int:
@@ -97,11 +97,13 @@ def lines(handle: BatchHandle[Any]) -> int:
         state = handle.state()
         emit_line({**record_of(handle.id, handle.label, state), "rate": round(progress_of(state).rate, 3)})
         if ended:
-            return 0 if state.state == "succeeded" else FAILED
+            return 0 if handle.ended_well(state) else FAILED
         handle.wait(LINE_EVERY_S)
 
 
 def warn_if_nobody_works(here: Place, handle: BatchHandle[Any], console: Console) -> None:
-    """Say so where the batch waits for workers that are not there."""
+    """Say so where the batch waits for workers that are not there, or for somebody who lets it go on."""
+    if handle.state().state == "paused":
+        console.print(f"[yellow]{handle.id} is paused: `flowq resume {handle.id}` lets it go on.[/yellow]")
     if not handle.state().closed and not here.executor.fleet.workers(handle.queue):
         console.print(f"[yellow]No worker consumes queue {handle.queue!r}: the batch waits for one.[/yellow]")

@@ -161,6 +161,13 @@ class BatchHandle(Generic[R]):
         """The ledger's counters, crashes and losses included."""
         return read_state(self._connections, self.id)
 
+    def ended_well(self, state: State) -> bool:
+        """Whether the batch has succeeded, in *state*, as its policy has it: redriven, it runs on whatever fails."""
+        if state.state != "succeeded" or self._policy.on_error == "collect":
+            return state.state == "succeeded"
+        n = self._length(state)
+        return n == state.avail and state.failed <= self._policy.failures_allowed(n)
+
     def progress(self) -> Progress:
         """Where the batch stands; costs the same whatever its length."""
         state = self.state()
@@ -263,7 +270,7 @@ class BatchHandle(Generic[R]):
     def _raised(self, values: Values) -> Exception | None:
         """What ``result`` raises, for a reader who has come to the end of the values."""
         state = self.state()
-        if self._policy.on_error == "collect" or state.state == "succeeded":
+        if self._policy.on_error == "collect" or self.ended_well(state):
             return None
         try:
             self.result()

@@ -108,8 +108,24 @@ def test_retry_runs_what_failed_once_more(flowq_cli: Flowq, cluster: LocalCluste
     assert json.loads(flowq_cli("results", batch.id, "--json").output.splitlines()[1])["output"] == 1
 
 
+def test_a_redrive_that_fails_again_is_exit_status_1_where_its_result_is_an_error(
+    flowq_cli: Flowq, cluster: LocalCluster, tmp_path: Path
+) -> None:
+    batch = submit(nodes.UntilMended(str(tmp_path / "never")), range(6))
+    assert batch.wait(20)
+    assert flowq_cli("retry", batch.id).exit_code == 1
+    assert batch.state().state == "succeeded", "all were run, whatever failed again"
+    assert flowq_cli("watch", batch.id).exit_code == 1
+    assert flowq_cli("watch", batch.id, "--json").exit_code == 1
+    with pytest.raises(flowq.BatchError):
+        batch.result()
+    with pytest.raises(flowq.BatchError):
+        list(batch.results())
+
+
 def test_a_batch_is_paused_and_resumed(flowq_cli: Flowq, waiting: flowq.BatchHandle[Any]) -> None:
     assert "is paused" in flowq_cli("pause", waiting.id).output
+    assert f"flowq resume {waiting.id}" in flowq_cli("retry", waiting.id).output
     assert json.loads(flowq_cli("resume", waiting.id, "--json").output)["state"] == "running"
 
 
