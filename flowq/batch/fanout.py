@@ -21,12 +21,13 @@ from flowq.batch.policy import BatchPolicy, OnError, Rates
 from flowq.batch.result import BatchResult
 from flowq.batch.together import group_size
 from flowq.core.actions import checked_action
-from flowq.core.callables import is_async
+from flowq.core.callables import function_of, is_async
 from flowq.core.drive import Steps, drive, drive_async
 from flowq.core.hooks import AnyHook
 from flowq.core.node import Item, Node, Result
 from flowq.core.retry import Retry
 from flowq.core.streamed import whole
+from flowq.errors import FlowError
 
 
 class BatchOptions(TypedDict, total=False):
@@ -176,6 +177,15 @@ class Fanout(Node[Item, Result]):
         """What is called with one item; it may be ``async def`` and may declare ``*, ctx``."""
         return whole(self.exec, self.gather) if self.gathers else self.exec
 
+    def mistakes(self) -> list[str]:
+        """That nothing says what is done with an item: each would come to None, and nobody would know."""
+        if self.exec_many is not None or function_of(self.item_call()) is not Node.exec:
+            return []
+        return [
+            f"{type(self).__name__} defines neither exec nor exec_many, so that nothing is done with its items: "
+            "define exec(self, item)"
+        ]
+
     def in_flight(self) -> int:
         """Items that one process keeps in flight; 1: one after another."""
         is_async_item = is_async(self.exec_many or self.item_call()) or is_async(self.exec_fallback)
@@ -222,7 +232,11 @@ class Fanout(Node[Item, Result]):
 
         Raises:
             ValueError: *on_error* is none of what a policy takes.
+            FlowError: nothing says what is done with an item.
         """
+        wrong = self.mistakes()
+        if wrong:
+            raise FlowError(wrong[0])
         policy = self.policy()
         if on_error is not None:
             if on_error not in get_args(OnError):

@@ -37,6 +37,7 @@ class BaseNode(core.Node[Any, Any]):
 
     sync_in_thread: ClassVar[bool] = False
     gathers: ClassVar[bool] = False
+    has_async_names: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ def problems(flow: Node[Any, Any], connected: Iterable[Node[Any, Any]]) -> list[
     lost = {id(node): node for node in connected if id(node) not in inside}
     found += [f"{node.name} cannot be reached from the start" for node in lost.values()]
     for node in nodes:
-        found += _missing_actions(node)
+        found += [*node.mistakes(), *_missing_actions(node)]
     return found + _stationary(flow)
 
 

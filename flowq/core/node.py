@@ -22,7 +22,9 @@ from flowq.core.lifespan import drive_open, finish_open, long_lived_here
 from flowq.core.retry import Retry
 from flowq.core.straight import is_plain
 from flowq.core.streamed import listed
+from flowq.core.uncalled import said_of, uncalled
 from flowq.core.wiring import Wired
+from flowq.errors import FlowError
 from flowq.registry import register
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
 
     Raises:
         ValueError: *retry* together with *max_retries* or *wait*; a count below 1.
+        FlowError: the class has a method of PocketFlow's async nodes (``exec_async``) that nobody calls.
     """
 
     sync_in_thread: ClassVar[bool] = True
@@ -87,12 +90,18 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
     is_plain: ClassVar[bool] = True
     """Whether a visit is ``prep``, ``exec`` and ``post`` and nothing else, as long as nothing goes wrong."""
 
+    has_async_names: ClassVar[bool] = False
+    """Whether the class is for people whose async methods are called ``…_async``."""
+
     _slots: ClassVar[tuple[str, ...]] = ()
+    _uncalled: ClassVar[tuple[str, ...]] = ()
 
     params: dict[str, Any]
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls._uncalled:
+            raise FlowError(said_of(cls, cls._uncalled))
         node = super().__new__(cls)
         # What a spec rebuilds the node from: the arguments of the outermost constructor.
         node._arguments = (args, kwargs)
@@ -131,6 +140,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         members = [name_and_member for base in cls.__mro__ for name_and_member in vars(base).items()]
         cls._slots = tuple(name for name, member in members if isinstance(member, types.MemberDescriptorType))
         cls.is_plain = is_plain(cls, Node)
+        cls._uncalled = () if cls.has_async_names else uncalled(cls, cls.phases)
         register(cls)
 
     def __copy__(self) -> Self:
@@ -298,6 +308,10 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         self._warn_of_successors()
         nodes, steps = self.needs()[0], self.told("run", self.visit(shared))
         return await (drive_open(nodes, steps) if nodes else drive_async(steps))
+
+    def mistakes(self) -> list[str]:
+        """What is wrong with this node alone, a sentence each."""
+        return []
 
     def inside(self) -> list[Node[Any, Any]]:
         """The nodes this one is made of: where a flow begins; none for a plain node."""

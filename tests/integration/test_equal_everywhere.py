@@ -119,6 +119,12 @@ def test_what_is_no_batch_is_refused(executor: str, given: Any) -> None:
         nodes.FromStore().run({"items": given})
 
 
+def test_a_node_that_does_nothing_with_its_items_is_refused(executor: str) -> None:
+    for begin in (flowq.ParallelBatchNode().map, flowq.ParallelBatchNode().submit):
+        with pytest.raises(flowq.FlowError, match=r"define exec\(self, item\)"):
+            begin([1, 2])
+
+
 def test_limit_tries_the_first_items(executor: str) -> None:
     assert nodes.Square().map(range(1000), limit=10) == [i * i for i in range(10)]
 

@@ -1,0 +1,59 @@
+"""Methods that PocketFlow's async classes call and flowq's do not: found in the class, for nothing would tell of them.
+
+Reads classes only, once each. Never refuses any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import CodeType, FunctionType
+from typing import Any
+
+from flowq.core.callables import function_of
+
+
+def uncalled(cls: type[Any], phases: Sequence[str]) -> tuple[str, ...]:
+    """Those of *phases* of which *cls* has the ``…_async`` alone, and says nowhere that it calls that itself."""
+    alone = [
+        phase for phase in phases if callable(getattr(cls, _ported(phase), None)) and _is_flowqs(getattr(cls, phase))
+    ]
+    if not alone:
+        return ()
+    called = set(_names_in_the_methods(cls, without={_ported(phase) for phase in alone}))
+    return tuple(phase for phase in alone if _ported(phase) not in called)
+
+
+def said_of(cls: type[Any], phases: Sequence[str]) -> str:
+    """What is wrong with *cls*, whose ``…_async`` of *phases* nobody calls, and how to put it right."""
+    many = len(phases) > 1
+    methods = _listed([f".{_ported(phase)}" for phase in phases])
+    return (
+        f"{cls.__name__}{methods} {'are' if many else 'is'} called by nobody: in flowq a method is async when it is "
+        f"`async def`; call {'them' if many else 'it'} {_listed(phases)}"
+    )
+
+
+def _ported(phase: str) -> str:
+    return f"{phase}_async"
+
+
+def _is_flowqs(method: Any) -> bool:
+    return str(getattr(function_of(method), "__module__", "")).partition(".")[0] == "flowq"
+
+
+def _names_in_the_methods(cls: type[Any], without: set[str]) -> Iterator[str]:
+    """Every attribute that a method of *cls* asks for, but for those methods that are called as in *without*."""
+    members = [(name, member) for base in cls.__mro__ for name, member in vars(base).items() if name not in without]
+    todo = [
+        function.__code__
+        for function in (getattr(member, "__func__", member) for _, member in members)
+        if isinstance(function, FunctionType)
+    ]
+    while todo:
+        code = todo.pop()
+        yield from code.co_names
+        todo += [const for const in code.co_consts if isinstance(const, CodeType)]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
