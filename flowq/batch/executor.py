@@ -38,7 +38,7 @@ class BatchJob:
         policy: how they are run.
         shared: the store a BatchFlow's items see; None for other nodes.
         label: the batch's name for people.
-        key: the batch's identity: submitting again under the same key attaches to the batch that is there.
+        key: the batch's identity, with its label: submitting both again attaches to the batch that is there.
         limit: only so many of the first items (None: all).
     """
 

@@ -317,7 +317,7 @@ class Fanout(Node[Item, Result]):
 
         Args:
             items: an iterable of items, or an async one.
-            key: the batch's identity: submitting again under the same key attaches to the batch that is there.
+            key: the batch's identity, with its label: submitting both again attaches to the batch that is there.
             label: the batch's name for people.
             limit: only so many of the first items.
             on_error: for this batch, instead of the node's.

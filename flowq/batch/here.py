@@ -10,7 +10,6 @@ import contextlib
 import contextvars
 import math
 import threading
-import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from flowq.batch.here_twins import HereTwins
 from flowq.batch.in_flight import Source
 from flowq.batch.items import Items, Picked
 from flowq.batch.log import Log
+from flowq.batch.naming import new_batch_id
 from flowq.batch.reasons import CANCELLED, late, stopped
 from flowq.batch.result import BatchResult
 from flowq.batch.runner import Runner
@@ -123,7 +123,8 @@ class LocalBatch(OneByOne):
         """
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
         places = job.policy.concurrency or (job.node.in_flight() if not sequential else 1)
-        return cls(job, items, places=places, batch_id=job.key or uuid.uuid4().hex[:12], gates=gates)
+        batch_id = new_batch_id(job.label or job.node.name, job.key)
+        return cls(job, items, places=places, batch_id=batch_id, gates=gates)
 
     async def run_async(self) -> BatchResult[Any]:
         """``run`` in the running event loop. Cancelling it cancels what runs, and waits for it."""

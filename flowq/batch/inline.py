@@ -16,6 +16,7 @@ from flowq.batch.here import LocalBatch
 from flowq.batch.here_gate import Gates, here_gate
 from flowq.batch.in_item_order import ItemOrder, Span
 from flowq.batch.inline_run import InlineRun
+from flowq.batch.naming import new_batch_id
 from flowq.batch.outcome import Outcome
 from flowq.batch.reasons import CANCELLED
 from flowq.batch.result import BatchResult
@@ -51,9 +52,10 @@ class InlineExecutor:
         self._gates = gates
         self._announce = announce
         self._sequential = sequential
-        # Submitting a key again attaches to its batch for as long as anybody holds on to that.
-        self._by_key: WeakValueDictionary[str, InlineHandle] = WeakValueDictionary()
-        self._run_by_key: WeakValueDictionary[str, InlineRun] = WeakValueDictionary()
+        # By id, which a name and a key make: submitting a key again attaches to its batch for as long as anybody holds
+        # on to that.
+        self._handles: WeakValueDictionary[str, InlineHandle] = WeakValueDictionary()
+        self._runs: WeakValueDictionary[str, InlineRun] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
@@ -68,12 +70,11 @@ class InlineExecutor:
         """Run *job* in a thread of its own. The program does not end before the batch does, unless it is cancelled."""
         self._say_once()
         with self._lock:
-            known = None if job.key is None else self._by_key.get(job.key)
+            known = None if job.key is None else self._handles.get(new_batch_id(job.label or job.node.name, job.key))
             if known is not None:
                 return known
             handle = InlineHandle(LocalBatch.of(job, sequential=self._sequential, gates=self._gates))
-            if job.key is not None:
-                self._by_key[job.key] = handle
+            self._handles[handle.id] = handle
         handle.start()
         return handle
 
@@ -81,12 +82,11 @@ class InlineExecutor:
         """Run *flow* in a thread of its own; see ``Flow.submit``."""
         self._say_once()
         with self._lock:
-            known = None if key is None else self._run_by_key.get(key)
+            known = None if key is None else self._runs.get(new_batch_id(label or flow.name, key))
             if known is not None:
                 return known
-            run = InlineRun(flow, shared, label)
-            if key is not None:
-                self._run_by_key[key] = run
+            run = InlineRun(flow, shared, label, key)
+            self._runs[run.id] = run
         run.start()
         return run
 

@@ -6,12 +6,12 @@ import asyncio
 import copy
 import threading
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from flowq.batch.naming import new_batch_id
 from flowq.batch.run_flow import RunFlow
 from flowq.batch.taken import Taken
 from flowq.core.context import ItemContext, check_event, enter_context
@@ -37,8 +37,8 @@ class _Kept:
 class InlineRun:
     """One run. Its steps are kept in memory; batches inside it run in this process."""
 
-    def __init__(self, flow: Node[Any, Any], shared: Any, label: str | None) -> None:
-        self.id = f"{(label or flow.name).lower()}-{uuid.uuid4().hex[:10]}"
+    def __init__(self, flow: Node[Any, Any], shared: Any, label: str | None, key: str | None = None) -> None:
+        self.id = new_batch_id(label or flow.name, key)
         self.label = label or flow.name
         self._flow = flow
         self._begun_with = copy.deepcopy(shared)

@@ -11,6 +11,7 @@ from typing import Any
 from flowq.batch.async_items import AsyncItems
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items
+from flowq.batch.naming import new_batch_id
 from flowq.batch.result import BatchResult
 from flowq.batch.run_flow import RunFlow
 from flowq.client.feeding import Feeding
@@ -23,7 +24,7 @@ from flowq.core.drive import Steps, loop_runs
 from flowq.core.node import Node
 from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
-from flowq.engine.batches import Header, new_batch_id
+from flowq.engine.batches import Header
 from flowq.engine.birth import birth_of, header_of, source
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections

@@ -160,7 +160,7 @@ class Flow(Node[Any, Any]):
 
         Args:
             shared: the store it begins with, which stays as it is: ``run.result().shared`` is the one it ends with.
-            key: the run's identity: submitting again under the same key gives the run that is there.
+            key: the run's identity, with its label: submitting both again gives the run that is there.
             label: the run's name for people; the flow's name if None.
 
         Raises:

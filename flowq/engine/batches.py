@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,14 +72,6 @@ class Header:
             "priority": "" if self.priority is None else self.priority,
             "header": dumps(body),
         }
-
-
-def new_batch_id(label: str, key: str | None = None) -> str:
-    """A readable, unique id; the same for the same label and key."""
-    slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40] or "batch"
-    if key is None:
-        return f"{slug}-{uuid.uuid4().hex[:10]}"
-    return f"{slug}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}"
 
 
 # What a producer that comes later has to know of a batch's policy; the workers have the node and with it the whole.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowq.batch.naming import new_batch_id
 from flowq.batch.policy import BatchPolicy
 from flowq.core.overlay import Overlay
 from flowq.core.runs import Checkpoint
-from flowq.engine.batches import Header, new_batch_id
+from flowq.engine.batches import Header
 from flowq.engine.birth import birth_fields
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks

@@ -1,4 +1,4 @@
-"""What a batch's and a chunk's id look like; never how they are made (batches.py, lua/lib.lua).
+"""What a batch's and a chunk's id look like; never how they are made (batch/naming.py, lua/lib.lua).
 
 Asked before an id out of a message becomes part of a Redis key or reaches an act of the ledger.
 """

@@ -16,6 +16,7 @@ from flowq.batch.executor import BatchJob
 from flowq.batch.fanout import Fanout
 from flowq.batch.items import Items
 from flowq.batch.journey import BatchJourney
+from flowq.batch.naming import new_batch_id
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.batch.taken import Taken
@@ -26,7 +27,7 @@ from flowq.core.flow import Flow
 from flowq.core.graph import reachable
 from flowq.core.journey import Frame, Left
 from flowq.core.overlay import Overlay
-from flowq.engine.batches import Header, new_batch_id
+from flowq.engine.batches import Header
 from flowq.engine.birth import header_of, source
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish

@@ -306,6 +306,21 @@ def test_row_090_an_items_identity_is_its_place_and_a_batchs_its_key(executor: s
     assert len(set(handle.result())) == 2
 
 
+def test_row_090_under_one_key_each_node_and_each_label_has_a_batch_of_its_own(executor: str) -> None:
+    square, echo = nodes.Square(), nodes.Echo()
+    handles = [square.submit([1, 2, 3], key="one for all"), echo.submit([10, 20], key="one for all")]
+    handles.append(square.submit([5], key="one for all", label="others"))
+    assert [handle.result() for handle in handles] == [[1, 4, 9], [10, 20], [25]]
+    assert len({handle.id for handle in handles}) == 3
+
+
+def test_row_090_under_one_key_each_flow_has_a_run_of_its_own(executor: str) -> None:
+    flows = [flowq.Flow(nodes.FromStore(), name=name) for name in ("First", "Second")]
+    runs = [flow.submit({"items": [n]}, key="one for all") for n, flow in enumerate(flows)]
+    assert [run.result(30).shared["result"] for run in runs] == [[0], [1]]
+    assert len({run.id for run in runs}) == 2
+
+
 def test_row_092_the_states_of_a_batch(executor: str, tmp_path: Any) -> None:
     gate = tmp_path / "gate"
     handle = functions.Reports().submit([str(gate)])
