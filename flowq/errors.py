@@ -22,7 +22,7 @@ FlowqError
     ├── ItemTimeout          the item ran past its ``timeout``
     ├── CircuitOpen          its breaker is open, and fails fast
     ├── ItemCancelled        the batch closed before the item had an outcome
-    ├── SinkFailed           its result could not be written to the batch's sink
+    ├── SinkFailed           its result could not, or may not, be written to the batch's sink
     ├── WorkerCrashed        the process that ran the item died, twice
     ├── WorkerLost           whole workers died under the item, five times
     └── RemoteError          an exception of a class this process does not rebuild
@@ -296,7 +296,7 @@ class ItemCancelled(ItemError):
 
 
 class SinkFailed(ItemError):
-    """The item ran, but its result could not be written to the batch's sink."""
+    """The item's result could not be written to the batch's sink; where its worker may not write, it never ran."""
 
 
 class WorkerCrashed(ItemError):

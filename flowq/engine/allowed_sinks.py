@@ -5,37 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from flowq.batch.sink import Sink, open_sink
 from flowq.engine.batches import Header
+from flowq.errors import SinkFailed
 
 ANYWHERE = "*"
 
 
-class RefusedSink:
-    """A sink that this worker does not write to."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def write(self, name: str, data: bytes) -> str:
-        """Raises PermissionError: it says what to set."""
-        raise PermissionError(
-            f"this worker does not write to {self._address}: start it with FLOWQ_SINKS={self._address}"
-        )
-
-    def names(self) -> list[str]:
-        """None: nothing was written."""
-        return []
-
-    def remove(self, address: str) -> None:
-        """Nothing: nothing was written."""
-
-
-def sink_of(header: Header, allowed: Sequence[str]) -> Sink:
-    """The sink of a batch; one that refuses every part where *allowed* (the setting ``sinks``) does not name it."""
-    if ANYWHERE in allowed or any(is_below(header.sink, place) for place in allowed):
-        return open_sink(header.sink, header.id)
-    return RefusedSink(header.sink)
+def refusal(header: Header, allowed: Sequence[str]) -> SinkFailed | None:
+    """Why a worker does not write where a batch's results go: *allowed* (the setting ``sinks``) does not name it."""
+    if not header.sink or ANYWHERE in allowed or any(is_below(header.sink, place) for place in allowed):
+        return None
+    return SinkFailed(f"this worker does not write to {header.sink}: start it with FLOWQ_SINKS={header.sink}")
 
 
 def is_below(address: str, place: str) -> bool:

@@ -34,7 +34,7 @@ from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import Note, Slot, Work
 from flowq.engine.turn import Turn
-from flowq.errors import BatchLost, DecodeError, ItemError, ItemTimeout, WorkerCrashed, WorkerLost
+from flowq.errors import BatchLost, DecodeError, ItemError, ItemTimeout, SinkFailed, WorkerCrashed, WorkerLost
 
 log = logging.getLogger("flowq.chunk")
 
@@ -154,6 +154,8 @@ class ChunkRun:
 
     def _run_items(self) -> Done:
         claim, batch_id = self._claim, self._work.header.id
+        if self._work.refused is not None:
+            return self._refuse_items(self._work.refused)
         # After a crash each item has a commit of its own, so that the next death names its item.
         stop = self._at + 1 if claim.solo else claim.stop
         items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
@@ -177,6 +179,15 @@ class ChunkRun:
             )
         finally:
             holds.idle()
+
+    def _refuse_items(self, error: SinkFailed) -> Done:
+        """The outcomes of items that are not run, for what they bring may not be written: as many as may fail."""
+        most = max(1, int(min(self._claim.stop - self._at, self._failures_left + 1)))
+        done = Done(self._at, [None] * most, worker=self._slot.worker, started_at=time.time())
+        for index in range(done.start, done.upto):
+            tries = self._attempts if index == self._at else 0
+            done.notable[index] = Outcome(index, "failed", error=error, attempts=tries)
+        return done
 
     def _failed(self, error: Exception) -> Done:
         log.error(

@@ -76,7 +76,8 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
             return _hand_back(slot, batch_id, claim, error)
         try:
             # After a crash items run one by one whatever their kind: beside others a death would not name its item.
-            if (work.runner.is_async or work.in_flight > 1) and not claim.solo and not work.header.keeps:
+            one_by_one = claim.solo or work.header.keeps or work.refused is not None
+            if (work.runner.is_async or work.in_flight > 1) and not one_by_one:
                 return slot.run_async(StreamRun(slot, work, claim).run())
             run = ChunkRun(slot, work, claim, note, went, turn)
             refusal = run.run()

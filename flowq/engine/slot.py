@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterator
@@ -18,14 +19,14 @@ from flowq.batch.fanout import Fanout
 from flowq.batch.gate import Gate
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
-from flowq.batch.sink import Sink
+from flowq.batch.sink import Sink, open_sink
 from flowq.codec import loads
 from flowq.core.context import ItemContext
 from flowq.core.lifespan import long_lived, opened
 from flowq.core.node import Node
 from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
-from flowq.engine.allowed_sinks import sink_of
+from flowq.engine.allowed_sinks import refusal
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.gate import fleet_gate
@@ -40,8 +41,10 @@ from flowq.engine.shown import ItemEvents
 from flowq.engine.snapshots import Blobs, SnapshotBase, Snapshots
 from flowq.engine.twin_outcomes import TwinOutcomes
 from flowq.engine.unfit import Unfit
-from flowq.errors import CannotTravel
+from flowq.errors import CannotTravel, SinkFailed
 from flowq.registry import registered
+
+log = logging.getLogger("flowq.run")
 
 CACHED_NODES = 16
 
@@ -82,7 +85,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A batch as this process runs it; ``journeys`` where its items may be left."""
+    """A batch as this process runs it; ``journeys`` where its items may be left.
+
+    With ``refused`` no item is run, since this worker may not write what they would bring: each ends with that error.
+    """
 
     header: Header
     node: Fanout[Any, Any]
@@ -92,6 +98,7 @@ class Work:
     journeys: ItemJourneys | None = None
     gate: Gate | None = None
     sink: Sink | None = None
+    refused: SinkFailed | None = None
 
 
 class Slot:
@@ -197,8 +204,11 @@ class Slot:
             # Over the fleet as many items are in flight as the batch may have: each is all there is room for.
             share=None if policy.concurrency is None else 1,
         )
-        sink = sink_of(header, self.connections.settings.sinks) if header.sink else None
-        return Work(header, node, policy, runner, node.in_flight(), journeys, gate, sink)
+        refused = refusal(header, self.connections.settings.sinks)
+        if refused is not None:
+            log.error("items are refused: %s", refused, extra={"batch": header.id})
+        sink = open_sink(header.sink, header.id) if header.sink and refused is None else None
+        return Work(header, node, policy, runner, node.in_flight(), journeys, gate, sink, refused)
 
     def _template(self, spec: bytes) -> Node[Any, Any]:
         """The node that an encoded spec describes, its lifespans open: one for all batches of the same spec."""

@@ -9,6 +9,7 @@ import pytest
 import flowq
 from flowq.engine.allowed_sinks import is_below
 from tests import nodes
+from tests.keyed import AsyncSaysItsKey, SaysItsKey, tries
 
 
 def test_a_worker_writes_where_it_may_and_nowhere_else(tmp_path: Path) -> None:
@@ -21,6 +22,20 @@ def test_a_worker_writes_where_it_may_and_nowhere_else(tmp_path: Path) -> None:
         assert isinstance(refused.errors[0], flowq.SinkFailed)
         assert f"FLOWQ_SINKS={elsewhere}" in str(refused.errors[0])
     assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize("node", [SaysItsKey, AsyncSaysItsKey])
+def test_where_it_may_not_write_no_item_runs_and_all_fail_at_once(tmp_path: Path, node: type[SaysItsKey]) -> None:
+    said, elsewhere = str(tmp_path / "said"), str(tmp_path / "elsewhere")
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.keyed"], env={"FLOWQ_SINKS": str(tmp_path / "here")}):
+        handle = node(said, sink=elsewhere, on_error="collect", chunk_size=10).submit(range(1000))
+        refused = handle.result(timeout=30)  # where each chunk tries again, it takes minutes
+        assert {(one.status, type(one.error)) for one in refused.items} == {("failed", flowq.SinkFailed)}
+        raises = node(said, sink=elsewhere).submit(range(1000))
+        with pytest.raises(flowq.BatchError, match="FLOWQ_SINKS"):
+            raises.result(timeout=30)
+        assert tries(said) == []
+        assert raises.progress().failed == 1
 
 
 @pytest.mark.parametrize(
