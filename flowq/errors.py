@@ -10,6 +10,7 @@ FlowqError
 │   ├── RunCancelled         the result of a run that was cancelled
 │   └── MergeConflict        two items set one key of the store to different values
 ├── BatchInputError          what ``prep`` returned, or ``submit`` was given, is not a batch
+│   └── FewerItems           a batch was to go on with fewer items than it has already
 ├── CannotTravel             a node, a class or an argument that cannot be sent to the workers
 │   └── UnknownNode          no worker knows the node's class
 ├── CodecError               bytes ↔ values
@@ -152,6 +153,29 @@ class BatchInputError(FlowqError, TypeError):
         return (
             f"{self.node} was given {self.got} as its items. Return an iterable of items from prep "
             "(a list, a generator, None for no items); wrap a single item in a list."
+        )
+
+
+class FewerItems(BatchInputError):
+    """A batch that was begun was to go on with fewer items than it has already: with those of another source.
+
+    Attributes:
+        given: how many items there were.
+        written: how many the batch has.
+    """
+
+    def __init__(self, node: str, given: int, written: int) -> None:
+        FlowqError.__init__(self, node, given, written)
+        self.node = node
+        self.got = f"{given} items"
+        self.given = given
+        self.written = written
+
+    def __str__(self) -> str:
+        return (
+            f"{self.node} was given {self.got}, but {self.written} of its batch are written already: the source is not "
+            "the one that it began with, or lacks some. A batch with a key stays as it was: submit all its items under "
+            "that key, or give what is another batch a key of its own."
         )
 
 

@@ -76,7 +76,8 @@ class CeleryExecutor:
 
         Raises:
             NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError, BatchInputError: nothing runs. Only half a batch
-                with a *key* stays, for a further submit under that key to go on with.
+                with a *key* stays, for a further submit under that key to go on with; fewer items than it has already
+                are FewerItems.
         """
         return self._start(job, Feeding(), math.inf)
 

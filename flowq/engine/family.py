@@ -37,7 +37,7 @@ def start_child(
     """Feed the batch of *header*, from where it stands if it was begun before, on *slots*.
 
     Raises:
-        EncodeError, RedisFull, NoRedis, BatchLost: see ``Feeder.feed``.
+        EncodeError, RedisFull, NoRedis, BatchLost, FewerItems: see ``Feeder.feed``.
     """
     birth = birth_of(connections, header, job, total, stream=total is None, slots=slots, known=known)
     # It must not wait for readers: the only slot there is may be the one that feeds.

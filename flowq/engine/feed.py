@@ -13,12 +13,12 @@ from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_aggregate, publish_chunks
 from flowq.engine.ledger import Appended, Elsewhere, Page
-from flowq.engine.pages import Pager, page_bytes
+from flowq.engine.pages import EndedBefore, Pager, page_bytes
 from flowq.engine.patience import when_room, when_there
 from flowq.engine.presence import window_of
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import read_state
-from flowq.errors import BatchLost
+from flowq.errors import BatchLost, FewerItems
 
 log = logging.getLogger("flowq.feed")
 
@@ -159,6 +159,7 @@ class Feeder:
             RedisFull: no room came free in ``full_wait_s`` seconds; at once for a batch that has no items yet.
             NoRedis: Redis stayed away for 30 s.
             BatchLost: Redis lost the batch, or more of it than can be written again.
+            FewerItems: *items* ended before *at*. Nothing was written.
             Exception: what the iterable raised.
         """
         try:
@@ -169,6 +170,8 @@ class Feeder:
                     if not _can_be_read_again(items):
                         raise BatchLost(self._header.id) from None  # a generator cannot be read twice
                     at = gap.avail
+                except EndedBefore as short:
+                    raise FewerItems(self._header.label, short.given, at) from None
         except BaseException as exc:
             self.error = None if isinstance(exc, GeneratorExit) else exc
             self._abandon()

@@ -58,6 +58,14 @@ def encode_page(items: Sequence[Any], first: int, *, marked: bool = False) -> by
         raise error
 
 
+class EndedBefore(Exception):
+    """There are only *given* items: none is left where one was to begin."""
+
+    def __init__(self, given: int) -> None:
+        super().__init__(given)
+        self.given = given
+
+
 class Pager:
     """Cuts an iterable into encoded pages: ``for pages, last in Pager(items)``.
 
@@ -69,6 +77,10 @@ class Pager:
         at: the place of the first item that is wanted.
         size_bytes: of a page, at most; one item may be larger.
         first_items: fewer are not worth beginning with, if there are more.
+
+    Raises (while it is iterated over):
+        EndedBefore: there are fewer items than *at*.
+        EncodeError: an item cannot travel.
     """
 
     def __init__(
@@ -90,6 +102,8 @@ class Pager:
 
     def _of_sequence(self, items: Sequence[Any]) -> Iterator[tuple[list[Page], bool]]:
         at, total = self._at, len(items)
+        if total < at:
+            raise EndedBefore(total)
         pages, size_bytes = list[Page](), 0
         enough_bytes, enough_items = FIRST_BYTES, at + self._first_items
         while at < total:
@@ -104,8 +118,9 @@ class Pager:
 
     def _of_iterator(self, items: Iterator[Any]) -> Iterator[tuple[list[Page], bool]]:
         at = self._at
-        for _ in islice(items, at):
-            pass  # a producer that resumes its batch: these are written already
+        given = sum(1 for _ in islice(items, at))  # a producer that resumes its batch: these are written already
+        if given < at:
+            raise EndedBefore(given)
         ahead, ended, sealed = Ahead(items), False, False
         try:
             while not ended:

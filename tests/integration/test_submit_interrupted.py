@@ -130,6 +130,27 @@ def test_redis_that_stays_away_is_said_and_the_batch_goes_on_under_its_key(
     assert runs_of(oracle) == once_each(200)
 
 
+def source_breaks() -> None:
+    raise OSError("the source broke")
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+def test_a_source_that_is_shorter_than_what_is_written_under_its_key_is_refused_and_the_batch_stays(
+    cluster: flowq.LocalCluster, oracle: str, kind: Callable[[Sequence[Any]], Any]
+) -> None:
+    items = [heavy(index) for index in range(200)]
+    broken = Heavy(oracle).submit(interrupted(items, 100, source_breaks), key="shorter")
+    with pytest.raises(OSError, match="the source broke"):
+        broken.result(timeout=30)
+    with pytest.raises(flowq.FewerItems, match=r"Heavy was given 10 items, but \d+ of its batch are written"):
+        Heavy(oracle).submit(kind(items[:10]), key="shorter").result(timeout=30)
+    assert broken.progress().state == "running"
+    again = Heavy(oracle).submit(kind(items), key="shorter")
+    assert again.id == broken.id
+    assert again.result(timeout=30) == list(range(200))
+    assert runs_of(oracle) == once_each(200)
+
+
 def test_redis_that_comes_back_empty_has_lost_the_batch_and_says_so(oracle: str) -> None:
     with EmbeddedRedis() as server:
 

@@ -76,6 +76,7 @@ def throw(error: BaseException) -> Any:
         errors.WorkerCrashed("twice"),
         errors.EncodeError("[1]", "no", 7),
         errors.BatchInputError("Load", "an int"),
+        errors.FewerItems("Load", 3, 5),
         errors.RemoteError("a.B", "m"),
         ExceptionGroup("g", [ValueError(1), ExceptionGroup("h", [HttpError(500, url="/")])]),
     ],
