@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -13,8 +14,12 @@ from rich.text import Text
 
 from flowq.batch.outcome import Outcome
 from flowq.cli.group import emit_line, json_option
-from flowq.cli.place import imports_option, place
+from flowq.cli.place import Place, imports_option, place
 from flowq.cli.words import one_line
+from flowq.client import BatchHandle
+from flowq.client.attach import attached
+from flowq.client.run import DurableRun
+from flowq.errors import BatchLost
 
 SHOWN_LETTERS = 40
 ROOMY = 100  # columns from which on there is room for the worker
@@ -29,10 +34,11 @@ ROOMY = 100  # columns from which on there is room for the worker
 def failures(batch: str | None, most: int, full: bool, imports: tuple[str, ...], as_json: bool) -> None:
     """List the failed items of a batch, and why they failed.
 
-    BATCH is an id, or how one begins; the newest batch if left out. With --json one line an item, all of them.
+    BATCH is an id, or how one begins; the newest batch if left out. Of a run it is the batch in which items failed.
+    With --json one line an item, all of them.
     """
     with place() as here:
-        handle = here.batch(batch)
+        handle = failing(here, batch)
         here.know(imports)
         if as_json:
             for outcome in handle.failures():
@@ -50,6 +56,24 @@ def failures(batch: str | None, most: int, full: bool, imports: tuple[str, ...],
         show(console, shown, full=full)
         show_kinds(console, kinds, len(shown))
     console.print(f"\nWhen that is mended: [bold]flowq retry {handle.id}[/bold]", highlight=False)
+
+
+def failing(here: Place, name: str | None) -> BatchHandle[Any]:
+    """The batch of this name; of a run, the only one of its batches in which items failed.
+
+    Raises:
+        BatchLost: there is none.
+        Mistake: several begin so, or it is a run and no batch of it, or more than one, has failures.
+    """
+    found = here.thing(name, "batch")
+    if not isinstance(found, DurableRun):
+        return found
+    failed = []
+    for batch_id in found.batches():
+        with contextlib.suppress(BatchLost):  # kept for less long than the run
+            handle = attached(here.executor, batch_id)
+            failed += [handle] if handle.state().failed else []
+    return failed[0] if len(failed) == 1 else here.batch(found.id)
 
 
 def json_of(outcome: Outcome) -> dict[str, Any]:

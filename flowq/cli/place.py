@@ -15,10 +15,13 @@ from flowq.cli.group import Command, Mistake
 from flowq.client import BatchHandle, CeleryExecutor, connect
 from flowq.client.attach import attached, attached_run
 from flowq.client.run import DurableRun
-from flowq.engine.catalog import Catalog, Kind
+from flowq.engine.catalog import PAGE, Catalog, Kind
+from flowq.engine.facts import children
 from flowq.errors import BatchLost
 from flowq.local import Project
 from flowq.settings import Settings
+
+SHOWN_IDS = 5
 
 
 class Place:
@@ -45,7 +48,7 @@ class Place:
         found = self.thing(batch_id, "batch")
         if isinstance(found, DurableRun):
             ids = found.batches()
-            known = f" Its batches: {', '.join(ids)}." if ids else ""
+            known = f" Its batches: {', '.join(ids)}: name one." if ids else ""
             raise Mistake(f"{found.id} is a run, and no batch.{known}")
         return found
 
@@ -75,9 +78,18 @@ class Place:
         return attached_run(self.executor, handle.id) if handle.header.keeps else handle
 
     def _beginning(self, start: str) -> str:
-        found = [one.id for one in self._catalog().newest() if start and one.id.startswith(start)]
+        """The one id that begins so, the batches of runs among them; *start* itself if there is none."""
+        if not start:
+            return start
+        entries = list(self._catalog().newest())
+        runs = [one.id for one in entries if one.kind == "run"]
+        ids = [one.id for one in entries]
+        for at in range(0, len(runs), PAGE):  # the catalogue does not name the batches that a run's nodes begin
+            ids += children(self.executor.connections, *runs[at : at + PAGE])
+        found = [one for one in dict.fromkeys(ids) if one.startswith(start)]
         if len(found) > 1:
-            raise Mistake(f"{len(found)} begin with {start!r}: {', '.join(found[:5])}")
+            more = ", …" if len(found) > SHOWN_IDS else ""
+            raise Mistake(f"{len(found)} begin with {start!r}: {', '.join(found[:SHOWN_IDS])}{more}")
         return found[0] if found else start
 
     def _catalog(self) -> Catalog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flowq.codec import dumps
@@ -47,7 +48,7 @@ def send_event(connections: Connections, batch_id: str, name: str, value: Any) -
 
 def awaited_events(connections: Connections, batch_id: str) -> list[str]:
     """The names of the events that items of a batch wait for now."""
-    facts = _names(connections, batch_id, "waits")
+    facts = _names(connections, [batch_id], ["waits"])
     return sorted({_event_of(fact) for fact in facts if fact.startswith("event:")})
 
 
@@ -55,11 +56,15 @@ def _event_of(fact: str) -> str:
     return fact.removeprefix("event:").rpartition(":")[0]  # the name may have colons of its own
 
 
-def children(connections: Connections, batch_id: str) -> list[str]:
-    """The ids of the batches that items of a batch wait for, or have waited for."""
-    facts = _names(connections, batch_id, "waits") + _names(connections, batch_id, "facts")
+def children(connections: Connections, *batch_ids: str) -> list[str]:
+    """The ids of the batches that items of these batches wait for, or have waited for; read in one round trip."""
+    facts = _names(connections, batch_ids, ("waits", "facts"))
     return sorted({fact.split(":")[1] for fact in facts if fact.startswith("batch:")})
 
 
-def _names(connections: Connections, batch_id: str, part: str) -> list[str]:
-    return [name.decode(errors="replace") for name in connections.redis.hkeys(connections.keys.of(batch_id, part))]
+def _names(connections: Connections, batch_ids: Sequence[str], parts: Sequence[str]) -> list[str]:
+    with connections.redis.pipeline(transaction=False) as pipe:
+        for batch_id in batch_ids:
+            for part in parts:
+                pipe.hkeys(connections.keys.of(batch_id, part))
+        return [name.decode(errors="replace") for names in pipe.execute() for name in names]

@@ -145,6 +145,14 @@ def test_the_beginning_of_an_id_will_do(flowq_cli: Flowq, failed: flowq.BatchHan
     assert other.id in flowq_cli("status", "--json", other.id).output
 
 
+def test_of_many_ids_that_begin_alike_five_are_named(flowq_cli: Flowq, cluster: flowq.LocalCluster) -> None:
+    for _ in range(6):
+        submit(nodes.Square(), range(3), label="alike")
+    said = flowq_cli("status", "alike-").output
+    assert "6 begin with 'alike-'" in said
+    assert said.rstrip().endswith(", …")
+
+
 def test_without_an_id_the_newest_batch_is_meant(flowq_cli: Flowq, cluster: flowq.LocalCluster) -> None:
     batch = submit(nodes.Square(), range(3), label="the-newest")
     assert batch.wait(20)

@@ -27,6 +27,10 @@ squares, asks = nodes.SquaresOf(), nodes.Asks()
 squares >> asks
 asking = flowq.Flow(start=squares, name="asking")
 
+some_fail = nodes.KeyedFromStore(on_error="collect", label="some-fail")
+some_fail >> nodes.SquaresOf(label="of-a-run")
+failing = flowq.Flow(start=some_fail, name="failing")
+
 
 def mended_later():
     squares, breaks = nodes.SquaresOf(), nodes.BreaksUnless("{folder}/mended")
@@ -90,6 +94,24 @@ def test_a_run_is_paused_resumed_and_cancelled(flowq_cli: Flowq, folder: Path) -
     assert flowq_cli("resume", run_id).exit_code == 0
     assert json.loads(flowq_cli("cancel", run_id, "--json").output)["state"] == "cancelled"
     assert "is a run, and no batch" in flowq_cli("failures", run_id).output
+
+
+def test_a_batch_of_a_run_is_found_by_the_beginning_of_its_id(flowq_cli: Flowq, folder: Path) -> None:
+    run_id = json.loads(flowq_cli("submit", "flows:failing", "--set", "items=[6, 7]", "--json").output)["id"]
+    run = flowq.get_run(run_id)
+    assert run.wait(20)
+    first, second = sorted(run.batches(), reverse=True)  # type: ignore[attr-defined]
+    assert first.startswith("some-fail-")
+    for words in ("some-fail", first[:-2]):
+        assert json.loads(flowq_cli("status", words, "--json").output)["id"] == first
+    assert second in flowq_cli("status", "of-a-run").output
+
+
+def test_failures_of_a_run_are_those_of_its_batch_that_has_any(flowq_cli: Flowq, folder: Path) -> None:
+    run_id = json.loads(flowq_cli("submit", "flows:failing", "--set", "items=[6, 7]", "--json").output)["id"]
+    assert flowq.get_run(run_id).wait(20)
+    shown = flowq_cli("failures", run_id).output
+    assert "1 of 2 items failed in some-fail-" in shown
 
 
 def test_submit_needs_a_fleet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
