@@ -126,19 +126,39 @@ class LoopRunning(FlowError):
 
 
 class MergeConflict(FlowError):
-    """Two items of a BatchFlow set one key of the shared store to different values."""
+    """Two items of a BatchFlow set one key of the shared store to different values.
 
-    def __init__(self, key: str, first: int, second: int) -> None:
+    Attributes:
+        key: the key, "outer.inner" inside a dict.
+        first, second: the indices of the items.
+        kind: what both values are: "set", "number" or "list"; "" for anything else.
+        nested: whether the key is one of a dict in the store: reducers are only for the store's own.
+    """
+
+    def __init__(self, key: str, first: int, second: int, *, kind: str = "", nested: bool = False) -> None:
         super().__init__(key, first, second)
         self.key = key
         self.first = first
         self.second = second
+        self.kind, self.nested = kind, nested
 
     def __str__(self) -> str:
-        return (
-            f"items {self.first} and {self.second} set shared[{self.key!r}] to different values. Give the key a "
-            'reducer in the store\'s schema (Annotated[..., flowq.Last]), or pass merge="last" to the BatchFlow.'
-        )
+        return f"items {self.first} and {self.second} set shared[{self.key!r}] to different values. {self._way_out()}"
+
+    def _way_out(self) -> str:
+        last = 'merge="last" keeps what the later item set, and nothing else'
+        if self.kind == "list":
+            return f"Lists are extended by what items append: only append to the one that is there. {last}."
+        known = {
+            "set": ("A set is not united by itself: give it", "flowq.Union"),
+            "number": ("A number is not added up by itself: give it", "flowq.Add"),
+        }
+        words, reducer = known.get(self.kind, ("Give the key a reducer:", "..."))
+        if self.nested:
+            name = reducer if self.kind else "one"
+            return f"{words} {name}, under a key of its own, for inside a dict there are no reducers. {last}."
+        where = f"merge={{{self.key!r}: {reducer}}}, or Annotated[..., {reducer}] in the store's schema"
+        return f"{words} {where}. {last}."
 
 
 class BatchInputError(FlowqError, TypeError):

@@ -13,6 +13,8 @@ index of the item that made it:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Set as AbstractSet
+from numbers import Number
 from typing import Any, TypeAlias
 
 from flowq.core.compare import same
@@ -143,8 +145,18 @@ def _merged(first: Op, second: Op, path: tuple[Any, ...], reducers: Reducers, la
         if kind == "del" or same(first[1], change):
             return first
     if not last:
-        raise MergeConflict(_spelled(path), first[2], second[2])
+        kind = _kind_of(first[1], second[1])
+        raise MergeConflict(_spelled(path), first[2], second[2], kind=kind, nested=len(path) > 1)
     return _overruled(first, second, reducers.get(path[0]) if len(path) == 1 else None)
+
+
+def _kind_of(*values: Any) -> str:
+    """What all *values* are, for the words that say what to do; "" for nothing in particular."""
+    if all(isinstance(one, AbstractSet) for one in values):
+        return "set"
+    if all(isinstance(one, Number) and not isinstance(one, bool) for one in values):
+        return "number"
+    return "list" if all(isinstance(one, list) for one in values) else ""
 
 
 def _overruled(first: Op, second: Op, reducer: Any) -> Op:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowq.codec import dumps, loads
 from flowq.core.merge import (
     MISSING,
     Add,
@@ -121,6 +122,26 @@ def test_items_that_disagree_are_an_error_that_names_key_and_both(first: Any, se
     with pytest.raises(MergeConflict) as caught:
         merged(deltas)
     assert (caught.value.key, caught.value.first, caught.value.second) == (key, 3, 9)
+
+
+@pytest.mark.parametrize(
+    ("base", "first", "second", "said"),
+    [
+        ({}, {"seen": {1}}, {"seen": {2}}, "A set is not united by itself: give it merge={'seen': flowq.Union}"),
+        ({"n": 1}, {"n": 2}, {"n": 3.5}, "A number is not added up by itself: give it merge={'n': flowq.Add}"),
+        ({"in": {}}, {"in": {"n": 2}}, {"in": {"n": 3}}, "give it flowq.Add, under a key of its own"),
+        ({"l": [1]}, {"l": [2]}, {"l": [3]}, "only append to the one that is there"),
+        ({}, {"on": True}, {"on": False}, "Give the key a reducer: merge={'on': ...}"),
+        ({}, {"a.b": 1}, {"a.b": 2}, "merge={'a.b': flowq.Add}"),
+    ],
+)
+def test_a_conflict_names_the_reducer_that_keeps_what_both_brought(
+    base: Any, first: Any, second: Any, said: str
+) -> None:
+    with pytest.raises(MergeConflict) as caught:
+        merged([diff(base, first, 0, {}), diff(base, second, 1, {})])
+    assert said in str(caught.value)
+    assert said in str(loads(dumps(caught.value)))
 
 
 def test_under_last_the_later_item_stands() -> None:
