@@ -6,7 +6,7 @@ FlowqError
 │   └── RedisFull            Redis has no room for more items
 ├── FlowError                the graph
 │   ├── UnknownAction        an action without successor under ``strict=True``
-│   ├── LoopRunning          ``run()`` of async nodes inside a running event loop
+│   ├── LoopRunning          ``run()`` or ``map()`` of async nodes inside a running event loop
 │   ├── RunCancelled         the result of a run that was cancelled
 │   └── MergeConflict        two items set one key of the store to different values
 ├── BatchInputError          what ``prep`` returned, or ``submit`` was given, is not a batch
@@ -115,14 +115,21 @@ class RunCancelled(FlowError):
 
 
 class LoopRunning(FlowError):
-    """``run()`` of async nodes was called from inside a running event loop."""
+    """``run()`` or ``map()`` of what is async was called from inside a running event loop.
 
-    def __init__(self, what: str) -> None:
+    Attributes:
+        what: the node's name.
+        instead: the call to await.
+    """
+
+    def __init__(self, what: str, *, instead: str = "run_async(shared)") -> None:
         super().__init__(what)
         self.what = what
+        self.instead = instead
 
     def __str__(self) -> str:
-        return f"{self.what} has async methods and an event loop already runs here: use `await run_async(shared)`."
+        is_async = "async methods" if self.instead.startswith("run") else "async methods or items"
+        return f"{self.what} has {is_async} and an event loop already runs here: use `await {self.instead}`."
 
 
 class MergeConflict(FlowError):

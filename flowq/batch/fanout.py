@@ -27,7 +27,7 @@ from flowq.core.hooks import AnyHook
 from flowq.core.node import Item, Node, Result
 from flowq.core.retry import Retry
 from flowq.core.streamed import whole
-from flowq.errors import FlowError
+from flowq.errors import FlowError, LoopRunning
 
 
 class BatchOptions(TypedDict, total=False):
@@ -294,9 +294,13 @@ class Fanout(Node[Item, Result]):
         Raises:
             BatchError: what ``on_error`` and ``max_failures`` say is raised.
             BatchInputError: *items* are none.
-            LoopRunning: items are async, and this thread runs an event loop already: use :meth:`map_async`.
+            LoopRunning: ``exec`` or the items are async, and this thread runs an event loop already: use
+                :meth:`map_async`.
         """
-        return drive(self.executor().execute(self.job(items, label=label, limit=limit, on_error=on_error)))
+        try:
+            return drive(self.executor().execute(self.job(items, label=label, limit=limit, on_error=on_error)))
+        except LoopRunning as error:
+            raise LoopRunning(error.what, instead="node.map_async(items)") from None
 
     async def map_async(
         self, items: Any, *, label: str | None = None, limit: int | None = None, on_error: OnError | None = None

@@ -118,5 +118,5 @@ def test_half_of_the_items_do_not_pass_for_all_when_their_loop_ends(executor: st
 
 
 async def test_a_loop_is_not_made_to_wait_for_itself(executor: str) -> None:
-    with pytest.raises(flowq.LoopRunning):
+    with pytest.raises(flowq.LoopRunning, match=r"use `await node\.map_async\(items\)`"):
         nodes.Square().map(Pages().numbers())

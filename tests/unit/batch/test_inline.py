@@ -312,7 +312,7 @@ async def test_a_blocking_batch_does_not_block_the_loop() -> None:
 
 
 async def test_async_items_cannot_be_mapped_synchronously_inside_a_loop() -> None:
-    with pytest.raises(LoopRunning):
+    with pytest.raises(LoopRunning, match=r"use `await node\.map_async\(items\)`"):
         Async().map([1])
     assert Blocking().map([1, 2]) == [1, 2]
     assert Blocking(concurrency=2).map([1, 2]) == [1, 2]
