@@ -18,6 +18,7 @@ from flowq.client import BatchHandle
 from flowq.client.counters import progress_of
 from flowq.client.progress import Display, Mode, count_of, display, figures, span_text
 from flowq.client.run import DurableRun
+from flowq.client.unknown_node import worker_of
 from flowq.settings import Settings
 
 LINE_EVERY_S = 1.0
@@ -106,4 +107,5 @@ def warn_if_nobody_works(here: Place, handle: BatchHandle[Any], console: Console
     if handle.state().state == "paused":
         console.print(f"[yellow]{handle.id} is paused: `flowq resume {handle.id}` lets it go on.[/yellow]")
     if not handle.state().closed and not here.executor.fleet.workers(handle.queue):
-        console.print(f"[yellow]No worker consumes queue {handle.queue!r}: the batch waits for one.[/yellow]")
+        start = worker_of(handle.queue)
+        console.print(f"[yellow]No worker consumes queue {handle.queue!r}: the batch waits for one ({start}).[/yellow]")

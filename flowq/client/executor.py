@@ -18,6 +18,7 @@ from flowq.client.feeding import Feeding
 from flowq.client.handle import BatchHandle
 from flowq.client.progress import display
 from flowq.client.run import DurableRun
+from flowq.client.unknown_node import unknown_node, worker_of
 from flowq.client.watching import Watching
 from flowq.codec import loads
 from flowq.core.drive import Steps, loop_runs
@@ -34,7 +35,7 @@ from flowq.engine.patience import trouble
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.snapshots import Snapshots
-from flowq.errors import ConfigError, LoopRunning, UnknownNode
+from flowq.errors import ConfigError, LoopRunning
 from flowq.settings import Settings, redacted
 
 log = logging.getLogger("flowq")
@@ -211,30 +212,10 @@ class CeleryExecutor:
         if any(wanted <= set(nodes) for nodes in known):
             return
         missing = sorted(name for name in wanted if not any(name in nodes for nodes in known))
-        scripts = [name for name in missing or sorted(wanted) if name.startswith("__main__:")]
-        if scripts:
-            raise UnknownNode(
-                f"node {node.name}",
-                f"its class {scripts[0]} is defined in the program that runs (__main__), which remote workers cannot "
-                "import. Move it to a module and start the workers with FLOWQ_IMPORTS=that.module, or use "
-                "`with flowq.LocalCluster():`",
-            )
-        made = [name for name in missing if "[" in name]
-        if known and made:
-            raise UnknownNode(
-                f"node {node.name}",
-                f"none of the {len(known)} workers on queue {header.queue!r} knows {made[0]}, which is made of a "
-                "function where the workers do not see it. Make the node at the top of a module that they import "
-                "(FLOWQ_IMPORTS), or decorate the function with @flowq.register",
-            )
-        if known:
-            module = (missing or sorted(wanted))[0].partition(":")[0]
-            raise UnknownNode(
-                f"node {node.name}",
-                f"none of the {len(known)} workers on queue {header.queue!r} knows {', '.join(missing or wanted)}. "
-                f"Start them with FLOWQ_IMPORTS={module} (or `flowq worker --import {module}`)",
-            )
+        error = unknown_node(node.name, missing or sorted(wanted), queue=header.queue, workers=len(known))
+        if error is not None:
+            raise error
         log.warning(
-            "no worker consumes queue %r yet: the batch waits for one (`flowq worker`)", header.queue,
+            "no worker consumes queue %r yet: the batch waits for one (`%s`)", header.queue, worker_of(header.queue),
             extra={"batch": header.id},
         )  # fmt: skip

@@ -183,6 +183,43 @@ def test_a_class_that_no_worker_knows_is_named_with_the_module_to_import(remote:
     assert f"FLOWQ_IMPORTS={__name__}" in str(raised.value)
 
 
+def test_a_node_of_another_modules_function_is_not_looked_for_in_that_module(remote: flowq.LocalCluster) -> None:
+    for fn in (int, os.path.basename):
+        with nothing_is_submitted(remote), pytest.raises(flowq.UnknownNode) as raised:
+            flowq.parallel_batch_node(exec=fn).map(["1"])
+        assert "import the module in which this node is made" in str(raised.value)
+        assert f"FLOWQ_IMPORTS={fn.__module__}" not in str(raised.value)
+
+
+def test_with_no_worker_on_a_queue_the_command_that_starts_one_is_said(
+    remote: flowq.LocalCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit(nodes.Square(queue="nobody-here"), [1]).cancel()
+    assert "(`flowq worker --queue nobody-here`)" in caplog.text
+
+
+TYPED = """
+import flowq
+
+@flowq.parallel_batch_node
+def same(item):
+    return item
+
+with flowq.LocalCluster(slots=1, grace_s=0):
+    same.map([1])
+"""
+
+
+@pytest.mark.parametrize("words", [["-"], ["-c", TYPED]], ids=["on stdin", "as an argument"])
+def test_a_node_that_was_typed_at_a_prompt_is_said_to_belong_into_a_file(words: list[str]) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("FLOWQ_")}
+    env["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, *words]
+    ended = subprocess.run(command, input=TYPED, capture_output=True, text=True, timeout=60, env=env, check=False)
+    assert ended.returncode == 1
+    assert "workers cannot import what was typed here. Write the node into a .py file and import it" in ended.stderr
+
+
 SCRIPT = """
     import sys, flowq
 

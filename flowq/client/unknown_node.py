@@ -1,0 +1,80 @@
+"""Why no worker can run a node, in words that say what to do next. Never asks the workers what they know."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flowq.errors import UnknownNode
+from flowq.registry import registered
+from flowq.settings import Settings
+
+
+def unknown_node(node: str, missing: Sequence[str], *, queue: str, workers: int) -> UnknownNode | None:
+    """The error of a node whose classes *missing* no worker knows; None if one that knows them may still come.
+
+    Args:
+        node: its name.
+        missing: the names of the classes, ``module:QualName``; at least one.
+        queue: where it was to be sent.
+        workers: how many there are on that queue.
+    """
+    reason = _of_the_program(missing)
+    if reason is None and workers:
+        reason = f"none of the {workers} workers on queue {queue!r} knows {_of_a_module(missing)}"
+    return None if reason is None else UnknownNode(f"node {node}", reason)
+
+
+def worker_of(queue: str) -> str:
+    """The command that starts a worker on *queue*."""
+    return "flowq worker" if queue == Settings.model_fields["queue"].default else f"flowq worker --queue {queue}"
+
+
+def _of_the_program(missing: Sequence[str]) -> str | None:
+    names = [name for name in missing if name.startswith("__main__:")]
+    if not names:
+        return None
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    if main is None or not Path(main).is_file():
+        return (
+            f"its class {names[0]} was typed here (in a notebook, at a prompt, on stdin), and workers cannot import "
+            "what was typed here. Write the node into a .py file and import it; the workers are told of that module by "
+            '`flowq.LocalCluster(imports=["that_module"])`, or by FLOWQ_IMPORTS=that_module'
+        )
+    return (
+        f"its class {names[0]} is defined in the program that runs (__main__), which remote workers cannot "
+        "import. Move it to a module and start the workers with FLOWQ_IMPORTS=that.module, or use "
+        "`with flowq.LocalCluster():`"
+    )
+
+
+def _of_a_module(missing: Sequence[str]) -> str:
+    made = [name for name in missing if "[" in name]
+    if made:
+        return (
+            f"{made[0]}, which is made of a function where the workers do not see it. Make the node at the top of a "
+            "module that they import (FLOWQ_IMPORTS), or decorate the function with @flowq.register"
+        )
+    borrowed = [name for name in missing if _is_made_elsewhere(name)]
+    if borrowed:
+        return (
+            f"{borrowed[0]}: the function is of that module, the node was made elsewhere. Make the node at "
+            "the top of a module, and have the workers import the module in which this node is made (FLOWQ_IMPORTS, or "
+            "`flowq worker --import that.module`)"
+        )
+    module = missing[0].partition(":")[0]
+    return (
+        f"{', '.join(missing)}. Start them with FLOWQ_IMPORTS={module} (or `flowq worker --import {module}`, or "
+        f'`flowq.LocalCluster(imports=["{module}"])`)'
+    )
+
+
+def _is_made_elsewhere(name: str) -> bool:
+    """Whether a node of a function does not stand in that function's module: to import that does not make the node."""
+    try:
+        cls = registered(name)
+    except KeyError:  # a hook's
+        return False
+    there = vars(sys.modules.get(name.partition(":")[0], object))
+    return "__wrapped__" in vars(cls) and not any(isinstance(one, cls) for one in list(there.values()))
