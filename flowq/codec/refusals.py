@@ -15,6 +15,14 @@ import pydantic
 from flowq import registry
 
 _BUILTINS = (bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset)
+# By class name: pandas itself is never imported here. Its Timestamp and Timedelta are subclasses of datetime's.
+_OF_PANDAS = {
+    "DataFrame": "send frame.to_dict('list'), or the path of a Parquet file that holds it",
+    "Series": "send series.tolist(), or series.to_numpy() where all its values are numbers",
+    "Timestamp": "send value.to_pydatetime()",
+    "Timedelta": "send value.to_pytimedelta()",
+    "NaTType": "send None",
+}
 TOO_DEEP = "it is nested too deeply (or contains itself); send it as a flat list with references by index"
 
 
@@ -29,6 +37,8 @@ def refusal(value: Any) -> str:
         )
     if _could_be_registered(value):
         return _unregistered(cls)
+    if cls.__module__.partition(".")[0] == "pandas" and cls.__name__ in _OF_PANDAS:
+        return f"{name} is not carried; {_OF_PANDAS[cls.__name__]}"
     for builtin in _BUILTINS:
         if isinstance(value, builtin):
             return f"{name} is a subclass of {builtin.__name__} and would lose its type; send {builtin.__name__}(value)"
@@ -59,7 +69,10 @@ def _known_kind(value: Any) -> str | None:
     cls = type(value)
     match value:
         case types.FunctionType(__name__="<lambda>"):
-            return "a lambda cannot travel; write it as a method of the node, or send the data it would use"
+            return (
+                "a lambda cannot travel; write it as a top-level function with @flowq.register above it, or as a "
+                "method of the node, or send the data it would use"
+            )
         case types.FunctionType() | types.BuiltinFunctionType() | types.MethodType():
             return (
                 f"the function {value.__qualname__} cannot travel; call it inside exec and send its arguments, or put "

@@ -28,7 +28,7 @@ class Words(list[str]):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (lambda: 1, "a lambda cannot travel"),
+        (lambda: 1, "a lambda cannot travel; write it as a top-level function with @flowq.register above it"),
         (dumps, "the function dumps cannot travel"),
         (len, "the function len cannot travel"),
         (Stranger, "the class tests.unit.codec.shapes:Stranger cannot travel"),
@@ -52,6 +52,23 @@ class Words(list[str]):
 )
 def test_the_reason_names_the_type_and_the_way_out(value: Any, reason: str) -> None:
     with pytest.raises(EncodeError, match=reason):
+        dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "base", "advice"),
+    [
+        ("pandas.core.frame", "DataFrame", list, r"send frame\.to_dict\('list'\), or the path of a Parquet file"),
+        ("pandas", "DataFrame", list, r"send frame\.to_dict\('list'\)"),  # as pandas 3 calls it
+        ("pandas.core.series", "Series", list, r"send series\.tolist\(\)"),
+        ("pandas._libs.tslibs.timestamps", "Timestamp", dt.datetime, r"send value\.to_pydatetime\(\)"),
+        ("pandas._libs.tslibs.timedeltas", "Timedelta", dt.timedelta, r"send value\.to_pytimedelta\(\)"),
+    ],
+)
+def test_what_is_of_pandas_is_sent_as_what_pandas_makes_of_it(module: str, name: str, base: type, advice: str) -> None:
+    cls = type(name, (base,), {"__module__": module})
+    value = cls(2026, 1, 1) if base is dt.datetime else cls()
+    with pytest.raises(EncodeError, match=advice):
         dumps(value)
 
 
