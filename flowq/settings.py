@@ -55,7 +55,10 @@ class Settings(BaseSettings):
         flower_password: password that Flower asks for (None: `flowq flower` makes one).
     """
 
-    model_config = SettingsConfigDict(env_prefix="FLOWQ_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    # An empty variable counts as unset: compose files write FLOWQ_BROKER_URL=${FLOWQ_BROKER_URL:-}.
+    model_config = SettingsConfigDict(
+        env_prefix="FLOWQ_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     broker_url: Annotated[str | None, Field(repr=False)] = None
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")] = "flowq"

@@ -6,6 +6,7 @@ Never here: where the items run (nodes choose their executor).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, TypedDict, get_args
 
@@ -46,7 +47,7 @@ class BatchOptions(TypedDict, total=False):
     queue: str | None
     retention_s: float
     max_items: int | None
-    sink: str | None
+    sink: str | PathLike[str] | None
     item_events: bool | None
     policy: BatchPolicy | None
     hooks: Iterable[AnyHook] | None
@@ -57,6 +58,7 @@ class BatchOptions(TypedDict, total=False):
 
 
 _OPTIONS = frozenset(BatchOptions.__annotations__)
+_NODES_OPTIONS = ("max_retries", "wait", "retry", "timeout", "name", "config")
 _OWN_OPTIONS = frozenset(("on_progress", "policy", "hooks", "key", "label", "limit"))
 
 
@@ -130,7 +132,13 @@ class Fanout(Node[Item, Result]):
         """Take the keywords of a batch node; for the constructor of a subclass, after its own ``super().__init__``."""
         unknown = sorted(options.keys() - _OPTIONS)
         if unknown:
-            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {unknown[0]!r}")
+            from difflib import get_close_matches  # for this error alone
+
+            made_of_function = "__wrapped__" in vars(type(self))
+            what = f"node {type(self).__name__}" if made_of_function else f"{type(self).__name__}()"
+            near = get_close_matches(unknown[0], (*_NODES_OPTIONS, *_OPTIONS), n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{what} got an unexpected keyword argument {unknown[0]!r}{meant}")
         self.label = options.get("label")
         self.limit = options.get("limit")
         hooks = options.get("hooks")

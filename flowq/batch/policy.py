@@ -6,6 +6,7 @@ Never here: acting on it (runner, executors) or what became of the items (outcom
 from __future__ import annotations
 
 import math
+import os
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator
@@ -48,8 +49,8 @@ class BatchPolicy(BaseModel):
         queue: name of the queue the batch goes to (None: the default one).
         retention_s: seconds that a finished batch is kept.
         max_items: a batch of more items is refused (None: no limit).
-        sink: a folder, or a URL for fsspec, that takes the results as JSON lines; they are not kept elsewhere then, and
-            the result is a :class:`~flowq.batch.sink_result.SinkResult` (None: no such thing).
+        sink: a folder (text or a path), or a URL for fsspec, that takes the results as JSON lines; they are not kept
+            elsewhere then, and the result is a :class:`~flowq.batch.sink_result.SinkResult` (None: no such thing).
         item_events: on workers, True shows every item in Flower as a task of its own, at some 0.1 ms an item; None
             only those that failed, 100 a worker process; False none.
     """
@@ -82,6 +83,23 @@ class BatchPolicy(BaseModel):
         if value is not None and value < 0:
             raise ValueError("a count of failures is 0 or more")
         return value
+
+    @field_validator("rate", mode="before")
+    @classmethod
+    def _spelled_rate(cls, value: object) -> object:
+        # One error instead of one for each kind that a rate may be of.
+        for one in value if isinstance(value, list | tuple) else () if value is None else (value,):
+            if not isinstance(one, str | Rate):
+                given = one if isinstance(one, int | float) else 100
+                raise ValueError(
+                    f'a rate says per what time: rate="{given}/s", "30/min", "5000/h", or a Rate, not {one!r}'
+                )
+        return value
+
+    @field_validator("sink", mode="before")
+    @classmethod
+    def _path_as_text(cls, value: object) -> object:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
 
     @field_validator("rate")
     @classmethod

@@ -9,6 +9,7 @@ import types
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from typing_extensions import TypeVar
@@ -123,7 +124,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
     ) -> None:
         if retry is not None and (max_retries, wait) != (1, 0):
             raise ValueError("give either retry=Retry(...) or max_retries and wait, not both")
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not (isinstance(timeout, Real) and timeout > 0):
             raise ValueError(f"timeout is in seconds and above 0, not {timeout!r}; None means no timeout")
         self.retry = Retry(attempts=max_retries, wait=wait) if retry is None else retry
         self.timeout = timeout

@@ -40,7 +40,7 @@ def test_values_lie_in_parts_and_are_read_in_item_order(
 
 
 def test_they_are_read_as_they_come_too(executor: str, tmp_path: Path) -> None:
-    handle = nodes.Square(sink=str(tmp_path)).submit(range(N))
+    handle = nodes.Square(sink=tmp_path).submit(range(N))
     assert list(handle.results(free=True)) == [i * i for i in range(N)]
     assert sorted(one.output for one in handle.as_completed()) == [i * i for i in range(N)]
     assert list(handle.result()) == [i * i for i in range(N)], "files are never freed"

@@ -84,7 +84,6 @@ def test_a_wrong_setting_is_named(here: Path, name: str, value: str) -> None:
         "redis://host:port/0",
         "redis://host/first",
         "redis://",
-        "",
         "redis:/h/0",
     ],
 )
@@ -95,6 +94,13 @@ def test_a_url_that_is_none_of_a_redis_is_said(here: Path, url: str) -> None:
         assert f"FLOWQ_BROKER_URL is {url!r}: it is no URL of a Redis; give redis://host:6379/0" in result.output
     with pytest.raises(flowq.ConfigError, match="no URL of a Redis"):
         flowq.connect(url)
+
+
+@pytest.mark.parametrize("name", ["FLOWQ_BROKER_URL", "FLOWQ_SLOTS", "FLOWQ_PREFIX", "FLOWQ_SECRET_KEY"])
+def test_a_variable_that_is_empty_counts_as_unset(here: Path, name: str) -> None:
+    result = invoke("ls", **{"FLOWQ_BROKER_URL": "", name: ""})
+    assert result.exit_code == 2
+    assert "FLOWQ_BROKER_URL is not set" in result.output
 
 
 def test_a_wrong_url_or_key_is_said_without_its_secret(here: Path) -> None:

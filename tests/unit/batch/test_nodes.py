@@ -72,6 +72,12 @@ def test_a_policy_may_be_given_whole_and_not_in_halves() -> None:
 def test_an_unknown_keyword_is_a_type_error_and_a_wrong_value_a_value_error() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'concurency'"):
         Length(concurency=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="; did you mean 'concurrency'"):
+        Length(concurency=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^node len got .* 'max_retry'; did you mean 'max_retries'\?"):
+        parallel_batch_node(max_retry=3)(len)
+    with pytest.raises(TypeError, match=r"'zzz'$"):
+        parallel_batch_node(zzz=3)(len)
     with pytest.raises(ValidationError):
         Length(concurrency=0)
     with pytest.raises(ValueError, match="attempts"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,17 @@ from flowq.core import Retry
 def test_a_value_that_no_batch_can_be_run_with_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         BatchPolicy(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [100, 2.5, ["1/s", 100], {"limit": 1}])
+def test_a_rate_that_says_no_time_is_one_error_with_the_way_to_write_it(wrong: Any) -> None:
+    with pytest.raises(ValidationError, match='rate="') as raised:
+        BatchPolicy(rate=wrong)
+    assert raised.value.error_count() == 1
+
+
+def test_a_sink_may_be_a_path(tmp_path: Path) -> None:
+    assert BatchPolicy(sink=tmp_path).sink == str(tmp_path)  # type: ignore[arg-type]
 
 
 def test_a_policy_cannot_be_changed() -> None:

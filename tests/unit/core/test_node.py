@@ -211,7 +211,9 @@ def test_an_exception_may_say_when_to_come_back() -> None:
     assert drive_without_waiting(Limited(9, 2, 1).visit({})) == [7]
 
 
-@pytest.mark.parametrize("wrong", [{"max_retries": 0}, {"wait": -1}, {"timeout": 0}, {"retry": Retry(), "wait": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_retries": 0}, {"wait": -1}, {"timeout": 0}, {"timeout": "5"}, {"retry": Retry(), "wait": 2}]
+)
 def test_nonsense_is_refused_by_the_constructor(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         Node(**wrong)
