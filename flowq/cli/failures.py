@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flowq.batch.outcome import Outcome
-from flowq.cli.group import emit_line, json_option
-from flowq.cli.place import Place, imports_option, place
+from flowq.cli.group import emit_line, imports_option, json_option
+from flowq.cli.place import Place, place
 from flowq.cli.words import one_line
 from flowq.client import BatchHandle
 from flowq.client.attach import attached
@@ -29,7 +29,7 @@ ROOMY = 100  # columns from which on there is room for the worker
 @click.argument("batch", required=False)
 @click.option("-n", "most", type=click.IntRange(1), default=20, help="So many of the first (default: 20).")
 @click.option("--traceback", "full", is_flag=True, help="Show where each was raised.")
-@imports_option
+@imports_option("classes of items or results")
 @json_option
 def failures(batch: str | None, most: int, full: bool, imports: tuple[str, ...], as_json: bool) -> None:
     """List the failed items of a batch, and why they failed.

@@ -107,6 +107,20 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
+def imports_option(what: str) -> Callable[[Command], Command]:
+    """``--import MODULE``, repeatable and with commas as FLOWQ_IMPORTS takes them: the command gets ``imports``.
+
+    Args:
+        what: what is in such a module, for the help.
+    """
+
+    def split(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.strip() for one in given for name in one.split(",") if name.strip())
+
+    words = f"Module with {what}; repeatable, or several with commas."
+    return click.option("--import", "imports", multiple=True, metavar="MODULE", callback=split, help=words)
+
+
 def emit(value: Any) -> None:
     """Print *value* as one JSON document; what JSON does not know is written as its text."""
     click.echo(json.dumps(value, indent=2, default=str))

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from flowq.cli.group import Command, Mistake
+from flowq.cli.group import Mistake
 from flowq.client import BatchHandle, CeleryExecutor, connect
 from flowq.client.attach import attached, attached_run
 from flowq.client.run import DurableRun
@@ -148,9 +148,3 @@ def import_from_here() -> None:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-
-
-def imports_option(command: Command) -> Command:
-    """``--import MODULE``, repeatable: the command is called with ``imports``."""
-    words = "Module with classes of items or results; repeatable."
-    return click.option("--import", "imports", multiple=True, metavar="MODULE", help=words)(command)

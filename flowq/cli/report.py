@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from flowq.cli.group import Mistake, emit, json_option
-from flowq.cli.place import imports_option, place
+from flowq.cli.group import Mistake, emit, imports_option, json_option
+from flowq.cli.place import place
 from flowq.report import Course, read_course, render
 
 
@@ -16,7 +16,7 @@ from flowq.report import Course, read_course, render
 @click.option(
     "-o", "out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html", help="Default: BATCH.html."
 )
-@imports_option
+@imports_option("classes of items or results")
 @json_option
 def report(batch: str | None, out: Path | None, imports: tuple[str, ...], as_json: bool) -> None:
     """Write a page about one batch: rates, workers, times, errors.

@@ -12,8 +12,8 @@ from typing import IO, Any
 import click
 
 from flowq.batch.outcome import Outcome
-from flowq.cli.group import Mistake, json_option
-from flowq.cli.place import imports_option, place
+from flowq.cli.group import Mistake, imports_option, json_option
+from flowq.cli.place import place
 
 COLUMNS = ("index", "status", "output", "error", "attempts", "seconds", "worker")
 SUFFIXES = (".jsonl", ".csv")
@@ -26,7 +26,7 @@ SUFFIXES = (".jsonl", ".csv")
 )
 @click.option("--status", type=click.Choice(["ok", "fallback", "failed", "cancelled"]), help="Only these items.")
 @click.option("--inputs", is_flag=True, help="With each item as it was given.")
-@imports_option
+@imports_option("classes of items or results")
 @json_option
 def results(
     batch: str | None, out: Path | None, status: str | None, inputs: bool, imports: tuple[str, ...], as_json: bool

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from flowq.cli.group import Mistake
+from flowq.cli.group import Mistake, imports_option
 from flowq.registry import format_traceback
 from flowq.settings import Settings
 
@@ -16,7 +16,7 @@ from flowq.settings import Settings
 @click.option("--slots", type=click.IntRange(1), help="Items that run at a time, one process each (default: cores).")
 @click.option("--name", help="Name in Flower and in outcomes.")
 @click.option("--queue", "queues", multiple=True, help="Queue to consume; may be given several times.")
-@click.option("--import", "imports", multiple=True, metavar="MODULE", help="Module with node classes; repeatable.")
+@imports_option("node classes")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
 def worker(
     slots: int | None, name: str | None, queues: tuple[str, ...], imports: tuple[str, ...], log_level: str | None
@@ -28,6 +28,8 @@ def worker(
     from flowq.worker.app import build_worker_app  # a worker's imports stay out of every other command
 
     settings = Settings()
+    if settings.broker_url is None:
+        click.echo(f"FLOWQ_BROKER_URL is not set: this worker looks for Redis at {settings.url}.", err=True)
     given = {"slots": slots, "worker_name": name, "imports": (*settings.imports, *imports), "log_level": log_level}
     settings = settings.model_copy(update={key: value for key, value in given.items() if value})
     try:

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 import flowq
 from flowq.cli import main
+from tests.integration.cli.commands import Command
 from tests.integration.cli.conftest import Flowq
 
 BROKEN = {
@@ -101,6 +102,19 @@ def test_a_variable_that_is_empty_counts_as_unset(here: Path, name: str) -> None
     result = invoke("ls", **{"FLOWQ_BROKER_URL": "", name: ""})
     assert result.exit_code == 2
     assert "FLOWQ_BROKER_URL is not set" in result.output
+
+
+def test_a_worker_that_was_told_no_redis_says_where_it_looks(here: Path) -> None:
+    worker = Command(here, "worker", "--import", "there_is_none")
+    assert worker.status() == 2
+    assert "FLOWQ_BROKER_URL is not set: this worker looks for Redis at redis://127.0.0.1:6379/0" in worker.text
+
+
+def test_modules_to_import_may_stand_side_by_side_with_commas(here: Path) -> None:
+    worker = Command(here, "worker", "--import", "plain, two,there_is_none", FLOWQ_BROKER_URL="redis://127.0.0.1:1/0")
+    assert worker.status() == 2
+    assert "No module named 'there_is_none'" in worker.text
+    assert "FLOWQ_BROKER_URL is not set" not in worker.text
 
 
 def test_a_wrong_url_or_key_is_said_without_its_secret(here: Path) -> None:
