@@ -7,10 +7,11 @@ from typing import Any
 from flowq.core.functional import NAMELESS
 from flowq.core.graph import predicate_label
 from flowq.core.hooks import travelling
+from flowq.core.likeness import are_alike
 from flowq.core.node import Node
 from flowq.core.spec_models import FlowSpec, NodeRef, NodeSpec
 from flowq.errors import CannotTravel
-from flowq.registry import class_name
+from flowq.registry import class_name, registered
 
 
 def spec_of(root: Node[Any, Any]) -> FlowSpec:
@@ -22,6 +23,15 @@ def spec_of(root: Node[Any, Any]) -> FlowSpec:
         CannotTravel: an edge has a predicate, or a class was made from a lambda.
     """
     return _Describer(root).describe()
+
+
+def _is_known_by(name: str, cls: type) -> bool:
+    """Whether a worker that makes a node of the class called *name* makes one like those of *cls*."""
+    try:
+        known = registered(name)
+    except KeyError:  # nobody else has the name: whether workers know it is theirs to say
+        return True
+    return known is cls or are_alike(known, cls)
 
 
 class _Describer:
@@ -46,6 +56,13 @@ class _Describer:
         name = class_name(type(node))
         if any(part in name for part in NAMELESS):
             raise CannotTravel(f"node {node.name}", "nothing names the function it is made of; define one with `def`")
+        if not _is_known_by(name, type(node)):
+            raise CannotTravel(
+                f"node {node.name}",
+                f"another class is registered as {name}, and workers would run that one. Give each a name of its own: "
+                "a class at the top of a module, functools.wraps in a decorator, or another __qualname__ for what a "
+                "factory makes. If its module was loaded again, make the node again",
+            )
         args, kwargs = node._arguments
         listeners = node._listeners
         # The flows around the root stay behind; those inside it tell their nodes what they are told.

@@ -98,7 +98,7 @@ def make_node(
     options: Mapping[str, Any],
     name: str | None = None,
 ) -> AnyNode:
-    """A node of a new class, derived from *kind*, whose methods are *functions*.
+    """A node of a class derived from *kind* whose methods are *functions*. The same functions make the same class.
 
     Args:
         functions: method name → function; ``exec`` among them.
@@ -114,7 +114,9 @@ def make_node(
     exec = functions["exec"]
     qualname = name or _qualname(exec)
     called = {"__call__": staticmethod(exec), "__wrapped__": staticmethod(exec)}
-    cls: type[AnyNode] = _new_class((kind,), functions, qualname, exec, called)
+    cls: type[AnyNode] = _known_class((kind,), functions, qualname, _home(exec)) or _new_class(
+        (kind,), functions, qualname, exec, called
+    )
     return cls(**options)
 
 
@@ -132,18 +134,30 @@ def class_of(kind: str, bases: tuple[type, ...], functions: Mapping[str, Callabl
         if not callable(fn):
             raise TypeError(f"{kind} takes a function or a node for {role}, not {type(fn).__name__}")
     qualname = f"{kind}[{','.join(_qualname(fn) for fn in fns)}]"
-    home = getattr(fns[0], "__module__", None) or type(fns[0]).__module__
+    home = _home(fns[0])
+    return _known_class(bases, functions, qualname, home) or _new_class(
+        bases, functions, qualname, fns[0], {"__module__": home}
+    )
+
+
+def _home(fn: Callable[..., Any]) -> str:
+    return getattr(fn, "__module__", None) or type(fn).__module__
+
+
+def _known_class(
+    bases: tuple[type, ...], functions: Mapping[str, Callable[..., Any]], qualname: str, home: str
+) -> type[Any] | None:
+    """The class of this name, if it was made of just these."""
     try:
         known = registered(f"{home}:{qualname}")
     except KeyError:
-        known = None
-    if known is not None and known.__bases__ == bases and _made_of(known) == fns:
-        return known
-    return _new_class(bases, functions, qualname, fns[0], {"__module__": home})
+        return None
+    return known if known.__bases__ == bases and _made_of(known) == functions else None
 
 
-def _made_of(cls: type) -> list[Callable[..., Any]]:
-    return [one.__func__ for one in vars(cls).values() if isinstance(one, staticmethod)]
+def _made_of(cls: type) -> dict[str, Callable[..., Any]]:
+    members = {name: one.__func__ for name, one in vars(cls).items() if isinstance(one, staticmethod)}
+    return {name: fn for name, fn in members.items() if name not in ("__call__", "__wrapped__")}
 
 
 def _new_class(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from flowq.batch import MapNode, ParallelBatchNode, parallel_batch_node
 from flowq.core import Flow, FlowSpec, Node, Retry, build, spec_of
+from flowq.core.functional import node as node_of
 from flowq.core.spec import NodeRef
 from flowq.errors import CannotTravel, UnknownNode
 from flowq.registry import class_name
@@ -187,6 +190,89 @@ def test_a_predicate_cannot_be_described() -> None:
     spec_of(node)  # a node alone has no edges
     with pytest.raises(CannotTravel, match="the edge 'when is_big' of node chooser"):
         Flow(node).spec()
+
+
+def mapped(times: int, name: str = "") -> Node:
+    def multiplied(item: int) -> int:
+        return item * times
+
+    multiplied.__qualname__ = name or multiplied.__qualname__
+    return MapNode(multiplied)
+
+
+def decorated(times: int) -> Node:
+    @parallel_batch_node
+    def multiplied(item: int) -> int:
+        return item * times
+
+    return multiplied
+
+
+def subclassed(times: int) -> Node:
+    class Multiplied(ParallelBatchNode[int, int]):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+
+        def exec(self, item: int) -> int:
+            return item * times
+
+    return Multiplied()
+
+
+def with_attribute(times: int) -> Node:
+    class Multiplied(ParallelBatchNode[int, int]):
+        factor = times
+
+    return Multiplied()
+
+
+def wrapped(times: int) -> Node:
+    def twice(item: int) -> int:
+        return item * 2
+
+    def thrice(item: int) -> int:
+        return item * 3
+
+    def outer(fn: Callable[[int], int]) -> Callable[[int], int]:
+        return lambda item: fn(item)
+
+    fn = outer({2: twice, 3: thrice}[times])
+    fn.__qualname__ = "outer.wrapper"
+    return node_of(exec=fn)
+
+
+FACTORIES = [mapped, decorated, subclassed, with_attribute, wrapped]
+
+
+@pytest.mark.parametrize("made", FACTORIES)
+def test_of_two_classes_with_one_name_the_older_is_refused(made: Callable[[int], Node]) -> None:
+    older, newer = made(2), made(3)
+    assert type(build(spec_of(newer))) is type(newer)
+    with pytest.raises(CannotTravel, match=r"another class is registered as .* a name of its own"):
+        spec_of(older)
+    with pytest.raises(CannotTravel, match="another class is registered"):
+        spec_of(Flow(older))
+
+
+@pytest.mark.parametrize("made", FACTORIES)
+def test_what_a_factory_makes_twice_of_the_same_may_share_a_name(made: Callable[[int], Node]) -> None:
+    older, newer = made(2), made(2)
+    assert spec_of(older) == spec_of(newer)
+    assert type(build(spec_of(older))).__qualname__ == type(older).__qualname__
+
+
+def test_functions_of_a_factory_travel_by_names_of_their_own() -> None:
+    older, newer = mapped(2, "doubled"), mapped(3, "tripled")
+    assert [type(build(spec_of(one))) for one in (older, newer)] == [type(older), type(newer)]
+
+
+def test_nodes_of_one_function_with_other_options_share_a_class() -> None:
+    def work(item: int) -> int:
+        return item
+
+    older, newer = node_of(exec=work, max_retries=2), node_of(exec=work, max_retries=3)
+    assert build(spec_of(older)).max_retries == 2
+    assert type(older) is type(newer)
 
 
 def test_a_class_that_is_not_known_or_no_node_is_refused() -> None:

@@ -1,0 +1,69 @@
+"""Whether two classes of one name do the same: what a factory makes twice, or a module that was loaded again.
+
+Never runs anything of theirs. In doubt they differ.
+"""
+
+from __future__ import annotations
+
+from types import CellType, CodeType, FunctionType, MethodType
+from typing import Any
+
+# Of a class: what is its own whatever it does, and what its making has read off the rest.
+_OWN = frozenset(
+    (
+        *("__dict__", "__weakref__", "__doc__", "__annotations__", "__annotate__", "__static_attributes__"),
+        *("__orig_bases__", "_phases_of", "coroutines"),
+    )
+)
+_LEAVES = (type(None), bool, int, float, str, bytes, CodeType)
+_PROPERTY = ("fget", "fset", "fdel")
+_FUNCTION = ("__code__", "__defaults__", "__kwdefaults__", "__closure__", "__dict__")
+_METHOD = ("__func__", "__self__")
+
+
+def are_alike(one: Any, other: Any) -> bool:
+    """Whether the classes or functions *one* and *other* have the same code, over the same values."""
+    return _alike(one, other, set())
+
+
+def _alike(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
+    if one is other or (id(one), id(other)) in seen:
+        return True
+    if type(one) is not type(other):
+        return False
+    seen.add((id(one), id(other)))  # a method that says super() closes over its class
+    if isinstance(one, type):
+        is_named_alike = (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+        return is_named_alike and _same(one, other, ("__bases__",), seen) and _parts(_body(one), _body(other), seen)
+    if isinstance(one, FunctionType):
+        return one.__globals__ is other.__globals__ and _same(one, other, _FUNCTION, seen)
+    if isinstance(one, (staticmethod, classmethod, MethodType)):
+        return _same(one, other, _METHOD if isinstance(one, MethodType) else ("__func__",), seen)
+    if isinstance(one, property):
+        return _same(one, other, _PROPERTY, seen)
+    if type(one) in (tuple, list):
+        return len(one) == len(other) and all(_alike(a, b, seen) for a, b in zip(one, other, strict=True))
+    if type(one) is dict:
+        return _parts(one, other, seen)
+    if type(one) is CellType:
+        return _contents(one, other, seen)
+    return type(one) in _LEAVES and bool(one == other)
+
+
+def _same(one: Any, other: Any, attributes: tuple[str, ...], seen: set[tuple[int, int]]) -> bool:
+    return all(_alike(getattr(one, name), getattr(other, name), seen) for name in attributes)
+
+
+def _parts(one: dict[Any, Any], other: dict[Any, Any], seen: set[tuple[int, int]]) -> bool:
+    return one.keys() == other.keys() and all(_alike(part, other[key], seen) for key, part in one.items())
+
+
+def _contents(one: CellType, other: CellType, seen: set[tuple[int, int]]) -> bool:
+    try:
+        return _alike(one.cell_contents, other.cell_contents, seen)
+    except ValueError:  # nothing has been put in yet
+        return False
+
+
+def _body(cls: type) -> dict[str, Any]:
+    return {name: part for name, part in vars(cls).items() if name not in _OWN}
