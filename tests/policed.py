@@ -71,6 +71,27 @@ class Nests(flowq.ParallelBatchNode[int, int]):
         return len(calls.map([{"key": f"{item}.{i}"} for i in range(3)]))
 
 
+class Priced(flowq.ParallelBatchNode[int, int]):
+    """Items times a param."""
+
+    def prep(self, shared: Any) -> list[int]:
+        return [1, 2]
+
+    def key_of(self, item: int) -> str | None:
+        return None if item == 1 else str(item)
+
+    def exec(self, item: int) -> int:
+        return int(item * self.params["price"])
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared[f"of {self.params['price']}"] = list(exec_res)
+
+
+class PriceLists(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"price": price} for price in (1, 10, 100)]
+
+
 @flowq.register
 def tens(number: int) -> str:
     """The key of a number: how many tens are in it."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from flowq.core.canonical import canonical
 from flowq.core.functional import NAMELESS
+from flowq.core.likeness import INSIDE, makings
 from flowq.errors import CannotTravel
-from flowq.registry import class_name, register
+from flowq.registry import class_name, is_registered, register
 
 # Arguments that say how, and not what, a node's items are run.
 _HOW = frozenset(
@@ -32,8 +33,8 @@ class Cache:
 
     Attributes:
         ttl: seconds.
-        name: nodes whose caches have the same name share it (None: nodes of one class made with the same arguments
-            do). Change it when ``exec`` has changed.
+        name: nodes whose caches have the same name share it (None: nodes of one class that were made with the same
+            arguments and have the same ``params`` do). Change it when ``exec`` has changed.
 
     Raises:
         ValueError: no time.
@@ -55,16 +56,37 @@ class Cache:
         """What tells results of *node* from those of others: equal wherever the node is made of the same arguments."""
         if self.name is not None:
             return f"named-{_digest(self.name.encode())}"
-        name = class_name(type(node))
         args, kwargs = node._arguments
         own = {key: value for key, value in kwargs.items() if key not in _HOW}
         try:
-            if any(part in name for part in NAMELESS):
-                raise CannotTravel(name, "several lambdas have this name")
-            return f"class-{_digest(name.encode() + canonical((tuple(args), own)))}"
+            return f"class-{_digest(_class_text(type(node)) + canonical((tuple(args), own)) + _params_text(node))}"
         except CannotTravel:
             # Nothing tells it from another node but itself. Copies of it have the mark, too.
-            return f"object-{vars(node).setdefault('_cache_mark', uuid.uuid4().hex)}"
+            mark = vars(node).setdefault("_cache_mark", uuid.uuid4().hex)
+        try:
+            return f"object-{_digest(mark.encode() + _params_text(node))}"
+        except CannotTravel:  # nor one visit from another
+            return f"visit-{uuid.uuid4().hex}"
+
+
+def _class_text(cls: type) -> bytes:
+    """What tells nodes of *cls* from others that were made with the same arguments.
+
+    Raises:
+        CannotTravel: nothing does.
+    """
+    name = class_name(cls)
+    if any(part in name for part in NAMELESS):
+        raise CannotTravel(name, "several lambdas have this name")
+    if INSIDE in name:
+        return name.encode() + canonical(makings(cls))
+    if not is_registered(cls):
+        raise CannotTravel(name, "another class has this name now")
+    return name.encode()
+
+
+def _params_text(node: Any) -> bytes:
+    return canonical(node.params) if node.params else b""
 
 
 def _digest(text: bytes) -> str:

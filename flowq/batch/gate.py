@@ -132,9 +132,11 @@ class Gate:
             keys = []
             for item in items:
                 try:
-                    keys.append(str(self.key_of(item)))
+                    key = self._key(item)
                 except Exception:  # it is the item's own failure, when its time comes
                     continue
+                if key is not None:
+                    keys.append(key)
             self.memo.expect(keys)
 
     def enter(
@@ -156,7 +158,7 @@ class Gate:
             apart: the wait for a key's permit is answered as Later: others can begin meanwhile.
         """
         try:
-            key = None if self.memo is None or self.key_of is None else str(self.key_of(item))
+            key = self._key(item)
             charges = () if self.charges is None else self.charges.of(item)
         except Exception as error:
             return Refused(error)
@@ -185,6 +187,11 @@ class Gate:
                 return Held(max(seconds, part_over_s), "breaker", False)
             yield wait, (seconds,)
         return Go(ticket, charges, key)
+
+    def _key(self, item: Any) -> str | None:
+        """The item's key for the memo; None: there is no memo, or the item is like no other."""
+        key = None if self.memo is None or self.key_of is None else self.key_of(item)
+        return None if key is None else str(key)
 
     def succeeded(self, go: Go, value: Any) -> Steps[None]:
         """The try returned *value*."""

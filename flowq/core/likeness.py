@@ -1,4 +1,4 @@
-"""Whether two classes of one name do the same: what a factory makes twice, or a module that was loaded again.
+"""What tells classes of one name from each other: what a factory makes twice, or a module that was loaded again.
 
 Never runs anything of theirs. In doubt they differ.
 """
@@ -8,11 +8,18 @@ from __future__ import annotations
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
+from flowq.core.functional import NAMELESS
+from flowq.errors import CannotTravel
+from flowq.registry import class_name
+
+INSIDE = "<locals>"
+"""In the names of classes and functions that stand in a function: several may have such a name."""
+
 # Of a class: what is its own whatever it does, and what its making has read off the rest.
 _OWN = frozenset(
     (
         *("__dict__", "__weakref__", "__doc__", "__annotations__", "__annotate__", "__static_attributes__"),
-        *("__orig_bases__", "_phases_of", "coroutines"),
+        *("__orig_bases__", "_phases_of", "_known_functions", "coroutines"),
     )
 )
 _LEAVES = (type(None), bool, int, float, str, bytes, CodeType)
@@ -67,3 +74,42 @@ def _contents(one: CellType, other: CellType, seen: set[tuple[int, int]]) -> boo
 
 def _body(cls: type) -> dict[str, Any]:
     return {name: part for name, part in vars(cls).items() if name not in _OWN}
+
+
+def makings(cls: type) -> list[Any]:
+    """What *cls*, which stands in a function, is made of, as data that is equal for equal classes in every process.
+
+    Raises:
+        CannotTravel: it is made of a function without a name, or of a class that stands in a function, too.
+    """
+    classes = [base for base in cls.__mro__ if INSIDE in base.__qualname__]
+    seen = {id(base) for base in classes}
+    return [[name, _making(part, seen)] for base in classes for name, part in sorted(_body(base).items())]
+
+
+def _making(part: Any, seen: set[int]) -> Any:
+    part = part.__func__ if isinstance(part, (staticmethod, classmethod)) else part
+    if id(part) in seen:  # a function that calls itself, or the class in which it stands
+        return "itself"
+    if isinstance(part, type) and INSIDE in part.__qualname__:
+        raise CannotTravel(class_name(part), "several classes may have this name")
+    if not isinstance(part, FunctionType):
+        return part
+    name = class_name(part)
+    if any(nameless in name for nameless in NAMELESS):
+        raise CannotTravel(name, "several lambdas have this name")
+    seen.add(id(part))
+    cells = [_making(_content(cell), seen) for cell in part.__closure__ or ()]
+    return [name, _code(part.__code__), part.__defaults__, part.__kwdefaults__, cells]
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+def _code(code: CodeType) -> list[Any]:
+    constants = [_code(one) if isinstance(one, CodeType) else one for one in code.co_consts]
+    return [code.co_code, code.co_names, constants]

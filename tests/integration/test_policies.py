@@ -135,6 +135,12 @@ def test_nodes_made_alike_share_results_and_others_do_not(executor: str, path: s
     assert len(starts(path)) == 2
 
 
+def test_items_of_a_batch_flow_share_no_results_over_other_params(executor: str) -> None:
+    shared: dict[str, Any] = {}
+    policed.PriceLists(policed.Priced(cache=60)).run(shared)
+    assert shared == {"of 1": [1, 2], "of 10": [10, 20], "of 100": [100, 200]}
+
+
 def test_retry_after_pauses_its_own_key_where_there_are_keys(executor: str, path: str) -> None:
     rates: list[Any] = ["1000/s", flowq.Rate(1000, key="key_of")]
     asks = [{"key": "a", "raises": flowq.RetryAfter(0.6)}]

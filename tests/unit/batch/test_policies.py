@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import threading
 import uuid
 from time import perf_counter
 from typing import Any
 
 import pytest
 
-from flowq.batch import BatchFlow, Breaker, Cache, ParallelBatchNode, Rate
+from flowq.batch import BatchFlow, BatchNode, Breaker, Cache, ParallelBatchNode, Rate, parallel_batch_node
 from flowq.batch.breaker import Breaker as BreakerValue
 from flowq.batch.here_circuit import ASK_AGAIN_S, HereCircuit
 from flowq.core import RetryAfter
@@ -185,6 +187,96 @@ def test_nodes_share_results_only_if_they_are_made_alike() -> None:
     scopes = [Cache(1).scope(node) for node in (Doubles(rate="1/s"), Doubles(), AsyncDoubles(), Doubles(failing={}))]
     assert scopes[0] == scopes[1]
     assert len(set(scopes)) == 3
+
+
+def of_function(times: int) -> Any:
+    def multiplied(item: int) -> int:
+        return item * times
+
+    return BatchNode.of(multiplied, key=str, cache=60)
+
+
+def of_decorator(times: int) -> Any:
+    @parallel_batch_node(key=str, cache=60)
+    def multiplied(item: int) -> int:
+        return item * times
+
+    return multiplied
+
+
+def of_class(times: int) -> Any:
+    class Multiplied(ParallelBatchNode[int, int]):
+        factor = times
+
+        def exec(self, item: int) -> int:
+            return item * self.factor
+
+    return Multiplied(key=str, cache=60)
+
+
+def of_wrapped(times: int) -> Any:
+    def twice(item: int) -> int:
+        return item * 2
+
+    def thrice(item: int) -> int:
+        return item * 3
+
+    def wrap(fn: Any) -> Any:
+        def wrapper(item: int) -> Any:
+            return fn(item)
+
+        return wrapper
+
+    return BatchNode.of(wrap(twice if times == 2 else thrice), key=str, cache=60)
+
+
+FACTORIES = pytest.mark.parametrize("made", [of_function, of_decorator, of_class, of_wrapped])
+
+
+@FACTORIES
+def test_what_a_factory_makes_of_other_values_shares_no_results(made: Any) -> None:
+    assert [list(made(times).map([1, 2])) for times in (2, 3, 2)] == [[2, 4], [3, 6], [2, 4]]
+
+
+@FACTORIES
+def test_what_a_factory_makes_of_the_same_shares_results(made: Any) -> None:
+    made(5).map([1])
+    assert made(5).map([1]).items[0].attempts == 0
+
+
+def test_a_function_over_what_is_no_data_shares_results_with_its_own_node_alone() -> None:
+    def made() -> Any:
+        lock = threading.Lock()
+
+        @parallel_batch_node(key=str, cache=60)
+        def locked(item: int) -> bool:
+            return lock.locked()
+
+        return locked
+
+    node = made()
+    node.map([1])
+    assert [one.map([1]).items[0].attempts for one in (node, copy.copy(node), made())] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("given", ["data", threading.Lock()])
+def test_nodes_with_other_params_share_no_results(given: Any) -> None:
+    class Named(Doubles):
+        def exec(self, item: Any) -> Any:
+            return self.params["name"]
+
+    node = Named(cache=60)
+    for name in ("a", "b"):
+        node.set_params({"name": name, "given": given})
+        assert node.map([1]) == [name]
+
+
+@KINDS
+def test_an_item_whose_key_is_none_has_no_cached_result(cls: type[Doubles]) -> None:
+    node = cls(cache=Cache(60, name=uuid.uuid4().hex), key=lambda item: None if item < 3 else "high")
+    assert node.map([1, 2, 3]) == [[1, 1], [2, 2], [3, 3]]
+    assert node.map([2, 1, 3]) == [[2, 2], [1, 1], [3, 3]]
+    assert [item for item, _ in node.began] == [1, 2, 3, 2, 1]
 
 
 def test_a_cache_needs_keys_and_a_batch_flow_has_none() -> None:
