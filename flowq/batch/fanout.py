@@ -108,6 +108,10 @@ class Fanout(Node[Item, Result]):
     and fallbacks are the items' own; a call that raises has failed for all its items, and their last try is made one by
     one."""
 
+    brought: Callable[[Any], Any] | None = None
+    """Makes what an item brings of a value that :meth:`item_call` did not return: one of ``exec_fallback`` or of
+    ``exec_many``. None: that is the value."""
+
     on_progress: Callable[[Progress], object] | None = None
     """Called now and then while the batch is waited for."""
 
@@ -158,12 +162,14 @@ class Fanout(Node[Item, Result]):
                 raise ValueError("give either policy=BatchPolicy(...) or its parts as keywords, not both")
             self.retry, self.timeout = given.retry, given.timeout
         self._policy = given or self._made_policy()
-        if self._policy.cache is not None and (self.carries_changes or self.key_of is None):
+        if self._policy.cache is not None and self.carries_changes:
+            raise ValueError("a BatchFlow's items change the store: their results cannot come from a cache")
+        if self._policy.cache is not None and self.reduces:
             raise ValueError(
-                "a BatchFlow's items change the store: their results cannot come from a cache"
-                if self.carries_changes
-                else "cache= goes by the items' keys: give key=, or define a method key_of(self, item)"
+                "a reduction keeps no values of items that a cache could give again: cache them in a node before it"
             )
+        if self._policy.cache is not None and self.key_of is None:
+            raise ValueError("cache= goes by the items' keys: give key=, or define a method key_of(self, item)")
 
     def policy(self) -> BatchPolicy:
         """How the items are run."""

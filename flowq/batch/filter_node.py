@@ -18,7 +18,7 @@ class FilterNode(Worked[Item, bool]):
 
     Args:
         keep: a function of one item, or a node whose ``exec`` takes one; either may be async. None: a subclass
-            defines ``exec``. For workers the same holds as for :class:`~flowq.batch.map_node.MapNode`.
+            defines ``exec`` or ``exec_many``. For workers the same holds as for :class:`~flowq.batch.map_node.MapNode`.
         items: key of the items, any iterable.
         out: key of those that are kept.
         **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`. An item of which *keep* fails ends the
@@ -44,7 +44,9 @@ class FilterNode(Worked[Item, bool]):
 
     def item_call(self) -> Callable[..., bool | Awaitable[bool]]:
         """Whether to keep one item. Only that comes back from a worker, whatever *keep* returned."""
-        return then(super().item_call(), bool)
+        return then(super().item_call(), self.brought)
+
+    brought = staticmethod(bool)
 
     def prep(self, shared: Any) -> Any:
         """The items, which are read once more afterwards."""

@@ -121,7 +121,8 @@ def defines(cls: type[Node[Any, Any]], method: str) -> bool:
 
 def refuse_without_work(node: Node[Any, Any], method: str) -> None:
     """Raise TypeError if nothing says what *node* does: no function, no node, no *method* of a subclass."""
-    if method not in vars(node) and not defines(type(node), method):
+    takes_many = method == "exec" and getattr(node, "exec_many", None) is not None
+    if method not in vars(node) and not defines(type(node), method) and not takes_many:
         raise TypeError(f"{type(node).__name__} takes a function or a node, or define {method} in a subclass")
 
 

@@ -44,7 +44,7 @@ class ReduceNode(Worked[Any, Any]):
         each: what makes an item into what *fn* is given: a function or a node, either may be async (None: the item
             itself, or what ``exec`` of a subclass says).
         **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`; they are about *each*. With
-            ``on_error="collect"`` or "skip" a failed item is left out.
+            ``on_error="collect"`` or "skip" a failed item is left out. There is no ``cache``.
 
     For workers, functions are decorated with ``@flowq.register``, or stand at the top of a module with this node beside
     them.
@@ -103,7 +103,12 @@ class ReduceNode(Worked[Any, Any]):
         """One item as a partial of its own; nothing of it is kept beside."""
         if self.child is None and "exec" not in vars(self) and not defines(type(self), "exec"):
             return _itself
-        return then(super().item_call(), _partial)
+        return then(super().item_call(), self.brought)
+
+    @staticmethod
+    def brought(value: Any) -> FlowItem:
+        """*value* of one item as a partial."""
+        return FlowItem(None, (value,))
 
     # -- many items ------------------------------------------------------------------------------------------------
 
@@ -150,10 +155,6 @@ class ReduceNode(Worked[Any, Any]):
         """What :meth:`conclude` found."""
         found: Mapping[str, Any] = exec_res
         return found
-
-
-def _partial(value: Any) -> FlowItem:
-    return FlowItem(None, (value,))
 
 
 def _itself(item: Any, *, ctx: ItemContext) -> FlowItem:

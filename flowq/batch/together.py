@@ -123,6 +123,8 @@ class TriesTogether(Tries):
                     f"{self.node.name}.exec_many returned {len(answers)} results for {len(members)} items: it returns "
                     "one for each, in their order; an exception in a place is the failure of that item"
                 )
+            if self.node.brought is not None:
+                answers = [_brought(self.node.brought, answer) for answer in answers]
         except Left:
             answers = [FlowError(f"{self.node.name}.exec_many cannot wait for an event or a batch")] * len(members)
         except Exception as error:
@@ -156,6 +158,15 @@ class TriesTogether(Tries):
 
 class _Call(list[Any]):
     """The items of one call. A class of its own, so that it cannot be taken for an item that is a list."""
+
+
+def _brought(brought: Callable[[Any], Any], answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        return answer
+    try:
+        return brought(answer)
+    except Exception as error:  # the failure of this item alone
+        return error
 
 
 def _twin(error: Exception) -> Exception:

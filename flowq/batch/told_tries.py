@@ -93,5 +93,6 @@ class ToldTriesTogether(_Told, TriesTogether):
 
     def _judge(self, member: Member, answer: Any, park_over_s: float | None) -> Steps[ItemDone | None]:
         if not isinstance(answer, Exception):
-            self._tell("end", member.index, member.item, member.attempt, result=answer, seconds=member.busy_s)
+            result = answer.value if type(answer) is FlowItem else answer
+            self._tell("end", member.index, member.item, member.attempt, result=result, seconds=member.busy_s)
         return (yield from super()._judge(member, answer, park_over_s))

@@ -200,9 +200,7 @@ class Tries:
     def succeeded(self, index: int, value: Any, attempt: int, seconds: float) -> ItemDone:
         """What there is to keep of a try that returned *value*."""
         outcome = Outcome(index, "ok", attempts=attempt + 1) if attempt else None
-        if type(value) is FlowItem:
-            return ItemDone(value.value, outcome, None, seconds, value.delta)
-        return ItemDone(value, outcome, None, seconds)
+        return _done(value, outcome, seconds)
 
     def left(self, index: int, attempt: int, left: Left, seconds: float) -> ItemDone:
         """What there is to keep of a try that was left where it has to wait: it goes on as the same try."""
@@ -239,13 +237,21 @@ class Tries:
         began = perf_counter()
         try:
             value = yield fallback, (item, exc)
+            if self.node.brought is not None:
+                value = self.node.brought(value)
         except Exception as error:
             return self.failed(index, error, attempt, busy_s + perf_counter() - began)
         outcome = Outcome(index, "fallback", error=portable(exc), attempts=attempt + 1)
-        return ItemDone(value, outcome, None, busy_s + perf_counter() - began)
+        return _done(value, outcome, busy_s + perf_counter() - began)
 
     def failed(self, index: int, error: Exception, attempt: int, busy_s: float) -> ItemDone:
         """What there is to keep of an item whose last try, number *attempt*, ended with *error*."""
         add_failure_note(error, node=self.node.name, item_index=index, attempts=attempt + 1)
         outcome = Outcome(index, "failed", error=portable(error), attempts=attempt + 1)
         return ItemDone(None, outcome, None, busy_s)
+
+
+def _done(value: Any, outcome: Outcome | None, seconds: float) -> ItemDone:
+    if type(value) is FlowItem:
+        return ItemDone(value.value, outcome, None, seconds, value.delta)
+    return ItemDone(value, outcome, None, seconds)

@@ -81,6 +81,50 @@ def larger(first: int, second: int) -> int:
     return max(first, second)
 
 
+class TimesTen(flowq.ParallelBatchNode[int, int]):
+    """Many items at once; none of those from 90 on."""
+
+    def exec_many(self, items: list[int]) -> list[Any]:
+        return [Odd(item) if item >= 90 else item * 10 for item in items]
+
+
+class TimesTenOrOne(TimesTen):
+    def exec_fallback(self, item: int, exc: Exception) -> int:
+        return 1
+
+
+@flowq.node(exec_fallback=lambda item, exc: 1000)
+def even_or_thousand(item: int) -> int:
+    return half(item) * 2
+
+
+class Total(flowq.ReduceNode):
+    """Adds up what some items come to at once."""
+
+    def combine(self, first: int, second: int) -> int:
+        return first + second
+
+    def exec_many(self, items: list[int]) -> list[int]:
+        return [item * 10 for item in items]
+
+
+class Evens(flowq.FilterNode[int]):
+    """Says of some items at once which are even."""
+
+    def exec_many(self, items: list[int]) -> list[int]:
+        return [1 - item % 2 for item in items]
+
+
+class OrLock(flowq.FilterNode[int]):
+    """Says yes with what cannot travel where it fails."""
+
+    def exec(self, item: int) -> bool:
+        return half(item) < 0
+
+    def exec_fallback(self, item: int, exc: Exception) -> Any:
+        return threading.Lock()
+
+
 def summed(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
     return dict(Counter(first) + Counter(second))
 

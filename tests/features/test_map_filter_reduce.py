@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -95,6 +96,37 @@ def test_row_060_a_fold_on_workers_keeps_the_order_and_leaves_failed_items_out(e
     assert shared["processed_count"] == 1800
     lines = ["to be or not", "to be"] * 20
     assert run(functions.words, lines=lines)["words"] == {"to": 40, "be": 40, "or": 20, "not": 20}
+
+
+@pytest.mark.parametrize("associative", [True, False])
+def test_row_060_values_of_fallbacks_are_in_the_reduction(executor: str, associative: bool) -> None:
+    node = flowq.ReduceNode(functions.larger, 0, each=functions.even_or_thousand, associative=associative)
+    assert run(node, items=[2, 3, 4]) == {"items": [2, 3, 4], "result": 1000, "processed_count": 3}
+
+
+@pytest.mark.parametrize("associative", [True, False])
+def test_row_060_what_many_items_come_to_at_once_is_in_the_reduction(executor: str, associative: bool) -> None:
+    largest = partial(flowq.ReduceNode, functions.larger, 0, associative=associative)
+    items = range(100)
+    assert run(functions.Total(initial=7, associative=associative), items=range(4))["result"] == 67
+    shared = run(largest(each=functions.TimesTen(), on_error="skip"), items=items)
+    assert (shared["result"], shared["processed_count"]) == (890, 90)
+    shared = run(largest(each=functions.TimesTenOrOne()), items=items)
+    assert (shared["result"], shared["processed_count"]) == (890, 100)
+
+
+def test_row_059_a_filter_may_say_it_of_many_items_at_once(executor: str) -> None:
+    shared = run(functions.Evens(), items=range(7))
+    assert (shared["filtered"], shared["filtered_count"]) == ([0, 2, 4, 6], 4)
+
+
+def test_row_059_only_yes_or_no_comes_back_of_a_fallback_too(executor: str) -> None:
+    assert run(functions.OrLock(), items=range(4))["filtered"] == [1, 3]
+
+
+def test_row_060_a_reduction_has_no_cache() -> None:
+    with pytest.raises(ValueError, match="a reduction keeps no values"):
+        flowq.ReduceNode(functions.larger, 0, each=functions.tripled, key=str, cache=60)
 
 
 def test_row_060_an_item_whose_value_cannot_travel_is_left_out_alone(cluster: flowq.LocalCluster) -> None:
