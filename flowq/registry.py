@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from flowq import errors
 
 AnyThing = TypeVar("AnyThing", bound=type | FunctionType)
+AnyList = TypeVar("AnyList", bound=type[list[Any]])
 
 TEXT_LIMIT_BYTES = 16384
 
@@ -36,6 +37,9 @@ _LEAVES: frozenset[type] = frozenset(
         *(decimal.Decimal, uuid.UUID, pathlib.PurePosixPath, pathlib.PosixPath),
     )
 )
+
+# What is a list to whoever reads it; see `sent_as_list`.
+LISTS: set[type] = {list}
 
 # What the interpreter keeps of an exception outside of its args and its __dict__.
 _HIDDEN_FIELDS: dict[type, tuple[str, ...]] = {
@@ -132,6 +136,12 @@ def register(thing: AnyThing) -> AnyThing:
         what = "a lambda" if isinstance(thing, FunctionType) else type(thing).__name__
         raise TypeError(f"@flowq.register takes a class or a named function, not {what}")
     return thing
+
+
+def sent_as_list(cls: AnyList) -> AnyList:
+    """Let messages carry instances of *cls* as the plain lists they are; what else they know stays behind."""
+    LISTS.add(cls)
+    return cls
 
 
 def class_name(cls: type | FunctionType) -> str:
@@ -334,7 +344,7 @@ def _is_plain(value: Any) -> bool:
 def _parts(value: Any) -> Iterable[Any] | None:
     """What *value* is made of; None when it cannot travel."""
     cls = type(value)
-    if cls in (list, tuple, set, frozenset):
+    if cls in LISTS or cls in (tuple, set, frozenset):
         return list(value)
     if cls is dict:
         return [*value.keys(), *value.values()]

@@ -57,6 +57,42 @@ class Level(flowq.BatchFlow):
         return [{"place": place} for place in range(self.width)]
 
 
+class Places(flowq.BatchFlow):
+    """Runs its flow for two places."""
+
+    def prep(self, shared: Any) -> list[Mapping[str, Any]]:
+        return [{"place": 0}, {"place": 1}]
+
+
+class Keeps(Leaves):
+    """Keeps what its batch brought, as it is."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        shared["kept"] = exec_res
+        shared[f"of {self.params['place']}"] = exec_res
+        return "done"
+
+
+class Adds(flowq.Node[Any, Any]):
+    """One more at the end of a list of the store."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["kept"] = [*shared["kept"], self.params["place"]]
+
+
+class Answers(flowq.ParallelBatchNode[Any, Any]):
+    """What a batch of an item's parts brought: alone, or within other things."""
+
+    def exec(self, item: list[Any]) -> Any:
+        result = Parts().map(item)
+        return result if len(item) < 2 else {"all": result, 1: (result, result)}
+
+
+class Parts(flowq.ParallelBatchNode[Any, Any]):
+    def exec(self, item: Any) -> Any:
+        return bytearray(b"x") if item is None else {item: item}
+
+
 class After(flowq.Node[Any, Any]):
     """Runs after a batch node, in the same item."""
 

@@ -13,14 +13,17 @@ from flowq.batch.account import Account, Again, Known, Outcomes, R
 from flowq.batch.chunk import Done
 from flowq.batch.policy import OnError
 from flowq.batch.sink_result import SinkResult
+from flowq.registry import sent_as_list
 
 __all__ = ["Again", "BatchResult", "Outcomes"]
 
 
+@sent_as_list
 class BatchResult(Account, list[R]):
     """What a batch brought: a list of the values in item order.
 
     Where an item failed or was cancelled the list holds None; under ``on_error="skip"`` such items are left out.
+    Where it is sent, and in what an item of a BatchFlow changed in the store, it is a plain list of the values.
     """
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 from flowq.codec import classes
 from flowq.codec.pack import pack
 from flowq.errors import EncodeError
+from flowq.registry import LISTS
 
 _MAX_STEPS = 60  # of a path; whatever is deeper is too deep anyway
 _MAX_PATH = 400  # characters
@@ -71,7 +72,7 @@ def _first_failing(parts: list[Any]) -> int | None:
 def _parts(value: Any) -> tuple[list[Any], Callable[[int], str]]:
     """What *value* consists of, and how a path names the n-th of it."""
     cls = type(value)
-    if cls is list or cls is tuple:
+    if cls in LISTS or cls is tuple:
         return list(value), lambda at: f"[{at}]"
     if cls is set or cls is frozenset:
         return list(value), lambda at: f"{{element {at}}}"

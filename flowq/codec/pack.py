@@ -100,7 +100,9 @@ def _pack_spelled(value: Any, depth: int) -> bytes:
         raise (_raised.take() or EncodeError("", reason)) from None
 
 
-def _encode(value: Any, pack_parts: tags.Pack) -> Ext:
+def _encode(value: Any, pack_parts: tags.Pack) -> Ext | list[Any]:
+    if type(value) in registry.LISTS:
+        return list(value)
     known = extensions.ENCODERS.get(type(value))
     if known is not None:
         tag, to_bytes = known
@@ -118,8 +120,8 @@ def _encode(value: Any, pack_parts: tags.Pack) -> Ext:
     return Ext(*classes.encode_instance(value, pack_parts))
 
 
-def _default(pack_parts: tags.Pack) -> Callable[[Any], Ext]:
-    def default(value: Any) -> Ext:
+def _default(pack_parts: tags.Pack) -> Callable[[Any], Ext | list[Any]]:
+    def default(value: Any) -> Ext | list[Any]:
         try:
             return _encode(value, pack_parts)
         except BaseException as error:
@@ -173,4 +175,4 @@ def _packer(depth: int) -> tags.Pack:
 
 _FULL_HOOKS = _hooks(MAX_DEPTH)
 _PACKERS: tuple[tags.Pack, ...] = tuple(_packer(depth + 1) for depth in range(MAX_DEPTH + 1))
-_DEFAULTS: tuple[Callable[[Any], Ext], ...] = tuple(_default(pack_parts) for pack_parts in _PACKERS)
+_DEFAULTS: tuple[Callable[[Any], Ext | list[Any]], ...] = tuple(_default(pack_parts) for pack_parts in _PACKERS)

@@ -14,6 +14,7 @@ from flowq.codec.extensions import pairs_out
 from flowq.codec.refusals import TOO_DEEP, refusal
 from flowq.codec.tags import Pack
 from flowq.errors import EncodeError
+from flowq.registry import LISTS
 
 MAX_LEVELS = 255  # of lists and dicts inside each other, without an extension between them: what ormsgpack packs
 
@@ -30,15 +31,15 @@ def holds_buffer(value: Any) -> bool:
     todo = [value]
     while todo:
         one = todo.pop()
-        parts: Collection[Any] = one.values() if type(one) is dict else one if type(one) is list else ()
-        if type(one) is list and _are_numbers(one):
+        parts: Collection[Any] = one.values() if type(one) is dict else one if type(one) in LISTS else ()
+        if type(one) in LISTS and _are_numbers(one):
             continue
         kinds = set(map(type, parts))
         if kinds <= _HARMLESS:
             continue
         if kinds & _BUFFERS:
             return True
-        todo.extend(part for part in parts if type(part) is dict or type(part) is list)
+        todo.extend(part for part in parts if type(part) is dict or type(part) in LISTS)
     return False
 
 
@@ -61,7 +62,7 @@ def spell_out(value: Any, pack: Pack, level: int = 0) -> Any:
     cls = type(value)
     if level > MAX_LEVELS:
         raise EncodeError("", TOO_DEEP)
-    if cls is list:
+    if cls in LISTS:
         return [spell_out(part, pack, level + 1) for part in value]
     if cls is dict:
         if all(type(key) is str and _is_utf8(key) for key in value):

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from flowq.core.callables import label_of
 from flowq.errors import CannotTravel
-from flowq.registry import class_name, is_registered_function
+from flowq.registry import LISTS, class_name, is_registered_function
 
 
 def canonical(value: Any, where: str = "the value") -> bytes:
@@ -111,6 +111,8 @@ _EXACT: dict[type, Callable[[Any, str], bytes]] = {
 def _encode_object(value: Any, where: str) -> bytes:
     cls = type(value)
     name = class_name(cls)
+    if cls in LISTS:
+        return _list(value, where)
     if isinstance(value, type):
         return _framed("c", class_name(value).encode())
     if is_registered_function(value):

@@ -32,6 +32,7 @@ from flowq.core.reducers import (
     as_reducer,
 )
 from flowq.errors import MergeConflict
+from flowq.registry import LISTS
 
 __all__ = ["MISSING", "REDUCERS", "Add", "Append", "First", "Last", "Max", "Min", "Reducer", "Union", "as_reducer"]
 __all__ += ["Delta", "Op", "Reducers", "apply_delta", "diff_value", "merge_deltas"]
@@ -49,6 +50,7 @@ def diff_value(
     Raises:
         ValueError: the change is not one that *reducer* can express.
     """
+    base, new = _plain(base), _plain(new)
     if base is not MISSING and same(base, new):
         return None
     if reducer is not None:
@@ -110,6 +112,7 @@ def _apply_op(store: MutableMapping[Any, Any], key: Any, op: Op, reducer: Any) -
 def _value_after(value: Any, op: Op, reducer: Any) -> Any:
     """*value* (or MISSING) with *op* done to it. *value* itself is not changed."""
     kind, change, _ = op
+    value = _plain(value)
     if kind == "set":
         return change
     if kind == "del":
@@ -126,6 +129,11 @@ def _value_after(value: Any, op: Op, reducer: Any) -> Any:
         else:
             result[key] = after
     return result
+
+
+def _plain(value: Any) -> Any:
+    """*value*, or the list as which it is sent: an item must change the same wherever it runs."""
+    return list(value) if type(value) in LISTS and type(value) is not list else value
 
 
 def _merged(first: Op, second: Op, path: tuple[Any, ...], reducers: Reducers, last: bool) -> Op:

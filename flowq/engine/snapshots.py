@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from flowq.batch.result import BatchResult
 from flowq.codec import content_hash, dumps, loads
 from flowq.core.merge import MISSING
 from flowq.core.overlay import UNCHANGING
@@ -180,13 +179,13 @@ class Snapshots:
 
 
 def encoded_value(key: str, value: Any) -> bytes:
-    """The value of one key of a store. What a batch brought is kept as its values; outcomes stay with the batch.
+    """The value of one key of a store.
 
     Raises:
         EncodeError: it cannot travel; the path begins with the key.
     """
     try:
-        return dumps(list(value) if isinstance(value, BatchResult) else value)
+        return dumps(value)
     except EncodeError as error:
         raise EncodeError(f"shared[{key!r}]{error.path}", error.reason) from None
 

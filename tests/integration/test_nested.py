@@ -47,6 +47,43 @@ def test_an_item_goes_on_after_its_batch_node(one_slot: flowq.LocalCluster, leav
     assert shared["after"] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("merge", [None, "last"])
+def test_what_an_inner_batch_brought_is_a_list_in_the_store(one_slot: flowq.LocalCluster, merge: Any) -> None:
+    def flow() -> flowq.BatchFlow:
+        start = nested.Keeps(3)
+        start - "done" >> nested.Leaves(2)  # which an item leaves its process for, and comes back
+        return nested.Places(start, merge=merge)
+
+    shared: dict[str, Any] = {}
+    flow().run(shared)
+    assert shared == inline(flow(), {})
+    assert shared["kept"] == [0, 1, 4] * 2
+    assert type(shared["of 1"]) is list
+
+
+def test_items_add_to_what_a_batch_before_them_brought(one_slot: flowq.LocalCluster) -> None:
+    def flow() -> flowq.Flow:
+        start = nested.Keeps(3)
+        start - "done" >> nested.Places(nested.Adds())
+        flow = flowq.Flow(start)
+        flow.set_params({"place": 7})
+        return flow
+
+    shared: dict[str, Any] = {}
+    flow().run(shared)
+    assert shared == inline(flow(), {})
+    assert shared["kept"] == [0, 1, 4, 0, 1]
+
+
+def test_what_an_inner_batch_brought_is_an_item_s_value(one_slot: flowq.LocalCluster) -> None:
+    items: list[list[Any]] = [["a"], [1, None], [None]]
+    result = nested.Answers().map(items)
+    with activated(flowq.InlineExecutor()):
+        assert result == nested.Answers().map(items)
+    assert result[0] == [{"a": "a"}]
+    assert nested.Answers().map([nested.Parts().map([])]) == [[]], "as an item"
+
+
 def test_the_failure_of_an_inner_batch_is_its_item_s_and_a_redrive_does_what_is_missing(
     one_slot: flowq.LocalCluster, tmp_path: Path
 ) -> None:

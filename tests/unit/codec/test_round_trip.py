@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from flowq.codec import content_hash, dumps, loads
 from flowq.errors import EncodeError
-from flowq.registry import register
+from flowq.registry import register, sent_as_list
 from tests.unit.codec.shapes import Colour, Level, Pair, Point, Right, identical
 
 ZONE = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -169,3 +169,18 @@ def test_large_messages_are_compressed_only_where_that_makes_them_smaller() -> N
     assert len(dumps(text)) < len(text) // 10
     assert len(dumps([noise, text, text])) < len(noise) + len(text)
     assert loads(dumps([noise, text])) == [noise, text]
+
+
+@sent_as_list
+class Listed(list[Any]):
+    """A list to whoever is sent it."""
+
+
+@pytest.mark.parametrize("parts", [[], [1, "a"], [{1: 2}], [bytearray(b"x")], ["\ud800"], [Listed([Listed([(1,)])])]])
+def test_a_list_of_a_class_that_is_sent_as_one_comes_back_plain(parts: list[Any]) -> None:
+    for value, plain in ((Listed(parts), parts), ({1: Listed(parts)}, {1: parts}), ((Listed(parts),), (parts,))):
+        assert dumps(value) == dumps(plain)
+        assert loads(dumps(value)) == plain
+    assert type(loads(dumps(Listed(parts)))) is list
+    with pytest.raises(EncodeError, match=r"\[\d+\]: a lambda"):
+        dumps(Listed([*parts, lambda: 1]))

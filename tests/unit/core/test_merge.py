@@ -29,6 +29,7 @@ from flowq.core.merge import (
     merge_deltas,
 )
 from flowq.errors import MergeConflict
+from flowq.registry import sent_as_list
 
 REDUCERS: Reducers = {
     "append": Append,
@@ -82,6 +83,24 @@ def outcome(base: dict[str, Any], *items: dict[str, Any], last: bool = False) ->
 )
 def test_a_difference_is_the_smallest_op_that_says_it(base: Any, new: Any, op: Any) -> None:
     assert diff_value(base, new, 7) == op
+
+
+@sent_as_list
+class Listed(list[Any]):
+    """A list to whoever is sent it."""
+
+
+@pytest.mark.parametrize("base", [MISSING, [1], Listed([1])])
+def test_what_is_sent_as_a_list_changes_as_one(base: Any) -> None:
+    before = [] if base is MISSING else list(base)
+    assert diff_value(base, Listed(before), 3) == (("extend", [], 3) if base is MISSING else None)
+    assert diff_value(base, Listed([*before, 2]), 3) == ("extend", [2], 3)
+    assert diff_value({}, Listed([0]), 3) == ("set", [0], 3)
+    shared = {} if base is MISSING else {"a": base}
+    apply_delta(shared, {"a": ("extend", [2], 3)}, {})
+    assert shared == {"a": [*before, 2]}
+    assert type(shared["a"]) is list
+    assert type(diff_value({}, Listed([0]), 3)[1]) is list  # type: ignore[index]
 
 
 def test_lists_extend_in_item_order_and_dicts_merge_deeply() -> None:
