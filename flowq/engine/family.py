@@ -45,8 +45,14 @@ def start_child(
 
 
 def end_plain(connections: Connections, header: Header) -> None:
-    """Confirm the generation of a closed batch that has nothing to merge; an item that waits for it goes on."""
-    gen = int(connections.redis.hget(connections.keys.meta(header.id), "gen") or 0)
+    """Confirm the generation of a closed batch that has nothing to merge; an item that waits for it goes on.
+
+    Redelivery: it is confirmed once; one that was redriven meanwhile is left alone.
+    """
+    state, stands = connections.redis.hmget(connections.keys.meta(header.id), ["state", "gen"])
+    if state in (None, b"running", b"paused"):
+        return
+    gen = int(stands)
     tell_parent(connections, header, gen)
     sweep(connections, header, gen)
     connections.ledger.control(header.id, "confirm", gen)
