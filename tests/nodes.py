@@ -44,6 +44,20 @@ class AsyncSquare(flowq.ParallelBatchNode[int, int]):
         return item * item
 
 
+class AsyncBegan(flowq.ParallelBatchNode[int, float]):
+    """Answers when it began, and notes it; an item takes *slow_s* seconds if it is 1, else a twentieth of one."""
+
+    def __init__(self, path: str, slow_s: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.path, self.slow_s = path, slow_s
+
+    async def exec(self, item: int) -> float:
+        began = time.time()
+        record(self.path, f"{item} {began}")
+        await asyncio.sleep(self.slow_s if item == 1 else 0.05)
+        return began
+
+
 class Echo(flowq.ParallelBatchNode[Any, Any]):
     def exec(self, item: Any) -> Any:
         return item

@@ -44,11 +44,12 @@ class StreamRun:
     def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
         self._slot, self._work = slot, work
         self._first = claim
+        self._gen = generation(claim.id)
         self._ranges: dict[str, HeldRange] = {}
         self._of_index: dict[int, HeldRange] = {}
         self._began = time.perf_counter()
         self._went = Went()
-        self._closed = False
+        self._closed = self._overtaken = False
         self._held_s = 0.0
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
@@ -173,10 +174,13 @@ class StreamRun:
             return None
         most = self._size()[0]
         chunk_id = self._places.take_reserved()
+        slot, batch_id = self._slot, self._work.header.id
         try:
-            claim = await asyncio.to_thread(
-                self._slot.connections.ledger.claim, self._work.header.id, chunk_id, self._slot.holder, most=most
-            )
+            claim = await asyncio.to_thread(slot.connections.ledger.claim, batch_id, chunk_id, slot.holder, most=most)
+            if isinstance(claim, Claimed) and self._is_overtaken(claim):
+                self._overtaken, self._closed = True, self._closed or generation(claim.id) != self._gen
+                await asyncio.to_thread(free, slot.connections, slot.headers, batch_id, claim.id, slot.holder, "hand")
+                return None
         except AWAY_ERRORS:
             return None
         self._places.crowded = claim == "busy"
@@ -186,9 +190,15 @@ class StreamRun:
         self._hold(claim)
         return claim
 
+    def _is_overtaken(self, claim: Claimed) -> bool:
+        """Whether *claim* shows that what runs here is this process's no more: the batch was redriven, or others had
+        these very items and gave them back. Begun beside itself, an item would end as what its first run brings.
+        """
+        return generation(claim.id) != self._gen or any(claim.start <= one < claim.stop for one in self._of_index)
+
     async def _is_over(self) -> bool:
-        """Whether this task takes nothing more: its time is over, or the worker is stopping."""
-        if self._slot.holds.stopping():
+        """Whether this task takes nothing more: its time is over, it was overtaken, or the worker is stopping."""
+        if self._overtaken or self._slot.holds.stopping():
             return True
         return not self._turn.is_sure() and not await asyncio.to_thread(self._turn.lasts)
 
@@ -272,7 +282,7 @@ class StreamRun:
             held.advance(reply.start)
         else:
             self._drop(held)
-            self._closed = self._closed or await asyncio.to_thread(self._is_closed)
+            self._closed = self._closed or await asyncio.to_thread(self._has_ended)
 
     def _split(self, held: HeldRange, index: int) -> None:
         """Hold on to an item that holds back finished ones as a record of its own."""
@@ -282,9 +292,11 @@ class StreamRun:
         if index in self._of_index:
             self._of_index[index] = alone
 
-    def _is_closed(self) -> bool:
+    def _has_ended(self) -> bool:
+        """Whether the generation that runs here has; the next one may run by now."""
         try:
-            return read_state(self._slot.connections, self._work.header.id).closed
+            state = read_state(self._slot.connections, self._work.header.id)
+            return state.closed or state.gen != self._gen
         except AWAY_ERRORS:
             return False  # asked again at the next refusal; and who beats for what is held learns that it is gone
 
