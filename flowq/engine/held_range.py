@@ -21,7 +21,10 @@ class HeldRange:
         given: items before it have begun.
         finished: what finished items brought, until it is committed.
         attempts: tries that the first item has used already.
+        left: nothing more of it begins here; the rest is to be given back.
     """
+
+    left = False
 
     def __init__(self, chunk_id: str, start: int, stop: int, attempts: int = 0) -> None:
         self.id, self.at, self.stop, self.given, self.attempts = chunk_id, start, stop, start, attempts
@@ -50,6 +53,10 @@ class HeldRange:
     def is_over(self) -> bool:
         """Whether all its items have ended."""
         return len(self.finished) == self.stop - self.at
+
+    def running(self) -> list[int]:
+        """The items that have begun and not ended."""
+        return [index for index in range(self.at, self.given) if index not in self.finished]
 
     def slow(self, late_s: float, most: int) -> tuple[int, list[int]]:
         """Items that hold back finished ones behind them, all of them for longer than *late_s*; else none.

@@ -85,6 +85,7 @@ class StreamRun:
         try:
             while not running.done():
                 await asyncio.wait([running], timeout=COMMIT_S)
+                await self._heed_pause()
                 await self._commit_finished(final=False)
                 if self._closed:
                     break
@@ -123,6 +124,8 @@ class StreamRun:
                 # Behind a gate a range may take any time: others get their turn.
                 if self._work.gate is not None and await self._is_over():
                     return
+                if held.left:
+                    break
                 self._of_index[index] = held
                 tries = held.begin(index)
                 if type(item) is Twin:
@@ -160,6 +163,15 @@ class StreamRun:
                 break
         places.starved = places.crowded = False
         return None
+
+    async def _heed_pause(self) -> None:
+        """Leave what has not begun of the held ranges, if the batch is paused: to take another is refused then."""
+        begins = [held for held in self._ranges.values() if held.given < held.stop]
+        if not begins:
+            return
+        if await asyncio.to_thread(self._is_paused):
+            for held in begins:
+                held.left = True
 
     async def _has_let_go(self) -> bool:
         """Commit what has ended; whether a range was let go of by that, or by a commit that was under way."""
@@ -249,6 +261,11 @@ class StreamRun:
             self._closed = True
             return
         for held in list(self._ranges.values()):
+            if not final and held.left and held.given < held.stop:
+                running = held.running()  # each as a record of its own, so that others may begin the rest meanwhile
+                if len(self._ranges) - 1 + len(running) <= MAX_HELD:
+                    await self._commit(held, held.given, "back" if held.given > held.at else "hand", running)
+                    continue
             # Of a range that has not begun in full, others would begin in the places that its slow ones keep.
             if not final and not (self._limited and held.given < held.stop):
                 upto, slow = held.slow(self._places.late_s(), MAX_HELD - len(self._ranges))
@@ -291,6 +308,13 @@ class StreamRun:
         self._slot.holds.hold(self._work.header.id, alone.id, self._slot.holder)
         if index in self._of_index:
             self._of_index[index] = alone
+
+    def _is_paused(self) -> bool:
+        connections = self._slot.connections
+        try:
+            return bool(connections.redis.hget(connections.keys.meta(self._work.header.id), "state") == b"paused")
+        except AWAY_ERRORS:
+            return False  # asked again in a moment
 
     def _has_ended(self) -> bool:
         """Whether the generation that runs here has; the next one may run by now."""

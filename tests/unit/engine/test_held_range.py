@@ -42,6 +42,11 @@ def test_of_many_the_first_run_on_alone_and_the_range_ends_before_the_next() -> 
     assert held(finished=[11]).slow(0.0, 0) == (10, [])
 
 
+def test_items_run_from_their_begin_to_their_end() -> None:
+    assert held(finished=[10, 12], given=15).running() == [11, 13, 14]
+    assert held(finished=[], given=START).running() == []
+
+
 def test_none_is_slow_before_its_time() -> None:
     assert held(finished=[12]).slow(60.0, 100) == (START, [])
 
