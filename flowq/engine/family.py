@@ -97,10 +97,8 @@ def mind_parent(connections: Connections, header: Header) -> None:
         return
     own, rests = connections.redis.hmget(keys.meta(header.id), ["state", "rests"])
     if state == b"paused" and own == b"running":
-        connections.redis.hset(keys.meta(header.id), "rests", 1)
-        ledger.control(header.id, "pause")
+        ledger.control(header.id, "rest")
     elif state == b"running" and own == b"paused" and rests == b"1":
         # Only what rests because of its parent: a batch that somebody paused stays so.
-        connections.redis.hset(keys.meta(header.id), "rests", 0)
         _, _, ids = ledger.control(header.id, "resume")
         publish_chunks(connections, header, ids)

@@ -24,7 +24,7 @@ ACTS = ("append", "claim", "beat", "commit", "wake", "control", "tell", "reopen"
 
 Give = Literal["", "back", "crash", "overtime", "hand", "wait"]
 Refusal = Literal["gone", "busy", "paused", "other"]
-Control = Literal["cancel", "expire", "pause", "resume", "redrive", "confirm"]
+Control = Literal["cancel", "expire", "pause", "rest", "resume", "redrive", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,8 +331,9 @@ class Ledger:
     def control(self, batch_id: str, act: Control, gen: int = 0, *, feeds: bool = False) -> tuple[str, str, list[str]]:
         """Cancel, pause, resume, redrive or confirm; ("ok" | "unchanged" | "lost", state, ids to publish).
 
-        "expire" closes the batch if its deadline has passed. "gone" is answered to a redrive without its items. Who
-        redrives and *feeds* appends, from then on, the items that were not written yet when the batch was closed.
+        "rest" pauses a batch for as long as its parent is, "pause" until it is resumed itself. "expire" closes the
+        batch if its deadline has passed. "gone" is answered to a redrive without its items. Who redrives and *feeds*
+        appends, from then on, the items that were not written yet when the batch was closed.
 
         Redelivery: "unchanged".
         """

@@ -1,5 +1,5 @@
 -- control: what a person or the aggregator decides about a whole batch.
--- ARGV  2 cancel | expire | pause | resume | redrive | confirm  3 wait_ms  4 agg_wait_ms  5 gen (confirm)
+-- ARGV  2 cancel | expire | pause | rest | resume | redrive | confirm  3 wait_ms  4 agg_wait_ms  5 gen (confirm)
 --       6 feed_ms, of who writes the items that a close kept from being written (redrive; 0: nobody does)
 -- Answers {'ok' | 'unchanged' | 'lost' | 'gone' (redrive: its items), state, ids…}. A second call of any of them is 'unchanged'.
 local act, wait, agg_wait = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -20,9 +20,11 @@ if act == 'expire' then
   return {'ok', 'cancelled'}
 end
 
-if act == 'pause' then
+-- A batch rests while its parent is paused, and goes on with it; not if somebody has paused the batch itself.
+if act == 'pause' or act == 'rest' then
+  if state == 'paused' and act == 'pause' then set('rests', '0') end
   if state ~= 'running' then return {'unchanged', state} end
-  set('state', 'paused')
+  set('state', 'paused', 'rests', act == 'rest' and '1' or '0')
   return {'ok', 'paused'}
 end
 

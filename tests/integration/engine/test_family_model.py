@@ -99,7 +99,7 @@ class Family:
             self.held.pop()  # its holder dies
         elif roll < 0.92:
             batch_id = self.rng.choice(self.batches[1:])
-            self.ledger.control(batch_id, self.rng.choice(["pause", "resume", "cancel"]))
+            self.ledger.control(batch_id, self.rng.choice(["pause", "rest", "resume", "cancel"]))
             self.check()
         else:
             self.now_ms += 1500

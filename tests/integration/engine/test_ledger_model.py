@@ -453,7 +453,7 @@ class World:
         elif roll < 0.96 and rng.random() < self.chaos:
             self.queue.clear()  # the queue is purged
         elif roll < 0.965 and rng.random() < self.chaos:
-            _, _, ids = self.ledger.control(BATCH, rng.choice(["pause", "resume"]))
+            _, _, ids = self.ledger.control(BATCH, rng.choice(["pause", "rest", "resume"]))
             self.publish(ids)
         elif roll < 0.967 and rng.random() < self.chaos * 0.2:
             done, _, _ = self.ledger.control(BATCH, "cancel")
