@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from billiard.process import current_process
 from celery import Celery, signals
 from kombu.asynchronous import get_event_loop
 
-from flowq.batch.executor import activate, activated
+from flowq.batch.executor import activate, activated, set_default
 from flowq.batch.inline import InlineExecutor
 from flowq.client.executor import CeleryExecutor
 from flowq.codec import register_kombu
@@ -61,6 +62,7 @@ class Room:
         self.until: float | None = None
         self.ready = threading.Event()
         self._slot: Slot | None = None
+        self._inside: InlineExecutor | None = None
         self._pid = -1
 
     def announced(self) -> None:
@@ -79,8 +81,24 @@ class Room:
             connections = Connections(self.settings, self.app)
             index = getattr(current_process(), "index", 0)
             self._slot = Slot(connections, self.hostname or self.app.main, self.pages.own(index), self.blobs)
+            self._inside = None
             self._pid = os.getpid()
         return self._slot
+
+    def inside(self) -> InlineExecutor:
+        """What runs a batch that an exec starts: inside its item, under the limits of the fleet."""
+        slot = self.slot()
+        if self._inside is None:
+            self._inside = InlineExecutor(gates=partial(fleet_gate, slot.connections))
+        return self._inside
+
+    def at_work(self) -> AbstractContextManager[InlineExecutor]:
+        """While the block runs this process runs code of items: the batches that it starts run inside them.
+
+        For the whole process, not for the thread: an exec may start threads of its own. A prefork process runs one
+        task at a time, so no task of a team's own is meant by it.
+        """
+        return activated(self.inside())
 
     def executor(self) -> CeleryExecutor:
         """What submits from this process, over the slot's connections."""
@@ -91,7 +109,8 @@ def install(app: Celery, settings: Settings | None = None) -> Celery:
     """Put flowq on *app*: its workers then run flowq's batches beside their other tasks.
 
     The app's own tasks and settings stay as they are, but for flowq's content type in ``accept_content`` and flowq's
-    queue, which a worker that was given no ``-Q`` consumes as well. Send batches with ``flowq.connect(app=app)``.
+    queue, which a worker that was given no ``-Q`` consumes as well. Send batches with ``flowq.connect(app=app)``; the
+    app's own tasks send them with nothing said, and should not wait for them.
 
     Args:
         app: an app with Redis as broker and result backend.
@@ -145,15 +164,18 @@ def load_modules(settings: Settings) -> None:
 def _connect_signals(room: Room) -> None:
     def child_started(**_: Any) -> None:
         die_with_parent()
-        # A batch that an exec starts runs inside its item, under the limits of the fleet.
-        activate(InlineExecutor(gates=partial(fleet_gate, room.slot().connections)))
+        # A team's own tasks are producers like any other, and send with the app whose worker they run on.
+        set_default(room.executor)
         if room.owned:
+            # Only items run here, and what an exec has left behind may still start a batch between two tasks.
+            activate(room.inside())
             pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = UNHEARD_TRIES
             log_prints()
         room.slot()
 
     def child_ending(**_: Any) -> None:
-        room.slot().close()
+        with room.at_work():  # lifespans end
+            room.slot().close()
 
     def worker_named(sender: Any = None, **_: Any) -> None:
         room.hostname = str(sender)

@@ -24,7 +24,11 @@ class Said:
 
 
 def add_tasks(app: Celery, room: Any) -> None:
-    """Put flowq's tasks on *app*. ``room.slot()`` is the Slot of the process a task runs in."""
+    """Put flowq's tasks on *app*.
+
+    Args:
+        room: its ``slot()`` is the Slot of the process a task runs in; while ``at_work()``, what runs is items' code.
+    """
     common: dict[str, Any] = {
         "Strategy": "flowq.worker.strategy:careful",
         "serializer": "flowq",
@@ -36,15 +40,18 @@ def add_tasks(app: Celery, room: Any) -> None:
 
     @app.task(name=CHUNK, takes=staticmethod(chunk_objection), ignore_result=True, **common)
     def chunk(batch_id: str, chunk_id: str) -> Said:
-        return Said(run_chunk(room.slot(), batch_id, chunk_id))
+        with room.at_work():
+            return Said(run_chunk(room.slot(), batch_id, chunk_id))
 
     @app.task(name=FOLD, takes=staticmethod(fold_objection), ignore_result=False, **common)
     def fold_segment(batch_id: str, gen: int, start: int, stop: int) -> str:
-        return run_fold(room.slot(), batch_id, gen, (start, stop))
+        with room.at_work():
+            return run_fold(room.slot(), batch_id, gen, (start, stop))
 
     @app.task(name=FINISH, takes=staticmethod(finish_objection), ignore_result=True, **common)
     def finish_batch(batch_id: str, gen: int, segments: list[tuple[int, int]]) -> Said:
-        return Said(run_finish(room.slot(), batch_id, gen, segments))
+        with room.at_work():
+            return Said(run_finish(room.slot(), batch_id, gen, segments))
 
     @app.task(
         name=RUN_FLOW,

@@ -7,7 +7,7 @@ import os
 from celery import Celery
 
 import flowq
-import tests.nodes  # noqa: F401  (the node classes its workers know)
+from tests import nodes  # the node classes its workers know
 
 URL = os.environ.get("TEAM_REDIS_URL", "redis://127.0.0.1:6379/0")
 
@@ -26,4 +26,17 @@ def add(x: int, y: int) -> int:
     return x + y
 
 
+@app.task(name="team.begin")
+def begin(n: int) -> str:
+    """What a chord's caller does: begin a batch, and say where it is to be found."""
+    return nodes.Square().submit(range(n), key=f"begin-{n}").id
+
+
+@app.task(name="team.squares")
+def squares(n: int) -> list[int]:
+    return list(nodes.Square().map(range(n), label="mapped in a task"))
+
+
 flowq.install(app)
+if os.environ.get("TEAM_ACTIVATES"):
+    flowq.activate(flowq.connect(app=app))

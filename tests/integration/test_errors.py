@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -302,9 +302,11 @@ def test_flowq_is_not_installed_on_an_app_without_redis(broker: str, backend: st
 
 
 @contextmanager
-def celery_worker(url: str, *options: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def celery_worker(
+    url: str, *options: str, log: Path, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """``celery -A tests.integration.team_app worker``, killed with its children at the end of the block."""
-    env = {**os.environ, "TEAM_REDIS_URL": url, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "TEAM_REDIS_URL": url, "PYTHONPATH": str(ROOT), **(env or {})}
     command = [sys.executable, "-m", "celery", "-A", "tests.integration.team_app", "worker", "-l", "INFO", *options]
     with log.open("wb") as out:
         worker = subprocess.Popen(command, cwd=log.parent, env=env, stdout=out, stderr=out, start_new_session=True)
@@ -355,6 +357,40 @@ def test_a_teams_own_app_runs_its_own_tasks_and_flowqs_batches(tmp_path: Path) -
             assert [producer.line() for _ in range(3)] == ["200", "True", "True"]
             # A program that sends with flowq's own app would send where nobody reads.
             assert "flowq.connect(app=that_app)" in producer.line()
+            assert producer.end() == (0, "")
+        finally:
+            producer.abandon()
+    assert "Traceback" not in log.read_text()
+
+
+SUBMITTING_TASKS_PROGRAM = """
+    import flowq
+    from flowq.client.overview import batches
+    from tests import nodes
+    from tests.integration.team_app import app, begin, squares
+    from tests.waiting import until
+
+    executor = flowq.connect(app=app)
+    flowq.activate(executor)
+    until(lambda: executor.fleet.workers("flowq", fresh=True), 20, "the worker is there")
+    handle = flowq.get_batch(begin.delay(30).get(timeout=20))
+    print(handle.result(timeout=20) == [n * n for n in range(30)])
+    print(squares.delay(40).get(timeout=20) == [n * n for n in range(40)])
+    print(nodes.Nested().submit([3, 4]).result(timeout=20))
+    print(*sorted(one.label for one in batches(executor.connections)), sep=", ")
+"""
+
+
+@pytest.mark.parametrize("activates", ["", "1"], ids=["nothing active", "an executor active in the app's module"])
+def test_a_task_of_the_teams_own_sends_batches_to_the_fleet_and_an_item_runs_them_itself(
+    tmp_path: Path, activates: str
+) -> None:
+    log, env = tmp_path / "log", {"TEAM_ACTIVATES": activates}
+    with EmbeddedRedis() as server, celery_worker(server.url, "--pool", "prefork", "-c", "2", log=log, env=env):
+        producer = Program(tmp_path / "producer.py", SUBMITTING_TASKS_PROGRAM, env={"TEAM_REDIS_URL": server.url})
+        try:
+            assert [producer.line() for _ in range(3)] == ["True", "True", "[[0, 1, 4], [0, 1, 4, 9]]"]
+            assert producer.line() == "Nested, Square, mapped in a task"
             assert producer.end() == (0, "")
         finally:
             producer.abandon()
