@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -63,7 +63,7 @@ class Stream(Generic[T]):
     async def aclose(self) -> None:
         """Read no further; in an event loop."""
         if not self._begun and self._abandoned is not None:
-            await asyncio.to_thread(self._abandoned)
+            await _leave(self._abandoned)
         await self._async_reader().aclose()
 
     def __enter__(self) -> Stream[T]:
@@ -121,5 +121,22 @@ async def _each_async(blocks: Blocks[T], abandoned: Callable[[], None] | None) -
         ended = True
     finally:
         if not ended and abandoned is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.to_thread(abandoned)
+            await _leave(abandoned)
+
+
+async def _leave(abandoned: Callable[[], None]) -> None:
+    """Call *abandoned* in a thread. It is called however often this wait is cancelled, as cancel scopes do."""
+    ended: Future[None] = Future()
+    ended.set_running_or_notify_cancel()  # a wait that is cancelled would cancel it
+
+    def leave() -> None:
+        try:
+            abandoned()
+        except BaseException as error:  # for who waits
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    # Of its own: what waits for one of the event loop's threads has not begun.
+    threading.Thread(target=leave, name="flowq-leave").start()
+    await asyncio.wrap_future(ended)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from redis import Redis
 
@@ -190,6 +192,18 @@ def test_leaving_a_node_s_stream_early_cancels_the_rest(executor: str, tmp_path:
             break
     until(lambda: is_over(executor), 10, "the batch has ended")
     assert len(nodes.executions(oracle)) < 500
+
+
+async def test_so_does_leaving_it_by_a_cancel_scope_which_cancels_again_and_again(executor: str) -> None:
+    async def read() -> None:
+        async for _ in nodes.Sleepy(chunk_size=1).stream([0.01] * 1000):
+            await asyncio.sleep(0)  # also where it is cancelled itself, and not in the reading
+
+    for _ in range(3):
+        with anyio.move_on_after(0.3) as scope:
+            await read()
+        assert scope.cancelled_caught
+        await asyncio.to_thread(until, lambda: is_over(executor), 5, "the batch has ended")
 
 
 def is_over(executor: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -50,6 +51,41 @@ async def test_so_does_one_in_an_event_loop() -> None:
     async for _ in Stream(iter([[1], [2]]), left.clear):
         break
     await asyncio.to_thread(until, lambda: not left.is_set(), 5)
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["which is read", "which nobody has read"])
+async def test_a_stream_is_left_once_however_often_its_reader_is_cancelled(begun: bool) -> None:
+    goes_on, left = threading.Event(), []
+
+    def blocks() -> Iterator[list[int]]:
+        yield [1]
+        assert goes_on.wait(10)
+        yield [2]
+
+    async def read() -> None:
+        async with Stream(blocks(), lambda: left.append(True)) as stream:
+            if begun:
+                async for _ in stream:
+                    reading.set()
+            else:
+                reading.set()
+                await asyncio.sleep(60)
+
+    reading = asyncio.Event()
+    # Whatever else is to run in the loop's own threads waits, as it may where these are busy.
+    with ThreadPoolExecutor(1) as pool:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(pool)
+        reader = asyncio.create_task(read())
+        await reading.wait()
+        if not begun:
+            loop.run_in_executor(pool, goes_on.wait)
+        while not reader.done():  # as anyio's cancel scopes do
+            reader.cancel()
+            await asyncio.sleep(0)
+        goes_on.set()
+    assert reader.cancelled()
+    until(lambda: left == [True], 5)
 
 
 @pytest.mark.parametrize("read", [0, 1])
