@@ -108,19 +108,49 @@ class Handle(Protocol[R_co]):
         """The batch's id."""
         ...
 
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        ...
+
+    @property
+    def node(self) -> str:
+        """The name of the node whose items they are."""
+        ...
+
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the batch has ended, at most *timeout* seconds; whether it has."""
+        """Block until the batch has ended, at most *timeout* seconds; whether it has.
+
+        Raises:
+            Exception: what the source of its items raised.
+        """
         ...
 
     def progress(self) -> Progress:
         """Where the batch stands; costs the same whatever its length."""
         ...
 
-    def result(self) -> BatchResult[Any]:
+    def result(self, timeout: float | None = None) -> BatchResult[Any]:
         """Block until the batch has ended and hand over its result.
 
         Raises:
+            TimeoutError: it has not ended within *timeout* seconds.
             BatchError: what ``on_error`` and ``max_failures`` say is raised.
+        """
+        ...
+
+    def outcomes(self, *, inputs: bool = False) -> Iterator[Outcome]:
+        """One outcome for each item known so far, in item order; what has none yet reads as cancelled.
+
+        Args:
+            inputs: with each item and its key, as far as those are still at hand.
+        """
+        ...
+
+    def failures(self) -> Iterator[Outcome]:
+        """The items that have failed so far, in item order, each with its input, error, traceback and attempts.
+
+        Of a batch that is being redriven, only those that failed again are among them.
         """
         ...
 

@@ -179,6 +179,29 @@ class LocalBatch(OneByOne):
             with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self._job.label or self._node.name
+
+    @property
+    def node(self) -> str:
+        """The name of the node whose items they are."""
+        return self._node.name
+
+    def so_far(self) -> BatchResult[Any]:
+        """What is known of it before its end, from any thread; what has no outcome yet reads as cancelled."""
+        runs = self.log.runs()  # first: each of their items has been taken
+        return BatchResult.assemble(
+            runs,
+            self._items.taken if self._items.total is None else self._items.total,
+            label=self.label,
+            reason=self.reason or "it has no outcome yet",
+            inputs=self._items.at_hand() or dict(self._kept),
+            key_of=self._node.key_of,
+            sink=self.policy.sink is not None,
+        )
+
     def progress(self, state: State) -> Progress:
         """Where the batch stands."""
         log, total = self.log, self._items.total
@@ -329,7 +352,7 @@ class LocalBatch(OneByOne):
             after.runs,
             after.n,
             on_error=self.policy.on_error,
-            label=self._job.label or self._node.name,
+            label=self.label,
             seconds=after.seconds,
             reason=self.reason,
             cut_short=bool(self.reason) and self._items.total is None,

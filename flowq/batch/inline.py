@@ -7,6 +7,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,7 +24,7 @@ from flowq.batch.result import BatchResult
 from flowq.batch.values import Values, plain_values
 from flowq.core.drive import Steps
 from flowq.core.node import Node
-from flowq.errors import BatchError, ItemCancelled, ResultsFreed
+from flowq.errors import BatchError, ItemCancelled, MergeConflict, ResultsFreed
 
 _log = logging.getLogger("flowq")
 
@@ -117,6 +118,16 @@ class InlineHandle:
         """The batch's id."""
         return self._batch.id
 
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return self._batch.label
+
+    @property
+    def node(self) -> str:
+        """The name of the node whose items they are."""
+        return self._batch.node
+
     def start(self) -> None:
         """Begin; once."""
         self._start(self._run)
@@ -126,21 +137,32 @@ class InlineHandle:
         threading.Thread(target=context.run, args=(run,), name=f"flowq-batch-{self.id}").start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the batch has ended, at most *timeout* seconds; whether it has."""
-        return self._ended.wait(timeout)
+        """Block until the batch has ended, at most *timeout* seconds; whether it has.
+
+        Raises:
+            Exception: what the source of its items raised.
+        """
+        ended = self._ended.wait(timeout)
+        # That items contradict each other does not end the batch: it is what its result says.
+        if ended and self._error is not None and not isinstance(self._error, MergeConflict):
+            raise self._error
+        return ended
 
     def progress(self) -> Progress:
         """Where the batch stands."""
         return self._batch.progress(self._state())
 
-    def result(self) -> BatchResult[Any]:
+    def result(self, timeout: float | None = None) -> BatchResult[Any]:
         """Block until the batch has ended and hand over its result.
 
         Raises:
+            TimeoutError: it has not ended within *timeout* seconds.
             BatchError: what ``on_error`` and ``max_failures`` say is raised.
+            MergeConflict: two items of a BatchFlow contradict each other.
             ResultsFreed: they were dropped as they were read.
         """
-        self._ended.wait()
+        if not self.wait(timeout):
+            raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
         if self._result is None:
             assert self._error is not None
             raise self._error
@@ -149,6 +171,34 @@ class InlineHandle:
         policy = self._batch.policy
         self._result.raise_for(policy.on_error, policy.max_failures)
         return self._result
+
+    def outcomes(self, *, inputs: bool = False) -> Iterator[Outcome]:
+        """One outcome for each item known so far, in item order; what has none yet reads as cancelled.
+
+        Of a batch that is being redriven, those from before, until it has ended.
+
+        Args:
+            inputs: with each item and its key, as far as those are still at hand.
+
+        Raises:
+            ResultsFreed: results were dropped as they were read.
+        """
+        if self._batch.log.freed:
+            raise ResultsFreed(self.id)
+        found = iter(self._known().items)
+        return found if inputs else (replace(one, key=None, input=None) for one in found)
+
+    def failures(self) -> Iterator[Outcome]:
+        """The items that have failed so far, in item order, each with its input, error, traceback and attempts.
+
+        Of a batch that is being redriven, only those that failed again are among them, once it has ended.
+        """
+        if self._redriven and not self._ended.is_set():
+            return iter(())
+        return iter(self._known().failed)
+
+    def _known(self) -> BatchResult[Any]:
+        return self._batch.so_far() if self._result is None else self._result
 
     def cancel(self) -> None:
         """End the batch: what has no outcome yet reads as cancelled. Idempotent."""

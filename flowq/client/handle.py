@@ -52,6 +52,9 @@ DEADLINE_LOOK_S = 0.2
 class BatchHandle(Generic[R]):
     """A batch on the workers. Cheap; several processes may hold one for the same batch.
 
+    The handle of a batch that runs in one process offers the same, but for what tells of Redis and the workers:
+    ``state``, ``held``, ``commits``, ``header``, ``queue``, ``modules``, ``is_fed_here`` and ``reading_ahead``.
+
     Attributes:
         id: the batch's id, as Flower and the ledger have it.
         label: its name for people.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from redis import Redis
 import flowq
 from flowq.batch.executor import active
 from tests import nodes
+from tests.features import functions
 from tests.submitting import submit
 from tests.waiting import until
 
@@ -150,6 +152,8 @@ def test_what_the_source_raises_is_raised_to_who_reads(executor: str) -> None:
         list(handle.as_completed())
     with pytest.raises(OSError, match="went away"):
         list(handle.results())
+    with pytest.raises(OSError, match="went away"):
+        handle.wait(10)
 
 
 def test_reading_ends_when_the_batch_is_cancelled(executor: str) -> None:
@@ -181,6 +185,48 @@ def test_pages_of_a_generator_are_dropped_but_for_those_of_items_that_failed(
     assert clean.wait(30)
     until(lambda: kept(wire, clean.id, "pages") == 0, 5, "no page is left")
     assert clean.result() == [i * i for i in range(n)]
+
+
+def told(outcomes: Iterable[flowq.Outcome]) -> list[tuple[Any, ...]]:
+    return [(one.index, one.status, one.output, one.error_text, one.attempts, one.key, one.input) for one in outcomes]
+
+
+@pytest.mark.parametrize("items", [list, iter])
+def test_outcomes_and_failures_are_read_from_the_handle(executor: str, items: Callable[[Any], Any]) -> None:
+    handle = nodes.Picky(on_error="collect", key=functions.tripled, label="picked").submit(items(range(60)))
+    result = handle.result(timeout=20)
+    plain = told(replace(one, input=None, key=None) for one in result.items)
+    assert told(handle.outcomes()) == plain
+    failures = list(handle.failures())
+    assert [one.index for one in failures] == [one.index for one in result.failed] != []
+    assert [(one.input, one.key) for one in failures] == [(one.index, one.index * 3) for one in failures]
+    assert all("in exec" in one.traceback for one in failures)
+    of_failed = {one.index: (one.input, one.key) for one in handle.outcomes(inputs=True) if one.status == "failed"}
+    assert of_failed == {one.index: (one.input, one.key) for one in failures}
+    assert (handle.label, handle.node) == ("picked", "Picky")
+
+
+def test_that_items_contradict_each_other_is_said_by_the_result_alone(executor: str) -> None:
+    handle = nodes.CountAll(start=nodes.Quarrel()).submit([{"n": n} for n in range(3)])
+    assert handle.wait(20)
+    assert [one.status for one in handle.outcomes()] == ["ok"] * 3
+    with pytest.raises(flowq.MergeConflict):
+        handle.result(timeout=20)
+
+
+def test_outcomes_that_were_freed_are_not_read_again(executor: str) -> None:
+    handle = nodes.Square(chunk_size=10).submit(i for i in range(2000))
+    deque(handle.results(free=True))
+    with pytest.raises(flowq.ResultsFreed):
+        handle.outcomes()
+
+
+def test_a_result_is_waited_for_no_longer_than_asked(executor: str) -> None:
+    handle = nodes.Sleepy().submit([5.0])
+    with pytest.raises(TimeoutError, match=rf"batch {handle.id} has not ended within 0.1 s"):
+        handle.result(timeout=0.1)
+    handle.cancel()
+    assert [one.status for one in handle.outcomes()] == ["cancelled"]
 
 
 def test_leaving_a_node_s_stream_early_cancels_the_rest(executor: str, tmp_path: Path) -> None:

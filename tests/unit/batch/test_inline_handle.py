@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from flowq.batch import ParallelBatchNode
 from flowq.batch.executor import Handle
+from flowq.batch.inline import InlineHandle
+from flowq.client import BatchHandle
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("inline")
@@ -100,3 +103,78 @@ def test_a_paused_batch_can_be_cancelled(kind: type[Blocking], options: dict[str
     assert handle.wait(10)
     assert handle.result().cancelled
     assert handle.progress().state == "cancelled"
+
+
+# What the handle of a batch on workers says of Redis and of who works for it: here there is neither.
+OF_THE_FLEET = {"commits", "header", "held", "is_fed_here", "modules", "queue", "reading_ahead", "state"}
+# What the executor does with its handle.
+OF_THE_EXECUTOR = {"start"}
+
+
+def offered(handle: type[Any]) -> set[str]:
+    return {name for name in dir(handle) if not name.startswith("_")}
+
+
+def test_it_offers_what_the_handle_of_a_batch_on_workers_does() -> None:
+    assert offered(BatchHandle) - offered(InlineHandle) == OF_THE_FLEET
+    assert offered(InlineHandle) - offered(BatchHandle) == OF_THE_EXECUTOR
+    assert offered(Handle) == offered(BatchHandle) - OF_THE_FLEET
+
+
+@pytest.mark.parametrize("name", sorted(offered(BatchHandle) - OF_THE_FLEET))
+def test_a_method_takes_the_same_arguments_here_on_workers_and_in_the_port(name: str) -> None:
+    def arguments(of: type[Any]) -> list[tuple[str, Any, Any]] | None:
+        method = getattr(of, name)
+        if isinstance(method, property):
+            return None
+        return [(one.name, one.kind, one.default) for one in inspect.signature(method).parameters.values()]
+
+    assert arguments(InlineHandle) == arguments(BatchHandle) == arguments(Handle)
+
+
+@KINDS
+def test_what_is_known_of_a_batch_is_there_before_it_has_ended(kind: type[Blocking], options: dict[str, Any]) -> None:
+    world = World()
+    handle: Handle[Any] = kind(world, on_error="collect", **options).submit(range(60))
+    until(lambda: next(handle.failures(), None), 10, "an item has failed")
+    handle.pause()
+    assert not handle.wait(0.2)  # what ran ends
+    known = list(handle.outcomes())
+    assert [one.index for one in known] == list(range(60))
+    ended = [one for one in known if one.status != "cancelled"]
+    assert len(ended) == handle.progress().done < 60
+    assert all(one.output == one.index * 3 for one in ended if one.success)
+    assert str(next(one for one in known if one.status == "cancelled").error) == "it has no outcome yet"
+    assert [one.index for one in handle.failures()] == [one.index for one in ended if one.status == "failed"]
+    world.may_go.set()
+    handle.resume()
+    handle.result(timeout=20)
+    assert [one.index for one in handle.failures()] == [3, 13, 23, 33, 43, 53]
+    assert {one.status for one in handle.outcomes()} == {"ok", "failed"}
+
+
+def test_only_what_failed_again_is_among_the_failures_of_a_redriven_batch() -> None:
+    world = World()
+    world.may_go.set()
+    handle: Handle[Any] = Blocking(world, on_error="collect").submit(range(20))
+    assert handle.wait(10)
+    assert [one.index for one in handle.failures()] == [3, 13]
+    world.may_go.clear()
+    handle.retry_failed()
+    assert len(list(handle.failures())) < 2
+    assert handle.wait(10)
+    assert [one.index for one in handle.failures()] == [3, 13]
+    world.mended = True
+    assert handle.retry_failed().wait(10)
+    assert list(handle.failures()) == []
+    assert [one.output for one in handle.outcomes()] == [x * 3 for x in range(20)]
+
+
+def test_a_result_that_is_not_there_in_time_is_a_timeout() -> None:
+    world = World()
+    handle: Handle[Any] = Blocking(world, label="slow", name="Blocks").submit(range(10))
+    handle.pause()
+    with pytest.raises(TimeoutError, match=rf"batch {handle.id} has not ended within 0.05 s"):
+        handle.result(timeout=0.05)
+    assert (handle.label, handle.node) == ("slow", "Blocks")
+    handle.cancel()
