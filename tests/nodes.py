@@ -464,6 +464,11 @@ class Slow(flowq.ParallelBatchNode[int, int]):
         return item
 
 
+class SlowFromStore(Slow):
+    def prep(self, shared: Any) -> Any:
+        return shared["items"]
+
+
 class AsyncSlow(Slow):
     async def exec(self, item: int) -> int:  # type: ignore[override]
         await asyncio.sleep(self.seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import math
@@ -16,12 +17,13 @@ from flowq.batch.result import BatchResult
 from flowq.batch.run_flow import RunFlow
 from flowq.client.feeding import Feeding
 from flowq.client.handle import BatchHandle
+from flowq.client.leaving import Leaving
 from flowq.client.progress import display
 from flowq.client.run import DurableRun
 from flowq.client.unknown_node import unknown_node, worker_of
 from flowq.client.watching import Watching
 from flowq.codec import loads
-from flowq.core.drive import Steps, loop_runs
+from flowq.core.drive import Steps, async_twin, loop_runs
 from flowq.core.node import Node
 from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
@@ -68,7 +70,7 @@ class CeleryExecutor:
         self._snapshots = Snapshots(self.connections.redis, self.connections.keys)
 
     def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
-        """See Executor. Blocks a thread, not an event loop; Ctrl-C cancels the batch."""
+        """See Executor. Blocks a thread, not an event loop; Ctrl-C cancels the batch, and so does a task's cancel."""
         result: BatchResult[Any] = yield self._run, (job,)
         return result
 
@@ -109,11 +111,22 @@ class CeleryExecutor:
         handle = self._start(job, Feeding(), math.inf, checked=checked)
         return DurableRun(self.connections, self.closings, handle.header, node.policy())
 
-    def _run(self, job: BatchJob) -> BatchResult[Any]:
+    async def _run_async(self, job: BatchJob) -> BatchResult[Any]:
+        leaving = Leaving()
+        try:
+            return await asyncio.to_thread(self._run, job, leaving)
+        except asyncio.CancelledError:
+            leaving.leave()
+            raise
+
+    @async_twin(_run_async)
+    def _run(self, job: BatchJob, leaving: Leaving | None = None) -> BatchResult[Any]:
         if isinstance(job.items, AsyncItems) and loop_runs():
             raise LoopRunning(job.node.name)  # this thread would wait for what only its own loop can bring
         with Feeding() as feeding:
             handle = self._start(job, feeding, HERE_S).reading_ahead()
+            if leaving is not None:
+                leaving.waits_for(handle)
             self._watching.wait(handle, job.node.on_progress)
             return handle.result()
 
