@@ -101,6 +101,37 @@ class After(flowq.Node[Any, Any]):
         return "after"
 
 
+class Adds(flowq.Node[Any, None]):
+    """Adds one to key "n"."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: None) -> None:
+        shared["n"] += 1
+
+
+class RunsFlows(flowq.ParallelBatchNode[int, int]):
+    """Runs a flow, and one of branches, in each item."""
+
+    def exec(self, item: int) -> int:
+        shared = {"n": item}
+        flowq.Flow(Adds()).run(shared)
+        flowq.Flow(flowq.Parallel(Adds(), merge={"n": "Add"})).run(shared)
+        return shared["n"]
+
+
+class RunsFlowsAsync(flowq.ParallelBatchNode[int, int]):
+    """Runs a flow in each async item."""
+
+    async def exec(self, item: int) -> int:  # type: ignore[override]
+        shared = {"n": item}
+        await flowq.Flow(Adds()).run_async(shared)
+        flowq.Flow(Adds()).run(shared)
+        return shared["n"]
+
+
+class RunsFlowsHere(RunsFlowsAsync, flowq.BatchNode[int, int]):
+    """The same, item after item in the process that maps it."""
+
+
 def tower(depth: int, width: int) -> flowq.Node[Any, Any]:
     """*depth* levels of *width* each, the innermost a ParallelBatchNode."""
     node: flowq.Node[Any, Any] = Leaves(width)

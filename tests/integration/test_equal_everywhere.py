@@ -9,7 +9,7 @@ import pytest
 
 import flowq
 from flowq.core.node import Node
-from tests import nodes
+from tests import nested, nodes
 
 
 def shape(result: flowq.BatchResult[Any]) -> list[tuple[Any, ...]]:
@@ -166,6 +166,11 @@ def test_an_argument_travels_with_its_node(executor: str) -> None:
 
 def test_a_nested_batch_runs_inside_its_item(executor: str) -> None:
     assert nodes.Nested().map([2, 3]) == [[0, 1], [0, 1, 4]]
+
+
+@pytest.mark.parametrize("node", [nested.RunsFlows, nested.RunsFlowsAsync, nested.RunsFlowsHere])
+def test_a_flow_runs_inside_of_an_item(executor: str, node: type[Node[Any, Any]]) -> None:
+    assert node().map([1, 5]) == [3, 7]  # type: ignore[attr-defined]
 
 
 def test_functional_nodes_travel(executor: str) -> None:

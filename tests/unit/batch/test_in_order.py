@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from time import perf_counter
 from typing import Any
 
@@ -113,6 +114,21 @@ def test_a_fallback_that_fails_is_the_items_error() -> None:
     outcome = runner(Worse(5, on_error="collect")).run([4], 0).outcome(0)
     assert outcome.status == "failed"
     assert isinstance(outcome.error, KeyError)
+
+
+def test_the_context_of_the_tight_loop_has_every_field_of_a_context() -> None:
+    contexts: list[dict[str, Any]] = []
+
+    class Looks(BatchNode[int, int]):
+        def exec(self, x: int) -> int:
+            contexts.append({field.name: getattr(current_context(), field.name) for field in fields(ItemContext)})
+            return x
+
+    runner(Looks(), batch_id="b").run([1, 2], 7)
+    assert [(one["item_index"], one["idempotency_key"], one["on_wait"]) for one in contexts] == [
+        (7, "b:7", None),
+        (8, "b:8", None),
+    ]
 
 
 def test_the_decision_to_retry_is_asked_on_every_failure() -> None:
