@@ -37,6 +37,7 @@ def session_cluster() -> Iterator[LocalCluster]:
         slots=2,
         workers=1,
         imports=[
+            "tests.awkward",
             "tests.nodes",
             "tests.features.functions",
             "tests.features.nodes",

@@ -13,14 +13,15 @@ from time import perf_counter
 from types import FrameType
 from typing import Any, TypeVar
 
+from flowq.core.drive import ControlFlow
 from flowq.core.limit import limited
 from flowq.errors import ItemTimeout
 
 T = TypeVar("T")
 
 
-class _Expired(BaseException):
-    """Raised inside the call whose time is over. A BaseException, so that no ``except Exception`` swallows it."""
+class _Expired(ControlFlow):
+    """Raised inside the call whose time is over. No Exception, so that no ``except Exception`` swallows it."""
 
     def __init__(self, guard: _Guard) -> None:
         super().__init__()

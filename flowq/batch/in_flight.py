@@ -17,10 +17,9 @@ from flowq.batch.chunk import ItemDone
 from flowq.batch.gate import Entry, Held, Later
 from flowq.batch.threads import until_ended
 from flowq.batch.together import Given, TriesTogether
-from flowq.batch.tries import Interrupted, Tries
+from flowq.batch.tries import Interrupted, Tries, is_failure
 from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
-from flowq.errors import ItemCancelled
 
 _LINGER_S = 0.02
 """How long a group that is not full waits for one more item."""
@@ -172,33 +171,27 @@ class InFlight:
 
     async def _coroutine(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> ItemDone:
         tries = self._tries
+        if entry is not None:
+            return await drive_async(tries.settle(index, item, tries_used, None, self._park_over_s, entry))
         began = perf_counter()
         try:
-            if entry is not None:
-                return await drive_async(tries.settle(index, item, tries_used, None, self._park_over_s, entry))
-            try:
-                value = await tries.one_try_async(index, item, tries_used)
-            except Left as left:
-                return tries.left(index, tries_used, left, perf_counter() - began)
-            except Exception as exc:
-                failed = exc
-            else:
-                return tries.succeeded(index, value, tries_used, perf_counter() - began)
-            # Not while it is handled: it would become the context of what the next try raises.
-            first_s = perf_counter() - began
-            try:
-                done = await drive_async(tries.settle(index, item, tries_used, failed, self._park_over_s))
-            finally:
-                del failed  # its traceback holds this frame
-            done.seconds += first_s
-            return done
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            value = await tries.one_try_async(index, item, tries_used)
+        except Left as left:
+            return tries.left(index, tries_used, left, perf_counter() - began)
+        except BaseException as exc:
+            if not is_failure(exc):
                 raise
-            # Nobody cancelled this item: it awaited something that was cancelled, and that is its own failure.
-            error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
-            return tries.failed(index, error, tries_used, perf_counter() - began)
+            failed = exc
+        else:
+            return tries.succeeded(index, value, tries_used, perf_counter() - began)
+        # Not while it is handled: it would become the context of what the next try raises.
+        first_s = perf_counter() - began
+        try:
+            done = await drive_async(tries.settle(index, item, tries_used, failed, self._park_over_s))
+        finally:
+            del failed  # its traceback holds this frame
+        done.seconds += first_s
+        return done
 
     async def _in_thread(
         self, pool: ThreadPoolExecutor, index: int, item: Any, tries_used: int, entry: Entry | None

@@ -14,11 +14,11 @@ from flowq.batch.chunk import Done, FlowItem, ItemDone
 from flowq.batch.gate import Entry, Gate, Held
 from flowq.batch.laps import Laps
 from flowq.batch.together import Given, TriesTogether
-from flowq.batch.tries import Interrupted, Tries
+from flowq.batch.tries import Interrupted, Tries, is_failure
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
-from flowq.errors import FlowError, ItemCancelled
+from flowq.errors import FlowError
 
 Stop = Callable[[int, float], bool]
 Watch = Callable[[int], object]
@@ -99,7 +99,7 @@ class InOrder:
         here = _HereContext(self._tries, self._done)
         block = self._plain_block if self._tries.is_plain else self._full_block
         ask_at_s = 0.0
-        failed: Exception | None = None
+        failed: BaseException | None = None
         while (at := len(values)) < len(items) and self._failures_left >= 0:
             enter_context(here)
             try:
@@ -107,7 +107,9 @@ class InOrder:
             except Left as left:
                 self._done.add(self._tries.left(self._done.upto, 0, left, 0.0))
                 laps.lap(len(values) - at)
-            except Exception as exc:
+            except BaseException as exc:
+                if not is_failure(exc):
+                    raise
                 failed = exc
             else:
                 laps.lap(len(values) - at)
@@ -140,20 +142,14 @@ class InOrder:
         ask_at_s = _ASK_EVERY_S
         while (at := len(values)) < len(items) and self._failures_left >= 0:
             enter_context(here)
-            failed: Exception | None = None
+            failed: BaseException | None = None
             try:
                 await self._plain_block_async(items[at : at + laps.size])
             except Left as left:
                 self._done.add(self._tries.left(self._done.upto, 0, left, 0.0))
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+            except BaseException as exc:
+                if not is_failure(exc):
                     raise
-                # Nobody cancelled this item: it awaited something that was cancelled, and that is its own failure.
-                error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
-                self._done.add(self._tries.failed(self._done.upto, error, 0, 0.0))
-                self._failures_left -= 1
-            except Exception as exc:
                 failed = exc
             if failed is None:
                 laps.lap(len(values) - at)
@@ -172,7 +168,7 @@ class InOrder:
         for item in block:
             values.append(await call(item))
 
-    async def _settle_async(self, item: Any, exc: Exception) -> None:
+    async def _settle_async(self, item: Any, exc: BaseException) -> None:
         self._note(await drive_async(self._tries.settle(self._done.upto, item, 0, exc, None)))
 
     def _run_groups(self, tries: TriesTogether, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
@@ -226,7 +222,7 @@ class InOrder:
             else:
                 done.values.append(value)
 
-    def _settle(self, item: Any, attempt: int, exc: Exception | None, entry: Entry | None = None) -> None:
+    def _settle(self, item: Any, attempt: int, exc: BaseException | None, entry: Entry | None = None) -> None:
         """Take the next item through the tries that are left to it."""
         ended = drive(self._tries.settle(self._done.upto, item, attempt, exc, self._park_over_s, entry))
         self._note(ended, is_new=exc is None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowq.batch.chunk import ItemDone, Park
 from flowq.batch.gate import Entry, Go
 from flowq.batch.policy import BatchPolicy
-from flowq.batch.tries import Tries
+from flowq.batch.tries import Tries, as_failure, is_failure
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps
@@ -127,7 +127,9 @@ class TriesTogether(Tries):
                 answers = [_brought(self.node.brought, answer) for answer in answers]
         except Left:
             answers = [FlowError(f"{self.node.name}.exec_many cannot wait for an event or a batch")] * len(members)
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             answers = [_twin(error) for _ in members]
         took_s = (perf_counter() - began) / len(members)
         for member in members:
@@ -137,12 +139,14 @@ class TriesTogether(Tries):
     def _judge(self, member: Member, answer: Any, park_over_s: float | None) -> Steps[ItemDone | None]:
         """How the item ended; None if it is to be tried again, after its ``wait_s``."""
         entry, member.entry = member.entry, None
-        if not isinstance(answer, Exception):
+        if not isinstance(answer, BaseException):
             if self.gate is not None and isinstance(entry, Go):
                 yield from self.gate.succeeded(entry, answer)
             return self.succeeded(member.index, answer, member.attempt, member.busy_s)
         if self.gate is not None and isinstance(entry, Go):
-            yield from self.gate.failed(entry, answer)
+            yield from self.gate.failed(entry, as_failure(answer))
+        if not isinstance(answer, Exception):
+            return self.failed(member.index, as_failure(answer), member.attempt, member.busy_s)
         try:
             delay_s = self.delay_s(member.index, member.item, answer, member.attempt)
         except Exception as error:
@@ -161,7 +165,7 @@ class _Call(list[Any]):
 
 
 def _brought(brought: Callable[[Any], Any], answer: Any) -> Any:
-    if isinstance(answer, Exception):
+    if isinstance(answer, BaseException):
         return answer
     try:
         return brought(answer)
@@ -169,7 +173,7 @@ def _brought(brought: Callable[[Any], Any], answer: Any) -> Any:
         return error
 
 
-def _twin(error: Exception) -> Exception:
+def _twin(error: BaseException) -> BaseException:
     """*error* for one of several items: each failure is noted on an exception of its own."""
     try:
         twin = copy.copy(error)

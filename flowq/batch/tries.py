@@ -19,18 +19,47 @@ from flowq.batch.policy import BatchPolicy
 from flowq.batch.threads import sleep_unless
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext, enter_context
-from flowq.core.drive import Steps, async_twin, bounded, call_async
+from flowq.core.drive import ControlFlow, Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
 from flowq.core.notes import add_failure_note
-from flowq.errors import CircuitOpen
+from flowq.errors import CircuitOpen, ItemCancelled
 from flowq.registry import portable
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
 
 
-class Interrupted(BaseException):
+class Interrupted(ControlFlow):
     """The batch was closed while an item waited for its next try: the item has no outcome."""
+
+
+_ENDS_MORE = (SystemExit, KeyboardInterrupt, GeneratorExit, ControlFlow)
+
+
+def is_failure(exc: BaseException) -> bool:
+    """Whether what ``exec`` raised is the failure of its item, not the end of more than that."""
+    if isinstance(exc, asyncio.CancelledError):
+        return not _is_being_cancelled()
+    return not isinstance(exc, _ENDS_MORE)
+
+
+def as_failure(exc: BaseException) -> Exception:
+    """What ``exec`` raised, as the error of its item. What is no Exception is no case for a retry or a fallback."""
+    if isinstance(exc, Exception):
+        return exc
+    if isinstance(exc, asyncio.CancelledError):
+        # It awaited something that was cancelled.
+        error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
+        return error.with_traceback(exc.__traceback__)
+    return portable(exc)
+
+
+def _is_being_cancelled() -> bool:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs in this thread
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 class Tries:
@@ -109,7 +138,7 @@ class Tries:
         index: int,
         item: Any,
         attempt: int,
-        exc: Exception | None = None,
+        exc: BaseException | None = None,
         park_over_s: float | None = None,
         entry: Entry | None = None,
     ) -> Steps[ItemDone]:
@@ -138,7 +167,9 @@ class Tries:
                     value = yield self.one_try, (index, item, attempt)
                 except Left as left:
                     return self.left(index, attempt, left, busy_s + perf_counter() - began)
-                except Exception as error:
+                except BaseException as error:
+                    if not is_failure(error):
+                        raise
                     exc = error
                     busy_s += perf_counter() - began
                 else:
@@ -147,8 +178,10 @@ class Tries:
                         yield from self.gate.succeeded(entry, value)
                     return self.succeeded(index, value, attempt, busy_s)
                 if isinstance(entry, Go) and self.gate is not None:
-                    yield from self.gate.failed(entry, exc)
+                    yield from self.gate.failed(entry, as_failure(exc))
                 entry = None
+            if not isinstance(exc, Exception):
+                return self.failed(index, as_failure(exc), attempt, busy_s)
             try:
                 delay_s = self.delay_s(index, item, exc, attempt)
             except Exception as error:
@@ -239,8 +272,10 @@ class Tries:
             value = yield fallback, (item, exc)
             if self.node.brought is not None:
                 value = self.node.brought(value)
-        except Exception as error:
-            return self.failed(index, error, attempt, busy_s + perf_counter() - began)
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            return self.failed(index, as_failure(error), attempt, busy_s + perf_counter() - began)
         outcome = Outcome(index, "fallback", error=portable(exc), attempts=attempt + 1)
         return _done(value, outcome, busy_s + perf_counter() - began)
 

@@ -15,7 +15,18 @@ from flowq.core.callables import async_twin, facts, in_loop, is_async, label_of,
 from flowq.core.limit import limited
 from flowq.errors import FlowError, ItemTimeout, LoopRunning
 
-__all__ = ["Call", "Steps", "async_twin", "bounded", "call_async", "drive", "drive_async", "finish", "in_loop"]
+__all__ = [
+    "Call",
+    "ControlFlow",
+    "Steps",
+    "async_twin",
+    "bounded",
+    "call_async",
+    "drive",
+    "drive_async",
+    "finish",
+    "in_loop",
+]
 __all__ += ["is_async", "pause"]
 
 T = TypeVar("T")
@@ -24,6 +35,10 @@ _DRIVERS = ("flowq.core.drive", "flowq.core.straight")
 
 Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
 Steps: TypeAlias = Generator[Call, Any, T]
+
+
+class ControlFlow(BaseException):
+    """What flowq itself raises to leave a user's call: never the failure of that call."""
 
 
 async def drive_async(steps: Steps[T], call: Call | None = None) -> T:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowq.core import graph
+from flowq.core.drive import ControlFlow
 from flowq.errors import FlowError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 ENDED = -1
 
 
-class Left(BaseException):
+class Left(ControlFlow):
     """The walk was left: it waits, and holds nothing. Caught by whoever takes items through their tries, by no retry.
 
     Attributes:

@@ -18,6 +18,7 @@ from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import allowed
 from flowq.batch.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay
+from flowq.batch.tries import as_failure
 from flowq.batch.twins import Twin
 from flowq.engine.aggregate import aggregate
 from flowq.engine.commit_blobs import TooLargeTogether, encode
@@ -32,7 +33,7 @@ from flowq.engine.patience import when_taken
 from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.shown import Went
-from flowq.engine.slot import Note, Slot, Work
+from flowq.engine.slot import ENDS_PROCESS, Note, Slot, Work
 from flowq.engine.turn import Turn
 from flowq.errors import BatchLost, DecodeError, ItemError, ItemTimeout, SinkFailed, WorkerCrashed, WorkerLost
 
@@ -88,9 +89,9 @@ class ChunkRun:
                 done = killed or self._run_items()
             except Abandoned:
                 return "gone"
-            except (BatchLost, DecodeError, *REDIS_ERRORS):
+            except (BatchLost, DecodeError, *REDIS_ERRORS, *ENDS_PROCESS):
                 raise
-            except Exception as error:
+            except BaseException as error:
                 if not claim.solo:
                     raise
                 done = self._failed(error)  # by itself, and for the second time: it is this item's doing
@@ -189,11 +190,11 @@ class ChunkRun:
             done.notable[index] = Outcome(index, "failed", error=error, attempts=tries)
         return done
 
-    def _failed(self, error: Exception) -> Done:
+    def _failed(self, error: BaseException) -> Done:
         log.error(
             "an item broke its chunk off", exc_info=error, extra={"batch": self._work.header.id, "item": self._at}
         )
-        outcome = Outcome(self._at, "failed", error=error, attempts=self._attempts + 1)
+        outcome = Outcome(self._at, "failed", error=as_failure(error), attempts=self._attempts + 1)
         return Done(self._at, [None], {self._at: outcome}, worker=self._slot.worker, started_at=time.time())
 
     def _copy(self, twins: list[Twin]) -> Done:

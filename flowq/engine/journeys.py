@@ -22,7 +22,7 @@ from flowq.batch.result import BatchResult
 from flowq.batch.taken import Taken
 from flowq.codec import loads
 from flowq.core.context import ItemContext
-from flowq.core.drive import Steps
+from flowq.core.drive import ControlFlow, Steps
 from flowq.core.flow import Flow
 from flowq.core.graph import reachable
 from flowq.core.journey import Frame, Left
@@ -47,7 +47,7 @@ Keep = Callable[[int, bytes], None]
 IN_VAIN = 0.0  # the deadline of a wait whose node was told that it is over
 
 
-class Abandoned(BaseException):
+class Abandoned(ControlFlow):
     """The item is another's by now, or its batch is closed: nobody takes what this walk would bring."""
 
 

@@ -16,7 +16,7 @@ from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import Claimed, Stale
 from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.shown import Went
-from flowq.engine.slot import Note, Slot
+from flowq.engine.slot import ENDS_PROCESS, Note, Slot
 from flowq.engine.stream import StreamRun
 from flowq.engine.turn import Turn
 from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
@@ -83,9 +83,9 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
             refusal = run.run()
         except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
             return _hand_back(slot, batch_id, claim, error)
-        except REDIS_ERRORS:
-            raise  # it cannot be told: what is held is missed when its lease lapses
-        except Exception as error:
+        except (*REDIS_ERRORS, *ENDS_PROCESS):
+            raise  # it cannot be told: what is held is missed when its lease lapses, or handed back for the dead
+        except BaseException as error:
             return _broke_off(slot, batch_id, note.id, error)
         finally:
             slot.reports.cleared(batch_id)
@@ -104,7 +104,7 @@ def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) 
     return _leave(slot, batch_id, claim.id, slot.unfit.note(batch_id, error, wanted))
 
 
-def _broke_off(slot: Slot, batch_id: str, chunk_id: str, error: Exception) -> str:
+def _broke_off(slot: Slot, batch_id: str, chunk_id: str, error: BaseException) -> str:
     """Give the rest of a chunk back after an error that nobody expects, as if this process had died of it.
 
     It may be one item's doing and come again each time: counted as a crash it ends with that item, and hurts no other.

@@ -47,6 +47,8 @@ from flowq.registry import registered
 log = logging.getLogger("flowq.run")
 
 CACHED_NODES = 16
+ENDS_PROCESS = (SystemExit, KeyboardInterrupt)
+"""What ends the process that it is raised in: its main process then hands back what this one held."""
 
 T = TypeVar("T")
 
@@ -150,13 +152,15 @@ class Slot:
     def holding(self, batch_id: str, chunk_id: str) -> Iterator[Note]:
         """Have the main process beat for a chunk (or ``agg``) while the block runs.
 
-        A SystemExit, by which a stopping worker ends its processes, leaves the note standing: the main process then
-        hands back what this one held.
+        What ends the process, such as the SystemExit of a stopping worker, leaves the note standing: the main process
+        then hands back what this one held. After anything else nobody works on it, and nobody may go on beating for it.
         """
         note = Note(self.holds, batch_id, chunk_id, self.holder)
         try:
             yield note
-        except Exception:
+        except ENDS_PROCESS:
+            raise
+        except BaseException:
             note.take_back()
             raise
         note.take_back()

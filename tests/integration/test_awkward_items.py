@@ -1,0 +1,94 @@
+"""Items that end in ways of their own: each is its own outcome, and the same inline and on workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import flowq
+from tests import awkward
+
+
+def ended(node: flowq.ParallelBatchNode[Any, Any] | flowq.BatchFlow, items: Any) -> flowq.BatchResult[Any]:
+    """The result of a batch that ends within seconds."""
+    handle = node.submit(items)
+    assert handle.wait(20), handle.progress()
+    return handle.result()
+
+
+def statuses(result: flowq.BatchResult[Any]) -> list[str]:
+    return [outcome.status for outcome in result.items]
+
+
+def error_of(result: flowq.BatchResult[Any], index: int = 2) -> tuple[type[Exception], str, int]:
+    outcome = result.items[index]
+    assert outcome.error is not None
+    return type(outcome.error), str(outcome.error), outcome.attempts
+
+
+ONE_FAILED = ["ok", "ok", "failed", "ok"]
+CANCELLED = (flowq.ItemCancelled, "exec ended with CancelledError, though nobody cancelled it", 1)
+PANIC = (flowq.RemoteError, "tests.awkward.Panic: no more", 1)
+
+
+# -- what is no Exception ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [awkward.Breaks, awkward.BreaksAsync, awkward.BreaksInFallback])
+@pytest.mark.parametrize(("how", "error"), [("cancelled", CANCELLED), ("panic", PANIC)], ids=["cancelled", "panic"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"timeout": 20}, {"in_flight": 4}, {"max_retries": 3, "wait": 2}, {"breaker": flowq.Breaker(failures=9)}],
+    ids=lambda options: " ".join(options) or "plain",
+)
+def test_an_item_that_ends_with_no_exception_fails_alone_and_is_not_tried_again(
+    executor: str,
+    kind: type[awkward.Breaks],
+    how: str,
+    error: tuple[type[Exception], str, int],
+    options: dict[str, Any],
+) -> None:
+    if kind is awkward.BreaksInFallback:
+        options = {name: value for name, value in options.items() if name not in ("max_retries", "wait")}
+    result = ended(kind(how, on_error="collect", **options), range(4))
+    assert statuses(result) == ONE_FAILED
+    assert error_of(result) == error
+
+
+def test_so_does_one_of_a_call_of_many(executor: str) -> None:
+    result = ended(awkward.BreaksAll("panic", on_error="collect", max_retries=2), range(4))
+    assert statuses(result) == ONE_FAILED
+    assert error_of(result) == PANIC
+
+
+def test_a_call_of_many_that_ends_with_no_exception_fails_for_all_its_items(executor: str) -> None:
+    node = awkward.BreaksCalls("cancelled", on_error="collect", chunk_size=2)
+    result = ended(node, range(4))
+    assert statuses(result)[2] == "failed"
+    assert {error_of(result, index) for index, one in enumerate(result.items) if one.status == "failed"} == {CANCELLED}
+
+
+def test_so_does_an_item_of_a_batch_flow(executor: str) -> None:
+    flow = awkward.BreakingFlow(awkward.BreakingStep(), on_error="collect")
+    shared: dict[str, Any] = {}
+    flow.run(shared)
+    assert shared["seen"] == [0, 1, 3]
+
+
+def test_without_leave_to_fail_such_an_item_ends_the_batch(executor: str) -> None:
+    with pytest.raises(flowq.BatchError) as raised:
+        ended(awkward.Breaks("cancelled"), range(4))
+    assert isinstance(raised.value.errors[2], flowq.ItemCancelled)
+
+
+def test_an_item_that_ends_its_process_is_still_told_as_that(cluster: flowq.LocalCluster) -> None:
+    result = ended(awkward.EndsItsProcess(on_error="collect"), range(4))
+    assert statuses(result) == ONE_FAILED
+    assert isinstance(result.errors[2], flowq.WorkerCrashed)
+
+
+@pytest.mark.parametrize("kind", [awkward.ClosesItself, awkward.ClosesItselfAsync])
+def test_nothing_that_an_item_raises_keeps_its_batch_from_ending(cluster: flowq.LocalCluster, kind: Any) -> None:
+    result = ended(kind(on_error="collect"), range(4))
+    assert statuses(result) == ONE_FAILED
