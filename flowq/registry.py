@@ -251,9 +251,9 @@ def remote_error(exc: BaseException) -> errors.RemoteError:
     """The RemoteError that stands for *exc*, its notes kept, with *exc* as its ``__cause__``."""
     cls = type(exc)
     name = f"{_registry.module_of(cls)}.{cls.__qualname__}"
-    remote = errors.RemoteError(name, _message(exc), format_traceback(exc))
-    for note in getattr(exc, "__notes__", ()):
-        remote.add_note(str(note))
+    remote = errors.RemoteError(name, text_of(exc), format_traceback(exc))
+    for note in notes_of(exc):
+        remote.add_note(note)
     remote.__cause__ = exc
     return remote
 
@@ -303,9 +303,16 @@ def tail(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
     return mark + data[len(data) - limit_bytes + len(mark.encode()) :].decode("utf-8", "ignore")
 
 
-def _message(exc: BaseException) -> str:
+def notes_of(exc: BaseException) -> list[str]:
+    """The notes on *exc*; none where somebody made something else of them than a list."""
+    notes = getattr(exc, "__notes__", None)
+    return [text_of(note) for note in notes] if isinstance(notes, list) else []
+
+
+def text_of(thing: object) -> str:
+    """The end of ``str`` of an exception or a note, whatever that does."""
     try:
-        return tail(str(exc))
+        return tail(str(thing))
     except Exception as error:  # a user's __str__ may do anything
         return f"(its __str__ raised {type(error).__name__})"
 
@@ -316,8 +323,8 @@ def _portable_batch_error(exc: errors.BatchError) -> errors.BatchError:
 
 def _like(exc: BaseException, copy: Exception) -> Exception:
     """*copy* with the notes, the traceback and the chain of *exc*."""
-    for note in getattr(exc, "__notes__", ()):
-        copy.add_note(str(note))
+    for note in notes_of(exc):
+        copy.add_note(note)
     copy.__traceback__ = exc.__traceback__
     copy.__context__ = exc.__context__
     copy.__cause__ = exc.__cause__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,3 +120,91 @@ class ClosesItselfAsync(ClosesItself):
     async def exec(self, item: int) -> int:  # type: ignore[override]
         await asyncio.sleep(0)
         return ClosesItself.exec(self, item)
+
+
+@flowq.register  # type: ignore[type-var]
+def cannot_tell(exc: Exception) -> bool:
+    """A ``trip_on`` that fails."""
+    raise LookupError("cannot tell")
+
+
+@flowq.register  # type: ignore[type-var]
+def key_of_place(params: dict[str, int]) -> str:
+    """A ``key`` that has none for 2."""
+    if params["n"] == 2:
+        raise KeyError("no key")
+    return f"key-{params['n']}"
+
+
+class Refuses(flowq.ParallelBatchNode[int, int]):
+    """Refuses item 2."""
+
+    def exec(self, item: int) -> int:
+        if item == 2:
+            raise Refused("two")
+        return item
+
+
+class RefusesAll(Refuses):
+    """The same, in calls of many."""
+
+    def exec_many(self, items: Sequence[int]) -> list[Any]:
+        return [Refused("two") if item == 2 else item for item in items]
+
+
+class WaitsForever(Refuses):
+    """Says when to try again in no number."""
+
+    def retry_delay(self, exc: Exception, attempt: int) -> Any:
+        return datetime.timedelta(seconds=2)
+
+
+class WaitsForeverAll(RefusesAll):
+    retry_delay = WaitsForever.retry_delay
+
+
+@flowq.register
+class Odd(Exception):
+    """Has notes that are none, and no text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__notes__ = 5  # type: ignore[assignment]
+
+
+class OddAndMute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class RaisesOdd(flowq.ParallelBatchNode[int, int]):
+    """Item 2 fails with an exception whose notes are none."""
+
+    def exec(self, item: int) -> int:
+        if item == 2:
+            raise Odd
+        return item
+
+
+class RaisesMute(flowq.ParallelBatchNode[int, int]):
+    """Item 2 fails with an exception that has no text, which says nothing against another try."""
+
+    def exec(self, item: int) -> int:
+        if item == 2:
+            raise OddAndMute
+        return item
+
+
+class Passes(flowq.Node[Any, None]):
+    """Does nothing."""
+
+
+@flowq.register
+class Listens(flowq.Hook):
+    """Is told of items."""
+
+    def on_item_error(self, event: flowq.Event) -> None:
+        pass
+
+    def on_item_start(self, event: flowq.Event) -> None:
+        pass

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Self, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from flowq.batch.chunk import Done
-from flowq.batch.outcome import Outcome
+from flowq.batch.outcome import Outcome, key_for_people
 from flowq.batch.policy import BatchPolicy, OnError
 from flowq.batch.stats import Stats, item_times, quantile
 from flowq.core.drive import Steps, drive, drive_async
@@ -162,7 +162,7 @@ class Account:
         """The outcome of the item at *index* (0 ≤ index < n)."""
         owner = self._owners[index]
         item = self._input(index)
-        key = None if item is None or self._key_of is None else self._key_of(item)
+        key = None if item is None else key_for_people(self._key_of, item)
         if owner == _NOBODY:
             return Outcome(index, "cancelled", error=ItemCancelled(self._why()), attempts=0, key=key, input=item)
         return self._runs[owner].outcome(index, key=key, input=item)

@@ -200,13 +200,18 @@ class Gate:
         if self.memo is not None and go.key is not None:
             yield self.memo.put, (go.key, value)
 
-    def failed(self, go: Go, exc: Exception) -> Steps[None]:
-        """The try raised *exc*."""
+    def failed(self, go: Go, exc: Exception) -> Steps[Exception | None]:
+        """The try raised *exc*. Answers what ``trip_on`` raised when it was asked of that, if it did."""
+        wrong: Exception | None = None
         if self.permits is not None and self.charges is not None:
             asked_s = asked_wait_s(exc)
             if asked_s:
                 yield self.permits.pause, (self.charges.meant(go.charges), asked_s)
         if self.circuit is not None and self.breaker is not None:
             # What does not count against the service shows that it answers.
-            told = self.circuit.failed if self.breaker.counts(exc) else self.circuit.succeeded
-            yield told, (go.ticket,)
+            try:
+                counts = self.breaker.counts(exc)
+            except Exception as error:
+                counts, wrong = True, error
+            yield self.circuit.failed if counts else self.circuit.succeeded, (go.ticket,)
+        return wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,14 @@ from flowq.errors import RemoteError
 from flowq.registry import format_traceback, register
 
 Status = Literal["ok", "fallback", "failed", "cancelled"]
+
+
+def key_for_people(key_of: Callable[[Any], str] | None, item: Any) -> str | None:
+    """The item's key as it is shown, beside an outcome that stands; None where there is none to be had."""
+    try:
+        return None if key_of is None else key_of(item)
+    except Exception:  # which the item has failed of, if it was asked then
+        return None
 
 
 @register
@@ -25,7 +34,7 @@ class Outcome:
         attempts: tries of ``exec`` that came to an end; 0 when the item never ran or was cut short.
         execution_time: seconds spent on the item, waits between tries not counted.
         worker: the process that ran it ("" for this one).
-        key: what the node's ``key=`` function made of the item, if there is one.
+        key: what the node's ``key=`` function made of the item, if there is one; None where it raised.
         input: the item itself where it is still at hand, else None.
     """
 

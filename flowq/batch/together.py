@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from flowq.batch.chunk import ItemDone, Park
 from flowq.batch.gate import Entry, Go
 from flowq.batch.policy import BatchPolicy
-from flowq.batch.tries import Tries, as_failure, is_failure
+from flowq.batch.tries import Tries, as_failure, is_failure, retry_reason
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps
 from flowq.core.journey import Left
 from flowq.errors import FlowError
+from flowq.registry import notes_of
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
@@ -144,7 +145,9 @@ class TriesTogether(Tries):
                 yield from self.gate.succeeded(entry, answer)
             return self.succeeded(member.index, answer, member.attempt, member.busy_s)
         if self.gate is not None and isinstance(entry, Go):
-            yield from self.gate.failed(entry, as_failure(answer))
+            wrong = yield from self.gate.failed(entry, as_failure(answer))
+            if wrong is not None:
+                return self.failed(member.index, wrong, member.attempt, member.busy_s)
         if not isinstance(answer, Exception):
             return self.failed(member.index, as_failure(answer), member.attempt, member.busy_s)
         try:
@@ -155,8 +158,8 @@ class TriesTogether(Tries):
             return (yield from self._fall_back(member.index, member.item, member.attempt, answer, member.busy_s))
         member.attempt, member.wait_s = member.attempt + 1, delay_s
         if park_over_s is not None and delay_s > park_over_s:
-            reason = f"retry after {type(answer).__name__}: {answer}"
-            return ItemDone(park=Park(member.index, member.attempt, delay_s, reason[:200]), seconds=member.busy_s)
+            park = Park(member.index, member.attempt, delay_s, retry_reason(answer))
+            return ItemDone(park=park, seconds=member.busy_s)
         return None
 
 
@@ -177,7 +180,7 @@ def _twin(error: BaseException) -> BaseException:
     """*error* for one of several items: each failure is noted on an exception of its own."""
     try:
         twin = copy.copy(error)
-        twin.__dict__.update(vars(error), __notes__=list(getattr(error, "__notes__", ())))
+        twin.__dict__.update(vars(error), __notes__=notes_of(error))
     except Exception:  # its constructor takes other arguments than it keeps
         return error
     twin.__cause__, twin.__suppress_context__ = error.__cause__, error.__suppress_context__

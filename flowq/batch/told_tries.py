@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from flowq.batch.chunk import FlowItem, ItemDone
+from flowq.batch.outcome import key_for_people
 from flowq.batch.together import Member, TriesTogether
 from flowq.batch.tries import Tries
 from flowq.core.drive import Steps, async_twin
@@ -47,9 +48,8 @@ class _Told(Tries):
         return done
 
     def _tell(self, what: str, index: int, item: Any, attempt: int, **fields: Any) -> None:
-        key_of = self.node.key_of
         self._listeners.tell(
-            f"item_{what}", self.node.name, item_index=index, item_key=None if key_of is None else key_of(item),
+            f"item_{what}", self.node.name, item_index=index, item_key=key_for_people(self.node.key_of, item),
             attempt=attempt, run_id=self.around.run_id, worker=self._worker, **fields,
         )  # fmt: skip
 

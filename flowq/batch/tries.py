@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from flowq.core.drive import ControlFlow, Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
 from flowq.core.notes import add_failure_note
 from flowq.errors import CircuitOpen, ItemCancelled
-from flowq.registry import portable
+from flowq.registry import portable, text_of
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
@@ -52,6 +53,11 @@ def as_failure(exc: BaseException) -> Exception:
         error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
         return error.with_traceback(exc.__traceback__)
     return portable(exc)
+
+
+def retry_reason(exc: Exception) -> str:
+    """Why an item waits for its next try, for people."""
+    return f"retry after {type(exc).__name__}: {text_of(exc)}"[:200]
 
 
 def _is_being_cancelled() -> bool:
@@ -178,7 +184,9 @@ class Tries:
                         yield from self.gate.succeeded(entry, value)
                     return self.succeeded(index, value, attempt, busy_s)
                 if isinstance(entry, Go) and self.gate is not None:
-                    yield from self.gate.failed(entry, as_failure(exc))
+                    wrong = yield from self.gate.failed(entry, as_failure(exc))
+                    if wrong is not None:
+                        return self.failed(index, wrong, attempt, busy_s)
                 entry = None
             if not isinstance(exc, Exception):
                 return self.failed(index, as_failure(exc), attempt, busy_s)
@@ -191,8 +199,7 @@ class Tries:
                 return (yield from self._fall_back(index, item, attempt, exc, busy_s))
             attempt += 1
             if park_over_s is not None and delay_s > park_over_s:
-                reason = f"retry after {type(exc).__name__}: {exc}"
-                return ItemDone(park=Park(index, attempt, delay_s, reason[:200]), seconds=busy_s)
+                return ItemDone(park=Park(index, attempt, delay_s, retry_reason(exc)), seconds=busy_s)
             if delay_s > 0:
                 yield self.wait, (delay_s,)
             exc = None
@@ -227,8 +234,17 @@ class Tries:
         return self.failed(index, entry.error, attempt - 1, busy_s)
 
     def delay_s(self, index: int, item: Any, exc: Exception, attempt: int) -> float | None:
-        """Seconds until the next try of *item*, whose try number *attempt* failed with *exc*; None: no more."""
-        return self.node.retry_delay(exc, attempt)
+        """Seconds until the next try of *item*, whose try number *attempt* failed with *exc*; None: no more.
+
+        Raises:
+            TypeError: the node's ``retry_delay`` returned neither; what that raises.
+        """
+        delay_s: Any = self.node.retry_delay(exc, attempt)
+        if delay_s is None or isinstance(delay_s, Real):
+            return None if delay_s is None else float(delay_s)
+        raise TypeError(
+            f"{self.node.name}.retry_delay returned {delay_s!r}: it returns seconds, or None for no more tries"
+        )
 
     def succeeded(self, index: int, value: Any, attempt: int, seconds: float) -> ItemDone:
         """What there is to keep of a try that returned *value*."""
@@ -261,14 +277,14 @@ class Tries:
 
     def _fall_back(self, index: int, item: Any, attempt: int, exc: Exception, busy_s: float) -> Steps[ItemDone]:
         fallback: Callable[..., Any] = self.node.exec_fallback
-        context = self.context(index, item, attempt)
-        enter_context(context)
-        if self._fallback_wants_ctx:
-            fallback = partial(fallback, ctx=context)
-        if self.on_fallback is not None:
-            self.on_fallback(context)
         began = perf_counter()
         try:
+            context = self.context(index, item, attempt)
+            enter_context(context)
+            if self._fallback_wants_ctx:
+                fallback = partial(fallback, ctx=context)
+            if self.on_fallback is not None:
+                self.on_fallback(context)
             value = yield fallback, (item, exc)
             if self.node.brought is not None:
                 value = self.node.brought(value)

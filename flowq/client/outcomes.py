@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowq.batch.chunk import Done
-from flowq.batch.outcome import Outcome
+from flowq.batch.outcome import Outcome, key_for_people
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
 from flowq.engine.results import out_fields, read_some, require_kept
@@ -49,4 +49,4 @@ def with_inputs(
         except (KeyError, IndexError):
             yield outcome
         else:
-            yield replace(outcome, input=item, key=None if key_of is None else key_of(item))
+            yield replace(outcome, input=item, key=key_for_people(key_of, item))

@@ -58,10 +58,10 @@ def _parts(exc: Exception) -> list[Any]:
 
 def _notes(exc: Exception) -> list[str]:
     left, notes = registry.TEXT_LIMIT_BYTES, []
-    for note in getattr(exc, "__notes__", ()):
+    for note in registry.notes_of(exc):
         if left <= 0:
             break
-        notes.append(registry.tail(str(note), left))
+        notes.append(registry.tail(note, left))
         left -= len(notes[-1].encode())
     return notes
 

@@ -11,5 +11,6 @@ def add_failure_note(exc: BaseException, *, node: str, attempts: int, item_index
     """
     item = "" if item_index is None else f", item {item_index}"
     note = f"in node {node}{item}, attempt {attempts}"
-    if note not in getattr(exc, "__notes__", ()):
+    notes = getattr(exc, "__notes__", [])
+    if isinstance(notes, list) and note not in notes:  # whoever made something else of them keeps it
         exc.add_note(note)

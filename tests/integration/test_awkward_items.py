@@ -92,3 +92,50 @@ def test_an_item_that_ends_its_process_is_still_told_as_that(cluster: flowq.Loca
 def test_nothing_that_an_item_raises_keeps_its_batch_from_ending(cluster: flowq.LocalCluster, kind: Any) -> None:
     result = ended(kind(on_error="collect"), range(4))
     assert statuses(result) == ONE_FAILED
+
+
+# -- what is raised beside the tries ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [awkward.Refuses, awkward.RefusesAll])
+def test_a_trip_on_that_fails_is_the_failure_of_its_item(executor: str, kind: type[awkward.Refuses]) -> None:
+    node = kind(breaker=flowq.Breaker(trip_on=awkward.cannot_tell), on_error="collect", max_retries=2)
+    result = ended(node, range(4))
+    assert statuses(result) == ONE_FAILED
+    assert error_of(result) == (LookupError, "cannot tell", 1)
+
+
+@pytest.mark.parametrize("kind", [awkward.WaitsForever, awkward.WaitsForeverAll])
+def test_so_is_a_retry_delay_that_is_no_number(executor: str, kind: type[awkward.Refuses]) -> None:
+    result = ended(kind(on_error="collect", max_retries=2), range(4))
+    assert statuses(result) == ONE_FAILED
+    name = kind.__name__
+    message = (
+        f"{name}.retry_delay returned datetime.timedelta(seconds=2): it returns seconds, or None for no more tries"
+    )
+    assert error_of(result) == (TypeError, message, 1)
+
+
+def test_an_exception_with_odd_notes_is_its_items_error_all_the_same(executor: str) -> None:
+    result = ended(awkward.RaisesOdd(on_error="collect"), range(4))
+    assert statuses(result) == ONE_FAILED
+    assert error_of(result) == (awkward.Odd, "", 1)
+
+
+@pytest.mark.parametrize("wait", [0.0, 1.2])
+def test_so_is_one_without_a_text_after_its_last_try(executor: str, wait: float) -> None:
+    result = ended(awkward.RaisesMute(on_error="collect", max_retries=2, wait=wait), range(4))
+    assert statuses(result) == ONE_FAILED
+    kind, text, attempts = error_of(result)
+    assert (kind, attempts) == (flowq.RemoteError, 2)
+    assert "its __str__ raised RuntimeError" in text
+
+
+@pytest.mark.parametrize("hooks", [None, [awkward.Listens()]], ids=["", "with a hook"])
+def test_an_item_of_a_batch_flow_that_has_no_key_fails_alone(executor: str, hooks: Any) -> None:
+    flow = awkward.BreakingFlow(awkward.Passes(), key=awkward.key_of_place, on_error="collect", hooks=hooks)
+    result = ended(flow, [{"n": n} for n in range(4)])
+    assert statuses(result) == ONE_FAILED
+    assert error_of(result)[0] is KeyError
+    assert [outcome.key for outcome in result.items] == ["key-0", "key-1", None, "key-3"]
+    assert [outcome.key for outcome in result.failed] == [None]
