@@ -122,6 +122,37 @@ class ClosesItselfAsync(ClosesItself):
         return ClosesItself.exec(self, item)
 
 
+async def later(value: int) -> int:
+    """What nobody awaits."""
+    return value
+
+
+class Forgets(flowq.ParallelBatchNode[int, Any]):
+    """Returns for 2 what waits to be awaited; so does the fallback of 3."""
+
+    def exec(self, item: int) -> Any:
+        if item == 3:
+            raise Refused("three")
+        return later(item) if item == 2 else item
+
+    def exec_fallback(self, prep_res: int, exc: Exception) -> Any:
+        return later(prep_res)
+
+
+class ForgetsInCalls(flowq.ParallelBatchNode[int, Any]):
+    """The same of 2, with several items a call."""
+
+    def exec_many(self, items: Sequence[int]) -> list[Any]:
+        return [later(item) if item == 2 else item for item in items]
+
+
+class ForgetsCalls(flowq.ParallelBatchNode[int, Any]):
+    """The calls themselves are not awaited."""
+
+    def exec_many(self, items: Sequence[int]) -> Any:
+        return later(items[0])
+
+
 @flowq.register  # type: ignore[type-var]
 def cannot_tell(exc: Exception) -> bool:
     """A ``trip_on`` that fails."""

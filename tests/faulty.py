@@ -144,16 +144,18 @@ class AsyncDeadly(Deadly):
         return item * 3
 
 
-class ForgetsToAwait(Traced):
-    """Returns for the items in *unawaited* what nobody can await: an error that no try and no fallback mends."""
+class BreaksOff(Traced):
+    """The items in *breaking* raise what is neither an item's failure nor the end of its process."""
 
-    def __init__(self, path: str, unawaited: Sequence[int], **options: Any) -> None:
+    def __init__(self, path: str, breaking: Sequence[int], **options: Any) -> None:
         super().__init__(path, **options)
-        self.unawaited = unawaited
+        self.breaking = breaking
 
-    def exec(self, item: int) -> Any:
+    def exec(self, item: int) -> int:
         value = super().exec(item)
-        return asyncio.sleep(0, value) if item in self.unawaited else value
+        if item in self.breaking:
+            raise GeneratorExit
+        return value
 
 
 class TriesAgain(Traced):

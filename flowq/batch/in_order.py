@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from operator import countOf
 from typing import Any
 
 from flowq.batch.chunk import Done, FlowItem, ItemDone
 from flowq.batch.gate import Entry, Gate, Held
 from flowq.batch.laps import Laps
 from flowq.batch.together import Given, TriesTogether
-from flowq.batch.tries import Interrupted, Tries, is_failure
+from flowq.batch.tries import Interrupted, Tries, is_awaitable, is_failure, unawaited
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
-from flowq.errors import FlowError
 
 Stop = Callable[[int, float], bool]
 Watch = Callable[[int], object]
@@ -97,7 +97,8 @@ class InOrder:
     def _run_blocks(self, stop: Stop | None, watch: Watch | None) -> None:
         items, values, laps = self._items, self._done.values, self._laps
         here = _HereContext(self._tries, self._done)
-        block = self._plain_block if self._tries.is_plain else self._full_block
+        is_plain = self._tries.is_plain
+        block = self._plain_block if is_plain else self._full_block
         ask_at_s = 0.0
         failed: BaseException | None = None
         while (at := len(values)) < len(items) and self._failures_left >= 0:
@@ -113,17 +114,34 @@ class InOrder:
                 failed = exc
             else:
                 laps.lap(len(values) - at)
+            if is_plain and (fresh := values[at:]):
+                kind = type(fresh[0])
+                # Told by their types, in one go: to look at each value would cost more than to make it.
+                if countOf(map(type, fresh), kind) < len(fresh) or is_awaitable(kind):
+                    self._fail_awaitables(at)
             if failed is not None:
                 # Not while it is handled: it would become the context of what the next try raises.
                 laps.lap(len(values) + 1 - at)
                 self._settle(items[len(values)], 0, failed)
                 failed = None  # its traceback holds this frame
-            if at == 0:
-                _refuse_awaitable(values[0], self._tries)
             if stop is not None and laps.elapsed_s >= ask_at_s:
                 if stop(len(values), laps.elapsed_s):
                     return
                 ask_at_s = laps.elapsed_s + _ASK_EVERY_S
+
+    def _fail_awaitables(self, at: int) -> None:
+        """Make failures of the values from the *at*-th on that wait to be awaited."""
+        done = self._done
+        awaitable = {kind for kind in set(map(type, done.values[at:])) if is_awaitable(kind)}
+        if not awaitable:
+            return
+        for place, value in enumerate(done.values[at:], at):
+            if type(value) in awaitable:
+                failed = self._tries.failed(done.start + place, unawaited(self._tries.called, value).error, 0, 0.0)
+                done.values[place] = None
+                if failed.outcome is not None:
+                    done.notable[done.start + place] = failed.outcome
+                self._failures_left -= 1
 
     async def run_async(self, stop: Stop) -> None:
         """Run async items that are plain, from the first one on, until the end or until told to stop."""
@@ -267,11 +285,3 @@ class _HereContext(ItemContext):
     @property
     def idempotency_key(self) -> str:  # type: ignore[override]
         return f"{self._batch_id}:{self._done.upto}"
-
-
-def _refuse_awaitable(value: Any, tries: Tries) -> None:
-    if not hasattr(type(value), "__await__"):
-        return
-    if hasattr(value, "close"):
-        value.close()  # a coroutine that is never awaited would warn
-    raise FlowError(f"{tries.node.name}.exec returned an awaitable ({type(value).__name__}): declare it `async def`.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowq.batch.chunk import ItemDone, Park
 from flowq.batch.gate import Entry, Go
 from flowq.batch.policy import BatchPolicy
-from flowq.batch.tries import Tries, as_failure, is_failure, retry_reason
+from flowq.batch.tries import Tries, as_failure, is_awaitable, is_failure, retry_reason, unawaited
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps
@@ -59,6 +59,7 @@ class TriesTogether(Tries):
         assert node.exec_many is not None
         self.group_size = group_size(policy)
         self.exec = node.exec_many
+        self.called = f"{node.name}.exec_many"
         self._exec_wants_ctx = wants_ctx(self.exec)
         self._exec_is_async = is_async(self.exec)
         self.is_async = self._exec_is_async or is_async(node.exec_fallback)
@@ -140,6 +141,8 @@ class TriesTogether(Tries):
     def _judge(self, member: Member, answer: Any, park_over_s: float | None) -> Steps[ItemDone | None]:
         """How the item ended; None if it is to be tried again, after its ``wait_s``."""
         entry, member.entry = member.entry, None
+        if is_awaitable(type(answer)):
+            answer = unawaited(self.called, answer)
         if not isinstance(answer, BaseException):
             if self.gate is not None and isinstance(entry, Go):
                 yield from self.gate.succeeded(entry, answer)

@@ -23,7 +23,7 @@ from flowq.core.context import ItemContext, enter_context
 from flowq.core.drive import ControlFlow, Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
 from flowq.core.notes import add_failure_note
-from flowq.errors import CircuitOpen, ItemCancelled
+from flowq.errors import CircuitOpen, FlowError, ItemCancelled
 from flowq.registry import portable, text_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 
 class Interrupted(ControlFlow):
     """The batch was closed while an item waited for its next try: the item has no outcome."""
+
+
+class Unawaited(BaseException):
+    """A blocking call returned what waits to be awaited. No Exception: no retry and no fallback mends it."""
+
+    def __init__(self, error: FlowError) -> None:
+        super().__init__()
+        self.error = error
 
 
 _ENDS_MORE = (SystemExit, KeyboardInterrupt, GeneratorExit, ControlFlow)
@@ -48,11 +56,25 @@ def as_failure(exc: BaseException) -> Exception:
     """What ``exec`` raised, as the error of its item. What is no Exception is no case for a retry or a fallback."""
     if isinstance(exc, Exception):
         return exc
+    if isinstance(exc, Unawaited):
+        return exc.error
     if isinstance(exc, asyncio.CancelledError):
         # It awaited something that was cancelled.
         error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
         return error.with_traceback(exc.__traceback__)
     return portable(exc)
+
+
+def is_awaitable(kind: type) -> bool:
+    """Whether objects of this class wait to be awaited."""
+    return hasattr(kind, "__await__")
+
+
+def unawaited(called: str, value: Any) -> Unawaited:
+    """What to raise of the awaitable *value* that the blocking method *called* returned."""
+    if hasattr(value, "close"):
+        value.close()  # a coroutine that is never awaited would warn
+    return Unawaited(FlowError(f"{called} returned an awaitable ({type(value).__name__}): declare it `async def`."))
 
 
 def retry_reason(exc: Exception) -> str:
@@ -73,7 +95,7 @@ class Tries:
 
     Attributes:
         is_async: whether an item needs an event loop.
-        exec: what is called per item.
+        exec: what is called per item; called: its name.
         around: the context of the whole batch.
         cancelled: whether nobody waits for the items any more.
         is_plain: ``exec(item)`` is all there is to a first try: no ``ctx``, no timeout.
@@ -98,6 +120,7 @@ class Tries:
         self.gate = gate
         self.on_fallback = on_fallback
         self.exec = node.item_call()
+        self.called = f"{node.name}.exec"
         self.timeout_s = policy.timeout
         self.batch_id = batch_id
         self.cancelled = cancelled
@@ -137,7 +160,10 @@ class Tries:
     def one_try(self, index: int, item: Any, attempt: int) -> Any:
         """One call of ``exec``, in the context of this try, which stays the current one."""
         call = self._entered(index, item, attempt)
-        return call(item) if self.timeout_s is None else call_within(self.timeout_s, call, item)
+        value = call(item) if self.timeout_s is None else call_within(self.timeout_s, call, item)
+        if is_awaitable(type(value)):
+            raise unawaited(self.called, value)
+        return value
 
     def settle(
         self,
@@ -285,7 +311,7 @@ class Tries:
                 fallback = partial(fallback, ctx=context)
             if self.on_fallback is not None:
                 self.on_fallback(context)
-            value = yield fallback, (item, exc)
+            value = yield self._answered, (fallback, item, exc)
             if self.node.brought is not None:
                 value = self.node.brought(value)
         except BaseException as error:
@@ -294,6 +320,16 @@ class Tries:
             return self.failed(index, as_failure(error), attempt, busy_s + perf_counter() - began)
         outcome = Outcome(index, "fallback", error=portable(exc), attempts=attempt + 1)
         return _done(value, outcome, busy_s + perf_counter() - began)
+
+    async def _answered_async(self, fallback: Callable[..., Any], item: Any, exc: Exception) -> Any:
+        return await call_async(fallback, (item, exc))
+
+    @async_twin(_answered_async)
+    def _answered(self, fallback: Callable[..., Any], item: Any, exc: Exception) -> Any:
+        value = fallback(item, exc)
+        if is_awaitable(type(value)):
+            raise unawaited(f"{self.node.name}.exec_fallback", value)
+        return value
 
     def failed(self, index: int, error: Exception, attempt: int, busy_s: float) -> ItemDone:
         """What there is to keep of an item whose last try, number *attempt*, ended with *error*."""

@@ -94,6 +94,48 @@ def test_nothing_that_an_item_raises_keeps_its_batch_from_ending(cluster: flowq.
     assert statuses(result) == ONE_FAILED
 
 
+# -- what nobody awaits -----------------------------------------------------------------------------------------------
+
+
+UNAWAITED = "returned an awaitable (coroutine): declare it `async def`."
+
+
+@pytest.mark.parametrize("at", [0, 1, 777])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"timeout": 20}, {"in_flight": 4}, {"max_retries": 3}, {"breaker": flowq.Breaker(failures=9)}],
+    ids=lambda options: " ".join(options) or "plain",
+)
+def test_a_blocking_item_that_returns_an_awaitable_fails_alone(executor: str, at: int, options: dict[str, Any]) -> None:
+    items = [1] * at + [2] + [1] * (3000 - at)
+    result = ended(awkward.Forgets(on_error="collect", **options), items)
+    assert list(result.errors) == [at]
+    assert error_of(result, at) == (flowq.FlowError, f"Forgets.exec {UNAWAITED}", 1)
+    assert (result[at], sum(value for value in result if value)) == (None, 3000)
+
+
+def test_so_does_one_whose_fallback_does(executor: str) -> None:
+    result = ended(awkward.Forgets(on_error="collect"), range(4))
+    assert statuses(result) == ["ok", "ok", "failed", "failed"]
+    assert error_of(result, 3) == (flowq.FlowError, f"Forgets.exec_fallback {UNAWAITED}", 1)
+
+
+def test_so_does_one_of_a_call_of_many_and_all_of_a_call_that_is_none(executor: str) -> None:
+    result = ended(awkward.ForgetsInCalls(on_error="collect", max_retries=2), range(4))
+    assert statuses(result) == ONE_FAILED
+    assert error_of(result) == (flowq.FlowError, f"ForgetsInCalls.exec_many {UNAWAITED}", 1)
+    result = ended(awkward.ForgetsCalls(on_error="collect"), range(4))
+    assert {error_of(result, index) for index in range(4)} == {
+        (flowq.FlowError, f"ForgetsCalls.exec_many {UNAWAITED}", 1)
+    }
+
+
+def test_the_first_such_item_ends_a_batch_that_puts_up_with_none(executor: str) -> None:
+    with pytest.raises(flowq.BatchError) as raised:
+        ended(awkward.Forgets(), [1, 2, 1, 1])
+    assert list(raised.value.errors) == [1]
+
+
 # -- what is raised beside the tries ----------------------------------------------------------------------------------
 
 

@@ -447,11 +447,11 @@ def test_items_that_kill_their_process_every_time_fail_alone(
 def test_an_item_that_ends_what_runs_it_with_an_error_fails_alone_and_no_lease_lapses(
     pair: flowq.LocalCluster, oracle: str, options: dict[str, Any]
 ) -> None:
-    n, unawaited = 60, [17]
-    handle = submit(faulty.ForgetsToAwait(oracle, unawaited, on_error="collect", **options), range(n))
+    n, breaking = 60, [17]
+    handle = submit(faulty.BreaksOff(oracle, breaking, on_error="collect", **options), range(n))
     result = handle.result(timeout=30)
-    assert {index: type(error) for index, error in result.errors.items()} == {17: flowq.FlowError}
-    assert "declare it `async def`" in str(result.errors[17])
+    assert {index: type(error) for index, error in result.errors.items()} == {17: flowq.RemoteError}
+    assert "GeneratorExit" in str(result.errors[17])
     assert [value for index, value in enumerate(result) if index != 17] == [i * 3 for i in range(n) if i != 17]
     assert committed(pair, handle.id) == once_each(n)
     runs = runs_of(oracle)
@@ -460,7 +460,7 @@ def test_an_item_that_ends_what_runs_it_with_an_error_fails_alone_and_no_lease_l
     assert (handle.state().losses, handle.state().crashes > 0) == (0, True)
     logs = "".join(Path(worker.log_path).read_text() for worker in pair.workers)
     assert "a chunk broke off" in logs
-    assert "FlowError" in logs
+    assert "GeneratorExit" in logs
 
 
 def test_after_a_crash_items_of_a_chunk_over_two_pages_are_still_themselves(
