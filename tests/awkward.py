@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -239,3 +240,38 @@ class Listens(flowq.Hook):
 
     def on_item_start(self, event: flowq.Event) -> None:
         pass
+
+
+class CannotOpen(flowq.ParallelBatchNode[int, int]):
+    """What its items need cannot be opened."""
+
+    def setup(self) -> None:
+        raise ConnectionRefusedError("no database")
+
+    def exec(self, item: int) -> int:
+        return item
+
+
+class CannotOpenAsync(CannotOpen):
+    async def exec(self, item: int) -> int:  # type: ignore[override]
+        return item
+
+
+class CannotBeMade(flowq.ParallelBatchNode[int, int]):
+    """Cannot be made elsewhere than in the process of this id."""
+
+    def __init__(self, pid: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.pid = pid
+        if os.getpid() != pid:
+            raise LookupError("no key")
+
+    def exec(self, item: int) -> int:
+        return item
+
+
+class CannotOpenFlow(BreakingFlow):
+    """So is what the items of this flow need."""
+
+    def setup(self) -> None:
+        raise ConnectionRefusedError("no database")

@@ -171,8 +171,8 @@ class _Call(list[Any]):
 
 
 def _brought(brought: Callable[[Any], Any], answer: Any) -> Any:
-    if isinstance(answer, BaseException):
-        return answer
+    if isinstance(answer, BaseException) or is_awaitable(type(answer)):
+        return answer  # no value
     try:
         return brought(answer)
     except Exception as error:  # the failure of this item alone

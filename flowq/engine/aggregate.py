@@ -10,7 +10,7 @@ from flowq.engine.dispatch import Segment, publish_aggregate
 from flowq.engine.folds import Merge, finish, fold, merge_all
 from flowq.engine.parts import READ_ITEMS
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.slot import Slot, Work
+from flowq.engine.slot import Slot, Unbuilt, Work
 from flowq.errors import BatchLost, CannotTravel, DecodeError
 
 log = logging.getLogger("flowq.aggregate")
@@ -59,9 +59,17 @@ def _done(slot: Slot, batch_id: str, act: Callable[[Header, Merge], str]) -> str
     with slot.holding(batch_id, AGGREGATE):
         try:
             header = slot.headers.get(batch_id)
-            return act(header, slot.work(batch_id).node.fold if header.reduces else list)
+            return act(header, _work(slot, batch_id).node.fold if header.reduces else list)
         except (BatchLost, CannotTravel, DecodeError) as error:
             return _left_due(batch_id, error)
+
+
+def _work(slot: Slot, batch_id: str) -> Work:
+    """The batch in this process; nothing is open that its items would need, where it cannot be opened."""
+    try:
+        return slot.work(batch_id)
+    except Unbuilt as unbuilt:
+        return slot.unopened(batch_id, unbuilt.error)
 
 
 def _objection(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment], *, whole: bool) -> str | None:

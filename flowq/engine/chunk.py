@@ -55,6 +55,7 @@ class ChunkRun:
         note: that it is held; a durable run moves on to another record with every step.
         went: adds up what is done.
         turn: while it lasts the last commit of short items takes another chunk for this process.
+        unbuilt: for what none of its items can be run here; None: they can.
 
     Attributes:
         following: that chunk, held, and *note* says so; None: there is none, or the turn is over.
@@ -62,7 +63,17 @@ class ChunkRun:
 
     following: Claimed | None = None
 
-    def __init__(self, slot: Slot, work: Work, claim: Claimed, note: Note, went: Went, turn: Turn) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        work: Work,
+        claim: Claimed,
+        note: Note,
+        went: Went,
+        turn: Turn,
+        unbuilt: Exception | None = None,
+    ) -> None:
+        self._unbuilt = unbuilt
         self._slot, self._work, self._claim, self._note = slot, work, claim, note
         if work.journeys is not None:
             keep = self._keep if work.header.keeps else None
@@ -154,6 +165,8 @@ class ChunkRun:
         return overstay(time.perf_counter() - self._began) or holds.stopping() or holds.gone()
 
     def _run_items(self) -> Done:
+        if self._unbuilt is not None:
+            return self._failed(self._unbuilt)
         claim, batch_id = self._claim, self._work.header.id
         if self._work.refused is not None:
             return self._refuse_items(self._work.refused)

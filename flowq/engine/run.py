@@ -16,7 +16,7 @@ from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import Claimed, Stale
 from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.shown import Went
-from flowq.engine.slot import ENDS_PROCESS, Note, Slot
+from flowq.engine.slot import ENDS_PROCESS, Note, Slot, Unbuilt, Work
 from flowq.engine.stream import StreamRun
 from flowq.engine.turn import Turn
 from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
@@ -71,15 +71,17 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
         try:
             slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])
             slot.pages.bring(batch_id, claim.pages, claim.content)
-            work = slot.work(batch_id)
-        except Exception as error:  # a constructor may raise anything
+            work, unbuilt = _work(slot, batch_id, claim)
+        except Unbuilt as error:
+            return _broke_off(slot, batch_id, note.id, error.error)
+        except Exception as error:  # a class that is not known here, a constructor that takes other arguments
             return _hand_back(slot, batch_id, claim, error)
         try:
             # After a crash items run one by one whatever their kind: beside others a death would not name its item.
             one_by_one = claim.solo or work.header.keeps or work.refused is not None
             if (work.runner.is_async or work.in_flight > 1) and not one_by_one:
                 return slot.run_async(StreamRun(slot, work, claim).run())
-            run = ChunkRun(slot, work, claim, note, went, turn)
+            run = ChunkRun(slot, work, claim, note, went, turn, unbuilt)
             refusal = run.run()
         except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
             return _hand_back(slot, batch_id, claim, error)
@@ -92,6 +94,20 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
         if refusal or run.following is None:
             return refusal or str(went)
         claim = run.following
+
+
+def _work(slot: Slot, batch_id: str, claim: Claimed) -> tuple[Work, Exception | None]:
+    """The batch in this process; and for what none of its items can be run here, where that was tried before.
+
+    Raises:
+        Unbuilt: for the first time.
+    """
+    try:
+        return slot.work(batch_id), None
+    except Unbuilt as unbuilt:
+        if not claim.solo:
+            raise
+        return slot.unopened(batch_id, unbuilt.error), unbuilt.error
 
 
 def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) -> str:

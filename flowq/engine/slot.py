@@ -7,7 +7,7 @@ import copy
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.fanout import Fanout
 from flowq.batch.gate import Gate
+from flowq.batch.nodes import ParallelBatchNode
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
 from flowq.batch.sink import Sink, open_sink
@@ -41,8 +42,8 @@ from flowq.engine.shown import ItemEvents
 from flowq.engine.snapshots import Blobs, SnapshotBase, Snapshots
 from flowq.engine.twin_outcomes import TwinOutcomes
 from flowq.engine.unfit import Unfit
-from flowq.errors import CannotTravel, SinkFailed
-from flowq.registry import registered
+from flowq.errors import CannotTravel, DecodeError, SinkFailed
+from flowq.registry import registered, text_of
 
 log = logging.getLogger("flowq.run")
 
@@ -103,6 +104,14 @@ class Work:
     refused: SinkFailed | None = None
 
 
+class Unbuilt(Exception):
+    """A constructor, or what opens a lifespan, raised in this process; *error* is what."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {text_of(error)}")
+        self.error = error
+
+
 class Slot:
     """One worker process's side of the engine.
 
@@ -139,6 +148,7 @@ class Slot:
 
         Raises:
             BatchLost, DecodeError, CannotTravel: this process cannot run the batch.
+            Unbuilt: its node cannot be made or opened here.
         """
         work = self._works.get(batch_id)
         if work is None:
@@ -147,6 +157,24 @@ class Slot:
                 self._works.popitem(last=False)
         self._works.move_to_end(batch_id)
         return work
+
+    def unopened(self, batch_id: str, error: Exception) -> Work:
+        """A batch of which no item can be run here, for *error*: to judge it, and to merge what others have run of it.
+
+        Raises:
+            BatchLost, DecodeError, CannotTravel: as for :meth:`work`.
+        """
+        header = self.headers.get(batch_id)
+        try:
+            return self._build(header, is_open=False)
+        except Unbuilt:
+            node: Fanout[Any, Any] = ParallelBatchNode(name=header.node)
+
+            def fold(deltas: Sequence[Any]) -> Any:
+                raise error
+
+            node.fold = fold  # type: ignore[method-assign]
+            return Work(header, node, node.policy(), Runner(node, node.policy()), 1)
 
     @contextmanager
     def holding(self, batch_id: str, chunk_id: str) -> Iterator[Note]:
@@ -171,8 +199,8 @@ class Slot:
             self._loop = asyncio.Runner()
         return self._loop.run(coroutine)
 
-    def _build(self, header: Header) -> Work:
-        node: Any = copy.copy(self._template(header.spec))
+    def _build(self, header: Header, *, is_open: bool = True) -> Work:
+        node: Any = copy.copy(self._template(header.spec) if is_open else _made(header.spec))
         if header.manifest is not None:
             node.base = SnapshotBase(self.snapshots, header.scope, header.manifest)
             if header.schema:
@@ -218,10 +246,13 @@ class Slot:
         """The node that an encoded spec describes, its lifespans open: one for all batches of the same spec."""
         node = self._templates.get(spec)
         if node is None:
-            node = build(FlowSpec.from_plain(loads(spec)))
+            node = _made(spec)
             lasting = long_lived(node)
             if lasting:
-                self.run_async(self._open.enter_async_context(opened(lasting)))
+                try:
+                    self.run_async(self._open.enter_async_context(opened(lasting)))
+                except Exception as error:
+                    raise Unbuilt(error) from error
             if lasting or len(self._templates) < CACHED_NODES:
                 self._templates[spec] = node
         return node
@@ -233,6 +264,16 @@ class Slot:
             self._loop.run(self._open.aclose())
             self._loop.close()
             self._loop = None
+
+
+def _made(spec: bytes) -> Node[Any, Any]:
+    graph = FlowSpec.from_plain(loads(spec))
+    try:
+        return build(graph)
+    except (CannotTravel, DecodeError, TypeError):  # TypeError: arguments of another release's constructor
+        raise
+    except Exception as error:
+        raise Unbuilt(error) from error
 
 
 def model_of(name: str) -> type[BaseModel]:

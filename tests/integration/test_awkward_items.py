@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -181,3 +182,36 @@ def test_an_item_of_a_batch_flow_that_has_no_key_fails_alone(executor: str, hook
     assert error_of(result)[0] is KeyError
     assert [outcome.key for outcome in result.items] == ["key-0", "key-1", None, "key-3"]
     assert [outcome.key for outcome in result.failed] == [None]
+
+
+# -- what cannot be made or opened ------------------------------------------------------------------------------------
+
+NO_DATABASE = (ConnectionRefusedError, "no database")
+
+
+@pytest.mark.parametrize("kind", [awkward.CannotOpen, awkward.CannotOpenAsync])
+@pytest.mark.parametrize("n", [1, 30])
+def test_items_of_which_no_worker_can_open_what_they_need_have_failed(
+    cluster: flowq.LocalCluster, kind: type[awkward.CannotOpen], n: int
+) -> None:
+    result = ended(kind(on_error="collect", in_flight=4), range(n))
+    assert statuses(result) == ["failed"] * n
+    assert {error_of(result, index)[:2] for index in range(n)} == {NO_DATABASE}
+
+
+def test_the_first_of_them_ends_a_batch_that_puts_up_with_none(cluster: flowq.LocalCluster) -> None:
+    with pytest.raises(flowq.BatchError) as raised:
+        ended(awkward.CannotOpen(), range(30))
+    assert {(type(error), str(error)) for error in raised.value.errors.values()} == {NO_DATABASE}
+
+
+def test_so_have_those_whose_node_can_be_made_by_no_worker(cluster: flowq.LocalCluster) -> None:
+    result = ended(awkward.CannotBeMade(os.getpid(), on_error="collect"), range(3))
+    assert statuses(result) == ["failed"] * 3
+    assert error_of(result, 0)[:2] == (LookupError, "no key")
+
+
+def test_so_have_those_of_a_batch_flow_and_its_changes_are_merged(cluster: flowq.LocalCluster) -> None:
+    shared: dict[str, Any] = {"before": 1}
+    awkward.CannotOpenFlow(awkward.Passes(), on_error="collect").run(shared)
+    assert shared == {"before": 1}
