@@ -40,9 +40,10 @@ class Store(TypedReads, MutableMapping[str, Any]):
     # Stated again, under the lock: the mixin's are a read and then a write, and another thread comes between.
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value of *key*, which is set to *default* if it is missing."""
+        """The value of *key*, which is set to *default* if it is missing; of a schema's key that is a copy of it."""
         with self.lock:
-            return super().setdefault(key, default)
+            super().setdefault(key, default)
+            return self[key]
 
     def pop(self, key: str, *default: Any) -> Any:
         """Remove *key* and return its value; *default*, if given, where it is missing."""

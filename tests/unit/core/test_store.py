@@ -40,6 +40,16 @@ def test_it_is_a_mutable_mapping() -> None:
     assert repr(store) == "SharedStore({'b': 2})"
 
 
+def test_setdefault_answers_what_the_store_holds_not_what_it_was_made_of() -> None:
+    class Listed(BaseModel):
+        many: list[int]
+
+    store = SharedStore(schema=Listed)
+    store.setdefault("many", []).append(1)
+    store.setdefault("many", []).append(2)
+    assert store["many"] == [1, 2]
+
+
 def test_merge_sets_several_and_snapshot_is_a_dict_of_its_own() -> None:
     store = SharedStore({"a": 1})
     taken = store.snapshot()
