@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from flowq.batch.keyed import Worked, refuse_without_work, then
@@ -49,17 +50,41 @@ class FilterNode(Worked[Item, bool]):
     brought = staticmethod(bool)
 
     def prep(self, shared: Any) -> Any:
-        """The items, which are read once more afterwards."""
+        """The items, which are read once more afterwards: an iterator's in a list, as many as are asked about."""
         items = super().prep(shared)
-        return list(items) if isinstance(items, Iterator) else items
+        if isinstance(items, AsyncIterable) and not isinstance(items, Iterable):
+            return _Read(items)
+        if not isinstance(items, Iterator):
+            return items
+        most, limit = self.policy().max_items, self.limit
+        # One too many is for the batch to refuse.
+        return list(islice(items, limit if most is None else most + 1 if limit is None else min(limit, most + 1)))
 
     def conclude(self, prep_res: Any, result: BatchResult[Any]) -> Mapping[str, Any]:
         """The items that are kept, and how many there were."""
         yes = {outcome.index for outcome in result.ok if outcome.output}
-        left = [item for index, item in enumerate(prep_res or ()) if index in yes]
+        items = prep_res.items if isinstance(prep_res, _Read) else prep_res or ()
+        left = [item for index, item in enumerate(items) if index in yes]
         return {self.out_key: left, "original_count": len(result.items), "filtered_count": len(left)}
 
     def written(self, exec_res: Any) -> Mapping[str, Any]:
         """What :meth:`conclude` found."""
         found: Mapping[str, Any] = exec_res
         return found
+
+
+class _Read(AsyncIterator[Any]):
+    """Async items, kept as the batch reads them."""
+
+    def __init__(self, given: AsyncIterable[Any]) -> None:
+        self._given = aiter(given)
+        self.items: list[Any] = []
+
+    async def __anext__(self) -> Any:
+        item = await anext(self._given)
+        self.items.append(item)
+        return item
+
+    async def aclose(self) -> None:
+        """As the items' own, which an iterator need not have."""
+        await self._given.aclose()  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,35 @@ def test_row_058_a_map_keeps_partial_results_and_counts_failures(executor: str) 
     del shared["items"]
     assert shared == {"results": [0, None, 1, None, 20], "total": 5, "succeeded": 3, "failed": 2}
     assert functions.halves.policy().concurrency == 10
+
+
+async def up_to(n: int) -> AsyncIterator[int]:
+    for i in range(n):
+        yield i
+
+
+def test_a_filter_keeps_async_items(executor: str) -> None:
+    shared = run(flowq.FilterNode(functions.tripled), items=up_to(3))
+    assert (shared["filtered"], shared["original_count"], shared["filtered_count"]) == ([1, 2], 3, 2)
+
+
+async def test_a_filter_keeps_async_items_in_a_running_loop(executor: str) -> None:
+    shared: dict[str, Any] = {"items": up_to(3)}
+    await flowq.FilterNode(functions.tripled).run_async(shared)
+    assert shared["filtered"] == [1, 2]
+
+
+@pytest.mark.parametrize("options", [{"limit": 3}, {"max_items": 3}], ids=["limit", "max_items"])
+def test_a_filter_reads_no_more_items_than_it_asks_about(executor: str, options: dict[str, int]) -> None:
+    read: list[int] = []
+    endless = (read.append(i) or i for i in range(10_000))  # type: ignore[func-returns-value]
+    node = flowq.FilterNode(functions.tripled, **options)  # type: ignore[arg-type]
+    if "limit" in options:
+        assert run(node, items=endless)["filtered"] == [1, 2]
+    else:
+        with pytest.raises(flowq.BatchInputError, match="max_items=3"):
+            run(node, items=endless)
+    assert len(read) <= 4
 
 
 def test_row_058_a_map_takes_a_node_with_its_retries_and_fallback(executor: str) -> None:
