@@ -101,8 +101,8 @@ class After(flowq.Node[Any, Any]):
         return "after"
 
 
-class Adds(flowq.Node[Any, None]):
-    """Adds one to key "n"."""
+class AddsOne(flowq.Node[Any, None]):
+    """AddsOne one to key "n"."""
 
     def post(self, shared: Any, prep_res: Any, exec_res: None) -> None:
         shared["n"] += 1
@@ -113,8 +113,8 @@ class RunsFlows(flowq.ParallelBatchNode[int, int]):
 
     def exec(self, item: int) -> int:
         shared = {"n": item}
-        flowq.Flow(Adds()).run(shared)
-        flowq.Flow(flowq.Parallel(Adds(), merge={"n": "Add"})).run(shared)
+        flowq.Flow(AddsOne()).run(shared)
+        flowq.Flow(flowq.Parallel(AddsOne(), merge={"n": "Add"})).run(shared)
         return shared["n"]
 
 
@@ -123,8 +123,8 @@ class RunsFlowsAsync(flowq.ParallelBatchNode[int, int]):
 
     async def exec(self, item: int) -> int:  # type: ignore[override]
         shared = {"n": item}
-        await flowq.Flow(Adds()).run_async(shared)
-        flowq.Flow(Adds()).run(shared)
+        await flowq.Flow(AddsOne()).run_async(shared)
+        flowq.Flow(AddsOne()).run(shared)
         return shared["n"]
 
 

@@ -29,10 +29,6 @@ def test_a_task_that_is_cancelled_cancels_the_batch_it_waits_for(cluster: flowq.
     async def leave_early() -> None:
         node, items = nodes.SlowFromStore(0.05), range(2000)
         asked = node.map_async(items) if how == "map_async" else flowq.Flow(node).run_async({"items": items})
-            node.map_async(range(2000))
-            if how == "map_async"
-            else flowq.Flow(nodes.SlowFromStore(0.05)).run_async({"items": range(2000)})
-        )
         waiting = asyncio.ensure_future(asked)
         await asyncio.to_thread(until, lambda: getattr(cluster.executor, "_latest", None) is not before, 10, "it runs")
         waiting.cancel()
