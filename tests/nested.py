@@ -358,3 +358,10 @@ class SlowReader(flowq.Node[Any, Any]):
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         shared["read"] = [shared["kept"]]
+
+
+class ReadsInside(flowq.Node[Any, Any]):
+    """Runs a batch flow over its store within its own process."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        Level(SlowReader(0.0), 2).run(shared)

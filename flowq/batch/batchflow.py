@@ -22,6 +22,7 @@ from flowq.batch.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps, drive, drive_async, in_loop
 from flowq.core.flow import Flow
+from flowq.core.journey import OutOfReach
 from flowq.core.merge import REDUCERS, Delta, Reducers, apply_delta
 from flowq.core.node import Node
 from flowq.core.overlay import Base, MappingBase, Overlay
@@ -165,15 +166,21 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
     def _item_steps(self, params: Mapping[str, Any], ctx: ItemContext) -> Steps[FlowItem]:
         store = Overlay(self.base, self.schema)
         params = {**self.params, **params}
-        if self.journeys is None:
-            action = yield from self.walk(store, params)
-            return self._item(store, action, ctx)
-        flow = copy.copy(self)
-        flow.journey = journey = self.journeys(self, ctx, store)
-        journey.enter(flow)
-        action = yield from flow.walk(store, params)
-        item: FlowItem = yield self._item, (store, action, ctx, journey)
-        return item
+        journey: BatchJourney | None = None
+        try:
+            if self.journeys is None:
+                action = yield from self.walk(store, params)
+                return self._item(store, action, ctx)
+            flow = copy.copy(self)
+            flow.journey = journey = self.journeys(self, ctx, store)
+            journey.enter(flow)
+            action = yield from flow.walk(store, params)
+            item: FlowItem = yield self._item, (store, action, ctx, journey)
+            return item
+        except OutOfReach as error:
+            if journey is None and isinstance(self.base, MappingBase):
+                raise  # this item runs within another one, over whose store it lies: that one is left
+            raise error.left(b"" if journey is None else journey.kept) from error
 
     def _item(
         self, store: Overlay, action: str | None, ctx: ItemContext, journey: BatchJourney | None = None

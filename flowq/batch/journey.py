@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class BatchJourney(Journey):
-    """A journey on which batch nodes fan out."""
+    """A journey on which batch nodes fan out.
+
+    Attributes:
+        kept: the state that an item goes on from when it is left before anything more of it was kept.
+    """
+
+    kept: bytes = b""
 
     def waits_for_batch(self) -> bool:
         """Whether the node that is visited next was left while its batch ran."""
@@ -53,5 +59,9 @@ class Journeys(Protocol):
     """Makes the journeys of a batch's items."""
 
     def __call__(self, flow: BatchFlow, ctx: ItemContext, store: Overlay) -> BatchJourney:
-        """The journey of one try of an item. *store* is brought to where the item was left, if it was."""
+        """The journey of one try of an item. *store* is brought to where the item was left, if it was.
+
+        Raises:
+            Left: that could not be read.
+        """
         ...

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from flowq.core.node import Node
 
 ENDED = -1
+AGAIN_S = 5.0
+"""After so long an item is begun again that could not reach what it needs."""
 
 
 class Left(ControlFlow):
@@ -32,6 +34,16 @@ class Left(ControlFlow):
     def __init__(self, reason: str, fact: str, reached: bytes, due_in_s: float | None = None) -> None:
         super().__init__(f"waits for {fact}")
         self.reason, self.fact, self.reached, self.due_in_s = reason, fact, reached, due_in_s
+
+
+class OutOfReach(BaseException):
+    """What a walk needs could not be read or kept, and it has waited for long. No try, fallback or item ends with it:
+    whoever knows where the item stands leaves it there, see ``left``.
+    """
+
+    def left(self, reached: bytes) -> Left:
+        """The item waits, and goes on from *reached* as the same try."""
+        return Left(str(self), "", reached, AGAIN_S)
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from flowq.engine.ids import generation, split_id
 from flowq.engine.journeys import Abandoned
 from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
+from flowq.engine.on_the_way import write
 from flowq.engine.overtime import item_limit_s
 from flowq.engine.patience import when_taken
 from flowq.engine.permits import PARK_OVER_S
@@ -145,9 +146,10 @@ class ChunkRun:
 
         Raises:
             Abandoned: it is another's by now, or the batch is closed.
+            OutOfReach: Redis does not take it.
         """
         batch_id, work = self._work.header.id, self._work
-        reply = when_taken(
+        reply = write(
             lambda: self._slot.connections.ledger.commit(
                 batch_id, self._note.id, index, index + 1, self._slot.holder, tally=Tally(split=[(index, state)])
             ),

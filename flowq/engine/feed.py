@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from flowq.batch.twins import Marked
+from flowq.core.journey import OutOfReach
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_aggregate, publish_chunks
@@ -18,7 +19,7 @@ from flowq.engine.patience import when_room, when_there
 from flowq.engine.presence import window_of
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import read_state
-from flowq.errors import BatchLost, FewerItems
+from flowq.errors import BatchLost, FewerItems, NoRedis, RedisFull
 
 log = logging.getLogger("flowq.feed")
 
@@ -83,6 +84,8 @@ class Feeder:
         slots: that it may have.
         resumable: the batch has a key: what ends the feeding early leaves it to a further submit under that key. Any
             other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.
+        comes_again: an item feeds it, which comes again if Redis is away or full: it waits for room from its first
+            item on, and what it could not write then it writes when it comes again.
         unread_bytes: while more lies in Redis that nobody has begun, nothing is read (None: it does not wait).
 
     Attributes:
@@ -97,11 +100,12 @@ class Feeder:
         slots: int,
         *,
         resumable: bool = False,
+        comes_again: bool = False,
         unread_bytes: int | None = UNREAD_BYTES,
     ) -> None:
         self._connections = connections
         self._unread_bytes = unread_bytes
-        self._resumable = resumable
+        self._resumable, self._comes_again = resumable, comes_again
         self._header = header
         self._birth = birth
         self._slots = slots
@@ -156,7 +160,8 @@ class Feeder:
 
         Raises:
             EncodeError: an item cannot travel.
-            RedisFull: no room came free in ``full_wait_s`` seconds; at once for a batch that has no items yet.
+            RedisFull: no room came free in ``full_wait_s`` seconds; at once for a batch that has no items yet, unless
+                its producer comes again.
             NoRedis: Redis stayed away for 30 s.
             BatchLost: Redis lost the batch, or more of it than can be written again.
             FewerItems: *items* ended before *at*. Nothing was written.
@@ -174,7 +179,7 @@ class Feeder:
                     raise FewerItems(self._header.label, short.given, at) from None
         except BaseException as exc:
             self.error = None if isinstance(exc, GeneratorExit) else exc
-            self._abandon()
+            self._abandon(self._resumable or (self._comes_again and isinstance(exc, (NoRedis, RedisFull, OutOfReach))))
             raise
 
     def _feed(self, items: Iterable[Any], at: int) -> Generator[None, None, None]:
@@ -196,11 +201,11 @@ class Feeder:
                 yield
                 yield from self._until_read(piece)
 
-    def _abandon(self) -> None:
-        """Nobody writes the rest: a batch with a key waits from now on for somebody who does, another is cancelled."""
+    def _abandon(self, resumable: bool) -> None:
+        """Nobody writes the rest: a *resumable* batch waits from now on for somebody who does, another is cancelled."""
         redis, keys, batch_id = self._connections.redis, self._connections.keys, self._header.id
         try:
-            if self._resumable:
+            if resumable:
                 self._connections.ledger.beat(batch_id, [("feed", "-")], lease_ms=1)
                 return
             if self._is_over():
@@ -260,8 +265,9 @@ class Feeder:
             )
 
         # A batch that has no items yet is refused at once: its producer can do something better than wait.
-        wait_s = self._connections.settings.full_wait_s if at else 0.0
-        return when_room(self._connections, piece.size_bytes, append, wait_s=wait_s, unless=self._is_over)
+        wait_s = self._connections.settings.full_wait_s if at or self._comes_again else 0.0
+        unless = self._is_over if at else lambda: False
+        return when_room(self._connections, piece.size_bytes, append, wait_s=wait_s, unless=unless)
 
     def _place(self) -> Place:
         return place_of(self._connections, self._header.id)

@@ -15,6 +15,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import Segment
 from flowq.engine.family import tell_parent
 from flowq.engine.parts import read_deltas
+from flowq.engine.patience import when_there
 from flowq.engine.sink_sweep import sweep
 from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.registry import portable
@@ -167,9 +168,11 @@ def reduced(connections: Connections, batch_id: str, gen: int) -> Any:
 
     Raises:
         MergeConflict: two items contradict each other.
+        NoRedis: Redis has not answered for 30 s.
         Exception: what the function that combines items raised.
     """
-    blob = connections.redis.hget(connections.keys.fold(batch_id), _result_name(gen))
+    # Apart from what is raised below, which may be an error of the same class.
+    blob = when_there(connections, lambda: connections.redis.hget(connections.keys.fold(batch_id), _result_name(gen)))
     if blob is None:
         raise BatchLost(batch_id)
     outcome = loads(blob)

@@ -12,6 +12,8 @@ from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.engine.connection import Connections
 from flowq.engine.folds import reduced
+from flowq.engine.on_the_way import left_in_trouble, read
+from flowq.engine.patience import when_there
 from flowq.engine.results import State, read_commits, read_fields, reason_of, was_freed
 from flowq.engine.stored_items import StoredSequence
 from flowq.errors import ResultsFreed
@@ -41,11 +43,12 @@ def put_together(
     Raises:
         BatchLost: Redis no longer holds it.
         MergeConflict: two items of a BatchFlow contradict each other.
+        NoRedis: Redis has not answered for 30 s.
         ResultsFreed: they were dropped as they were read.
     """
     known["seconds"], known["reason"] = state.seconds, reason_of(state, policy)
     result: BatchResult[Any] = BatchResult.assemble(dones, n, on_error=policy.on_error, sink=sink, **known)
-    if result.cancelled and was_freed(connections, batch_id):
+    if result.cancelled and when_there(connections, lambda: was_freed(connections, batch_id)):
         raise ResultsFreed(batch_id)
     if reduces:
         result.delta = reduced(connections, batch_id, state.gen)
@@ -59,13 +62,16 @@ def gather(connections: Connections, batch_id: str, node: Fanout[Any, Any]) -> t
         BatchError: what *node*'s policy says is raised.
         BatchLost: Redis no longer holds it.
         MergeConflict: two items of a BatchFlow contradict each other.
+        OutOfReach: Redis has not answered for 30 s.
     """
-    (state, fields, _), policy = read_commits(connections, batch_id), node.policy()
-    items = StoredSequence(connections, batch_id, state.avail)
-    result = put_together(
-        connections, batch_id, state, read_fields(connections, batch_id, fields), state.avail, policy,
-        sink=policy.sink is not None, reduces=node.reduces, label=node.label or node.name, inputs=items,
-        key_of=node.key_of,
-    )  # fmt: skip
+    state, fields, _ = read(connections, lambda: read_commits(connections, batch_id))
+    dones = read(connections, lambda: list(read_fields(connections, batch_id, fields)))
+    items, policy = StoredSequence(connections, batch_id, state.avail), node.policy()
+    with left_in_trouble():
+        result = put_together(
+            connections, batch_id, state, dones, state.avail, policy,
+            sink=policy.sink is not None, reduces=node.reduces, label=node.label or node.name, inputs=items,
+            key_of=node.key_of,
+        )  # fmt: skip
     result.raise_for(policy.on_error, policy.max_failures)
     return items, result

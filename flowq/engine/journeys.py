@@ -25,7 +25,7 @@ from flowq.core.context import ItemContext
 from flowq.core.drive import ControlFlow, Steps
 from flowq.core.flow import Flow
 from flowq.core.graph import reachable
-from flowq.core.journey import Frame, Left
+from flowq.core.journey import Frame, Left, OutOfReach
 from flowq.core.overlay import Overlay
 from flowq.engine.batches import Header
 from flowq.engine.birth import header_of, source
@@ -37,6 +37,7 @@ from flowq.engine.folds import is_reduced
 from flowq.engine.gather import gather
 from flowq.engine.kept_store import KeptStore
 from flowq.engine.known_sizes import KnownSizes
+from flowq.engine.on_the_way import left_in_trouble, read, write
 from flowq.engine.presence import Fleet
 from flowq.engine.reached import Reached
 from flowq.engine.results import read_state
@@ -88,9 +89,13 @@ class ItemJourneys:
     def __call__(self, flow: BatchFlow, ctx: ItemContext, store: Overlay) -> ItemJourney:
         """See Journeys. Raises DecodeError for a state that this process cannot read."""
         index = ctx.item_index or 0
-        blob = self._left.pop(index, None)
-        reached = Reached(self.gen) if blob is None else Reached.decode(blob)
-        journey = ItemJourney(self, flow, index, ctx.attempt, store, reached)
+        blob = self._left.pop(index, b"")
+        reached = Reached.decode(blob) if blob else Reached(self.gen)
+        try:
+            journey = ItemJourney(self, flow, index, ctx.attempt, store, reached)
+        except OutOfReach as error:
+            raise error.left(blob) from error
+        journey.kept = blob
         if self.header.keeps:  # events are sent to runs: an item of a batch would wait for ever
             ctx.on_wait = journey.wait_for
         return journey
@@ -127,6 +132,7 @@ class ItemJourney(BatchJourney):
 
         Raises:
             Abandoned: it was taken from this process.
+            OutOfReach: Redis does not take it.
         """
         state = self._reached
         state.name, state.action, state.at_s = name, self.frames[-1].action, time.time()
@@ -134,7 +140,9 @@ class ItemJourney(BatchJourney):
         state.until.clear()
         self._in_vain.clear()
         if self._among.keep is not None:
-            self._among.keep(self._index, self._encoded())
+            kept = self._encoded()
+            self._among.keep(self._index, kept)
+            self.kept = kept
 
     def restart(self, flow: Flow, attempt: int) -> Frame:
         """See Journey."""
@@ -191,30 +199,31 @@ class ItemJourney(BatchJourney):
             job, new_batch_id(job.label or job.node.name, step), parent.queue, manifest=manifest,
             scope=parent.scope or parent.id, run_id=parent.run_id, parent=parent.id, root=parent.root,
         )  # fmt: skip
-        start_child(
-            self._connections, header, job, source(items, job.node), items.total,
-            slots=self._among.fleet.slots(header.queue), known=self._among.sizes.get(header.spec),
-        )  # fmt: skip
+        slots = read(self._connections, lambda: self._among.fleet.slots(header.queue))
+        with left_in_trouble():
+            start_child(
+                self._connections, header, job, source(items, job.node), items.total,
+                slots=slots, known=self._among.sizes.get(header.spec),
+            )  # fmt: skip
         return header
 
     def _is_over(self, node: Fanout[Any, Any]) -> bool:
         """Whether the batch that is waited for has ended; one that failed before this redrive begins again."""
         assert self._reached.child is not None
         child, gen = self._reached.child
-        state = read_state(self._connections, child)
-        if (
-            not state.closed
-            or state.gen < gen
-            or (node.reduces and not is_reduced(self._connections, child, state.gen))
-        ):
+        state = read(self._connections, lambda: read_state(self._connections, child))
+        if not state.closed or state.gen < gen:
+            return False
+        if node.reduces and not read(self._connections, lambda: is_reduced(self._connections, child, state.gen)):
             return False
         failed = state.state != "succeeded" or (state.failed and node.policy().on_error == "raise")
         if self._redriven and failed:
             self._redriven = False
-            done, _, ids = self._connections.ledger.control(child, "redrive")
-            if done == "ok":
+            done, now, ids = write(lambda: self._connections.ledger.control(child, "redrive"), log_as={"batch": child})
+            # Of one that runs already: Redis has done so before, and its answer was lost.
+            if done == "ok" or now in ("running", "paused"):
                 self._reached.child = (child, state.gen + 1)
-                publish(self._connections, child, ids)
+                read(self._connections, lambda: publish(self._connections, child, ids))
                 return False
         return True
 
@@ -237,7 +246,9 @@ class ItemJourney(BatchJourney):
             until_s = until.setdefault(wait, time.time() + timeout_s)
         # A node that begins anew comes to where it was left: a wait that was in vain is, though the event is there now.
         if until_s != IN_VAIN:
-            value = await asyncio.to_thread(read_fact, self._connections, self._among.header.id, fact)
+            value = await asyncio.to_thread(
+                read, self._connections, lambda: read_fact(self._connections, self._among.header.id, fact)
+            )
             if value is not None:
                 return value
         now_s = time.time()

@@ -34,12 +34,13 @@ from flowq.engine.gate import fleet_gate
 from flowq.engine.journeys import ItemJourneys, may_be_left
 from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.meter import Meter
+from flowq.engine.on_the_way import SnapshotsOnTheWay
 from flowq.engine.overtime import item_limit_s
 from flowq.engine.pages import PageReader
 from flowq.engine.presence import Fleet
 from flowq.engine.reports import Reports
 from flowq.engine.shown import ItemEvents
-from flowq.engine.snapshots import Blobs, SnapshotBase, Snapshots
+from flowq.engine.snapshots import Blobs, SnapshotBase
 from flowq.engine.twin_outcomes import TwinOutcomes
 from flowq.engine.unfit import Unfit
 from flowq.errors import CannotTravel, DecodeError, SinkFailed
@@ -130,7 +131,7 @@ class Slot:
         redis, keys = connections.redis, connections.keys
         self.headers = Headers(redis, keys)
         self.pages = PageReader(redis, keys)
-        self.snapshots = Snapshots(redis, keys, blobs)
+        self.snapshots = SnapshotsOnTheWay(connections, blobs)
         self.fleet = Fleet(redis, keys)
         self.unfit = Unfit()
         self.sizes = KnownSizes()

@@ -121,19 +121,27 @@ class Snapshots:
         """Upload what Redis lacks of *blobs*, by their hashes; the others are kept as long from now on."""
         if not blobs:
             return
-        lifetime_ms = int(retention_s * 1000)
+        sent_bytes = self._upload(scope, blobs, int(retention_s * 1000), require)
+        if sent_bytes:
+            Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sent_bytes})
+
+    def _upload(
+        self, scope: str, blobs: Mapping[str, bytes], lifetime_ms: int, require: Callable[[int], None] | None
+    ) -> int:
+        """How many bytes Redis lacked. Redelivery: what is there is not sent again."""
         there = self._renew(scope, list(blobs), lifetime_ms)
         missing = {name: blob for name, blob in blobs.items() if name not in there}
         if not missing:
-            return
+            return 0
+        size_bytes = sum(len(blob) for blob in missing.values())
         if require is not None:
-            require(sum(len(blob) for blob in missing.values()))
+            require(size_bytes)
         # Listed first: what lies there unlisted would not be renewed.
         self._redis.sadd(self._keys.blobs(scope), *missing)
         self._renew(scope, [], lifetime_ms)
         for name, blob in missing.items():
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
-        Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sum(len(blob) for blob in missing.values())})
+        return size_bytes
 
     def renew(self, scope: str, retention_s: float) -> None:
         """Keep all blobs of *scope* for so long from now on; none is kept shorter for it."""

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from flowq.batch.twins import Twin
 from flowq.engine.connection import Connections
+from flowq.engine.on_the_way import read
 from flowq.engine.pages import PageReader
 from flowq.errors import BatchLost
 
@@ -46,7 +47,7 @@ class StoredSequence(Sequence[Any]):
     """The items of a batch in their order, a page at a time: what ``post`` is given of a batch that was waited for."""
 
     def __init__(self, connections: Connections, batch_id: str, n: int) -> None:
-        self._stored, self._n = StoredItems(connections, batch_id), n
+        self._connections, self._stored, self._n = connections, StoredItems(connections, batch_id), n
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -57,12 +58,13 @@ class StoredSequence(Sequence[Any]):
 
         Raises:
             IndexError: there is none, or Redis holds it no more.
+            OutOfReach: Redis has not answered for 30 s.
         """
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(self._n))]
         place = index + self._n if index < 0 else index
         try:
-            return self._stored[place]
+            return read(self._connections, lambda: self._stored[place])
         except KeyError:
             raise IndexError(f"item {index} of {self._n} is not there") from None
 

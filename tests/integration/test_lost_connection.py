@@ -1,11 +1,15 @@
-"""What flowq still does with a connection that it has lost: it is told so in words it knows, and lives on."""
+"""What flowq still does with a connection that it has lost: it is told so in words it knows, and lives on.
+
+A Redis that is gone for a moment is no error of the items that ask it for something then, on their way through a flow.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu import Connection, Consumer, Exchange, Message, Queue
@@ -14,6 +18,8 @@ from kombu.common import ignore_errors
 import flowq
 from flowq.batch.chunk import Done
 from flowq.client.executor import CeleryExecutor
+from flowq.core.journey import AGAIN_S, OutOfReach
+from flowq.engine import patience
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header
 from flowq.engine.chunk import JUDGED, follow
@@ -26,8 +32,11 @@ from flowq.local import EmbeddedRedis
 from flowq.settings import Settings
 from flowq.worker.pages import SharedPages
 from flowq.worker.transport import CarefulTransport
+from tests import nested
 from tests.faulty import TracedFlow, runs_of
+from tests.messages import Log
 from tests.nodes import Square
+from tests.waiting import until
 
 log = logging.getLogger("tests.lost_connection")
 
@@ -159,3 +168,85 @@ def test_items_in_flight_run_on_when_what_follows_a_commit_fails(tmp_path: Path)
         state = cluster.executor.latest().state()
     assert (state.ok, state.losses, state.crashes) == (12, 0, 0)
     assert runs_of(oracle) == dict.fromkeys(range(12), 1)
+
+
+@pytest.fixture
+def durable() -> Iterator[flowq.LocalCluster]:
+    """A worker whose Redis comes back with all that it had acknowledged."""
+    options = {"appendonly": "yes", "appendfsync": "always"}
+    with flowq.LocalCluster(slots=2, workers=1, imports=["tests.nested"], redis_options=options) as cluster:
+        yield cluster
+
+
+def away_for_a_moment(cluster: flowq.LocalCluster, path: Path) -> None:
+    """Redis is away from the first step on until its worker has asked for it in vain."""
+    until(lambda: "one begins" in nested.notes(path), 20, "the first step runs")
+    cluster.redis.kill()
+    Log(cluster.workers[0].log_path, whole=True).await_line("Redis does not answer")
+    cluster.redis.restart()
+
+
+def test_a_run_whose_step_ends_while_redis_is_away_goes_on_with_it(durable: flowq.LocalCluster, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    run = nested.six_steps(str(path), 0.5).submit({"numbers": [1, 2]})
+    away_for_a_moment(durable, path)
+    shared = run.result(timeout=30).shared
+    assert (shared["marks"], shared["squares"]) == (["one", "two", "three", "four", "five", "six"], [1, 4])
+    assert nested.notes(path).count("one begins") == 1
+
+
+def read_the_store(path: Path) -> flowq.Node[Any, Any]:
+    start = nested.Step("one", str(path), 0.5)
+    start >> nested.SlowReader(0.0)
+    return start
+
+
+def begin_a_batch(path: Path) -> flowq.Node[Any, Any]:
+    start = nested.Step("one", str(path), 0.5)
+    start >> nested.Leaves(3)
+    return start
+
+
+@pytest.mark.parametrize("steps", [read_the_store, begin_a_batch])
+def test_what_items_ask_for_while_redis_is_away_they_are_given_when_it_is_back(
+    durable: flowq.LocalCluster, tmp_path: Path, steps: Callable[[Path], flowq.Node[Any, Any]]
+) -> None:
+    path = tmp_path / "notes"
+    flow = nested.Level(steps(path), 2, on_error="collect")
+    handle = durable.executor.submit(flow.job([{"place": 0}, {"place": 1}], shared={"kept": "value"}))
+    away_for_a_moment(durable, path)
+    assert [str(one.error) for one in handle.result(timeout=30).items] == ["None", "None"]
+    assert nested.notes(path).count("one begins") == 2
+
+
+@pytest.mark.parametrize("node", [nested.SlowReader(0.0), nested.ReadsInside()], ids=["its own", "one within it"])
+def test_an_item_that_redis_stays_away_from_waits_for_its_turn_and_has_no_outcome(
+    server: EmbeddedRedis, slot: Slot, monkeypatch: pytest.MonkeyPatch, node: flowq.Node[Any, Any]
+) -> None:
+    monkeypatch.setattr(patience, "AWAY_FOR_S", 0.0)
+    flow = nested.Level(node, 1, max_retries=3)
+    header = CeleryExecutor(slot.connections.settings).submit(flow.job([{}], shared={"kept": "value"})).header
+    work = slot.work(header.id)
+    server.kill()
+    done = work.runner.run([{}], 0, tries=1)
+    assert not done.notable
+    (park,) = done.parked
+    assert (park.index, park.tries, park.due_in_s, park.fact) == (0, 1, AGAIN_S, "")
+    assert "Redis did not answer" in park.reason
+
+
+def test_a_run_that_redis_stays_away_from_goes_on_from_where_it_was_kept(slot: Slot, tmp_path: Path) -> None:
+    first = nested.Step("one", str(tmp_path / "notes"))
+    first >> nested.Step("two", str(tmp_path / "notes"))
+    run = CeleryExecutor(slot.connections.settings).submit_run(flowq.Flow(first), {}, None, None)
+    work, kept = slot.work(run.id), list[bytes]()
+    assert work.journeys is not None
+
+    def keep(index: int, state: bytes) -> None:
+        if kept:
+            raise OutOfReach("Redis did not answer")
+        kept.append(state)
+
+    work.journeys.begin(0, 0, b"", keep)
+    (park,) = work.runner.run([{}], 0).parked
+    assert park.reached == kept[0]

@@ -19,15 +19,18 @@ from redis.exceptions import ResponseError
 import flowq
 from flowq.batch.executor import activated
 from flowq.client import CeleryExecutor
+from flowq.core.journey import AGAIN_S
 from flowq.engine.app import RUN_FLOW
 from flowq.engine.catalog import Catalog
 from flowq.engine.headroom import FULL_AT, Headroom, memory_of
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Claimed, Committed, Ledger, Page, Tally, Times
 from flowq.engine.redis_client import is_full
+from flowq.engine.slot import Slot
 from flowq.local import EmbeddedRedis
 from flowq.worker import scheduled
-from tests import faulty, nodes
+from flowq.worker.pages import SharedPages
+from tests import faulty, nested, nodes
 from tests.births import birth
 from tests.faulty import runs_of, trace
 from tests.heavy import Heavy, heavy
@@ -199,6 +202,33 @@ def test_workers_keep_what_a_full_redis_refuses_and_store_it_later(tmp_path: Pat
         assert all(worker.process.running for worker in cluster.workers)
         redis.close()
     assert runs_of(oracle) == dict.fromkeys(range(n), 1)
+
+
+def test_a_run_whose_step_ends_while_redis_is_full_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nested"], redis_options=OPTIONS) as cluster:
+        redis = Redis.from_url(cluster.redis.redis_url)
+        run = nested.six_steps(str(path), 0.3).submit({"numbers": [1, 2]})
+        until(lambda: "one begins" in nested.notes(path), 20, "the first step runs")
+        refuse_everything(redis)
+        Log(cluster.workers[0].log_path, whole=True).await_line("Redis is full")
+        as_before(redis)
+        assert run.result(timeout=30).shared["squares"] == [1, 4]
+        redis.close()
+    assert nested.notes(path).count("one begins") == 1
+
+
+def test_an_item_that_finds_no_room_for_a_batch_of_its_own_waits_for_it(redis: Redis, executor: CeleryExecutor) -> None:
+    slot = Slot(executor.connections, "one", SharedPages().own(0))
+    work = slot.work(executor.submit(nested.Level(nested.Leaves(3), 1).job([{}], shared={})).header.id)
+    fill(redis, int(0.82 * MAX_BYTES))
+    executor.connections.headroom.forget()  # what it answered a moment ago
+    (park,) = work.runner.run([{}], 0).parked
+    assert (park.reason, park.due_in_s) == ("Redis is full", AGAIN_S)
+    empty(redis)
+    executor.connections.headroom.forget()
+    (park,) = work.runner.run([{}], 0).parked
+    assert park.reason == "batch"
 
 
 def in_hand(oracle: str) -> int:
