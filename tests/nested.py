@@ -102,7 +102,7 @@ class After(flowq.Node[Any, Any]):
 
 
 class AddsOne(flowq.Node[Any, None]):
-    """AddsOne one to key "n"."""
+    """Adds one to key "n"."""
 
     def post(self, shared: Any, prep_res: Any, exec_res: None) -> None:
         shared["n"] += 1
@@ -365,3 +365,23 @@ class ReadsInside(flowq.Node[Any, Any]):
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         Level(SlowReader(0.0), 2).run(shared)
+
+
+class Charges(flowq.ParallelBatchNode[int, str]):
+    """Notes the idempotency keys of its items: of three, the last of which fails, while the file *broken* is there."""
+
+    def __init__(self, path: str, broken: str, later: tuple[int, ...] = (0, 1, 2), **options: Any) -> None:
+        super().__init__(on_error="raise", **options)
+        self.path, self.broken, self.later = path, broken, later
+
+    def prep(self, shared: Any) -> list[int]:
+        return [0, 1, 2] if Path(self.broken).exists() else list(self.later)
+
+    def exec(self, item: int, *, ctx: flowq.ItemContext) -> str:
+        note(self.path, f"{item} {ctx.idempotency_key}")
+        if item == 2 and Path(self.broken).exists():
+            raise ValueError("the bank is closed")
+        return f"charged {item}"
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared[f"charged {self.params.get('place', '')}"] = list(exec_res)

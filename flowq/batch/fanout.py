@@ -285,11 +285,12 @@ class Fanout(Node[Item, Result]):
         if self.is_local or not isinstance(journey, BatchJourney):
             self.journey = None
             return (yield from super().visit(shared))
-        if journey.waits_for_batch():
-            prep_res, result = yield from journey.collect(self, shared)
-        else:
+        collected = (yield from journey.collect(self, shared)) if journey.waits_for_batch() else None
+        if collected is None:
             prep_res = yield self.phase(0), (shared,)
             result = yield from journey.fan_out(self.job(prep_res, shared=shared))
+        else:
+            prep_res, result = collected
         self.take(shared, result)
         action = yield self.phase(3), (shared, prep_res, self.conclude(prep_res, result))
         return action if action is None or action.__class__ is str else checked_action(action, self.name)

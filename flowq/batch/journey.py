@@ -41,8 +41,9 @@ class BatchJourney(Journey):
         """
         raise NotImplementedError
 
-    def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]]]:
-        """The items of the batch that was waited for, and what came of them.
+    def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]] | None]:
+        """The items of the batch that was waited for, and what came of them; None if it is to be started again: it is
+        gone, or lacks items.
 
         Raises:
             Left: it runs still.

@@ -36,7 +36,7 @@ class Left(ControlFlow):
         self.reason, self.fact, self.reached, self.due_in_s = reason, fact, reached, due_in_s
 
 
-class OutOfReach(BaseException):
+class OutOfReach(ControlFlow):
     """What a walk needs could not be read or kept, and it has waited for long. No try, fallback or item ends with it:
     whoever knows where the item stands leaves it there, see ``left``.
     """

@@ -162,6 +162,10 @@ class Headers:
         """The fields of ``meta`` to ask for beside a claim: none for a batch that is known."""
         return () if batch_id in self._known else HEADER_FIELDS
 
+    def forget(self, batch_id: str) -> None:
+        """What is known of a batch holds no more."""
+        self._known.pop(batch_id, None)
+
     def learn(self, batch_id: str, fields: Sequence[bytes | None]) -> None:
         """Take what a claim answered beside itself; raises what ``parse_header`` raises."""
         if fields:

@@ -33,13 +33,18 @@ def start_child(
     *,
     slots: int,
     known: Sizes | None,
+    gen: int = 0,
 ) -> None:
     """Feed the batch of *header*, from where it stands if it was begun before, on *slots*.
+
+    Args:
+        gen: the generation it begins with: after those of a batch of this id that Redis no longer holds.
 
     Raises:
         EncodeError, RedisFull, NoRedis, BatchLost, FewerItems: see ``Feeder.feed``.
     """
     birth = birth_of(connections, header, job, total, stream=total is None, slots=slots, known=known)
+    birth["gen"] = gen
     # It must not wait for readers: the only slot there is may be the one that feeds.
     Feeder(connections, header, birth, slots, comes_again=True, unread_bytes=None).relieve(items)
 

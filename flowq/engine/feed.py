@@ -275,7 +275,7 @@ class Feeder:
     def _is_over(self) -> bool:
         """Whether the batch takes no more items: closed, if only once, or lost."""
         state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "gen"])
-        return state not in (b"running", b"paused") or gen != b"0"
+        return state not in (b"running", b"paused") or int(gen) != self._birth.get("gen", 0)
 
     def _until_read(self, piece: Piece) -> Generator[None, None, None]:
         """Look now and then, a step each time, until no longer too much lies in Redis unread."""

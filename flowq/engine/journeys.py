@@ -7,9 +7,10 @@ them there. Never here: how a chunk runs and commits (chunk.py, stream.py).
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.executor import BatchJob
@@ -42,8 +43,14 @@ from flowq.engine.presence import Fleet
 from flowq.engine.reached import Reached
 from flowq.engine.results import read_state
 from flowq.engine.snapshots import Snapshots
+from flowq.errors import BatchLost
+
+log = logging.getLogger("flowq.journeys")
 
 Keep = Callable[[int, bytes], None]
+
+# How a batch stands that is waited for: it has ended, runs, was not written to its end, or Redis holds it no more.
+Stands = Literal["over", "runs", "unfed", "lost"]
 
 IN_VAIN = 0.0  # the deadline of a wait whose node was told that it is over
 
@@ -169,25 +176,37 @@ class ItemJourney(BatchJourney):
 
     def fan_out(self, job: BatchJob) -> Steps[BatchResult[Any]]:
         """See BatchJourney."""
-        header: Header = yield self._start, (job,)
-        self._reached.child = (header.id, 0)
-        _, result = yield from self.collect(job.node, job.shared)
-        return result
-
-    def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]]]:
-        """See BatchJourney."""
-        assert self._reached.child is not None
-        closed: bool = yield self._is_over, (node,)
+        self._reached.child = yield self._start, (job,)
+        stands: Stands = yield self._look, (job.node,)
+        if stands == "over":
+            return (yield from self._gather(job.node))[1]
         child, gen = self._reached.child
-        if not closed:
-            state: bytes = yield self._encoded, ()
-            raise Left("batch", child_fact(child, gen), state)
-        self._reached.child = None
+        if stands == "lost":  # as soon as it was written: nobody would tell of its end
+            raise BatchLost(child)
+        raise Left("batch", child_fact(child, gen), (yield self._encoded, ()))
+
+    def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]] | None]:
+        """See BatchJourney. What ``prep`` changed in the store, which it is called with again, stays."""
+        stands: Stands = yield self._look, (node,)
+        if stands == "over":
+            return (yield from self._gather(node))
+        if stands != "runs":
+            return None
+        assert self._reached.child is not None
+        raise Left("batch", child_fact(*self._reached.child), (yield self._encoded, ()))
+
+    def _gather(self, node: Fanout[Any, Any]) -> Steps[tuple[Any, BatchResult[Any]]]:
+        assert self._reached.child is not None
+        (child, _), self._reached.child = self._reached.child, None
         brought: tuple[Any, BatchResult[Any]] = yield gather, (self._connections, child, node)
         return brought
 
-    def _start(self, job: BatchJob) -> Header:
-        """Feed the batch of *job*: from where it stands, if a walk before this one has begun it."""
+    def _start(self, job: BatchJob) -> tuple[str, int]:
+        """Feed the batch of *job*: from where it stands, if a walk before this one has begun it. Its id and generation.
+
+        One that is lost is begun under its id, whose items have the idempotency keys that they had; and in a further
+        generation, as a redrive would be, since the end of the one before is a fact already.
+        """
         parent = self._among.header
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
         step = f"{parent.id}:{self._reached.gen}:{self._index}:{self._attempt}:{self.steps}"
@@ -195,27 +214,39 @@ class ItemJourney(BatchJourney):
         if job.shared is not None:
             self._kept.save(self._store)
             manifest = self._kept.manifest()
+        batch_id, gen = self._reached.child or (new_batch_id(job.label or job.node.name, step), 0)
         header = header_of(
-            job, new_batch_id(job.label or job.node.name, step), parent.queue, manifest=manifest,
+            job, batch_id, parent.queue, manifest=manifest,
             scope=parent.scope or parent.id, run_id=parent.run_id, parent=parent.id, root=parent.root,
         )  # fmt: skip
         slots = read(self._connections, lambda: self._among.fleet.slots(header.queue))
         with left_in_trouble():
             start_child(
                 self._connections, header, job, source(items, job.node), items.total,
-                slots=slots, known=self._among.sizes.get(header.spec),
+                slots=slots, known=self._among.sizes.get(header.spec), gen=gen,
             )  # fmt: skip
-        return header
+        return batch_id, gen
 
-    def _is_over(self, node: Fanout[Any, Any]) -> bool:
-        """Whether the batch that is waited for has ended; one that failed before this redrive begins again."""
+    def _look(self, node: Fanout[Any, Any]) -> Stands:
+        """How the batch stands that is waited for; one that failed before this redrive begins again.
+
+        Redelivery: who looks again finds the generation that was begun, by this walk or the one before.
+        """
         assert self._reached.child is not None
         child, gen = self._reached.child
-        state = read(self._connections, lambda: read_state(self._connections, child))
-        if not state.closed or state.gen < gen:
-            return False
+        try:
+            state = read(self._connections, lambda: read_state(self._connections, child))
+        except BatchLost:
+            log.warning("a batch that an item waited for is gone: it is begun anew", extra={"batch": child})
+            self._reached.child = (child, gen + 1)
+            return "lost"
+        self._reached.child = (child, max(gen, state.gen))
+        if not state.closed:
+            return "runs" if state.sealed else "unfed"
+        if state.gen < gen:
+            return "runs"
         if node.reduces and not read(self._connections, lambda: is_reduced(self._connections, child, state.gen)):
-            return False
+            return "runs"
         failed = state.state != "succeeded" or (state.failed and node.policy().on_error == "raise")
         if self._redriven and failed:
             self._redriven = False
@@ -224,8 +255,8 @@ class ItemJourney(BatchJourney):
             if done == "ok" or now in ("running", "paused"):
                 self._reached.child = (child, state.gen + 1)
                 read(self._connections, lambda: publish(self._connections, child, ids))
-                return False
-        return True
+                return "runs"
+        return "over"
 
     # -- events ----------------------------------------------------------------------------------------------------
 

@@ -176,6 +176,11 @@ class PageReader:
         """A claim brought the *content* of the pages of its range (or nothing): they need not be fetched."""
         self._brought = {(batch_id, first): page for first, page in zip(firsts, content, strict=False)}
 
+    def forget(self, batch_id: str) -> None:
+        """The pages of a batch are others by now."""
+        for place in [place for place in self._cache if place[0] == batch_id]:
+            del self._cache[place]
+
     def read(self, batch_id: str, start: int, stop: int, firsts: Sequence[int]) -> list[Any]:
         """Items ``start … stop``, in the pages that begin at *firsts* (ascending; more than needed may be given).
 

@@ -23,6 +23,7 @@ from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
 
 log = logging.getLogger("flowq.run")
 
+BORN = "created_ms"  # one id may be that of another batch later on: of one that was lost and begun anew
 REDIS_IS_FULL = "not begun: Redis is full"
 SAID = ("busy", "paused", REDIS_IS_FULL)  # refusals of a claim that need no second look
 
@@ -49,7 +50,7 @@ def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
     """Take the chunk of a message, or another if a process that went on by itself has taken that one; or why not."""
     ledger = slot.connections.ledger
     try:
-        fields = [*JUDGED, *slot.headers.wanted(batch_id)]
+        fields = [*JUDGED, BORN, *slot.headers.wanted(batch_id)]
         claim = ledger.claim(batch_id, chunk_id, slot.holder, or_other=True, fields=fields)
     except ResponseError as error:
         if not is_full(error):
@@ -69,7 +70,10 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
     went, turn = Went(), Turn(slot.connections, BUDGET_S)
     while True:
         try:
-            slot.headers.learn(batch_id, claim.fields[len(JUDGED) :])
+            told = claim.fields[len(JUDGED) :]
+            if told:  # the chunks that follow are of the same batch
+                slot.recognise(batch_id, told[0])
+            slot.headers.learn(batch_id, told[1:])
             slot.pages.bring(batch_id, claim.pages, claim.content)
             work, unbuilt = _work(slot, batch_id, claim)
         except Unbuilt as error:

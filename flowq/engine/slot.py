@@ -51,6 +51,8 @@ log = logging.getLogger("flowq.run")
 CACHED_NODES = 16
 ENDS_PROCESS = (SystemExit, KeyboardInterrupt)
 """What ends the process that it is raised in: its main process then hands back what this one held."""
+RECOGNISED = 256
+"""Batches of which this process knows when they were born: more than it keeps anything of."""
 
 T = TypeVar("T")
 
@@ -140,6 +142,7 @@ class Slot:
         self.reports = Reports(connections, self.holder)
         self.meter = Meter(redis, keys)
         self._works: OrderedDict[str, Work] = OrderedDict()
+        self._born: OrderedDict[str, bytes | None] = OrderedDict()
         self._loop: asyncio.Runner | None = None
         self._open = AsyncExitStack()
         self._templates: dict[bytes, Node[Any, Any]] = {}
@@ -176,6 +179,17 @@ class Slot:
 
             node.fold = fold  # type: ignore[method-assign]
             return Work(header, node, node.policy(), Runner(node, node.policy()), 1)
+
+    def recognise(self, batch_id: str, born: bytes | None) -> None:
+        """A claim says when the batch was *born*: what this process knows of an older one of its id holds no more."""
+        known = self._born.pop(batch_id, born)
+        self._born[batch_id] = born
+        if len(self._born) > RECOGNISED:
+            self._born.popitem(last=False)
+        if known != born:
+            self.headers.forget(batch_id)
+            self.pages.forget(batch_id)
+            self._works.pop(batch_id, None)
 
     @contextmanager
     def holding(self, batch_id: str, chunk_id: str) -> Iterator[Note]:

@@ -10,7 +10,15 @@ import pytest
 
 import flowq
 from flowq.batch.executor import activated
+from flowq.client import CeleryExecutor
+from flowq.engine.connection import Connections
+from flowq.engine.facts import children
+from flowq.engine.reached import Reached
 from flowq.engine.remains import Cleaner
+from flowq.engine.results import read_holders, read_state
+from flowq.engine.slot import Slot
+from flowq.local import EmbeddedRedis
+from flowq.worker.pages import SharedPages
 from tests import nested
 from tests.waiting import until
 
@@ -165,6 +173,95 @@ def test_a_batch_stays_as_long_as_the_run_that_may_still_read_it(
     connections.redis.hset(connections.keys.meta(run.id), "closed_ms", 1)
     connections.redis.hset(connections.keys.meta(batch_id), "closed_ms", 1)
     assert sorted(cleaner.find(older_than_s=3600.0).ended) == sorted([run.id, batch_id])
+
+
+def forget(connections: Connections, batch_id: str) -> None:
+    """As after the retention of a batch."""
+    until(lambda: read_state(connections, batch_id).closed, 20, "it has ended")
+    redis = connections.redis
+    until(lambda: not redis.zscore(connections.keys.batches, batch_id), 20, "and was confirmed")
+    redis.delete(*redis.keys(connections.keys.pattern(batch_id)))
+
+
+def test_a_batch_that_is_gone_when_its_run_goes_on_is_begun_anew_under_the_same_keys(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    path, broken = tmp_path / "notes", tmp_path / "broken"
+    broken.touch()
+    run = flowq.Flow(nested.Charges(str(path), str(broken))).submit({})
+    with pytest.raises(flowq.BatchError):
+        run.result(timeout=20)
+    before = set(nested.notes(path))
+    path.unlink()
+    forget(runs_cluster.executor.connections, run.batches()[0])
+    broken.unlink()
+    assert run.resume().result(timeout=20).shared["charged "] == ["charged 0", "charged 1", "charged 2"]
+    assert len(nested.notes(path)) == 3
+    assert set(nested.notes(path)) >= before
+    assert len(run.batches()) == 1
+
+
+def test_a_batch_that_is_begun_anew_has_the_items_that_there_are_now(tmp_path: Path) -> None:
+    path, broken = tmp_path / "notes", tmp_path / "broken"
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nested"]) as cluster:  # which knows the old ones
+        broken.touch()
+        run = flowq.Flow(nested.Charges(str(path), str(broken), later=(7, 8, 9, 10))).submit({})
+        with pytest.raises(flowq.BatchError):
+            run.result(timeout=20)
+        forget(cluster.executor.connections, run.batches()[0])
+        broken.unlink()
+        charged = run.resume().result(timeout=20).shared["charged "]
+    assert charged == ["charged 7", "charged 8", "charged 9", "charged 10"]
+
+
+def test_a_batch_that_is_gone_when_a_paused_run_goes_on_is_begun_anew(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    connections, path = runs_cluster.executor.connections, tmp_path / "notes"
+    run = flowq.Flow(nested.Watched(str(path), 1, 0.5)).submit({})
+    (batch_id,) = until(run.batches, 20, "its batch is there")
+    until(lambda: read_holders(connections, batch_id), 20, "the item runs")
+    run.pause()
+    forget(connections, batch_id)
+    assert not run.wait(0.0)
+    run.resume().result(timeout=20)
+    assert len(nested.notes(path)) == 2
+
+
+def test_an_item_whose_batch_is_gone_can_be_redriven(runs_cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    path, broken = tmp_path / "notes", tmp_path / "broken"
+    broken.touch()
+    handle = nested.Level(nested.Charges(str(path), str(broken)), 2, on_error="collect").submit(
+        [{"place": 0}, {"place": 1}]
+    )
+    assert [one.status for one in handle.result(timeout=20).items] == ["failed", "failed"]
+    connections = runs_cluster.executor.connections
+    for batch_id in children(connections, handle.id):
+        forget(connections, batch_id)
+    broken.unlink()
+    handle.retry_failed()
+    assert [str(one.error) for one in handle.result(timeout=20).items] == ["None", "None"]
+
+
+def test_who_begins_a_batch_anew_and_dies_is_followed_by_one_that_waits_for_it(redis_server: EmbeddedRedis) -> None:
+    executor = CeleryExecutor(flowq.Settings(broker_url=redis_server.url))
+    connections = executor.connections
+    slot = Slot(connections, "one", SharedPages().own(0))
+    work = slot.work(executor.submit(nested.Level(nested.Leaves(3), 1).job([{}], shared={})).header.id)
+    assert work.journeys is not None
+    (left,) = work.runner.run([{}], 0).parked
+    assert Reached.decode(left.reached).child is not None
+    batch_id, _ = Reached.decode(left.reached).child or ("", 0)
+    connections.redis.delete(*connections.redis.keys(connections.keys.pattern(batch_id)))
+    for sealed in (1, 0):  # who died had written all items, or not
+        for _ in range(2):
+            work.journeys.begin(0, 0, left.reached)
+            (again,) = work.runner.run([{}], 0).parked
+            assert Reached.decode(again.reached).child == (batch_id, 1)
+            state = read_state(connections, batch_id)
+            assert (state.gen, state.avail, state.sealed) == (1, 3, True)
+            connections.redis.hset(connections.keys.meta(batch_id), "sealed", sealed)
+    connections.close()
 
 
 def test_a_run_waits_for_an_event_without_a_slot(place: str, tmp_path: Path) -> None:
