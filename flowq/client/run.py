@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from flowq.batch.policy import BatchPolicy
 from flowq.core.run_result import RunResult, RunStep
@@ -15,7 +15,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.facts import awaited_events, children, send_event
 from flowq.engine.presence import Fleet
-from flowq.engine.results import State, read_dones, read_state
+from flowq.engine.results import State, read_dones, read_state, status_of
 from flowq.engine.snapshots import Snapshots
 from flowq.errors import FlowError, RunCancelled
 
@@ -139,13 +139,3 @@ class DurableRun:
             _, _, ids = self._connections.ledger.control(self.id, "resume" if status == "paused" else "redrive")
             publish_chunks(self._connections, self._header, ids)
         return self
-
-
-def status_of(state: State) -> RunStatus:
-    """Where a run stands, by the counters of its batch of one."""
-    if state.closed:
-        # After a redrive a batch ends well whatever fails; a run does not.
-        return "failed" if state.failed else cast(RunStatus, state.state)
-    if state.state == "running" and not state.open_chunks and state.parked:
-        return "parked"
-    return cast(RunStatus, state.state)

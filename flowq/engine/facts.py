@@ -9,6 +9,7 @@ from flowq.codec import dumps
 from flowq.core.context import check_event
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish
+from flowq.engine.results import read_state, status_of
 from flowq.errors import BatchLost, FlowError
 
 
@@ -42,7 +43,8 @@ def send_event(connections: Connections, batch_id: str, name: str, value: Any) -
     if told.done == "lost":
         raise BatchLost(batch_id)
     if told.done == "gone":
-        raise FlowError(f"{batch_id} has {told.state}: nobody receives the event {name!r} any more")
+        ended = status_of(read_state(connections, batch_id))
+        raise FlowError(f"{batch_id} has {ended}: nobody receives the event {name!r} any more")
     publish(connections, batch_id, told.ids)
 
 

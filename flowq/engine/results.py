@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from flowq.batch.chunk import Done
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.reasons import CANCELLED, ORPHANED, late, stopped
 from flowq.codec import loads
+from flowq.core.runs import RunStatus
 from flowq.engine.connection import Connections
 from flowq.engine.ids import generation, span, turn
 from flowq.engine.known_sizes import Sizes
@@ -61,6 +62,16 @@ class State:
     @property
     def done(self) -> int:
         return self.ok + self.fallback + self.failed
+
+
+def status_of(state: State) -> RunStatus:
+    """Where a run stands, by the counters of its batch of one."""
+    if state.closed:
+        # After a redrive a batch ends well whatever fails; a run does not.
+        return "failed" if state.failed else cast(RunStatus, state.state)
+    if state.state == "running" and not state.open_chunks and state.parked:
+        return "parked"
+    return cast(RunStatus, state.state)
 
 
 def read_state(connections: Connections, batch_id: str) -> State:

@@ -386,6 +386,16 @@ def test_and_in_a_run_that_goes_on_after_it_has_failed(place: str, tmp_path: Pat
     assert run.result(timeout=20).shared["answers"] == ["yes"]
 
 
+def test_who_sends_to_a_run_that_has_failed_is_told_so(place: str, tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    flow = flowq.Flow(nested.Squares(str(tmp_path / "notes"), str(tmp_path / "broken"), 1, on_error="raise"))
+    run = flow.submit({"numbers": [2]})
+    assert run.wait(20)
+    assert run.resume().wait(20), "and fails again"
+    with pytest.raises(flowq.FlowError, match="has failed: nobody receives the event 'approval'"):
+        run.send("approval", "yes")
+
+
 def test_nobody_can_send_to_a_flow_that_was_not_submitted(tmp_path: Path) -> None:
     with pytest.raises(flowq.FlowError, match="submit"):
         flowq.Flow(nested.Approval(str(tmp_path / "notes"))).run({})
