@@ -156,7 +156,7 @@ def test_a_range_that_was_refused_is_no_sign_of_the_end_while_redis_does_not_ans
 ) -> None:
     run = StreamRun(slot, *claimed(slot))
     server.kill()
-    assert not run._is_closed()
+    assert not run._has_ended()
 
 
 def test_items_in_flight_run_on_when_what_follows_a_commit_fails(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_metrics_server_that_never_served_is_closed_at_once() -> None:
 
 
 def test_a_metrics_server_is_closed_while_it_begins_to_serve() -> None:
-    for _ in range(20):
+    for _ in range(4):
         server = MetricsServer(Connections(flowq.Settings()), address="127.0.0.1", port=0)
         serving = threading.Thread(target=server.serve, daemon=True)
         serving.start()

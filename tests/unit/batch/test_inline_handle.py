@@ -106,7 +106,7 @@ def test_a_paused_batch_can_be_cancelled(kind: type[Blocking], options: dict[str
 
 
 # What the handle of a batch on workers says of Redis and of who works for it: here there is neither.
-OF_THE_FLEET = {"commits", "header", "held", "is_fed_here", "modules", "queue", "reading_ahead", "state"}
+OF_THE_FLEET = {"commits", "ended_well", "header", "held", "is_fed_here", "modules", "queue", "reading_ahead", "state"}
 # What the executor does with its handle.
 OF_THE_EXECUTOR = {"start"}
 
