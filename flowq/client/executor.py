@@ -36,6 +36,7 @@ from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.patience import trouble
 from flowq.engine.presence import Fleet
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.results import State
 from flowq.engine.snapshots import Snapshots
 from flowq.errors import ConfigError, LoopRunning
 from flowq.settings import Settings, redacted
@@ -145,7 +146,7 @@ class CeleryExecutor:
         place = 0 if job.key is None else place_of(self.connections, header.id)
         # Others than Python's own may read from where this thread alone may, such as a database.
         by_any_thread = isinstance(items.at_hand(), (list, tuple, range))
-        rest: Callable[[int], Feeding] | None = None
+        rest: Callable[[State], Feeding] | None = None
         if place != "whole":
             if place == 0 and checked:
                 self._check_workers(job.node, header)
@@ -171,10 +172,10 @@ class CeleryExecutor:
         )  # fmt: skip
         return self._latest
 
-    def _feed_rest(self, header: Header, slots: int, given: Iterable[Any], here_s: float, place: int) -> Feeding:
-        """Have written, from *place* on, what the end of the batch kept from being written."""
-        feeder, feeding = Feeder(self.connections, header, {}, slots), Feeding()
-        feeding.begin(feeder, feeder.steps(given, place), here_s)
+    def _feed_rest(self, header: Header, slots: int, given: Iterable[Any], here_s: float, state: State) -> Feeding:
+        """Have written what the end of the batch, redriven and in *state* now, kept from being written."""
+        feeder, feeding = Feeder(self.connections, header, {}, slots, gen=state.gen), Feeding()
+        feeding.begin(feeder, feeder.steps(given, state.avail), here_s)
         return feeding
 
     def latest(self) -> BatchHandle[Any] | None:

@@ -71,7 +71,7 @@ class BatchHandle(Generic[R]):
         total: int | None = None,
         key_of: Callable[[Any], str] | None = None,
         feeding: Feeding | None = None,
-        rest: Callable[[int], Feeding] | None = None,
+        rest: Callable[[State], Feeding] | None = None,
         learn: Callable[[Sizes], None] | None = None,
     ) -> None:
         self._connections, self._closings, self._header = connections, closings, header
@@ -369,7 +369,7 @@ class BatchHandle(Generic[R]):
         self._ahead = None  # it has seen the batch closed
         state = self.state()
         if self._rest is not None and not state.sealed:
-            feeding = self._rest(state.avail)
+            feeding = self._rest(state)
             self._feeding = feeding if feeding.is_apart else None
         elif self._length(state) > state.avail:
             log.warning(

@@ -46,7 +46,7 @@ def start_child(
     birth = birth_of(connections, header, job, total, stream=total is None, slots=slots, known=known)
     birth["gen"] = gen
     # It must not wait for readers: the only slot there is may be the one that feeds.
-    Feeder(connections, header, birth, slots, comes_again=True, unread_bytes=None).relieve(items)
+    Feeder(connections, header, birth, slots, comes_again=True, gen=gen, unread_bytes=None).relieve(items)
 
 
 def end_plain(connections: Connections, header: Header) -> None:

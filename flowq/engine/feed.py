@@ -86,6 +86,7 @@ class Feeder:
             other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.
         comes_again: an item feeds it, which comes again if Redis is away or full: it waits for room from its first
             item on, and what it could not write then it writes when it comes again.
+        gen: the generation that takes the items: in a later one the batch was closed meanwhile.
         unread_bytes: while more lies in Redis that nobody has begun, nothing is read (None: it does not wait).
 
     Attributes:
@@ -101,11 +102,12 @@ class Feeder:
         *,
         resumable: bool = False,
         comes_again: bool = False,
+        gen: int = 0,
         unread_bytes: int | None = UNREAD_BYTES,
     ) -> None:
         self._connections = connections
         self._unread_bytes = unread_bytes
-        self._resumable, self._comes_again = resumable, comes_again
+        self._resumable, self._comes_again, self._gen = resumable, comes_again, gen
         self._header = header
         self._birth = birth
         self._slots = slots
@@ -273,9 +275,9 @@ class Feeder:
         return place_of(self._connections, self._header.id)
 
     def _is_over(self) -> bool:
-        """Whether the batch takes no more items: closed, if only once, or lost."""
+        """Whether the batch takes no more of these items: closed, if only once, or lost."""
         state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "gen"])
-        return state not in (b"running", b"paused") or int(gen) != self._birth.get("gen", 0)
+        return state not in (b"running", b"paused") or int(gen) != self._gen
 
     def _until_read(self, piece: Piece) -> Generator[None, None, None]:
         """Look now and then, a step each time, until no longer too much lies in Redis unread."""

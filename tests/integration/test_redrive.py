@@ -143,6 +143,19 @@ def test_what_was_not_even_written_is_run_as_well(
     assert {index for index, _ in executed(path)} == set(range(N_LONG))
 
 
+def test_a_rest_that_cannot_be_written_ends_the_batch_once_more(
+    cluster: flowq.LocalCluster, path: str, mended: Path, fails_while_it_is_fed: None
+) -> None:
+    items: list[Any] = [*range(60_000), lambda: None]  # too far down to be looked at before the batch has ended
+    handle = submit(Mendable(path, str(mended), [7]), items)
+    assert handle.wait(20)
+    mended.touch()
+    with pytest.raises(flowq.EncodeError, match="item 60000"):
+        handle.retry_failed().wait(20)
+    until(lambda: handle.state().closed, 10, "the end of the batch")
+    assert handle.state().state == "cancelled", "it waits for nobody who would write the rest"
+
+
 def test_who_has_not_the_items_that_were_not_written_says_so(
     cluster: flowq.LocalCluster, path: str, mended: Path, fails_while_it_is_fed: None, caplog: pytest.LogCaptureFixture
 ) -> None:
