@@ -104,8 +104,9 @@ def lines(handle: BatchHandle[Any]) -> int:
 
 def warn_if_nobody_works(here: Place, handle: BatchHandle[Any], console: Console) -> None:
     """Say so where the batch waits for workers that are not there, or for somebody who lets it go on."""
-    if handle.state().state == "paused":
+    state = handle.state()
+    if state.state == "paused":
         console.print(f"[yellow]{handle.id} is paused: `flowq resume {handle.id}` lets it go on.[/yellow]")
-    if not handle.state().closed and not here.executor.fleet.workers(handle.queue):
+    if not state.closed and not here.executor.fleet.workers(handle.queue):
         start = worker_of(handle.queue)
         console.print(f"[yellow]No worker consumes queue {handle.queue!r}: the batch waits for one ({start}).[/yellow]")

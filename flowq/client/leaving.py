@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -44,7 +46,14 @@ class Leaving:
 
 
 def _cancel(handle: Cancellable) -> None:
-    try:
+    with said_if_not_cancelled(handle):
         handle.cancel()
+
+
+@contextmanager
+def said_if_not_cancelled(handle: Cancellable) -> Iterator[None]:
+    """The block cancels *handle*; that Redis does not answer is logged, with what to do."""
+    try:
+        yield
     except REDIS_ERRORS as exc:
         log.warning("%s was not cancelled: Redis does not answer (%s). `flowq cancel` ends it", handle.id, exc)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from flowq.batch.executor import Progress
 from flowq.batch.here import TELL_EVERY_S
+from flowq.client.leaving import said_if_not_cancelled
 from flowq.client.progress import Display
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import State
-
-log = logging.getLogger("flowq")
 
 
 class Waited(Protocol):
@@ -63,10 +61,8 @@ class Watching:
                     self._tell(handle, tell)
                 self._tell(handle, tell)
         except KeyboardInterrupt:
-            try:
+            with said_if_not_cancelled(handle):
                 self.interrupted(handle)
-            except REDIS_ERRORS as exc:
-                log.warning("%s was not cancelled: Redis does not answer (%s). `flowq cancel` ends it", handle.id, exc)
             raise
 
     def _tell(self, handle: Waited, tell: Callable[[Progress], object] | None) -> None:

@@ -26,8 +26,9 @@ __all__ = [
     "drive_async",
     "finish",
     "in_loop",
+    "is_async",
+    "pause",
 ]
-__all__ += ["is_async", "pause"]
 
 T = TypeVar("T")
 

@@ -34,7 +34,7 @@ from flowq.engine.patience import when_taken
 from flowq.engine.permits import PARK_OVER_S
 from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.shown import Went
-from flowq.engine.slot import ENDS_PROCESS, Note, Slot, Work
+from flowq.engine.slot import NO_CRASH, Note, Slot, Work
 from flowq.engine.turn import Turn
 from flowq.errors import BatchLost, DecodeError, ItemError, ItemTimeout, SinkFailed, WorkerCrashed, WorkerLost
 
@@ -101,7 +101,7 @@ class ChunkRun:
                 done = killed or self._run_items()
             except Abandoned:
                 return "gone"
-            except (BatchLost, DecodeError, *REDIS_ERRORS, *ENDS_PROCESS):
+            except NO_CRASH:
                 raise
             except BaseException as error:
                 if not claim.solo:

@@ -8,10 +8,20 @@ from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import span
-from flowq.engine.ledger import Committed, Give, Stale
+from flowq.engine.ledger import Committed, Give, Ledger, Refusal, Stale
 from flowq.errors import BatchLost, DecodeError
 
 log = logging.getLogger("flowq.freed")
+
+
+def give_back(
+    ledger: Ledger, batch_id: str, chunk_id: str, start: int, holder: str, cause: Give
+) -> Committed | Stale | Refusal:
+    """Give a chunk back for *cause*, from *start* on or from where it stands. Nothing is published."""
+    reply = ledger.commit(batch_id, chunk_id, start, start, holder, give=cause)
+    if isinstance(reply, Stale):  # some of it was done
+        reply = ledger.commit(batch_id, chunk_id, reply.start, reply.start, holder, give=cause)
+    return reply
 
 
 def free(connections: Connections, headers: Headers, batch_id: str, chunk_id: str, holder: str, cause: Give) -> None:
@@ -19,10 +29,7 @@ def free(connections: Connections, headers: Headers, batch_id: str, chunk_id: st
 
     Redelivery: what *holder* does not hold any more is left alone.
     """
-    start, _ = span(chunk_id)
-    reply = connections.ledger.commit(batch_id, chunk_id, start, start, holder, give=cause)
-    if isinstance(reply, Stale):  # some of it was done
-        reply = connections.ledger.commit(batch_id, chunk_id, reply.start, reply.start, holder, give=cause)
+    reply = give_back(connections.ledger, batch_id, chunk_id, span(chunk_id)[0], holder, cause)
     if isinstance(reply, Committed):
         connections.crash_points.reached("freed", batch_id)
         try:

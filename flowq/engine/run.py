@@ -11,9 +11,9 @@ from flowq.codec import loads
 from flowq.core.spec import FlowSpec
 from flowq.engine.chunk import JUDGED, ChunkRun
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.freed import free
+from flowq.engine.freed import free, give_back
 from flowq.engine.ids import is_batch_id, is_chunk_id
-from flowq.engine.ledger import Claimed, Stale
+from flowq.engine.ledger import Claimed
 from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.shown import Went
 from flowq.engine.slot import ENDS_PROCESS, Note, Slot, Unbuilt, Work
@@ -116,10 +116,7 @@ def _work(slot: Slot, batch_id: str, claim: Claimed) -> tuple[Work, Exception | 
 
 def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) -> str:
     """Give the rest of a claim back, with nothing counted: another worker may know what this one does not."""
-    ledger = slot.connections.ledger
-    reply = ledger.commit(batch_id, claim.id, claim.start, claim.start, slot.holder, give="hand")
-    if isinstance(reply, Stale):  # some of it was done before the error
-        ledger.commit(batch_id, claim.id, reply.start, reply.start, slot.holder, give="hand")
+    give_back(slot.connections.ledger, batch_id, claim.id, claim.start, slot.holder, "hand")
     wanted = _node_classes(slot, batch_id) if isinstance(error, UnknownNode) else frozenset()
     return _leave(slot, batch_id, claim.id, slot.unfit.note(batch_id, error, wanted))
 

@@ -38,12 +38,13 @@ from flowq.engine.on_the_way import SnapshotsOnTheWay
 from flowq.engine.overtime import item_limit_s
 from flowq.engine.pages import PageReader
 from flowq.engine.presence import Fleet
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.reports import Reports
 from flowq.engine.shown import ItemEvents
 from flowq.engine.snapshots import Blobs, SnapshotBase
 from flowq.engine.twin_outcomes import TwinOutcomes
 from flowq.engine.unfit import Unfit
-from flowq.errors import CannotTravel, DecodeError, SinkFailed
+from flowq.errors import BatchLost, CannotTravel, DecodeError, SinkFailed
 from flowq.registry import registered, text_of
 
 log = logging.getLogger("flowq.run")
@@ -51,6 +52,8 @@ log = logging.getLogger("flowq.run")
 CACHED_NODES = 16
 ENDS_PROCESS = (SystemExit, KeyboardInterrupt)
 """What ends the process that it is raised in: its main process then hands back what this one held."""
+NO_CRASH = (BatchLost, DecodeError, *REDIS_ERRORS, *ENDS_PROCESS)
+"""What may end a chunk's run and is no item's doing. Anything else counts as if the process had died of it."""
 RECOGNISED = 256
 """Batches of which this process knows when they were born: more than it keeps anything of."""
 

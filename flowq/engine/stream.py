@@ -19,10 +19,10 @@ from flowq.engine.held_range import HeldRange
 from flowq.engine.ids import generation
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.permits import PARK_OVER_S
-from flowq.engine.redis_client import AWAY_ERRORS, REDIS_ERRORS
+from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.results import read_state
 from flowq.engine.shown import Went
-from flowq.engine.slot import ENDS_PROCESS, Slot, Work
+from flowq.engine.slot import NO_CRASH, Slot, Work
 from flowq.engine.turn import Turn
 from flowq.errors import BatchLost, DecodeError
 
@@ -67,7 +67,7 @@ class StreamRun:
             if self._places.reserved:  # the time was over before they were taken
                 reserved = self._places.reserved
                 await asyncio.to_thread(publish_chunks, self._slot.connections, self._work.header, reserved)
-        except (BatchLost, DecodeError, *REDIS_ERRORS, *ENDS_PROCESS):
+        except NO_CRASH:
             raise
         except BaseException:  # nobody expects it: it counts for all that ran here, as if this process had died of it
             await asyncio.to_thread(self._free_all)
