@@ -5,6 +5,7 @@ Never here: where their state is kept (here_* for this process, engine/ for a fl
 
 from __future__ import annotations
 
+import copy
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ class Gate:
         breaker: whose circuit it is.
         key_of: makes an item's key of it, for the memo.
         per_s: starts per second that hold for all items together; None: none do, or keys have limits of their own.
+        refused: why no item of the batch is run, each of which ends with that error; None: they are run.
     """
 
     charges: Charges | None = None
@@ -125,6 +127,7 @@ class Gate:
     memo: Memo | None = None
     key_of: Callable[[Any], str] | None = None
     per_s: float | None = None
+    refused: Exception | None = None
 
     def expect(self, items: Iterable[Any]) -> None:
         """*items* come next."""
@@ -157,6 +160,8 @@ class Gate:
             first: it is the item's first try, for which a result may be there.
             apart: the wait for a key's permit is answered as Later: others can begin meanwhile.
         """
+        if self.refused is not None:
+            return Refused(copy.copy(self.refused))  # of its own: a note says which item it is
         try:
             key = self._key(item)
             charges = () if self.charges is None else self.charges.of(item)

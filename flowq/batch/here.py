@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from time import perf_counter, time
 from typing import Any
 
+from flowq.batch.allowed_sinks import refusal
 from flowq.batch.budget import places_here, share_of_an_item
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.executor import BatchJob, Progress, Report, State
+from flowq.batch.gate import Gate
 from flowq.batch.here_gate import Gates, here_gate
 from flowq.batch.here_one_by_one import LOOK_EVERY_S, OneByOne
 from flowq.batch.here_twins import HereTwins
@@ -88,6 +90,8 @@ class LocalBatch(OneByOne):
         self._items = items
         self._before = before
         self._places = places_here(places or job.node.in_flight())
+        sink = None if job.policy.sink is None else address_of(job.policy.sink)
+        refused = None if sink is None else refusal(sink)
         self._runner = Runner(
             self._node,
             job.policy,
@@ -97,13 +101,12 @@ class LocalBatch(OneByOne):
             on_progress=self._report,
             on_heartbeat=self._report,
             share=share_of_an_item(job.policy.concurrency, self._places, items.total),
-            gate=gates(batch_id, self._node, job.policy),
+            gate=gates(batch_id, self._node, job.policy) if refused is None else Gate(refused=refused),
         )
         self._outer_cancelled = None if outer is None else outer.is_cancelled
         # The items that may be wanted again: those in flight, and those that failed or were cancelled.
         self._kept: dict[int, Any] = {}
-        sink = job.policy.sink
-        self._parts = None if sink is None else PartWriter(open_sink(address_of(sink), batch_id))
+        self._parts = None if sink is None or refused is not None else PartWriter(open_sink(sink, batch_id))
         self._twins = HereTwins(self._node.key_of) if self._node.computes_once and self._node.key_of else None
         self._running = 0
         # What the items that run have said of themselves.

@@ -16,6 +16,7 @@ from typing import Any, Protocol, overload
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from flowq.batch.allowed_sinks import refusal
 from flowq.errors import ConfigError, EncodeError
 
 
@@ -82,7 +83,8 @@ def address_of(sink: str) -> str:
     """
     if "://" not in sink:
         return os.path.abspath(os.path.expanduser(sink))
-    _file_system(sink)
+    if refusal(sink) is None:  # some file systems connect to their host as soon as they are made
+        _file_system(sink)
     return sink.rstrip("/")
 
 
@@ -115,13 +117,21 @@ def line_of(value: Any, index: int) -> bytes:
         raise EncodeError("", f"{error} (a sink holds JSON)", index) from error
 
 
-@lru_cache(maxsize=2)  # parts never change; whoever reads one usually wants all of it
 def read_part(address: str) -> tuple[Any, ...]:
     """The values of a part.
 
     Raises:
         OSError: it cannot be read.
+        SinkFailed: this process may not read it. A commit in Redis says where it is.
     """
+    refused = refusal(address, act="read")
+    if refused is not None:
+        raise refused
+    return _values_at(address)
+
+
+@lru_cache(maxsize=2)  # parts never change; whoever reads one usually wants all of it
+def _values_at(address: str) -> tuple[Any, ...]:
     if "://" in address:
         fs, path = _file_system(address)
         data: bytes = fs.cat_file(path)

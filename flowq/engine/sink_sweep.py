@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from flowq.batch.allowed_sinks import refusal
 from flowq.batch.sink import PartValues, generation_of, open_sink
-from flowq.engine.allowed_sinks import refusal
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.results import read_dones
@@ -18,7 +18,7 @@ def sweep(connections: Connections, header: Header, gen: int) -> int:
 
     Redelivery: finds nothing more. A later generation's parts are left alone: they may be named in a moment.
     """
-    if not header.sink or refusal(header, connections.settings.sinks) is not None:
+    if not header.sink or refusal(header.sink, connections.settings.sinks) is not None:
         return 0
     # What Redis raises passes: the aggregation is due again. What the client of a store raises may be anything, and is
     # no reason to confirm nothing.

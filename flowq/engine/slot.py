@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from flowq.batch.allowed_sinks import refusal
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.fanout import Fanout
 from flowq.batch.gate import Gate
@@ -27,7 +28,6 @@ from flowq.core.lifespan import long_lived, opened
 from flowq.core.node import Node
 from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
-from flowq.engine.allowed_sinks import refusal
 from flowq.engine.batches import Header, Headers
 from flowq.engine.connection import Connections
 from flowq.engine.gate import fleet_gate
@@ -254,7 +254,7 @@ class Slot:
             # Over the fleet as many items are in flight as the batch may have: each is all there is room for.
             share=None if policy.concurrency is None else 1,
         )
-        refused = refusal(header, self.connections.settings.sinks)
+        refused = refusal(header.sink, self.connections.settings.sinks) if header.sink else None
         if refused is not None:
             log.error("items are refused: %s", refused, extra={"batch": header.id})
         sink = open_sink(header.sink, header.id) if header.sink and refused is None else None

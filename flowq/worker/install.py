@@ -8,7 +8,8 @@ import os
 import sys
 import threading
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from billiard.process import current_process
 from celery import Celery, signals
 from kombu.asynchronous import get_event_loop
 
+from flowq.batch.allowed_sinks import restrict, restricted
 from flowq.batch.executor import activate, activated, set_default
 from flowq.batch.inline import InlineExecutor
 from flowq.client.executor import CeleryExecutor
@@ -92,13 +94,16 @@ class Room:
             self._inside = InlineExecutor(gates=partial(fleet_gate, slot.connections))
         return self._inside
 
-    def at_work(self) -> AbstractContextManager[InlineExecutor]:
-        """While the block runs this process runs code of items: the batches that it starts run inside them.
+    @contextmanager
+    def at_work(self) -> Iterator[InlineExecutor]:
+        """While the block runs this process runs code of items: the batches that it starts run inside them, and write
+        where this worker may.
 
         For the whole process, not for the thread: an exec may start threads of its own. A prefork process runs one
         task at a time, so no task of a team's own is meant by it.
         """
-        return activated(self.inside())
+        with activated(self.inside()) as inside, restricted(self.settings.sinks):
+            yield inside
 
     def executor(self) -> CeleryExecutor:
         """What submits from this process, over the slot's connections."""
@@ -169,6 +174,7 @@ def _connect_signals(room: Room) -> None:
         if room.owned:
             # Only items run here, and what an exec has left behind may still start a batch between two tasks.
             activate(room.inside())
+            restrict(room.settings.sinks)
             pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = UNHEARD_TRIES
             log_prints()
         room.slot()
