@@ -53,6 +53,21 @@ class AsyncCall(Call):
         return self.end(item)
 
 
+class CallMany(Call):
+    """Notes how many items a call had; the service is down for the first one."""
+
+    def exec_many(self, items: list[Any]) -> list[Any]:
+        record(self.path, f"begin {len(items)} {os.getpid()} {time.time():.6f}")
+        if once(f"{self.path}.first"):
+            raise ConnectionError("down")
+        return [item["key"] for item in items]
+
+
+class AsyncCallMany(CallMany):
+    async def exec_many(self, items: list[Any]) -> list[Any]:  # type: ignore[override]
+        return CallMany.exec_many(self, items)
+
+
 class Weighed(Call):
     def weigh(self, item: Any) -> float:
         """Each item is worth four."""

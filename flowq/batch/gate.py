@@ -52,6 +52,10 @@ class Circuit(Protocol):
         """Seconds to wait before asking again; 0.0: go on."""
         ...
 
+    def is_probe(self, ticket: str) -> bool:
+        """Whether the circuit is open but for this try, by which it is judged. Asks nobody."""
+        ...
+
     def succeeded(self, ticket: str) -> None: ...
     def failed(self, ticket: str) -> None: ...
 
@@ -71,11 +75,12 @@ class Memo(Protocol):
 
 
 class Go(NamedTuple):
-    """The try may begin."""
+    """The try may begin; *probes*: and no other one before it has ended."""
 
     ticket: str
     charges: tuple[Charge, ...]
     key: str | None
+    probes: bool = False
 
 
 class Hit(NamedTuple):
@@ -191,7 +196,7 @@ class Gate:
             if part_over_s is not None and waited_s > part_over_s:
                 return Held(max(seconds, part_over_s), "breaker", False)
             yield wait, (seconds,)
-        return Go(ticket, charges, key)
+        return Go(ticket, charges, key, self.circuit is not None and self.circuit.is_probe(ticket))
 
     def _key(self, item: Any) -> str | None:
         """The item's key for the memo; None: there is no memo, or the item is like no other."""

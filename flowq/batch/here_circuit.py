@@ -37,6 +37,10 @@ class HereCircuit:
             self._probe, self._probe_until = ticket, now + self._breaker.reset
             return 0.0
 
+    def is_probe(self, ticket: str) -> bool:
+        """See Circuit."""
+        return ticket == self._probe
+
     @in_loop
     def succeeded(self, ticket: str) -> None:
         """See Circuit. Only the probe's success closes an open circuit."""

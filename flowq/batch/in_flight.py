@@ -16,7 +16,7 @@ from typing import Any
 from flowq.batch.chunk import ItemDone
 from flowq.batch.gate import Entry, Held, Later
 from flowq.batch.threads import until_ended
-from flowq.batch.together import Given, TriesTogether
+from flowq.batch.together import Given, TriesTogether, probes
 from flowq.batch.tries import Interrupted, Tries, is_failure
 from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
@@ -121,6 +121,8 @@ class InFlight:
                         ended = True
                         break
                     group.append(given)
+                    if probes(given[3]):
+                        break
                 if group:
                     yield group
         finally:

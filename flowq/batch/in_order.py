@@ -14,7 +14,7 @@ from typing import Any
 from flowq.batch.chunk import Done, FlowItem, ItemDone
 from flowq.batch.gate import Entry, Gate, Held
 from flowq.batch.laps import Laps
-from flowq.batch.together import Given, TriesTogether
+from flowq.batch.together import Given, TriesTogether, probes
 from flowq.batch.tries import Interrupted, Tries, is_awaitable, is_failure, unawaited
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import drive, drive_async
@@ -217,6 +217,8 @@ class InOrder:
                 self._done.held_s = entry.seconds
                 break
             group.append((index, item, tries_used, entry))
+            if probes(entry):
+                break
         return group
 
     def _plain_block(self, block: Sequence[Any], watch: Watch | None) -> None:

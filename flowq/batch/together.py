@@ -77,11 +77,7 @@ class TriesTogether(Tries):
         ended: list[ItemDone | None] = [None] * len(group)
         pending = [Member(place, index, item, tries, entry) for place, (index, item, tries, entry) in enumerate(group)]
         while pending:
-            let_in = []
-            for member in pending:
-                ended[member.place] = yield from self._entering(member, park_over_s)
-                if ended[member.place] is None:
-                    let_in.append(member)
+            let_in, rest = yield from self._let_in(pending, ended, park_over_s)
             again = []
             for some in self._calls(let_in):
                 for member, answer in zip(some, (yield from self._call(some)), strict=True):
@@ -91,8 +87,25 @@ class TriesTogether(Tries):
             wait_s = max((member.wait_s for member in again), default=0.0)
             if wait_s > 0:
                 yield self.wait, (wait_s,)
-            pending = again
+            pending = rest + again
         return [done for done in ended if done is not None]
+
+    def _let_in(
+        self, pending: list[Member], ended: list[ItemDone | None], park_over_s: float | None
+    ) -> Steps[tuple[list[Member], list[Member]]]:
+        """Who of *pending* is tried now, and who has to ask after that: all but the one that probes an open circuit.
+
+        Nobody else would be let in before its call, which would wait for them.
+        """
+        let_in: list[Member] = []
+        for at, member in enumerate(pending, 1):
+            ended[member.place] = yield from self._entering(member, park_over_s)
+            if ended[member.place] is not None:
+                continue
+            if probes(member.entry):
+                return [member], let_in + pending[at:]
+            let_in.append(member)
+        return let_in, []
 
     def _entering(self, member: Member, park_over_s: float | None) -> Steps[ItemDone | None]:
         """Have the gate let *member* in; what becomes of it otherwise."""
@@ -105,12 +118,10 @@ class TriesTogether(Tries):
         return (yield from self._not_tried(member.index, member.item, member.attempt, entry, member.busy_s))
 
     def _calls(self, pending: list[Member]) -> list[list[Member]]:
-        if not pending:
-            return []
         last = self.node.retry.attempts - 1
-        if last > 0 and all(member.attempt >= last for member in pending):
-            return [[member] for member in pending]
-        return [pending]
+        alone = [member for member in pending if member.attempt >= last > 0]
+        together = [member for member in pending if not (member.attempt >= last > 0)]
+        return [*([together] if together else []), *([member] for member in alone)]
 
     def _call(self, members: list[Member]) -> Steps[list[Any]]:
         """One call: for each item what it came to, or an exception."""
@@ -188,6 +199,11 @@ def _twin(error: BaseException) -> BaseException:
         return error
     twin.__cause__, twin.__suppress_context__ = error.__cause__, error.__suppress_context__
     return twin.with_traceback(error.__traceback__)
+
+
+def probes(entry: Entry | None) -> bool:
+    """Whether an item with this answer of the gate is to be called alone: an open circuit is judged by it."""
+    return isinstance(entry, Go) and entry.probes
 
 
 def group_size(policy: BatchPolicy) -> int:

@@ -51,6 +51,10 @@ class FleetCircuit:
             self._see(wait_ms)
             return wait_ms / 1000
 
+    def is_probe(self, ticket: str) -> bool:
+        """See Circuit."""
+        return ticket == self._probe  # without the lock, which another thread holds while Redis answers
+
     def succeeded(self, ticket: str) -> None:
         """See Circuit; told to Redis only where it changes something."""
         with self._lock:

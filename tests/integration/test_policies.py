@@ -105,6 +105,20 @@ def test_a_breaker_opened_on_one_worker_is_open_on_all(cluster: flowq.LocalClust
     assert len(starts(path)) == 100
 
 
+@pytest.mark.parametrize("kind", [policed.CallMany, policed.AsyncCallMany])
+@pytest.mark.parametrize("reset_s", [0.5, 1.5])  # what is waited for in the process, and what gives its slot away
+def test_calls_of_many_items_probe_with_one_of_them(
+    cluster: flowq.LocalCluster, path: str, kind: Any, reset_s: float
+) -> None:
+    breaker = flowq.Breaker(failures=3, reset=reset_s)
+    result = kind(path, breaker=breaker, max_retries=3, chunk_size=20).map(keys(*range(20)))
+    assert result == [str(i) for i in range(20)]
+    sizes, began = [int(size) for size, _, _ in policed.noted(path)], starts(path)
+    assert sizes[:2] == [20, 1]
+    assert reset_s <= began[1] - began[0]
+    assert began[-1] - began[0] < 4 * reset_s + 2, "where each item waits, it takes 20 times that"
+
+
 def test_a_breaker_that_fails_fast_is_an_outcome(executor: str, path: str) -> None:
     Path(f"{path}.down").touch()
     breaker = flowq.Breaker(failures=1, reset=60, fail_fast=True)
