@@ -270,6 +270,22 @@ class CannotBeMade(flowq.ParallelBatchNode[int, int]):
         return item
 
 
+class CannotBeMadeOfNothing(CannotBeMade):
+    """What its constructor calls elsewhere gets something of a wrong type."""
+
+    def __init__(self, pid: int, **options: Any) -> None:
+        super().__init__(os.getpid(), **options)
+        self.port = int(str(pid) if os.getpid() == pid else None)  # type: ignore[arg-type]
+
+
+class CannotBeMadeOfAnother(CannotBeMade):
+    """What its constructor calls elsewhere is not given what it takes."""
+
+    def __init__(self, pid: int, **options: Any) -> None:
+        super().__init__(os.getpid(), **options)
+        self.passes = Passes(*([] if os.getpid() == pid else [1, 2, 3]))  # type: ignore[arg-type]
+
+
 class CannotOpenFlow(BreakingFlow):
     """So is what the items of this flow need."""
 

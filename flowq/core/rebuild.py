@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flowq.core.node import Node
+from flowq.core.other_arguments import takes_others
 from flowq.core.spec_models import FlowSpec, NodeRef
 from flowq.errors import CannotTravel, UnknownNode
-from flowq.registry import registered
+from flowq.registry import registered, text_of
 
 
 def build(spec: FlowSpec, resolve: Callable[[str], type] = registered) -> Node[Any, Any]:
@@ -19,7 +20,9 @@ def build(spec: FlowSpec, resolve: Callable[[str], type] = registered) -> Node[A
 
     Raises:
         UnknownNode: a class is not known here.
-        CannotTravel: a name leads to something that is no node class, or the description refers to itself.
+        CannotTravel: a name leads to something that is no node class, or to one of other arguments, or the description
+            refers to itself.
+        Exception: what a constructor raised.
     """
     return _Builder(spec, resolve).build()
 
@@ -54,7 +57,14 @@ class _Builder:
             self.begun.add(index)
             cls = self.node_class(spec.node)
             args = [self.restored(value) for value in spec.args]
-            self.built[index] = cls(*args, **{name: self.restored(value) for name, value in spec.kwargs.items()})
+            kwargs = {name: self.restored(value) for name, value in spec.kwargs.items()}
+            try:
+                self.built[index] = cls(*args, **kwargs)
+            except TypeError as error:
+                if not takes_others(cls, kwargs, error):
+                    raise
+                reason = f"its class takes other arguments in this process, of another release: {text_of(error)}"
+                raise CannotTravel(f"node {spec.label}", reason) from error
         return self.built[index]
 
     def node_class(self, name: str) -> type[Node[Any, Any]]:

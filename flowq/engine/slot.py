@@ -288,7 +288,7 @@ def _made(spec: bytes) -> Node[Any, Any]:
     graph = FlowSpec.from_plain(loads(spec))
     try:
         return build(graph)
-    except (CannotTravel, DecodeError, TypeError):  # TypeError: arguments of another release's constructor
+    except (CannotTravel, DecodeError):
         raise
     except Exception as error:
         raise Unbuilt(error) from error

@@ -211,6 +211,14 @@ def test_so_have_those_whose_node_can_be_made_by_no_worker(cluster: flowq.LocalC
     assert error_of(result, 0)[:2] == (LookupError, "no key")
 
 
+@pytest.mark.parametrize("kind", [awkward.CannotBeMadeOfNothing, awkward.CannotBeMadeOfAnother])
+def test_so_have_those_whose_constructor_raises_a_type_error_of_its_own(
+    cluster: flowq.LocalCluster, kind: type[awkward.CannotBeMade]
+) -> None:
+    result = ended(kind(os.getpid(), on_error="collect"), range(3))
+    assert {error_of(result, index)[0] for index in range(3)} == {TypeError}
+
+
 def test_so_have_those_of_a_batch_flow_and_its_changes_are_merged(cluster: flowq.LocalCluster) -> None:
     shared: dict[str, Any] = {"before": 1}
     awkward.CannotOpenFlow(awkward.Passes(), on_error="collect").run(shared)

@@ -20,7 +20,9 @@ from flowq.engine.catalog import Catalog
 from flowq.engine.later import KEPT_FOR_S
 from tests import nodes
 from tests.messages import Log, Wire
+from tests.newer import arguments
 from tests.newer.nodes import Late, LateAddress, LateFlow, Parcel
+from tests.submitting import submit
 from tests.waiting import until
 
 LEASE_S = 1.0
@@ -94,6 +96,20 @@ def test_with_a_worker_there_that_knows_the_class_the_others_pass_its_chunks_on(
         assert (state.losses, state.crashes) == (0, 0)
         # Some three passes a chunk, and no endless game between two workers that both do not know it.
         assert len(log.lines("ERROR")) <= 100
+
+
+@pytest.mark.parametrize(
+    "node", [arguments.Base(2), arguments.Base(offset=2), arguments.PassesOn(2), arguments.PassesOn(offset=2)]
+)
+def test_a_node_of_other_arguments_waits_for_a_worker_that_takes_them(node: arguments.Base) -> None:
+    known: dict[str, Any] = {"slots": 1, "imports": ["tests.newer.arguments"], "lease_s": LEASE_S}
+    with flowq.LocalCluster(workers=1, env={arguments.IS_OLDER: "1"}, **known) as older:
+        handle = submit(node, range(3))
+        log = Log(older.workers[0].log_path, whole=True)
+        assert "takes other arguments" in log.await_line(LEFT)
+        with flowq.LocalCluster(workers=1, broker_url=older.broker_url, **known):
+            assert handle.result(timeout=60) == [2, 3, 4]
+        assert (handle.state().losses, handle.state().crashes) == (0, 0)
 
 
 def test_a_batchflow_is_folded_where_its_classes_are_known(fleet: Fleet) -> None:
