@@ -12,6 +12,7 @@ from flowq.engine.redis_client import RedisClient
 from flowq.errors import DecodeError
 
 GONE_AFTER_S = 5.0
+NAMED_FOR_S = 60.0
 CACHE_S = 1.0
 CHUNKS_A_SLOT = 2
 
@@ -34,12 +35,19 @@ _FIELDS = tuple(field.name for field in fields(WorkerRecord))
 
 
 def announce(redis: RedisClient, keys: Keys, record: WorkerRecord, ttl_s: float = GONE_AFTER_S) -> None:
-    """Write a worker's record; called with every beat."""
+    """Write a worker's record; called with every beat.
+
+    Names of the last minute are kept, also of who is not there any more. By this machine's clock, which may be off:
+    what seems to be older is forgotten only if Redis, too, says that it is not there.
+    """
     with redis.pipeline(transaction=False) as pipe:
         pipe.zadd(keys.workers, {record.name: time.time()})
         pipe.set(keys.worker(record.name), dumps(asdict(record)), px=int(ttl_s * 1000))
-        pipe.zremrangebyscore(keys.workers, "-inf", time.time() - 60)
-        pipe.execute()
+        pipe.zrangebyscore(keys.workers, "-inf", time.time() - NAMED_FOR_S)
+        *_, old = pipe.execute()
+    gone = [name for name in old if not redis.exists(keys.worker(name.decode(errors="replace")))]
+    if gone:
+        redis.zrem(keys.workers, *gone)
 
 
 def withdraw(redis: RedisClient, keys: Keys, name: str) -> None:
@@ -50,12 +58,17 @@ def withdraw(redis: RedisClient, keys: Keys, name: str) -> None:
 
 def workers(redis: RedisClient, keys: Keys) -> list[WorkerRecord]:
     """The workers that are there now."""
-    names = [name.decode(errors="replace") for name in redis.zrange(keys.workers, 0, -1)]
-    if not names:
+    theirs = _keys(redis, keys)
+    if not theirs:
         return []
-    blobs = redis.mget([keys.worker(name) for name in names])
+    blobs = redis.mget(theirs)
     records = [_read(blob) for blob in blobs if blob is not None]
     return [record for record in records if record is not None]
+
+
+def _keys(redis: RedisClient, keys: Keys) -> list[str]:
+    """Where the records lie of all that are there, or were."""
+    return [keys.worker(name.decode(errors="replace")) for name in redis.zrange(keys.workers, 0, -1)]
 
 
 def _read(blob: bytes) -> WorkerRecord | None:
@@ -106,7 +119,8 @@ def sightings(redis: RedisClient, keys: Keys) -> list[Sighting]:
 
 def alive(redis: RedisClient, keys: Keys) -> int:
     """How many workers have beaten lately, also those of a release whose records this one cannot read."""
-    return int(redis.zcount(keys.workers, time.time() - GONE_AFTER_S, "+inf"))
+    theirs = _keys(redis, keys)
+    return int(redis.exists(*theirs)) if theirs else 0
 
 
 def window_of(slots: int) -> int:

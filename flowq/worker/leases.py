@@ -80,7 +80,7 @@ class Leases:
         """Kill a process whose item ran past its time, or that grew past its memory: nothing else would end them."""
         if page.pid in self._killed:
             return
-        if page.kill_at and time.time() > page.kill_at and self._pages.read(page.number) == page:
+        if page.kill_at and time.monotonic() > page.kill_at and self._pages.read(page.number) == page:
             self._kill(page, "overtime", "an item ran past its timeout")
         elif self._memory_limit_mib is not None and page.held and resident_mib(page.pid) > self._memory_limit_mib:
             self._kill(page, "crash", "a process grew past memory_limit_mib")

@@ -19,8 +19,8 @@ PAGE_BYTES = 16 * 1024
 CHILDREN = 256
 # A child that replaces a dead one takes another page of its index, so that what the dead one held stays readable.
 PAGES_A_CHILD = 4
-# Sequence (odd: being written), pid, index of the item that runs, when it is to be killed (epoch s, 0: never), payload
-# bytes.
+# Sequence (odd: being written), pid, index of the item that runs, when it is to be killed (s of the clock that nobody
+# sets, one for all processes of a machine; 0: never), payload bytes.
 _HEAD = struct.Struct("<IIqdI")
 _ITEM = struct.Struct("<qd")
 _ITEM_AT = 8
@@ -137,7 +137,7 @@ class OwnPage:
 
     def running(self, index: int, limit_s: float) -> None:
         """The item with this index begins; after *limit_s* seconds (0: never) this process is to be killed."""
-        _ITEM.pack_into(self._memory, self._at + _ITEM_AT, index, time.time() + limit_s if limit_s else 0.0)
+        _ITEM.pack_into(self._memory, self._at + _ITEM_AT, index, time.monotonic() + limit_s if limit_s else 0.0)
 
     def prolong(self, limit_s: float) -> None:
         """The item that runs has another *limit_s* seconds from now; nothing if none with a limit is known to run."""
