@@ -86,7 +86,8 @@ class Run(Protocol):
         """Go on: a paused run; one that failed or was cancelled, with exactly what is missing.
 
         Args:
-            from_step: go on after that many nodes instead, and run anew what came later. 0: from the start.
+            from_step: go on after that many nodes instead, and run anew what came later, with further events. 0: from
+                the start.
             fork: leave this run as it is, and let a new one go on from there.
 
         Returns:

@@ -91,8 +91,15 @@ class Checkpoints:
         return header
 
     def begin_again(self, state: bytes) -> bool:
-        """Let a run that has ended go on from *state*; whether it had ended."""
-        reopened = self._connections.ledger.reopen(self._header.id, state)
+        """Let a run that has ended go on from *state*; whether it had ended.
+
+        What later steps have received is not among what is to come: whoever is asked anew may answer otherwise.
+        """
+        reached = Reached.decode(state) if state else Reached()
+        for one in self._states():
+            for name, count in one.received.items():
+                reached.received[name] = max(count, reached.received.get(name, 0))
+        reopened = self._connections.ledger.reopen(self._header.id, reached.encode() if reached.received else state)
         publish_chunks(self._connections, self._header, reopened.ids)
         return reopened.done == "ok"
 

@@ -295,6 +295,24 @@ def test_a_fork_receives_the_events_that_are_sent_to_it_from_the_first(place: st
     assert run.result(timeout=20).shared["answers"] == ["no", "maybe"]
 
 
+def test_a_run_that_goes_back_to_a_step_asks_anew_and_reuses_no_answer(place: str, tmp_path: Path) -> None:
+    ask = nested.Approval(str(tmp_path / "notes"))
+    ask - "no" >> nested.Approval(str(tmp_path / "notes"))
+    run = flowq.Flow(ask).submit({})
+    for answer in ("no", "yes"):
+        run.send("approval", answer)
+    assert run.result(timeout=20).shared["answers"] == ["no", "yes"]
+    run.resume(from_step=1)
+    until(lambda: run.status == "parked", 20, "it asks once more")
+    run.send("approval", "maybe")
+    assert run.result(timeout=20).shared["answers"] == ["no", "maybe"]
+    run.resume(from_step=0)
+    until(lambda: run.status == "parked", 20, "it asks from the start")
+    for answer in ("no", "later"):
+        run.send("approval", answer)
+    assert run.result(timeout=20).shared["answers"] == ["no", "later"]
+
+
 def test_a_further_try_of_a_node_receives_what_the_one_that_failed_had(place: str, tmp_path: Path) -> None:
     node = nested.Falters(str(tmp_path / "faltered"), max_retries=3)
     node >> nested.Approval(str(tmp_path / "notes"))
