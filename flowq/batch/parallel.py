@@ -22,8 +22,9 @@ class Parallel(SideBySide):
     What the branches changed in the store is merged in their order: dicts merge deeply, lists extend; two branches that
     set one key to different values are an error, unless a reducer of the store's schema or *merge* says otherwise.
     ``post`` is given the list of their actions, and returns the default action unless overridden. When a branch fails,
-    the others are cancelled (a blocking one runs to its end; ``ctx.cancelled`` tells it), nothing is merged, and its
-    error is raised. The items of batch nodes among the branches go to the active executor, all at the same time.
+    the others are cancelled (a blocking one runs to its end; ``ctx.cancelled`` tells it, and a batch that it waits for
+    is cancelled), nothing is merged, and its error is raised. The items of batch nodes among the branches go to the
+    active executor, all at the same time.
 
     Args:
         *nodes: nodes and flows.

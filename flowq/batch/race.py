@@ -59,7 +59,7 @@ class RaceNode(_Winner, SideBySide):
     """Runs *nodes* side by side until the first has ended well; the others are cancelled.
 
     Only the winner's changes reach the store, and its action is this node's. A loser in the middle of blocking code
-    ends by itself, unheard; ``ctx.cancelled`` tells it.
+    ends by itself, unheard; ``ctx.cancelled`` tells it, and a batch that it waits for is cancelled.
 
     Args:
         *nodes: nodes and flows.

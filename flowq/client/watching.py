@@ -1,16 +1,23 @@
-"""How a blocking run waits for its batch: progress is shown meanwhile, Ctrl-C cancels. Never what it waits for."""
+"""How a blocking run waits for its batch: progress is shown meanwhile, Ctrl-C cancels, and so does the end of the call
+that it is made in, such as the branch of a race. Never what it waits for.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol
 
 from flowq.batch.executor import Progress
 from flowq.batch.here import TELL_EVERY_S
 from flowq.client.leaving import said_if_not_cancelled
 from flowq.client.progress import Display
+from flowq.core.context import current_context
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import State
+
+WANTED_LOOK_S = 0.2  # whether anybody waits for the call that waits for the batch
 
 
 class Waited(Protocol):
@@ -44,7 +51,7 @@ class Watching:
         self._display = display
 
     def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
-        """Block until the batch has ended.
+        """Block until the batch has ended. It is cancelled when nobody waits for this call any more (``ctx.cancelled``).
 
         Args:
             tell: is told of its progress, now and then and at its end.
@@ -55,7 +62,7 @@ class Watching:
         """
         try:
             with self._display.of(handle) as drawing:
-                while not handle.wait(self._look_every_s(tell is not None)):
+                while not _ended(handle, self._look_every_s(tell is not None)):
                     drawing.update()
                     self.look(handle)
                     self._tell(handle, tell)
@@ -86,3 +93,20 @@ class Watching:
         given = (self._display.every_s, self.look_every_s, TELL_EVERY_S if tells else None)
         waits = [wait_s for wait_s in given if wait_s is not None]
         return min(waits, default=None)
+
+
+def _ended(handle: Waited, timeout_s: float | None) -> bool:
+    """As ``handle.wait``; a batch for which nobody waits any more is cancelled meanwhile."""
+    ctx = current_context()
+    if ctx is None:
+        return handle.wait(timeout_s)
+    until = None if timeout_s is None else monotonic() + timeout_s
+    left_s = WANTED_LOOK_S
+    while left_s > 0:
+        left_s = WANTED_LOOK_S if until is None else min(WANTED_LOOK_S, until - monotonic())
+        if handle.wait(max(0.0, left_s)):
+            return True
+        if ctx.cancelled:
+            with contextlib.suppress(*REDIS_ERRORS):  # asked again with the next look
+                handle.cancel()
+    return False

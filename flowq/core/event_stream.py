@@ -24,8 +24,8 @@ class EventStream:
     """Runs *flow* on *shared* while it is iterated, once an iteration; what the run raises is raised after its events.
 
     ``for`` runs the flow in a thread of its own, one event ahead of the reader at most; ``async for`` runs it in the
-    running event loop. Leaving the loop early ends the run: at once in an event loop, else before the next node or, in
-    a batch of this process, the next item.
+    running event loop. Leaving the loop early ends the run: at once in an event loop, else before the next node; a
+    batch is cancelled.
     """
 
     def __init__(self, flow: Flow, shared: Any) -> None:

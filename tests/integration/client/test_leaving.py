@@ -1,9 +1,13 @@
-"""Who waits for a batch in an event loop and is cancelled: so is the batch, and nobody waits for its end."""
+"""Who waits for a batch and is not waited for any more: the batch is cancelled, and nobody waits for its end."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +16,35 @@ from flowq.client import BatchHandle
 from flowq.client.executor import CeleryExecutor
 from flowq.client.leaving import Leaving
 from tests import nodes
+from tests.patient import WaitsInside, noted
 from tests.waiting import until
+
+
+class WhenItRuns(flowq.Node):
+    """Ends, or fails, as soon as an item of the branch beside it has begun."""
+
+    def __init__(self, path: str, fails: bool = False) -> None:
+        super().__init__()
+        self.path, self.fails = path, fails
+
+    def exec(self, prep_res: Any) -> None:
+        until(lambda: noted(self.path, "begins"), 10, "an item runs")
+        if self.fails:
+            raise nodes.Refused(0)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        return "quick"
+
+
+class MapsInside(flowq.Node):
+    """Waits in its own ``exec`` for a batch."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def exec(self, prep_res: Any) -> None:
+        WaitsInside(self.path).map([0, 1])
 
 
 def latest(cluster: flowq.LocalCluster) -> BatchHandle[int]:
@@ -62,6 +94,49 @@ def test_a_caller_who_leaves_before_the_batch_has_begun_cancels_it_all_the_same(
 
     asyncio.run(leave_at_once())
     until(lambda: latest(cluster).state().state == "cancelled", 10, "the end of the batch")
+
+
+LOSERS: list[Callable[[str], flowq.Node[Any, Any]]] = [
+    WaitsInside,
+    MapsInside,
+    lambda path: flowq.Flow(WaitsInside(path)),
+    lambda path: flowq.RaceNode(flowq.Parallel(WaitsInside(path))),
+]
+
+
+@pytest.mark.parametrize("loser", LOSERS, ids=["a batch node", "a map", "a flow", "a race of its own"])
+def test_the_batch_of_a_blocking_branch_that_has_lost_the_race_is_cancelled(
+    cluster: flowq.LocalCluster, tmp_path: Path, loser: Callable[[str], flowq.Node[Any, Any]]
+) -> None:
+    path = str(tmp_path / "notes")
+    assert flowq.RaceNode(WhenItRuns(path), loser(path)).run({}) == "quick"
+    until(lambda: latest(cluster).state().state == "cancelled", 5, "the end of the batch")
+    until(lambda: noted(path, "told") == noted(path, "begins"), 5, "its items are told")
+
+
+def test_a_branch_that_fails_does_not_wait_for_the_batches_of_the_others(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "notes")
+    began = time.monotonic()
+    with pytest.raises(nodes.Refused):
+        flowq.Parallel(WhenItRuns(path, fails=True), WaitsInside(path)).run({})
+    assert time.monotonic() - began < 15, "the items wait for 20 s"
+    assert latest(cluster).state().state == "cancelled"
+
+
+def test_who_leaves_the_events_of_a_run_does_not_wait_for_its_batch(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "notes")
+    began = time.monotonic()
+    for event in flowq.Flow(WaitsInside(path)).stream({}):
+        if event.kind == "node_start":
+            until(lambda: noted(path, "begins"), 10, "an item runs")
+            break
+    assert time.monotonic() - began < 15, "the items wait for 20 s"
+    assert latest(cluster).state().state == "cancelled"
+    assert not [thread for thread in threading.enumerate() if thread.name == "flowq-stream"]
 
 
 def test_that_redis_does_not_answer_is_said(caplog: pytest.LogCaptureFixture) -> None:
