@@ -27,7 +27,7 @@ from flowq.core.drive import Steps, async_twin, loop_runs
 from flowq.core.node import Node
 from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
-from flowq.engine.batches import Header
+from flowq.engine.batches import Header, read_header
 from flowq.engine.birth import birth_of, header_of, source
 from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
@@ -109,8 +109,14 @@ class CeleryExecutor:
     ) -> DurableRun:
         node = RunFlow(flow)
         job = node.job([dict(flow.params)], shared=shared, key=key, label=label)
-        handle = self._start(job, Feeding(), math.inf, checked=checked)
-        return DurableRun(self.connections, self.closings, handle.header, node.policy())
+        header = self._start(job, Feeding(), math.inf, checked=checked).header
+        if key is not None:
+            # The run may be there already: then its store is the one it began with, not the one of this job.
+            try:
+                header = read_header(self.connections.redis, self.connections.keys, header.id)
+            except REDIS_ERRORS as exc:
+                raise trouble(self.connections, exc) from exc
+        return DurableRun(self.connections, self.closings, header, node.policy())
 
     async def _run_async(self, job: BatchJob) -> BatchResult[Any]:
         leaving = Leaving()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel
 
@@ -121,6 +122,14 @@ class SharedStore(Store):
 
     def __len__(self) -> int:
         return len(self._data)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A store with values and a lock of its own. (A lock cannot be copied.)"""
+        twin = memo[id(self)] = object.__new__(type(self))
+        with self.lock:
+            for name, value in vars(self).items():
+                setattr(twin, name, threading.RLock() if value is self.lock else copy.deepcopy(value, memo))
+        return twin
 
     def __contains__(self, key: object) -> bool:
         return key in self._data

@@ -33,11 +33,12 @@ class Checkpoints:
     def steps(self) -> list[Checkpoint]:
         """The nodes that are done, in the order they were, those of every generation."""
         found: list[Checkpoint] = []
+        known: set[tuple[int, float]] = set()
         for reached in self._states():
-            if found and (found[-1].number, found[-1].generation) == (reached.steps, reached.gen):
-                continue  # the same step, left to wait for something
-            if not reached.steps:
-                continue
+            step = reached.steps, reached.at_s
+            if step in known or not reached.steps:
+                continue  # the same step, left to wait for something, or gone on from in a later generation
+            known.add(step)
             before = found[-1].at_s if found else reached.at_s
             found.append(
                 Checkpoint(

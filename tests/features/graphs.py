@@ -404,6 +404,14 @@ class AsksAPerson(grapheteria.Node):
         shared["asked"] = prepared
 
 
+@flowq.register
+class Tally(BaseModel):
+    """The store of some of them."""
+
+    n: int = 0
+    log: list[str] = []
+
+
 class Counted(flowq.Node):
     """Notes its visit in a file that all processes share; fails while there is a file ``broken`` beside it."""
 

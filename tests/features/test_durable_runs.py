@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import flowq
-from tests.features.graphs import Counted, Refused
+from tests.features.graphs import Counted, Refused, Tally
 
 
 def flow(path: Path) -> flowq.Flow:
@@ -25,6 +25,23 @@ def test_row_089_a_run_keeps_its_store_after_every_node(executor: str, tmp_path:
         found = flowq.get_run(run.id)  # as from any other process
         assert (found.status, found.result().shared["n"]) == ("succeeded", 3)
         assert [step.node for step in found.history()] == [step.node for step in run.history()]
+
+
+def test_row_089_a_shared_store_is_submitted_as_a_dict_is(executor: str, tmp_path: Path) -> None:
+    store = flowq.SharedStore({"n": "0"}, schema=Tally)
+    run = flow(tmp_path / "visits").submit(store)
+    assert run.result(timeout=20).shared.get_int("n") == 3
+    assert run.resume(from_step=2).result(timeout=20).shared.snapshot() == {"n": 3, "log": []}
+    assert store["n"] == 0, "the run has a store of its own"
+
+
+def test_row_089_who_submits_under_a_key_that_is_taken_is_given_that_run_with_its_store(
+    executor: str, tmp_path: Path
+) -> None:
+    first = flow(tmp_path / "visits").submit({"n": 0}, key="taken")
+    second = flow(tmp_path / "visits").submit({"n": 7, "more": True}, key="taken")
+    assert first.id == second.id
+    assert [dict(run.result(timeout=20).shared) for run in (first, second)] == [{"n": 3}, {"n": 3}]
 
 
 def test_row_091_a_run_that_failed_goes_on_where_it_was(executor: str, tmp_path: Path) -> None:

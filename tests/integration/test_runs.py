@@ -108,6 +108,7 @@ def test_a_run_that_failed_goes_on_with_what_is_missing(place: str, tmp_path: Pa
     if place == "workers":
         assert sorted(again) == sorted([*missing, "two begins", "two ends"])
     assert [one for one in again if one.startswith("one")] == []
+    assert [step.node for step in run.history()] == ["one", "Squares", "two", "Flow"], "each of them was done once"
     with pytest.raises(flowq.FlowError, match="has succeeded"):
         run.resume()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import operator
 import threading
@@ -106,6 +107,20 @@ def test_the_wrong_type_gives_the_default_or_an_error_that_names_key_and_type(
     assert read("k", default=None) is None
     with pytest.raises(TypeError, match=rf"shared\['k'\] is {found}, not an? \w+"):
         read("k")
+
+
+def test_a_deep_copy_has_values_and_a_lock_of_its_own_and_what_else_it_had() -> None:
+    class Named(SharedStore):
+        name = "nobody's"
+
+    store = Named({"name": "ada", "log": [1]}, schema=User)
+    store["itself"], store.name = store, "a store"
+    twin = copy.deepcopy(store)
+    twin["log"].append(2)
+    assert (store["log"], twin["log"]) == ([1], [1, 2])
+    assert (type(twin), twin.schema, twin.name) == (Named, User, "a store")
+    assert twin["itself"] is twin
+    assert twin.lock is not store.lock
 
 
 def test_a_missing_key_gives_the_default_or_an_error_that_names_it() -> None:
