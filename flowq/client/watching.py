@@ -51,7 +51,7 @@ class Watching:
         self._display = display
 
     def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
-        """Block until the batch has ended; it is cancelled once nobody waits for this call any more (``ctx.cancelled``).
+        """Block until the batch has ended; it is cancelled once nobody waits for this call (``ctx.cancelled``).
 
         Args:
             tell: is told of its progress, now and then and at its end.
