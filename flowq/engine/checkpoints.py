@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from flowq.batch.naming import new_batch_id
 from flowq.batch.policy import BatchPolicy
@@ -15,7 +17,9 @@ from flowq.engine.dispatch import publish_chunks
 from flowq.engine.feed import Feeder
 from flowq.engine.ids import generation, is_chunk_id, turn
 from flowq.engine.kept_store import KeptStore
+from flowq.engine.patience import trouble
 from flowq.engine.reached import Reached
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.slot import model_of
 from flowq.engine.snapshots import SnapshotBase, Snapshots
 from flowq.engine.stored_items import StoredItems
@@ -56,7 +60,7 @@ class Checkpoints:
             kept = KeptStore(self._snapshots, header.scope, below, 0.0, states[-1].floor, states[-1].recent)
             below = kept.manifest()
         schema = model_of(header.schema) if header.schema else None
-        return Overlay(SnapshotBase(self._snapshots, header.scope, below), schema)
+        return Overlay(_FromAfar(self._connections, self._snapshots, header.scope, below), schema)
 
     def state_after(self, step: int) -> bytes:
         """The state after that many nodes, without what it waited for; b"" for 0.
@@ -110,3 +114,23 @@ class Checkpoints:
         by_id = {name.decode(): blob for name, blob in saved.items()}
         ids = sorted((one for one in by_id if is_chunk_id(one)), key=lambda one: (generation(one), turn(one)))
         return [Reached.decode(by_id[one]) for one in ids]
+
+
+class _FromAfar(SnapshotBase):
+    """A snapshot under the store that a run's result has: of who reads it nobody knows that Redis is needed for it."""
+
+    def __init__(self, connections: Connections, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
+        super().__init__(snapshots, scope, manifest)
+        self._connections = connections
+
+    def load(self, key: str) -> Any:
+        """The value of *key*; raises NoRedis while Redis does not answer."""
+        try:
+            return super().load(key)
+        except REDIS_ERRORS as exc:
+            error = trouble(self._connections, exc)
+            error.add_note(
+                f"the values of a run's store are fetched when they are read, shared[{key!r}] among them; "
+                "dict(result.shared) fetches all, as long as Redis (or the LocalCluster) is there"
+            )
+            raise error from exc

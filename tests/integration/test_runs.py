@@ -81,6 +81,14 @@ def test_the_same_key_is_the_same_run_and_its_id_finds_it_again(
         flowq.get_run(batch.id)
 
 
+def test_who_reads_the_store_of_a_run_when_its_cluster_has_ended_is_told_so(tmp_path: Path) -> None:
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nested"]):
+        result = flowq.Flow(nested.Step("one", str(tmp_path / "notes"))).submit({"n": [1]}).result(timeout=30)
+    with pytest.raises(flowq.NoRedis) as raised:
+        dict(result.shared)
+    assert "dict(result.shared) fetches all" in raised.value.__notes__[0]
+
+
 def test_a_run_that_failed_goes_on_with_what_is_missing(place: str, tmp_path: Path) -> None:
     path, broken = tmp_path / "notes", tmp_path / "broken"
     broken.touch()
