@@ -190,6 +190,14 @@ class Squares(flowq.ParallelBatchNode[int, int]):
         shared["squares"] = exec_res
 
 
+class CountsPreps(Squares):
+    """Counts in the store how often its items were asked for."""
+
+    def prep(self, shared: Any) -> Any:
+        shared["preps"] = shared.get("preps", 0) + 1
+        return super().prep(shared)
+
+
 class Approval(flowq.Node[Any, Any]):
     """Waits for somebody to say yes or no."""
 

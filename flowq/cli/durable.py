@@ -77,9 +77,13 @@ def steps_table(steps: list[Checkpoint]) -> Table:
     table.add_column("action")
     table.add_column("took", justify="right")
     for one in steps:
-        again = f" (resumed {one.generation}×)" if one.generation else ""
-        table.add_row(str(one.number), Text(one.node + again), Text(one.action or "default"), span_text(one.seconds))
+        table.add_row(str(one.number), Text(name_of(one)), Text(one.action or "default"), span_text(one.seconds))
     return table
+
+
+def name_of(step: Checkpoint) -> str:
+    """The node, and how often the run had been resumed when it was done: the same step may be done in several."""
+    return f"{step.node} (resumed {step.generation}×)" if step.generation else step.node
 
 
 class FollowedRun:
@@ -132,7 +136,7 @@ class FollowedRun:
                 else:
                     action = f" → {one.action}" if one.action not in (None, "default") else ""
                     self._console.print(
-                        f"{one.number:>4}  {one.node}{action}  [dim]{span_text(one.seconds)}[/dim]", highlight=False
+                        f"{one.number:>4}  {name_of(one)}{action}  [dim]{span_text(one.seconds)}[/dim]", highlight=False
                     )
             if fresh:
                 self._seen = (fresh[-1].generation, fresh[-1].number)

@@ -63,7 +63,10 @@ class Run(Protocol):
         ...
 
     def history(self) -> list[Checkpoint]:
-        """The nodes it is done with, in the order they were."""
+        """The nodes it is done with, in the order they were.
+
+        On workers a node that was done again, after ``resume(from_step=…)``, is there with both its generations.
+        """
         ...
 
     def events(self) -> Iterator[Checkpoint]:

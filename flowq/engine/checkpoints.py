@@ -37,12 +37,14 @@ class Checkpoints:
     def steps(self) -> list[Checkpoint]:
         """The nodes that are done, in the order they were, those of every generation."""
         found: list[Checkpoint] = []
-        known: set[tuple[int, float]] = set()
+        known = set[tuple[int, float]]()
         for reached in self._states():
-            step = reached.steps, reached.at_s
-            if step in known or not reached.steps:
-                continue  # the same step, left to wait for something, or gone on from in a later generation
-            known.add(step)
+            if found and (found[-1].number, found[-1].generation) == (reached.steps, reached.gen):
+                continue  # the same step, left to wait for something, or done twice
+            # A later generation that waits keeps the step which it went on from: that was done when it was done.
+            if not reached.steps or (reached.steps, reached.at_s) in known:
+                continue
+            known.add((reached.steps, reached.at_s))
             before = found[-1].at_s if found else reached.at_s
             found.append(
                 Checkpoint(
@@ -70,12 +72,12 @@ class Checkpoints:
         """
         if step == 0:
             return b""
-        # Of several generations the newest, and in it the state right after the node.
+        # The last time that the node was done, and of that the state right after it, which no later wait has changed.
         found = [reached for reached in self._states() if reached.steps == step]
         if not found:
             last = max((reached.steps for reached in self._states()), default=0)
             raise FlowError(f"{self._header.id} has kept no step {step}: its last is {last}, and it keeps a thousand")
-        newest = next(one for one in found if one.gen == found[-1].gen)
+        newest = next(one for one in found if one.at_s == found[-1].at_s)
         return replace(newest, child=None, until={}).encode()
 
     def fork(self, policy: BatchPolicy, slots: int, state: bytes) -> Header:

@@ -121,6 +121,55 @@ def test_a_run_that_failed_goes_on_with_what_is_missing(place: str, tmp_path: Pa
         run.resume()
 
 
+def steps_of(run: flowq.Run) -> list[tuple[int, str, int]]:
+    """Number, node and generation of each step in its history."""
+    return [(step.number, step.node, step.generation) for step in run.history()]
+
+
+def test_a_step_that_is_done_stands_once_in_the_history_however_often_the_run_goes_on(
+    place: str, tmp_path: Path
+) -> None:
+    path, broken = tmp_path / "notes", tmp_path / "broken"
+    broken.touch()
+    first = nested.Step("one", str(path))
+    first >> nested.Squares(str(path), str(broken), 0, on_error="raise") >> nested.Step("two", str(path))
+    run = flowq.Flow(first, name="whole").submit({"numbers": [0, 1]})
+    for again in (run.wait, run.resume, broken.unlink, run.resume):  # it waits for its batch in each generation
+        again()
+        assert run.wait(30)
+    assert steps_of(run) == [(1, "one", 0), (2, "Squares", 2), (3, "two", 2), (4, "whole", 2)]
+    assert [step.number for step in run.events()] == [1, 2, 3, 4]
+
+
+def test_steps_that_were_done_again_stand_in_the_history_with_their_generation(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "notes")
+    first = nested.Step("one", path)
+    first >> nested.Squares(path) >> nested.Step("two", path)
+    run = flowq.Flow(first, name="whole").submit({"numbers": [0, 1]})
+    assert run.wait(30)
+    assert run.resume(from_step=1).wait(30)
+    once = [(1, "one", 0), (2, "Squares", 0), (3, "two", 0), (4, "whole", 0)]
+    assert steps_of(run) == [*once, (2, "Squares", 1), (3, "two", 1), (4, "whole", 1)]
+    assert run.resume(from_step=0).wait(30)
+    assert steps_of(run)[7:] == [(number, node, 2) for number, node, _ in once]
+
+
+def test_a_run_that_went_on_goes_back_to_what_a_step_left_and_to_nothing_that_came_later(
+    place: str, tmp_path: Path
+) -> None:
+    path, broken = tmp_path / "notes", tmp_path / "broken"
+    broken.touch()
+    first = nested.Step("one", str(path))
+    first >> nested.CountsPreps(str(path), str(broken), 0, on_error="raise")
+    run = flowq.Flow(first).submit({"numbers": [0, 1]})
+    assert run.wait(30)
+    assert run.resume().wait(30)  # a further generation waits after step 1 with what the next node's prep has changed
+    broken.unlink()
+    assert run.resume(from_step=1).result(timeout=30).shared["preps"] == 1
+
+
 def test_a_run_goes_back_to_a_step_and_a_fork_goes_on_beside_it(place: str, tmp_path: Path) -> None:
     path = tmp_path / "notes"
     run = nested.six_steps(str(path)).submit({"numbers": [1, 2]})
