@@ -29,5 +29,5 @@ def main() -> None:
 
     Commands look for batches at FLOWQ_BROKER_URL; without it, in what `flowq run --local` left in the current folder.
 
-    Exit status: 0 all is well, 1 the work failed, 2 a mistake in what was asked, 130 Ctrl-C.
+    Exit status: 0 all is well, 1 the work failed, 2 a mistake in what was asked or no Redis, 130 Ctrl-C.
     """

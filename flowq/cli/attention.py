@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from flowq.batch.executor import Progress
+from flowq.cli.absence import Absence
 from flowq.client.progress import Display
 from flowq.client.watching import Waited, Watching
 
@@ -29,16 +30,17 @@ class Attention(Watching):
         display: where their progress is shown.
         console: where it says what Ctrl-C does.
         stays: whether the batches have workers that outlive this command; if not, the first Ctrl-C cancels.
+        absence: gives up where Redis stays away; None: nobody does, as in a program that waits for its batch.
 
     Attributes:
         seen: the batches it waited for, in the order in which that began.
     """
 
-    def __init__(self, display: Display, console: Console, *, stays: bool) -> None:
+    def __init__(self, display: Display, console: Console, *, stays: bool, absence: Absence | None = None) -> None:
         super().__init__(display)
         self.seen: list[Waited] = []
         self.look_every_s = 0.2
-        self._console, self._stays = console, stays
+        self._console, self._stays, self._absence = console, stays, absence
         self._lock = threading.Lock()
         self._waiting = 0
         self._pressed = 0
@@ -68,8 +70,10 @@ class Attention(Watching):
             signal.signal(signal.SIGINT, before)
 
     def look(self, handle: Waited) -> None:
-        """Leave or cancel *handle*, as Ctrl-C was pressed."""
+        """Leave or cancel *handle*, as Ctrl-C was pressed; raises NoRedis where Redis stays away."""
         if not self._pressed:
+            if self._absence is not None:
+                self._absence.look()
             return
         if self._cancels:
             raise KeyboardInterrupt

@@ -16,6 +16,7 @@ from flowq.client.counters import progress_of
 from flowq.client.progress import span_text
 from flowq.client.run import DurableRun
 from flowq.core.runs import Checkpoint
+from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.results import State
 from flowq.registry import format_traceback
 
@@ -108,9 +109,13 @@ class FollowedRun:
         return False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """As a batch's: whether it has ended."""
+        """As a batch's: whether it has ended, and all its steps were printed."""
         ended = self._run.wait(LOOK_EVERY_S if timeout is None else timeout)
-        self.tell()
+        try:
+            steps, awaited = self._run.history(), self._run.awaits()
+        except AWAY_ERRORS:
+            return False
+        self.tell(steps, awaited)
         return ended
 
     def state(self) -> State:
@@ -125,11 +130,11 @@ class FollowedRun:
         """End the run and its batches."""
         self._run.cancel()
 
-    def tell(self) -> None:
+    def tell(self, steps: list[Checkpoint], awaited: list[str]) -> None:
         """Print what is new."""
         with self._lock:
             # By what identifies a step: the first of a long history are no longer kept.
-            fresh = [one for one in self._run.history() if (one.generation, one.number) > self._seen]
+            fresh = [one for one in steps if (one.generation, one.number) > self._seen]
             for one in fresh:
                 if self._as_json:
                     emit_line(step_json(one))
@@ -140,7 +145,6 @@ class FollowedRun:
                     )
             if fresh:
                 self._seen = (fresh[-1].generation, fresh[-1].number)
-            awaited = self._run.awaits()
             if awaited != self._awaited and not self._as_json:
                 for name in awaited:
                     self._console.print(

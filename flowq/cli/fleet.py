@@ -16,6 +16,7 @@ from flowq.cli.group import Command
 from flowq.cli.place import import_from_here
 from flowq.client import CeleryExecutor, connect
 from flowq.client.progress import Display
+from flowq.engine.patience import redis_in_words
 from flowq.local import LocalCluster, Project
 from flowq.settings import Settings
 
@@ -72,7 +73,7 @@ def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, c
 def _active(executor: CeleryExecutor, attention: Attention) -> Iterator[CeleryExecutor]:
     """Batches of this process go where *executor* sends them, and are waited for by *attention*."""
     ours = CeleryExecutor(executor.settings, connections=executor.connections, watching=attention)
-    with activated(ours), attention.listening():
+    with activated(ours), attention.listening(), redis_in_words(ours.connections):
         yield ours
 
 

@@ -1,6 +1,6 @@
 """The group of flowq's commands: what each error means for the exit status, and ``--json``. Never a command.
 
-Exit status: 0 all is well, 1 the work failed, 2 a user's mistake, 130 somebody pressed Ctrl-C.
+Exit status: 0 all is well, 1 the work failed, 2 a user's mistake or a Redis that is not there, 130 Ctrl-C.
 """
 
 from __future__ import annotations

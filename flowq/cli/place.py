@@ -17,6 +17,7 @@ from flowq.client.attach import attached, attached_run
 from flowq.client.run import DurableRun
 from flowq.engine.catalog import PAGE, Catalog, Kind
 from flowq.engine.facts import children
+from flowq.engine.patience import redis_in_words
 from flowq.errors import BatchLost
 from flowq.local import Project
 from flowq.settings import Settings
@@ -115,7 +116,7 @@ def place() -> Iterator[Place]:
 
     Raises:
         Mistake: nothing is configured, and nothing was run here.
-        NoRedis: nothing answers at FLOWQ_BROKER_URL.
+        NoRedis: nothing answers at FLOWQ_BROKER_URL, or no more. (Other errors of Redis: see ``redis_in_words``.)
     """
     settings = Settings()
     if settings.broker_url is not None:
@@ -138,7 +139,8 @@ def place() -> Iterator[Place]:
 @contextmanager
 def _closing(executor: CeleryExecutor) -> Iterator[CeleryExecutor]:
     try:
-        yield executor
+        with redis_in_words(executor.connections):
+            yield executor
     finally:
         executor.connections.close()
 

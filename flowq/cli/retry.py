@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from flowq.cli.absence import Absence
 from flowq.cli.figures import record_of
 from flowq.cli.fleet import Local, local_options, to_local_workers
 from flowq.cli.group import Mistake, emit, json_option
@@ -41,11 +42,12 @@ def retry(batch: str | None, detach: bool, workers: int, slots: int | None, as_j
         handle = here.thing(batch)
         if isinstance(handle, DurableRun):
             handle.resume()
-            sys.exit(0 if detach else follow(handle, console, stays=here.has_workers, as_json=as_json))
+            sys.exit(0 if detach else follow(here, handle, console, as_json=as_json))
         if here.has_workers:
             left = again(handle, console)
             warn_if_nobody_works(here, handle, console)
-            status = 0 if detach or not left else until_the_end(handle, shown, console, stays=True)
+            absence = Absence(here.executor.connections, console)
+            status = 0 if detach or not left else until_the_end(handle, shown, console, absence, stays=True)
             if as_json:
                 emit(record_of(handle.id, handle.label, handle.state()))
             sys.exit(status)
@@ -60,7 +62,8 @@ def with_local_workers(
     imports = tuple(name for name in (*Project(Path.cwd()).imports[:1], *modules) if not name.startswith("flowq."))
     with to_local_workers(local, tuple(dict.fromkeys(imports)), Display(), console) as sent:
         handle = attached(sent.executor, batch)
-        status = until_the_end(handle, shown, console, stays=False) if again(handle, console) else 0
+        absence = Absence(sent.executor.connections, console)
+        status = until_the_end(handle, shown, console, absence, stays=False) if again(handle, console) else 0
         if as_json:
             emit(record_of(handle.id, handle.label, handle.state()))
     return status

@@ -11,6 +11,7 @@ from flowq.cli.run import limited
 from flowq.cli.shared_values import parsed
 from flowq.client import connect
 from flowq.core.flow import Flow
+from flowq.engine.patience import redis_in_words
 from flowq.settings import Settings
 
 
@@ -38,7 +39,7 @@ def submit(
     flow = node if isinstance(node, Flow) else Flow(start=node, name=node.name)
     executor = connect(settings)
     try:
-        with activated(executor):
+        with activated(executor), redis_in_words(executor.connections):
             run = flow.submit(store, key=key, label=label)
     finally:
         executor.connections.close()

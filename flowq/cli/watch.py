@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from flowq.cli.absence import Absence
 from flowq.cli.attention import Attention
 from flowq.cli.durable import FollowedRun
 from flowq.cli.durable import said as said_of_run
@@ -19,6 +20,7 @@ from flowq.client.counters import progress_of
 from flowq.client.progress import Display, Mode, count_of, display, figures, span_text
 from flowq.client.run import DurableRun
 from flowq.client.unknown_node import worker_of
+from flowq.engine.patience import when_there
 from flowq.settings import Settings
 
 LINE_EVERY_S = 1.0
@@ -32,28 +34,30 @@ def watch(batch: str | None, progress: Mode | None, as_json: bool) -> None:
     """Watch a batch or run until it has ended.
 
     BATCH is an id, or how one begins; the newest one if left out. Ctrl-C leaves it running; pressed twice it cancels
-    the batch. The exit status is 0 if the batch succeeded. With --json a line a second.
+    the batch. The exit status is 0 if the batch succeeded. With --json a line a second. A Redis that goes away is
+    waited for, for 30 seconds.
     """
     with place() as here:
         handle = here.thing(batch)
         console = Console(stderr=True)
         if isinstance(handle, DurableRun):
-            sys.exit(follow(handle, console, stays=here.has_workers, as_json=as_json))
+            sys.exit(follow(here, handle, console, as_json=as_json))
         if not here.has_workers and not handle.state().closed:
             raise Mistake(
                 f"{handle.id} was interrupted, and nobody works on it: `flowq retry {handle.id}` goes on with it."
             )
         if as_json:
-            sys.exit(lines(handle))
+            sys.exit(lines(here, handle))
         warn_if_nobody_works(here, handle, console)
-        sys.exit(
-            until_the_end(handle, display(progress or Settings().progress, console), console, stays=here.has_workers)
-        )
+        absence = Absence(here.executor.connections, console)
+        shown = display(progress or Settings().progress, console)
+        sys.exit(until_the_end(handle, shown, console, absence, stays=here.has_workers))
 
 
-def follow(run: DurableRun, console: Console, *, stays: bool, as_json: bool = False) -> int:
+def follow(here: Place, run: DurableRun, console: Console, *, as_json: bool = False) -> int:
     """Print the steps of a run until its end; the exit status of what became of it."""
-    attention = Attention(Display(), console, stays=stays)
+    absence = Absence(here.executor.connections, console)
+    attention = Attention(Display(), console, stays=here.has_workers, absence=absence)
     try:
         with attention.listening():
             attention.wait(FollowedRun(run, console, as_json=as_json))
@@ -62,9 +66,9 @@ def follow(run: DurableRun, console: Console, *, stays: bool, as_json: bool = Fa
     return said_of_run(run, console)
 
 
-def until_the_end(handle: BatchHandle[Any], shown: Display, console: Console, *, stays: bool) -> int:
+def until_the_end(handle: BatchHandle[Any], shown: Display, console: Console, absence: Absence, *, stays: bool) -> int:
     """Wait for a batch; the exit status of what became of it."""
-    attention = Attention(shown, console, stays=stays)
+    attention = Attention(shown, console, stays=stays, absence=absence)
     try:
         with attention.listening():
             attention.wait(handle)
@@ -91,11 +95,11 @@ def said(handle: BatchHandle[Any], console: Console) -> int:
     return 0 if handle.ended_well(state) else FAILED
 
 
-def lines(handle: BatchHandle[Any]) -> int:
+def lines(here: Place, handle: BatchHandle[Any]) -> int:
     """A line of JSON a second."""
     while True:
         ended = handle.wait(0)
-        state = handle.state()
+        state = when_there(here.executor.connections, handle.state)
         emit_line({**record_of(handle.id, handle.label, state), "rate": round(progress_of(state).rate, 3)})
         if ended:
             return 0 if handle.ended_well(state) else FAILED

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import AWAY_ERRORS, is_full
@@ -31,13 +32,16 @@ def when_there(connections: Connections, call: Callable[[], T]) -> T:
         NoRedis: it has not answered for 30 s.
     """
     until = time.monotonic() + AWAY_FOR_S
+    said = False
     while True:
         try:
             return call()
         except AWAY_ERRORS as exc:
             if time.monotonic() > until:
                 raise NoRedis(redacted(connections.settings.url), str(exc) or type(exc).__name__) from exc
-            log.warning("Redis does not answer; trying again", extra={"error": repr(exc)})
+            if not said:
+                log.warning("Redis does not answer; trying again for %g s", AWAY_FOR_S, extra={"error": repr(exc)})
+            said = True
             time.sleep(AGAIN_S)
 
 
@@ -115,3 +119,21 @@ def trouble(connections: Connections, error: Exception) -> ConfigError:
         connections.headroom.forget()
         return connections.headroom.full()
     return NoRedis(redacted(connections.settings.url), str(error) or type(error).__name__)
+
+
+@contextmanager
+def redis_in_words(connections: Connections) -> Iterator[None]:
+    """What Redis answers the block with, if that is an error, is raised as one that says what to do.
+
+    Raises:
+        NoRedis, RedisFull: it is away, or has no room.
+        ConfigError: it refuses something else.
+    """
+    try:
+        yield
+    except RedisError as error:
+        if isinstance(error, AWAY_ERRORS) or is_full(error):
+            raise trouble(connections, error) from error
+        raise ConfigError(
+            f"the Redis at {redacted(connections.settings.url)} refuses: {error}. `flowq doctor` says what to change."
+        ) from error
