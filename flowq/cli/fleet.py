@@ -12,7 +12,7 @@ from rich.console import Console
 
 from flowq.batch.executor import activated
 from flowq.cli.attention import Attention
-from flowq.cli.group import Command
+from flowq.cli.group import Command, queues_option
 from flowq.cli.place import import_from_here
 from flowq.client import CeleryExecutor, connect
 from flowq.client.progress import Display
@@ -23,10 +23,17 @@ from flowq.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """The workers that a command starts: how many, of how many slots each (None: this machine's cores, shared out)."""
+    """The workers that a command starts: how many, of how many slots each (None: this machine's cores, shared out), and
+    which queues they consume (none: the default queue).
+    """
 
     workers: int = 1
     slots: int | None = None
+    queues: tuple[str, ...] = ()
+
+    def start_of_worker(self, queue: str) -> str:
+        """See ``CeleryExecutor.start_worker``."""
+        return f"`-Q {','.join([*(self.queues or [Settings().queue]), queue])}` of this command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +68,13 @@ def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, c
             workers=local.workers,
             slots=local.slots,
             imports=imports,
+            queues=local.queues,
             broker_url=redis.url,
             env={"FLOWQ_SINKS": "*"},  # this folder's own Redis: nobody else says where to
         ) as cluster:
             attention = Attention(display, console, stays=False)
             with _active(cluster.executor, attention) as executor:
+                executor.start_worker = local.start_of_worker
                 yield Sent(executor, attention)
 
 
@@ -78,9 +87,9 @@ def _active(executor: CeleryExecutor, attention: Attention) -> Iterator[CeleryEx
 
 
 def local_options(command: Command) -> Command:
-    """``--workers`` and ``--slots`` of the local workers."""
+    """``--workers``, ``--slots`` and ``--queue`` of the local workers."""
     slots = click.option(
         "--slots", type=click.IntRange(1), help="Items a local worker runs at a time (default: cores)."
     )
     workers = click.option("--workers", type=click.IntRange(1), default=1, help="Local workers (default: 1).")
-    return workers(slots(command))
+    return workers(slots(queues_option("local workers consume")(command)))

@@ -113,12 +113,22 @@ def imports_option(what: str) -> Callable[[Command], Command]:
     Args:
         what: what is in such a module, for the help.
     """
-
-    def split(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name.strip() for one in given for name in one.split(",") if name.strip())
-
     words = f"Module with {what}; repeatable, or several with commas."
-    return click.option("--import", "imports", multiple=True, metavar="MODULE", callback=split, help=words)
+    return click.option("--import", "imports", multiple=True, metavar="MODULE", callback=_split, help=words)
+
+
+def queues_option(whose: str) -> Callable[[Command], Command]:
+    """``-Q`` as Celery's workers take it, repeatable, and ``--queue``: the command gets ``queues``.
+
+    Args:
+        whose: who consumes them, for the help.
+    """
+    words = f"Queue that {whose} (default: FLOWQ_QUEUE); repeatable, or several with commas."
+    return click.option("-Q", "--queue", "queues", multiple=True, callback=_split, help=words)
+
+
+def _split(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.strip() for one in given for name in one.split(",") if name.strip())
 
 
 def emit(value: Any) -> None:

@@ -28,7 +28,9 @@ from flowq.settings import Settings
 @click.option("--detach", is_flag=True, help="Do not wait for the fleet to do it.")
 @local_options
 @json_option
-def retry(batch: str | None, detach: bool, workers: int, slots: int | None, as_json: bool) -> None:
+def retry(
+    batch: str | None, detach: bool, workers: int, slots: int | None, queues: tuple[str, ...], as_json: bool
+) -> None:
     """Run what failed once more.
 
     BATCH is an id, or how one begins; the newest batch if left out. What failed or was cancelled runs again, with the
@@ -52,7 +54,8 @@ def retry(batch: str | None, detach: bool, workers: int, slots: int | None, as_j
                 emit(record_of(handle.id, handle.label, handle.state()))
             sys.exit(status)
         batch, modules = handle.id, handle.modules
-    sys.exit(with_local_workers(batch, modules, Local(workers, slots), shown, console, as_json))
+        queues = queues or tuple(dict.fromkeys((here.executor.settings.queue, handle.queue)))
+    sys.exit(with_local_workers(batch, modules, Local(workers, slots, queues), shown, console, as_json))
 
 
 def with_local_workers(

@@ -39,8 +39,8 @@ from flowq.settings import Settings
 @click.option("--progress", type=click.Choice(["auto", "bar", "lines", "off"]), help="How progress is shown on stderr.")
 @json_option
 def run(
-    target: str, local: bool, workers: int, slots: int | None, values: tuple[str, ...], limit: int | None,
-    progress: Mode | None, as_json: bool,
+    target: str, local: bool, workers: int, slots: int | None, queues: tuple[str, ...], values: tuple[str, ...],
+    limit: int | None, progress: Mode | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a flow and wait for its end.
 
@@ -60,7 +60,7 @@ def run(
     began = time.monotonic()
     place: AbstractContextManager[Sent | None]
     if local:
-        place = to_local_workers(Local(workers, slots), (module_of(target),), shown, console)
+        place = to_local_workers(Local(workers, slots, queues), (module_of(target),), shown, console)
     elif settings.broker_url is not None:
         place = to_fleet(settings, shown, console)
     else:

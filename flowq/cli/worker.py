@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from flowq.cli.group import Mistake, imports_option
+from flowq.cli.group import Mistake, imports_option, queues_option
 from flowq.registry import format_traceback
 from flowq.settings import Settings
 
@@ -15,7 +15,7 @@ from flowq.settings import Settings
 @click.command()
 @click.option("--slots", type=click.IntRange(1), help="Items that run at a time, one process each (default: cores).")
 @click.option("--name", help="Name in Flower and in outcomes.")
-@click.option("--queue", "queues", multiple=True, help="Queue to consume; may be given several times.")
+@queues_option("it consumes")
 @imports_option("node classes")
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
 def worker(

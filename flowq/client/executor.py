@@ -11,6 +11,7 @@ from typing import Any
 
 from flowq.batch.async_items import AsyncItems
 from flowq.batch.executor import BatchJob
+from flowq.batch.fanout import Fanout
 from flowq.batch.items import Items
 from flowq.batch.naming import new_batch_id
 from flowq.batch.result import BatchResult
@@ -24,6 +25,7 @@ from flowq.client.unknown_node import unknown_node, worker_of
 from flowq.client.watching import Watching
 from flowq.codec import loads
 from flowq.core.drive import Steps, async_twin, loop_runs
+from flowq.core.graph import reachable
 from flowq.core.node import Node
 from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
@@ -34,7 +36,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.feed import Feeder, place_of
 from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.patience import trouble
-from flowq.engine.presence import Fleet
+from flowq.engine.presence import Fleet, WorkerRecord
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.results import State
 from flowq.engine.snapshots import Snapshots
@@ -55,6 +57,9 @@ class CeleryExecutor:
         settings: where the fleet's Redis is.
         connections: to share with others; made from the settings if None.
         watching: how ``execute`` waits; None: with the progress that the settings ask for.
+
+    Attributes:
+        start_worker: how somebody starts a worker on a queue of this name, in words.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class CeleryExecutor:
     ) -> None:
         self.settings = settings
         self.connections = connections or Connections(settings)
+        self.start_worker: Callable[[str], str] = lambda queue: f"`{worker_of(queue)}`"
         self._watching = watching or Watching(display(settings.progress))
         self.closings = Closings(self.connections)
         self._fleet: Fleet | None = None
@@ -222,20 +228,30 @@ class CeleryExecutor:
             )
 
     def _check_workers(self, node: Any, header: Header) -> None:
-        """Refuse what no worker could run; with no worker there at all, say that the batch waits."""
+        """Refuse what no worker could run; with no worker on a queue at all, say that the batch waits."""
         self._check_list(header.queue)
         wanted = spec_of(node).class_names()
-        known = [worker.nodes for worker in self.fleet.workers(header.queue)]
-        if any(wanted <= set(nodes) for nodes in known):
-            return
-        known = [worker.nodes for worker in self.fleet.workers(header.queue, fresh=True)]
-        if any(wanted <= set(nodes) for nodes in known):
-            return
-        missing = sorted(name for name in wanted if not any(name in nodes for nodes in known))
-        error = unknown_node(node.name, missing or sorted(wanted), queue=header.queue, workers=len(known))
-        if error is not None:
-            raise error
-        log.warning(
-            "no worker consumes queue %r yet: the batch waits for one (`%s`)", header.queue, worker_of(header.queue),
-            extra={"batch": header.id},
-        )  # fmt: skip
+        if not _some_know(wanted, self.fleet.workers(header.queue)):
+            there = self.fleet.workers(header.queue, fresh=True)
+            if not _some_know(wanted, there) and (there or not _some_know(wanted, self.fleet.workers())):
+                missing = sorted(name for name in wanted if not any(name in worker.nodes for worker in there))
+                error = unknown_node(node.name, missing or sorted(wanted), queue=header.queue, workers=len(there))
+                if error is not None:
+                    raise error
+        for queue in _queues_of(node, header.queue):
+            if not self.fleet.workers(queue) and not self.fleet.workers(queue, fresh=True):
+                log.warning(
+                    "no worker consumes queue %r yet: the batch waits for one (%s)", queue, self.start_worker(queue),
+                    extra={"batch": header.id},
+                )  # fmt: skip
+
+
+def _some_know(wanted: set[str], workers: Iterable[WorkerRecord]) -> bool:
+    """Whether one of *workers* knows all the classes *wanted*."""
+    return any(wanted <= set(worker.nodes) for worker in workers)
+
+
+def _queues_of(node: Node[Any, Any], own: str) -> list[str]:
+    """Where the batch of *node* goes, *own*, and those that its items begin."""
+    inner = [one for one in reachable(node.start_node) if isinstance(one, Fanout) and not one.is_local]
+    return list(dict.fromkeys([own, *(one.policy().queue or own for one in inner)]))

@@ -136,12 +136,12 @@ class Fleet:
         self._seen: list[WorkerRecord] = []
         self._seen_at = float("-inf")
 
-    def workers(self, queue: str, *, fresh: bool = False) -> Sequence[WorkerRecord]:
-        """Workers that consume *queue*."""
+    def workers(self, queue: str | None = None, *, fresh: bool = False) -> Sequence[WorkerRecord]:
+        """Workers that consume *queue*; all of them if None."""
         if fresh or time.monotonic() - self._seen_at > CACHE_S:
             self._seen = workers(self._redis, self._keys)
             self._seen_at = time.monotonic()
-        return [worker for worker in self._seen if queue in worker.queues]
+        return [worker for worker in self._seen if queue is None or queue in worker.queues]
 
     def slots(self, queue: str) -> int:
         """Slots that consume *queue*."""

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from flowq.batch.executor import activate, deactivate
 from flowq.client import CeleryExecutor, connect
+from flowq.client.unknown_node import worker_of
 from flowq.errors import ConfigError
 from flowq.local.child_process import end_all
 from flowq.local.local_worker import LocalWorker, is_local_worker
@@ -41,6 +42,8 @@ class LocalCluster:
         workers: how many workers; 0: Redis alone, workers come by `add_worker`.
         imports: modules that the workers import, so that they know the node classes in them. Those of the program's own
             script are known without.
+        queues: that the workers consume, as ``celery worker -Q`` has it: these and no others, so name "flowq", the
+            default queue, beside those of nodes with a ``queue=``; none: the default queue.
         broker_url: a Redis that somebody else runs; None: an embedded one.
         log_level: of the workers' logs.
         lease_s: seconds after which a lost worker's items are given to another; None: what the settings say.
@@ -57,6 +60,7 @@ class LocalCluster:
         workers: int = 1,
         *,
         imports: Sequence[str] = (),
+        queues: Sequence[str] = (),
         broker_url: str | None = None,
         log_level: str = "WARNING",
         lease_s: float | None = None,
@@ -69,6 +73,7 @@ class LocalCluster:
         if workers < 0 or (slots is not None and slots < 1):
             raise ValueError(f"a cluster has 0 or more workers of 1 or more slots, not {workers} of {slots}")
         self.slots = slots if slots is not None else max(1, _cores() // max(1, workers))
+        self.queues = tuple(queues)
         self._wanted = workers
         self._imports = tuple(imports)
         self._broker_url = broker_url
@@ -187,7 +192,15 @@ class LocalCluster:
         """Make this cluster the executor of the program's batches."""
         lease: dict[str, Any] = {} if self._lease_s is None else {"lease_s": self._lease_s}
         self._executor = connect(Settings(broker_url=self.broker_url, secret_key=self._secret_key(), **lease))
+        self._executor.start_worker = self._start_of_worker
         activate(self._executor)
+
+    def _start_of_worker(self, queue: str) -> str:
+        """See ``CeleryExecutor.start_worker``."""
+        consumed = self.queues or (Settings().queue,)
+        names = ", ".join(f'"{name}"' for name in (*consumed, queue))
+        here = "cluster.add_worker()" if queue in consumed else f"flowq.LocalCluster(queues=[{names}])"
+        return f"`{here}`, or `{worker_of(queue)}`"
 
     def _deactivate(self) -> None:
         """Give the place back to the executor that was active before."""
@@ -223,6 +236,7 @@ class LocalCluster:
         worker = LocalWorker.start(
             next(self._names),
             slots=self.slots,
+            queues=self.queues,
             folder=self._folder.path,
             env=self._worker_env(),
             spawner=self._spawner,

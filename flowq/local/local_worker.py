@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowq.errors import ConfigError
@@ -40,11 +40,21 @@ class LocalWorker:
         self._ready_path = ready_path
 
     @classmethod
-    def start(cls, name: str, *, slots: int, folder: Path, env: Mapping[str, str], spawner: Spawner) -> LocalWorker:
+    def start(
+        cls, name: str, *, slots: int, queues: Sequence[str], folder: Path, env: Mapping[str, str], spawner: Spawner
+    ) -> LocalWorker:
         """Start it; `await_ready` waits for it."""
         ready_path = folder / f"{name}.ready"
         process = spawner.spawn(
-            [sys.executable, *WORKER, "--slots", str(slots), "--name", name],
+            [
+                sys.executable,
+                *WORKER,
+                "--slots",
+                str(slots),
+                "--name",
+                name,
+                *(word for queue in queues for word in ("--queue", queue)),
+            ],
             env={**env, "FLOWQ_READY_FILE": str(ready_path)},
             log_path=folder / f"{name}.log",
         )

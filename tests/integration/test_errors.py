@@ -195,7 +195,9 @@ def test_with_no_worker_on_a_queue_the_command_that_starts_one_is_said(
     remote: flowq.LocalCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     submit(nodes.Square(queue="nobody-here"), [1]).cancel()
-    assert "(`flowq worker --queue nobody-here`)" in caplog.text
+    assert (
+        '(`flowq.LocalCluster(queues=["flowq", "nobody-here"])`, or `flowq worker --queue nobody-here`)' in caplog.text
+    )
 
 
 TYPED = """

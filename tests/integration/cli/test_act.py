@@ -47,6 +47,12 @@ def sleepy():
     return flowq.Flow(start=items)
 
 
+def elsewhere():
+    items, echo = Items(), nodes.FromStore(queue="gpu")
+    items >> echo
+    return flowq.Flow(start=items)
+
+
 def failing():
     items, strict = Items(), nodes.KeyedFromStore(chunk_size=1)
     items >> strict
@@ -229,3 +235,15 @@ def test_gc_removes_old_batches_when_it_is_told_to(flowq_cli: Flowq, cluster: Lo
     assert f"{batch.id}: would be removed" in flowq_cli("gc", "--older-than", "0s", "--dry-run").output
     assert flowq_cli("gc", "--older-than", "1 fortnight").exit_code == 2
     assert json.loads(flowq_cli("gc", "--json", "--older-than", "1d").output)["ended_batches"] == []
+
+
+def test_local_workers_consume_the_queues_that_are_named(folder: Path) -> None:
+    lost = Command(folder, "run", "sums:elsewhere", "--local")
+    lost.says("no worker consumes queue 'gpu' yet: the batch waits for one (`-Q flowq,gpu` of this command)")
+    lost.press_ctrl_c()
+    assert lost.status() == 130
+    again = Command(folder, "retry")
+    assert again.status() == 0, again.text
+    found = Command(folder, "run", "sums:elsewhere", "--local", "-Q", "flowq, gpu")
+    assert found.status() == 0, found.text
+    assert "no worker consumes" not in found.text

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import flowq
 from flowq.errors import ConfigError
 from flowq.local import EmbeddedRedis, LocalCluster
 
@@ -178,3 +179,53 @@ def test_a_program_that_runs_a_batch_as_it_is_imported_is_told_so(program: Start
     status, stderr = one.end()
     assert status == 1
     assert "runs a batch (score) as it is imported" in stderr
+
+
+QUEUES = """
+    import logging
+    import flowq
+
+    class Trains(flowq.ParallelBatchNode):
+        def prep(self, shared):
+            return [1, 2]
+
+        def exec(self, item):
+            return item
+
+        def post(self, shared, prep_res, exec_res):
+            shared["trained"] = list(exec_res)
+
+    if __name__ == "__main__":
+        logging.basicConfig(format="%(message)s")
+        with flowq.LocalCluster(slots=1{options}) as cluster:
+            node = Trains(queue="gpu")
+            batch = node.submit([1, 2])
+            print(batch.wait(None if cluster.queues else 0), flush=True)
+            batch.cancel()
+            run = flowq.Flow(node).submit({{}})
+            print(run.result(30).shared["trained"] if cluster.queues else "not waited for", flush=True)
+            run.cancel()
+"""
+
+
+def test_its_workers_consume_the_queues_that_it_is_given(program: Start) -> None:
+    one = program(QUEUES.format(options=', queues=["flowq", "gpu"]'))
+    assert [one.line(), one.line()] == ["True", "[1, 2]"]
+    assert one.end() == (0, "")
+
+
+def test_a_queue_that_none_of_its_workers_consumes_is_said_with_how_they_would(program: Start) -> None:
+    one = program(QUEUES.format(options=""))
+    assert [one.line(), one.line()] == ["False", "not waited for"]
+    said = (
+        "no worker consumes queue 'gpu' yet: the batch waits for one "
+        '(`flowq.LocalCluster(queues=["flowq", "gpu"])`, or `flowq worker --queue gpu`)'
+    )
+    status, text = one.end()
+    assert (status, text.splitlines()) == (0, [said, said]), "for the batch, and for the run whose node is sent there"
+
+
+def test_with_no_worker_at_all_it_says_that_one_is_to_be_added(caplog: pytest.LogCaptureFixture) -> None:
+    with LocalCluster(workers=0, queues=["gpu"]):
+        flowq.parallel_batch_node(exec=abs, queue="gpu").submit([1]).cancel()
+    assert "(`cluster.add_worker()`, or `flowq worker --queue gpu`)" in caplog.text
