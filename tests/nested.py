@@ -190,6 +190,34 @@ class Squares(flowq.ParallelBatchNode[int, int]):
         shared["squares"] = exec_res
 
 
+class RaisesIn(flowq.Node[Any, Any]):
+    """Fails in one of its three methods."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    def prep(self, shared: Any) -> None:
+        self.fail("prep")
+
+    def exec(self, prep_res: Any) -> None:
+        self.fail("exec")
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        self.fail("post")
+
+    def fail(self, here: str) -> None:
+        if self.where == here:
+            raise KeyError(here)
+
+
+class RefusesToBegin(flowq.Flow):
+    """A flow that fails before its first node."""
+
+    def prep(self, shared: Any) -> None:
+        raise KeyError("prep")
+
+
 class CountsPreps(Squares):
     """Counts in the store how often its items were asked for."""
 

@@ -9,6 +9,7 @@ from flowq.batch.chunk import FlowItem
 from flowq.batch.journey import BatchJourney
 from flowq.core.context import ItemContext
 from flowq.core.node import Node
+from flowq.core.notes import add_visit_note
 from flowq.core.overlay import Overlay
 
 
@@ -28,6 +29,10 @@ class RunFlow(BatchFlow):
         self, store: Overlay, action: str | None, ctx: ItemContext, journey: BatchJourney | None = None
     ) -> FlowItem:
         return FlowItem(action if journey is None else journey.arrived(store, action), None)
+
+    def note_failed_item(self, error: Exception, index: int, attempt: int) -> None:
+        """The node that failed has left its note; that a run is an item is nobody's business."""
+        add_visit_note(error, self.name)
 
     def overhear(self, inner: Node[Any, Any], label: str) -> None:
         """Nothing: who listens to the root is told of it as where it is run alone."""

@@ -22,7 +22,6 @@ from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext, enter_context
 from flowq.core.drive import ControlFlow, Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
-from flowq.core.notes import add_failure_note
 from flowq.errors import CircuitOpen, FlowError, ItemCancelled
 from flowq.registry import portable, text_of
 
@@ -333,7 +332,7 @@ class Tries:
 
     def failed(self, index: int, error: Exception, attempt: int, busy_s: float) -> ItemDone:
         """What there is to keep of an item whose last try, number *attempt*, ended with *error*."""
-        add_failure_note(error, node=self.node.name, item_index=index, attempts=attempt + 1)
+        self.node.note_failed_item(error, index, attempt)
         outcome = Outcome(index, "failed", error=portable(error), attempts=attempt + 1)
         return ItemDone(None, outcome, None, busy_s)
 

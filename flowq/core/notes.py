@@ -1,4 +1,4 @@
-"""The note a failed ``exec`` leaves on its exception: which node, which item, which try. Never replaces it."""
+"""The note a node that failed leaves on its exception: which node, which item, which try. Never replaces it."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ def add_failure_note(exc: BaseException, *, node: str, attempts: int, item_index
     notes = getattr(exc, "__notes__", [])
     if isinstance(notes, list) and note not in notes:  # whoever made something else of them keeps it
         exc.add_note(note)
+
+
+def add_visit_note(exc: BaseException, node: str) -> None:
+    """Add ``in node Parse`` to *exc*, which a visit to that node ended with, unless a node has left its note before:
+    that of an ``exec`` says more, and that of a node inside says it of the one that failed.
+    """
+    notes = getattr(exc, "__notes__", [])
+    if isinstance(notes, list) and not any(isinstance(note, str) and note.startswith("in node ") for note in notes):
+        exc.add_note(f"in node {node}")

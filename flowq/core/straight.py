@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowq.core.actions import DEFAULT, checked_action
 from flowq.core.context import current_context
 from flowq.core.drive import async_twin, call_async, drive, drive_async, failed_first, refuse_awaitable
+from flowq.core.notes import add_visit_note
 
 if TYPE_CHECKING:
     from flowq.core.flow import Flow
@@ -67,25 +68,29 @@ async def _go_async(
         own["params"], own["within"] = params, inner
         coroutines = visited.coroutines
         prep, execute, post = visited.prep, visited.exec, visited.post
-        prep_res = await (prep(shared) if _function(prep) in coroutines else call_async(prep, (shared,)))
-        failed = False
         try:
-            exec_res = await (
-                execute(prep_res) if _function(execute) in coroutines else call_async(execute, (prep_res,))
+            prep_res = await (prep(shared) if _function(prep) in coroutines else call_async(prep, (shared,)))
+            failed = False
+            try:
+                exec_res = await (
+                    execute(prep_res) if _function(execute) in coroutines else call_async(execute, (prep_res,))
+                )
+            except Exception as exc:
+                steps = visited.perform(shared, prep_res)
+                call, failed = failed_first(steps, exc), True
+            if failed:
+                exec_res = await drive_async(steps, call)
+            ended = (
+                post(shared, prep_res, exec_res)
+                if _function(post) in coroutines
+                else call_async(post, (shared, prep_res, exec_res))
             )
-        except Exception as exc:
-            steps = visited.perform(shared, prep_res)
-            call, failed = failed_first(steps, exc), True
-        if failed:
-            exec_res = await drive_async(steps, call)
-        ended = (
-            post(shared, prep_res, exec_res)
-            if _function(post) in coroutines
-            else call_async(post, (shared, prep_res, exec_res))
-        )
-        action: Any = await ended
-        if action is not None and action.__class__ is not str:
-            action = checked_action(action, visited.name)
+            action: Any = await ended
+            if action is not None and action.__class__ is not str:
+                action = checked_action(action, visited.name)
+        except Exception as error:
+            add_visit_note(error, visited.name)
+            raise
         visits += 1
         successor, straight = _onward(flow, visited, action, shared)
         if successor is None or not straight:
@@ -110,23 +115,27 @@ def go(flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any],
         visited: Node[Any, Any] = object.__new__(node.__class__)
         own = visited.__dict__ = node.__dict__.copy()
         own["params"], own["within"] = params, inner
-        prep_res = visited.prep(shared)
-        if prep_res.__class__ not in _PLAIN:
-            refuse_awaitable(visited.prep, prep_res)
-        failed = False
         try:
-            exec_res: Any = visited.exec(prep_res)
-        except Exception as exc:
-            steps = visited.perform(shared, prep_res)
-            call, failed = failed_first(steps, exc), True
-        if failed:
-            exec_res = drive(steps, call)
-        elif exec_res.__class__ not in _PLAIN:
-            refuse_awaitable(visited.exec, exec_res)
-        action = visited.post(shared, prep_res, exec_res)
-        if action is not None and action.__class__ is not str:
-            refuse_awaitable(visited.post, action)
-            action = checked_action(action, visited.name)
+            prep_res = visited.prep(shared)
+            if prep_res.__class__ not in _PLAIN:
+                refuse_awaitable(visited.prep, prep_res)
+            failed = False
+            try:
+                exec_res: Any = visited.exec(prep_res)
+            except Exception as exc:
+                steps = visited.perform(shared, prep_res)
+                call, failed = failed_first(steps, exc), True
+            if failed:
+                exec_res = drive(steps, call)
+            elif exec_res.__class__ not in _PLAIN:
+                refuse_awaitable(visited.exec, exec_res)
+            action = visited.post(shared, prep_res, exec_res)
+            if action is not None and action.__class__ is not str:
+                refuse_awaitable(visited.post, action)
+                action = checked_action(action, visited.name)
+        except Exception as error:
+            add_visit_note(error, visited.name)
+            raise
         visits += 1
         successor, straight = _onward(flow, visited, action, shared)
         if successor is None or not straight:

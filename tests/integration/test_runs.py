@@ -510,3 +510,20 @@ def test_a_paused_run_begins_nothing_more(place: str, tmp_path: Path) -> None:
     assert run.status == "paused"
     assert "six begins" not in nested.notes(path)
     assert run.resume().result(timeout=30).shared["marks"] == MARKS
+
+
+@pytest.mark.parametrize("phase", ["prep", "exec", "post"])
+def test_an_error_names_the_node_that_raised_it_and_not_the_flow_around_it(place: str, phase: str) -> None:
+    inner = flowq.Flow(nested.RaisesIn(phase), name="inner")
+    run = flowq.Flow(inner, name="outer").submit({})
+    with pytest.raises(KeyError) as caught:
+        run.result(timeout=20)
+    named = [note for note in caught.value.__notes__ if note.startswith("in node ")]
+    assert [note.partition(",")[0] for note in named] == ["in node RaisesIn"]
+
+
+def test_an_error_of_the_flows_own_prep_names_the_flow(place: str) -> None:
+    run = nested.RefusesToBegin(nested.Approval("/dev/null")).submit({})
+    with pytest.raises(KeyError) as caught:
+        run.result(timeout=20)
+    assert "in node RefusesToBegin" in caught.value.__notes__
