@@ -12,10 +12,12 @@ from rich.text import Text
 from flowq.batch.executor import Progress
 from flowq.cli.figures import ago, state_text
 from flowq.cli.group import FAILED, emit, emit_line
+from flowq.cli.words import one_line
 from flowq.client.counters import progress_of
 from flowq.client.progress import span_text
 from flowq.client.run import DurableRun
 from flowq.core.runs import Checkpoint
+from flowq.engine.origin import Origin
 from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.results import State
 from flowq.registry import format_traceback
@@ -50,15 +52,17 @@ def step_json(step: Checkpoint) -> dict[str, Any]:
     }
 
 
-def show(run: DurableRun, as_json: bool) -> None:
+def show(run: DurableRun, origin: Origin, as_json: bool) -> None:
     """A run in full."""
     if as_json:
-        emit(record_of(run))
+        emit({**record_of(run), "key": origin.key})
         return
     state, steps = run.state(), run.history()
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     rows.add_row("run", Text(run.id, "bold"))
     rows.add_row("state", state_text(run.status))
+    if origin.key is not None:
+        rows.add_row("key", Text(one_line(origin.key)))
     for name in run.awaits():
         rows.add_row("waits for", Text(f"{name} (flowq approve {run.id} {name})", "yellow"))
     for batch in run.batches():

@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from flowq.client.progress import count_of, figures, span_text
+from flowq.engine.origin import Origin
 from flowq.engine.results import State
 
 STATE_STYLES = {
@@ -40,6 +41,11 @@ def record_of(batch_id: str, label: str, state: State) -> dict[str, Any]:
     }
 
 
+def origin_json(origin: Origin) -> dict[str, Any]:
+    """What ``--json`` says of where a batch comes from."""
+    return {"key": origin.key, "producer_gone": origin.producer_gone}
+
+
 def state_text(state: str) -> Text:
     """The state, in its colour."""
     return Text(state, STATE_STYLES.get(state, ""))
@@ -50,4 +56,4 @@ def ago(moment: float) -> str:
     return f"{span_text(max(0.0, time.time() - moment))} ago"
 
 
-__all__ = ["ago", "count_of", "figures", "record_of", "span_text", "state_text"]
+__all__ = ["ago", "count_of", "figures", "origin_json", "record_of", "span_text", "state_text"]

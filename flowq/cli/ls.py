@@ -9,15 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flowq.cli.figures import STATE_STYLES, ago, record_of, state_text
+from flowq.cli.figures import STATE_STYLES, ago, origin_json, record_of, state_text
 from flowq.cli.group import emit, json_option
 from flowq.cli.place import place
+from flowq.cli.words import one_line
 from flowq.client.counters import progress_of
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, span_text
 from flowq.engine.results import status_of
 
 ROOMY = 100  # columns from which on there is room for when it was begun
+SPACIOUS = 120  # and for the key
+SHOWN_LETTERS = 24
 
 
 @click.command()
@@ -41,7 +44,7 @@ def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
         emit([json_of(one) for one in found])
     elif found:
         console = Console()
-        console.print(table(found, roomy=console.width >= ROOMY))
+        console.print(table(found, console.width))
     else:
         click.echo("No batches." if state is None and label is None else "No such batches.")
 
@@ -49,7 +52,7 @@ def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
 def json_of(one: Listed) -> dict[str, object]:
     """What ``--json`` says of a batch in a list."""
     said = {**record_of(one.id, one.label, one.state), "kind": one.kind, "state": state_of(one)}
-    return {**said, "node": one.node, "queue": one.queue, "created": one.created_at}
+    return {**said, **origin_json(one.origin), "node": one.node, "queue": one.queue, "created": one.created_at}
 
 
 def state_of(one: Listed) -> str:
@@ -57,16 +60,20 @@ def state_of(one: Listed) -> str:
     return status_of(one.state) if one.kind == "run" else one.state.state
 
 
-def table(found: list[Listed], *, roomy: bool) -> Table:
-    """One row a batch or run; with *roomy*, also when it was begun."""
+def table(found: list[Listed], width: int) -> Table:
+    """One row a batch or run; where *width* has room, also when it was begun, and its key."""
+    roomy, keyed = width >= ROOMY, width >= SPACIOUS and any(one.origin.key is not None for one in found)
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("batch", "state", "items", "", "took", *(["begun"] if roomy else [])):
+    for title in ("batch", "state", "items", "", "took", *(["begun"] if roomy else []), *(["key"] if keyed else [])):
         rows.add_column(title, no_wrap=True, justify="right" if title in ("items", "took") else "left")
     for one in found:
         now = progress_of(one.state)
         items, what = ("run", Text("")) if one.kind == "run" else (count_of(now), figures(now))
+        if one.origin.producer_gone:
+            what = Text(" · ").join([what, Text("producer gone", "yellow")])
         rows.add_row(
             Text(one.id), state_text(state_of(one)), items, what, span_text(one.state.seconds),
             *([Text(ago(one.created_at), "dim")] if roomy else []),
+            *([Text(one_line(one.origin.key or "", SHOWN_LETTERS))] if keyed else []),
         )  # fmt: skip
     return rows

@@ -11,16 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from flowq.cli import durable
-from flowq.cli.figures import record_of, state_text
+from flowq.cli.figures import origin_json, record_of, state_text
 from flowq.cli.group import emit, json_option
-from flowq.cli.ls import ROOMY, json_of
+from flowq.cli.ls import json_of
 from flowq.cli.ls import table as batch_table
 from flowq.cli.place import Place, place
+from flowq.cli.words import one_line
 from flowq.client import BatchHandle
 from flowq.client.counters import progress_of
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, rate_text, span_text
 from flowq.client.run import DurableRun
+from flowq.engine.origin import Origin, read_origin
 from flowq.engine.presence import WorkerRecord, workers
 
 SHOWN_BATCHES = 20
@@ -40,9 +42,9 @@ def status(batch: str | None, as_json: bool) -> None:
         else:
             found = here.thing(batch)
             if isinstance(found, DurableRun):
-                durable.show(found, as_json)
+                durable.show(found, read_origin(here.executor.connections, found.id), as_json)
             else:
-                show_batch(found, as_json)
+                show_batch(found, read_origin(here.executor.connections, found.id), as_json)
 
 
 def show_fleet(here: Place, as_json: bool) -> None:
@@ -58,7 +60,7 @@ def show_fleet(here: Place, as_json: bool) -> None:
     console.print(worker_table(there) if there else no_workers(here, running))
     console.print()
     if running:
-        console.print(batch_table(running, roomy=console.width >= ROOMY))
+        console.print(batch_table(running, console.width))
         console.print(f"\n{pending:,} items to do.", highlight=False)
     else:
         console.print("Nothing is under way. `flowq ls` lists what has ended.", highlight=False)
@@ -100,18 +102,22 @@ def worker_table(there: list[WorkerRecord]) -> Table:
     return table
 
 
-def show_batch(handle: BatchHandle[Any], as_json: bool) -> None:
+def show_batch(handle: BatchHandle[Any], origin: Origin, as_json: bool) -> None:
     """Everything that the ledger counts, and who holds what."""
     state, held = handle.state(), handle.held()
     if as_json:
         more = {"node": handle.node, "queue": handle.queue, "rate": round(progress_of(state).rate, 3), "held": held}
-        emit({**record_of(handle.id, handle.label, state), **more})
+        emit({**record_of(handle.id, handle.label, state), **origin_json(origin), **more})
         return
     now = progress_of(state)
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     rows.add_row("batch", Text(handle.id, "bold"))
     rows.add_row("state", state_text(state.state))
     rows.add_row("node", Text(f"{handle.node} (queue {handle.queue})"))
+    if origin.key is not None:
+        rows.add_row("key", Text(one_line(origin.key)))
+    if origin.producer_gone:
+        rows.add_row("producer", Text(f"gone before it had written all items: {way_out(handle, origin)}", "yellow"))
     rows.add_row("items", Text(" · ").join([Text(count_of(now)), figures(now)]))
     rows.add_row("time", f"{span_text(state.seconds)}, {rate_text(now.rate) or 'nothing done yet'}")
     if now.eta_s and state.state == "running":
@@ -130,3 +136,10 @@ def show_batch(handle: BatchHandle[Any], as_json: bool) -> None:
     console.print(rows)
     if state.failed:
         console.print(f"\nSee why: [bold]flowq failures {handle.id}[/bold]", highlight=False)
+
+
+def way_out(handle: BatchHandle[Any], origin: Origin) -> str:
+    """What to do about a batch that nobody feeds."""
+    if origin.key is not None:
+        return "a submit of the same items under its key writes the rest"
+    return f"what is there runs, `flowq cancel {handle.id}` ends it"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flowq.engine.catalog import Catalog
 from flowq.engine.connection import Connections
+from flowq.engine.origin import Origin, read_origin
 from flowq.engine.results import State, read_state
 from flowq.errors import BatchLost, DecodeError
 
@@ -20,6 +21,7 @@ class Listed:
         id, label, node, queue: as its handle has them.
         created_at: seconds since the epoch, by Redis' clock.
         state: its counters.
+        origin: the key it was submitted under, and whether it is still fed.
     """
 
     kind: str
@@ -29,6 +31,7 @@ class Listed:
     queue: str
     created_at: float
     state: State
+    origin: Origin
 
 
 def batches(connections: Connections) -> Iterator[Listed]:
@@ -40,6 +43,7 @@ def batches(connections: Connections) -> Iterator[Listed]:
                 (text or b"").decode(errors="replace")
                 for text in redis.hmget(keys.meta(entry.id), ["label", "node", "queue"])
             )
-            yield Listed(entry.kind, entry.id, label, node, queue, entry.created_at, read_state(connections, entry.id))
+            state, origin = read_state(connections, entry.id), read_origin(connections, entry.id)
+            yield Listed(entry.kind, entry.id, label, node, queue, entry.created_at, state, origin)
         except (BatchLost, DecodeError):
             continue  # it expired just now, or is another release's

@@ -74,6 +74,8 @@ def birth_of(
     fields = birth_fields(
         connections, header, job.policy, node.counted(), total, stream=stream, keyed=node.computes_once
     )
+    if job.key is not None:
+        fields["key"] = job.key  # for people: the id, which is made of it, does not tell it
     if known is not None and not fields["fixed"]:
         fields["size"] = known.size
         fields["floor"] = first_floor(known.floor, total or 1, slots)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import flowq
+from flowq.cli import main
+from flowq.client.executor import CeleryExecutor
+from flowq.engine.connection import Connections
+from flowq.local import EmbeddedRedis
 from tests import nodes
 from tests.integration.cli.conftest import Flowq
 from tests.submitting import submit
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -39,6 +46,68 @@ def test_ls_lists_the_newest_first_as_text_and_as_json(flowq_cli: Flowq, failed:
     assert "9 ok · 1 failed" in shown.output
     first = json.loads(flowq_cli("ls", "--json").output)[0]
     assert (first["id"], first["state"], first["ok"], first["failed"]) == (failed.id, "succeeded", 9, 1)
+
+
+def test_the_key_of_a_batch_and_of_a_run_is_shown(flowq_cli: Flowq, cluster: flowq.LocalCluster) -> None:
+    key = "prices of 2026-05-01"
+    batch = submit(nodes.Square(queue="nobody-here"), [1, 2], key=key)
+    run = flowq.Flow(nodes.SquaresOf(), name="nightly").submit({}, key=key)
+    assert run.wait(20)
+    for made in (batch, run):
+        (listed,) = [one for one in json.loads(flowq_cli("ls", "--json").output) if one["id"] == made.id]
+        assert (listed["key"], listed["producer_gone"]) == (key, False)
+        (line,) = [line for line in flowq_cli("ls").output.splitlines() if line.startswith(made.id)]
+        assert line.rstrip().endswith(key)
+        assert key in flowq_cli("status", made.id).output
+        assert json.loads(flowq_cli("status", made.id, "--json").output)["key"] == key
+    assert key in flowq_cli("status").output
+    batch.cancel()
+    other = submit(nodes.Square(), [1])
+    assert json.loads(flowq_cli("status", other.id, "--json").output)["key"] is None
+
+
+def breaks() -> Iterator[int]:
+    yield from range(100)
+    raise OSError("the source broke")
+
+
+def begun_and_left(executor: CeleryExecutor, key: str) -> str:
+    """The id of a batch whose producer does not come back, and is taken for gone after half a second."""
+    connections = Connections(executor.settings)
+    connections.times = replace(connections.times, feed_ms=500)
+    producer = CeleryExecutor(executor.settings, connections=connections)
+    batch = producer.submit(nodes.Echo(queue="nobody-here").job(breaks(), key=key, label="half-written"))
+    with pytest.raises(OSError, match="the source broke"):
+        batch.wait(20)
+    connections.close()
+    return batch.id
+
+
+@pytest.mark.parametrize("cared_for", [True, False], ids=["a caretaker saw it", "nobody saw it"])
+def test_a_batch_whose_producer_is_gone_is_shown_as_such(
+    request: pytest.FixtureRequest, redis_server: EmbeddedRedis, cared_for: bool
+) -> None:
+    url = request.getfixturevalue("cluster").broker_url if cared_for else redis_server.url
+    executor = CeleryExecutor(flowq.Settings(broker_url=url))
+    batch_id = begun_and_left(executor, f"half {cared_for}")
+    connections = executor.connections
+
+    def called(*words: str) -> str:
+        return CliRunner().invoke(main, words, env={"FLOWQ_BROKER_URL": url, "COLUMNS": "140"}).output
+
+    until(lambda: json.loads(called("status", batch_id, "--json"))["producer_gone"], 20, "it is seen")
+    if cared_for:
+        until(lambda: connections.redis.zscore(connections.keys.of(batch_id, "wake"), "orphan"), 20, "it is seen")
+    for words in (("ls",), ("status",)):
+        (line,) = [line for line in called(*words).splitlines() if line.startswith(batch_id)]
+        assert "producer gone" in line
+    assert "a submit of the same items under its key writes the rest" in called("status", batch_id)
+    node = nodes.Echo(queue="nobody-here")
+    executor.submit(node.job(range(200), key=f"half {cared_for}", label="half-written"))
+    assert json.loads(called("status", batch_id, "--json"))["producer_gone"] is False
+    assert "producer" not in called("status", batch_id)
+    connections.ledger.control(batch_id, "cancel")
+    connections.close()
 
 
 def test_ls_of_nothing_says_so(flowq_cli: Flowq) -> None:
