@@ -20,6 +20,7 @@ from tests import nodes
 from tests.integration.cli.commands import Command
 from tests.integration.cli.conftest import Flowq
 from tests.submitting import submit
+from tests.waiting import until
 
 FLOW = """
 import flowq
@@ -240,6 +241,7 @@ def test_gc_removes_old_batches_when_it_is_told_to(flowq_cli: Flowq, cluster: Lo
 def test_local_workers_consume_the_queues_that_are_named(folder: Path) -> None:
     lost = Command(folder, "run", "sums:elsewhere", "--local")
     lost.says("no worker consumes queue 'gpu' yet: the batch waits for one (`-Q flowq,gpu` of this command)")
+    until(lambda: "fromstore-" in CliRunner().invoke(main, ["ls"]).output, 20, "it is submitted")
     lost.press_ctrl_c()
     assert lost.status() == 130
     again = Command(folder, "retry")
