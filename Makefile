@@ -52,8 +52,9 @@ demo-kill: $(INSTALLED) ## The same, with a worker killed half-way
 
 .PHONY: test
 # Most of a test's time is waiting (for leases, restarts, deadlines): three processes share the files, whatever the cores.
+# In the order they have, not those of many tests first: what comes last is short (tests/unit), and nobody waits for one.
 test: $(INSTALLED) ## Run the tests, on a real Redis and real workers
-	@$(BIN)/pytest -n 3 --dist loadfile
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: check
 check: $(INSTALLED) ## Check format, lint, types and import rules
