@@ -48,6 +48,7 @@ def session_cluster() -> Iterator[LocalCluster]:
             "tests.stores",
         ],
         lease_s=3,
+        grace_s=0,
     ) as cluster:
         # It outlives the test that asked for it first: others want their batches elsewhere.
         deactivate(cluster.executor)

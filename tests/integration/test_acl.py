@@ -37,7 +37,9 @@ def url(server: EmbeddedRedis) -> str:
 
 @pytest.fixture(scope="module")
 def restricted(url: str) -> Iterator[flowq.LocalCluster]:
-    with flowq.LocalCluster(workers=1, slots=2, imports=["tests.nodes"], lease_s=3, broker_url=url) as cluster:
+    with flowq.LocalCluster(
+        workers=1, slots=2, imports=["tests.nodes"], lease_s=3, broker_url=url, grace_s=0
+    ) as cluster:
         yield cluster
 
 

@@ -18,7 +18,8 @@ from tests.waiting import until
 
 def test_a_worker_writes_where_it_may_and_nowhere_else(tmp_path: Path) -> None:
     allowed, elsewhere = tmp_path / "allowed", tmp_path / "elsewhere"
-    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env={"FLOWQ_SINKS": str(allowed)}):
+    env = {"FLOWQ_SINKS": str(allowed)}
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env, grace_s=0):
         written = nodes.Square(sink=str(allowed / "squares")).map(range(10))
         assert list(written) == [n * n for n in range(10)]
         refused = nodes.Square(sink=str(elsewhere), on_error="collect").map(range(10))
@@ -31,7 +32,8 @@ def test_a_worker_writes_where_it_may_and_nowhere_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize("node", [SaysItsKey, AsyncSaysItsKey])
 def test_where_it_may_not_write_no_item_runs_and_all_fail_at_once(tmp_path: Path, node: type[SaysItsKey]) -> None:
     said, elsewhere = str(tmp_path / "said"), str(tmp_path / "elsewhere")
-    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.keyed"], env={"FLOWQ_SINKS": str(tmp_path / "here")}):
+    env = {"FLOWQ_SINKS": str(tmp_path / "here")}
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.keyed"], env=env, grace_s=0):
         handle = node(said, sink=elsewhere, on_error="collect", chunk_size=10).submit(range(1000))
         refused = handle.result(timeout=30)  # where each chunk tries again, it takes minutes
         assert {(one.status, type(one.error)) for one in refused.items} == {("failed", flowq.SinkFailed)}

@@ -205,7 +205,7 @@ def test_what_a_user_lacks_is_named_and_the_rule_that_is_advised_suffices(guarde
     set_user(admin, poor["permissions"]["advice"].removeprefix("ACL SETUSER "))
     # It may neither CONFIG nor ACL, and no more is needed for a batch and its aggregation, on workers too.
     assert doctor(as_user(server))["permissions"]["verdict"] == "ok"
-    with flowq.LocalCluster(workers=1, slots=2, broker_url=as_user(server), imports=["tests.nodes"]):
+    with flowq.LocalCluster(workers=1, slots=2, broker_url=as_user(server), imports=["tests.nodes"], grace_s=0):
         shared = {"base": 10, "count": 50, "log": []}
         nodes.count_all().run(shared)
         assert shared["found"] == [10 + n for n in range(50)]

@@ -40,7 +40,7 @@ def tripwire(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def target(tripwire: Path) -> Iterator[flowq.LocalCluster]:
     """One worker with two slots, to be shot at."""
     env = {"FLOWQ_TEST_TRIPWIRE": str(tripwire)}
-    with flowq.LocalCluster(workers=1, slots=2, imports=["tests.nodes"], lease_s=3, env=env) as cluster:
+    with flowq.LocalCluster(workers=1, slots=2, imports=["tests.nodes"], lease_s=3, env=env, grace_s=0) as cluster:
         yield cluster
 
 

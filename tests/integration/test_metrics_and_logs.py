@@ -60,7 +60,9 @@ class Exporter:
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[flowq.LocalCluster]:
     env = {"FLOWQ_LOG_FORMAT": "json"}
-    with flowq.LocalCluster(slots=2, workers=1, imports=["tests.nodes"], log_level="INFO", lease_s=3, env=env) as fleet:
+    with flowq.LocalCluster(
+        slots=2, workers=1, imports=["tests.nodes"], log_level="INFO", lease_s=3, env=env, grace_s=0
+    ) as fleet:
         yield fleet
 
 

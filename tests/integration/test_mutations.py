@@ -33,7 +33,7 @@ LEDGER = ("meta", "open", "wake", "pages", "index")
 @pytest.fixture(scope="module")
 def target() -> Iterator[flowq.LocalCluster]:
     with flowq.LocalCluster(
-        workers=1, slots=2, imports=["tests.nodes"], lease_s=3, log_level="INFO", env=AS_A_FLEET
+        workers=1, slots=2, imports=["tests.nodes"], lease_s=3, log_level="INFO", env=AS_A_FLEET, grace_s=0
     ) as cluster:
         yield cluster
 

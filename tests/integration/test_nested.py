@@ -16,7 +16,7 @@ from tests.waiting import until
 
 @pytest.fixture(scope="module")
 def one_slot() -> Iterator[flowq.LocalCluster]:
-    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nested"], lease_s=3) as cluster:
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nested"], lease_s=3, grace_s=0) as cluster:
         yield cluster
 
 
@@ -118,7 +118,7 @@ def test_a_store_is_there_for_as_long_as_its_batch_runs(one_slot: flowq.LocalClu
 
 def test_concurrency_holds_for_all_levels_together(tmp_path: Path) -> None:
     path = tmp_path / "notes"
-    with flowq.LocalCluster(slots=4, workers=1, imports=["tests.nested"]):
+    with flowq.LocalCluster(slots=4, workers=1, imports=["tests.nested"], grace_s=0):
         flow = nested.Level(nested.Level(nested.Watched(str(path), 4, 0.02), 3), 3, concurrency=2)
         flow.run({})
     assert len(path.read_text().splitlines()) == 36

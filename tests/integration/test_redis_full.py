@@ -149,7 +149,7 @@ def test_a_batch_with_a_key_that_found_no_room_is_gone_on_with_under_its_key(
     items = blobs(600)
     with pytest.raises(flowq.RedisFull):
         Heavy(oracle).submit(items, key="full")
-    with flowq.LocalCluster(workers=1, slots=2, broker_url=server.url, imports=["tests.heavy"]):
+    with flowq.LocalCluster(workers=1, slots=2, broker_url=server.url, imports=["tests.heavy"], grace_s=0):
         redis.config_set("maxmemory", "64mb")
         handle = Heavy(oracle).submit(items, key="full")
         assert handle.result() == list(range(600))
@@ -206,7 +206,7 @@ def test_workers_keep_what_a_full_redis_refuses_and_store_it_later(tmp_path: Pat
 
 def test_a_run_whose_step_ends_while_redis_is_full_goes_on_once_there_is_room(tmp_path: Path) -> None:
     path = tmp_path / "notes"
-    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nested"], redis_options=OPTIONS) as cluster:
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nested"], redis_options=OPTIONS, grace_s=0) as cluster:
         redis = Redis.from_url(cluster.redis.redis_url)
         run = nested.six_steps(str(path), 0.3).submit({"numbers": [1, 2]})
         until(lambda: "one begins" in nested.notes(path), 20, "the first step runs")
@@ -260,7 +260,7 @@ def test_workers_outlive_a_redis_that_is_full_again_and_again(tmp_path: Path) ->
 
 
 def test_a_scheduled_flow_is_begun_once_there_is_room() -> None:
-    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"], redis_options=OPTIONS) as cluster:
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"], redis_options=OPTIONS, grace_s=0) as cluster:
         redis = Redis.from_url(cluster.redis.redis_url)
         connections = cluster.executor.connections
         entry = flowq.scheduled(flowq.Flow(nodes.FromStore()), 60, key="nightly", shared={"items": [1, 2]})

@@ -15,7 +15,7 @@ def test_celerys_inspect_is_answered(cluster: flowq.LocalCluster) -> None:
 
 
 def test_nine_is_more_urgent_than_nought(tmp_path: Path) -> None:
-    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"]) as cluster:
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], grace_s=0) as cluster:
         oracle = str(tmp_path / "oracle")
         before = nodes.Logged(oracle, seconds=1.0).submit([0])
         until(before.held, 10, "the only slot is taken")

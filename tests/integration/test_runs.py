@@ -27,7 +27,7 @@ MARKS = ["one", "two", "three", "four", "five", "six"]
 
 @pytest.fixture(scope="module")
 def runs_cluster() -> Iterator[flowq.LocalCluster]:
-    with flowq.LocalCluster(slots=1, workers=2, imports=["tests.nested"], lease_s=2) as cluster:
+    with flowq.LocalCluster(slots=1, workers=2, imports=["tests.nested"], lease_s=2, grace_s=0) as cluster:
         yield cluster
 
 
@@ -261,7 +261,8 @@ def test_a_batch_that_is_gone_when_its_run_goes_on_is_begun_anew_under_the_same_
 
 def test_a_batch_that_is_begun_anew_has_the_items_that_there_are_now(tmp_path: Path) -> None:
     path, broken = tmp_path / "notes", tmp_path / "broken"
-    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nested"]) as cluster:  # which knows the old ones
+    # One process alone, which knows the old ones.
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nested"], grace_s=0) as cluster:
         broken.touch()
         run = flowq.Flow(nested.Charges(str(path), str(broken), later=(7, 8, 9, 10))).submit({})
         with pytest.raises(flowq.BatchError):

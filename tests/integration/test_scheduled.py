@@ -25,7 +25,7 @@ def runs(cluster: flowq.LocalCluster) -> list[str]:
 
 
 def test_beat_starts_a_run_whenever_the_flow_is_due(tmp_path: Path) -> None:
-    with flowq.LocalCluster(slots=2, workers=1, imports=["tests.nested"]) as cluster:
+    with flowq.LocalCluster(slots=2, workers=1, imports=["tests.nested"], grace_s=0) as cluster:
         env = {
             **os.environ, "FLOWQ_BROKER_URL": cluster.broker_url, "FLOWQ_TEST_NOTES": str(tmp_path / "notes"),
             "PYTHONPATH": os.pathsep.join(sys.path),

@@ -17,7 +17,7 @@ from tests.waiting import until
 def test_a_long_item_is_handed_back_when_the_time_is_over(tmp_path: Path) -> None:
     oracle = tmp_path / "oracle"
     env = {"FLOWQ_SOFT_SHUTDOWN_S": "1"}
-    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env) as cluster:
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env, grace_s=0) as cluster:
         handle = nodes.Logged(str(oracle), seconds=0.01, slow={3: 3.0}).submit(list(range(10)))
         until(lambda: handle.held() and handle.progress().done >= 2, timeout_s=20)
         first = cluster.workers[0]
@@ -34,7 +34,7 @@ def test_a_long_item_is_handed_back_when_the_time_is_over(tmp_path: Path) -> Non
 
 def test_a_worker_that_stops_under_load_repeats_nothing(tmp_path: Path) -> None:
     oracle = tmp_path / "oracle"
-    with flowq.LocalCluster(slots=1, workers=2, imports=["tests.nodes"]) as cluster:
+    with flowq.LocalCluster(slots=1, workers=2, imports=["tests.nodes"], grace_s=0) as cluster:
         handle = nodes.Logged(str(oracle), seconds=0.01).submit(list(range(1000)))
         for index in range(2):
             until(lambda: handle.progress().done > 100 * (index + 1), timeout_s=20)  # noqa: B023
@@ -65,7 +65,7 @@ def test_a_worker_with_nothing_to_do_ends_at_once() -> None:
 def test_a_process_that_grew_is_replaced_at_once_and_counts_as_no_crash(tmp_path: Path) -> None:
     oracle = tmp_path / "oracle"
     env = {"FLOWQ_MAX_MEMORY_PER_CHILD_MIB": "32"}  # every process has more
-    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env) as cluster:
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], env=env, grace_s=0) as cluster:
         handle = nodes.Logged(str(oracle), seconds=0.11, chunk_size=2).submit(range(10))
         assert handle.result(timeout=60) == [item * 3 for item in range(10)]
         state = handle.state()

@@ -69,7 +69,9 @@ def address(folder: Path) -> Iterator[str]:
 
 def test_a_batch_runs_over_tls_with_the_certificate_checked(address: str, folder: Path) -> None:
     url = f"rediss://flowq:secret@{address}/0?ssl_ca_certs={folder / 'ca.pem'}"
-    with flowq.LocalCluster(workers=1, slots=2, imports=["tests.nodes"], lease_s=3, broker_url=url) as cluster:
+    with flowq.LocalCluster(
+        workers=1, slots=2, imports=["tests.nodes"], lease_s=3, broker_url=url, grace_s=0
+    ) as cluster:
         assert nodes.Square().submit(range(200)).result(timeout=20) == [i * i for i in range(200)]
         shared = {"base": 1, "count": 20, "log": []}
         nodes.count_all().run(shared)

@@ -33,7 +33,7 @@ class Fleet:
     """A Redis, an older worker on it, and newer ones when they come."""
 
     def __init__(self) -> None:
-        self.older = flowq.LocalCluster(workers=0, slots=1, imports=["tests.nodes"], lease_s=LEASE_S)
+        self.older = flowq.LocalCluster(workers=0, slots=1, imports=["tests.nodes"], lease_s=LEASE_S, grace_s=0)
 
     def __enter__(self) -> Fleet:
         self.older.start()
@@ -52,7 +52,12 @@ class Fleet:
     def newer(self, module: str) -> Iterator[Log]:
         """Beside it a worker that imports *module* as well."""
         with flowq.LocalCluster(
-            workers=1, slots=1, imports=["tests.nodes", module], lease_s=LEASE_S, broker_url=self.older.broker_url
+            workers=1,
+            slots=1,
+            imports=["tests.nodes", module],
+            lease_s=LEASE_S,
+            broker_url=self.older.broker_url,
+            grace_s=0,
         ) as newer:
             yield Log(newer.workers[0].log_path, whole=True)
 

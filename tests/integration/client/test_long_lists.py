@@ -186,7 +186,7 @@ def test_redis_away_for_a_moment_is_waited_for_while_progress_is_told(
 
         settings = flowq.Settings(broker_url=proxy.url, progress="lines")
         with (
-            flowq.LocalCluster(broker_url=server.redis_url, slots=2, imports=["tests.nodes"]),
+            flowq.LocalCluster(broker_url=server.redis_url, slots=2, imports=["tests.nodes"], grace_s=0),
             activated(CeleryExecutor(settings)),
         ):
             assert nodes.Gated(str(gate), on_progress=tell).map(long_list) == [ITEM_BYTES] * len(long_list)

@@ -64,7 +64,7 @@ def test_what_ends_the_wait_ends_the_batch_though_its_source_is_silent(
 
 
 def test_what_a_slow_source_gives_is_shared_among_those_who_joined_meanwhile(source: Source) -> None:
-    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"]) as cluster:
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"], grace_s=0) as cluster:
         handle = nodes.Echo().submit(iter(source))
         connections = executor_of(cluster).connections
         until(lambda: handle.progress().done == source.first, 10, "the first items are done")
