@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import pytest
 from redis import Redis
 
 import flowq
-from flowq.batch.executor import activate, deactivate
+from flowq.batch.executor import activate, activated, deactivate
 from flowq.client import CeleryExecutor
 from flowq.codec import loads
-from flowq.engine import patience
+from flowq.engine import patience, redis_client
 from flowq.engine.batches import Header
 from flowq.engine.birth import birth_fields
 from flowq.engine.connection import Connections
@@ -66,6 +67,12 @@ def producer(server: EmbeddedRedis) -> CeleryExecutor:
     return flowq.connect(flowq.Settings(broker_url=server.url, lease_s=LEASE_S))
 
 
+def lapses_soon(executor: CeleryExecutor) -> None:
+    """Once it does not beat any more, it is taken for dead within a lease, and not within the ten seconds of others."""
+    ledger = executor.connections.ledger
+    ledger.times = replace(ledger.times, feed_ms=int(LEASE_S * 1000))
+
+
 def interrupted(items: Sequence[Any], at: int, strike: Callable[[], Any]) -> Iterator[Any]:
     """*items*, with *strike* called before the one at *at*: some pages are written by then, others not."""
     for index, item in enumerate(items):
@@ -94,18 +101,21 @@ def test_redis_killed_between_two_appends_doubles_no_item(
 
 
 def test_an_append_that_timed_out_is_not_written_twice(
-    server: EmbeddedRedis, cluster: flowq.LocalCluster, oracle: str
+    server: EmbeddedRedis, cluster: flowq.LocalCluster, oracle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = [heavy(index) for index in range(200)]
 
     def freeze() -> None:
         # Longer than a call waits for its answer: it is sent again while the first one still lies in the socket.
         os.kill(server.pid, signal.SIGSTOP)
-        threading.Timer(7, os.kill, [server.pid, signal.SIGCONT]).start()
+        threading.Timer(2.5, os.kill, [server.pid, signal.SIGCONT]).start()
 
-    handle = Heavy(oracle).submit(interrupted(items, 100, freeze))
-    assert handle.result() == list(range(200))
-    assert handle.progress().ok == handle.progress().total == 200
+    monkeypatch.setattr(redis_client, "ANSWERS_WITHIN_S", 1.0)
+    with activated(producer(server)) as executor:
+        handle = Heavy(oracle).submit(interrupted(items, 100, freeze))
+        assert handle.result() == list(range(200))
+        assert handle.progress().ok == handle.progress().total == 200
+    executor.connections.close()
 
 
 def test_redis_that_stays_away_is_said_and_the_batch_goes_on_under_its_key(
@@ -114,6 +124,7 @@ def test_redis_that_stays_away_is_said_and_the_batch_goes_on_under_its_key(
     monkeypatch.setattr(patience, "AWAY_FOR_S", 1.0)
     items = [heavy(index) for index in range(200)]
     executor = producer(server)
+    lapses_soon(executor)
     activate(executor)
     try:
         handle = Heavy(oracle).submit(interrupted(items, 100, server.kill), key="away")
@@ -177,6 +188,7 @@ def test_redis_that_comes_back_empty_has_lost_the_batch_and_says_so(oracle: str)
 
 PRODUCER = """
     import sys, time, flowq
+    from dataclasses import replace
     from flowq.batch.executor import activate
     from tests import faulty
     def items():
@@ -186,8 +198,11 @@ PRODUCER = """
             yield i
         print("read", flush=True)
         sys.stdin.read()  # for ever: the test holds on to the other end
-    activate(flowq.connect(flowq.Settings(broker_url=sys.argv[1], lease_s=3)))
-    handle = faulty.Traced(sys.argv[2], seconds=0.1).submit(items(), key="nightly")
+    executor = flowq.connect(flowq.Settings(broker_url=sys.argv[1], lease_s=3))
+    ledger = executor.connections.ledger
+    ledger.times = replace(ledger.times, feed_ms=3000)  # taken for dead so soon after it was killed, and not in ten
+    activate(executor)
+    handle = faulty.Traced(sys.argv[2], seconds=0.03).submit(items(), key="nightly")
     handle.wait()
 """
 
