@@ -10,11 +10,13 @@ from tests import poison
 from tests.nodes import executions
 
 ITEMS = 1000
+# A process that is dead, stuck or too large is noticed with its worker's next pulse.
+OFTEN = {"FLOWQ_PULSE_S": "0.25"}
 
 
 def test_nine_deadly_items_in_a_thousand_hurt_nobody_else(tmp_path: Path) -> None:
     oracle = tmp_path / "oracle"
-    with flowq.LocalCluster(slots=2, imports=["tests.poison"], lease_s=3):
+    with flowq.LocalCluster(slots=2, imports=["tests.poison"], lease_s=3, env=OFTEN, grace_s=0):
         result = poison.Poison(str(oracle), on_error="collect", timeout=1.0).map(range(ITEMS))
     errors = {index: type(error) for index, error in result.errors.items()}
     assert errors == {
@@ -30,8 +32,8 @@ def test_nine_deadly_items_in_a_thousand_hurt_nobody_else(tmp_path: Path) -> Non
 
 
 def test_a_process_that_eats_the_memory_is_killed_by_the_watchdog(tmp_path: Path) -> None:
-    env = {"FLOWQ_MEMORY_LIMIT_MIB": "200"}
-    with flowq.LocalCluster(slots=1, imports=["tests.poison"], lease_s=3, env=env):
+    env = {**OFTEN, "FLOWQ_MEMORY_LIMIT_MIB": "200"}
+    with flowq.LocalCluster(slots=1, imports=["tests.poison"], lease_s=3, env=env, grace_s=0):
         result = poison.Hungry(on_error="collect").map([1, 2, 600, 3])
     assert [outcome.status for outcome in result.items] == ["ok", "ok", "failed", "ok"]
     assert isinstance(result.errors[2], flowq.WorkerCrashed)
