@@ -42,8 +42,8 @@ LEASE_S = 3.0
 RUNS_AGAIN_WITHIN_S = 6.0
 
 
-def new_cluster(*, workers: int, slots: int) -> flowq.LocalCluster:
-    return flowq.LocalCluster(workers=workers, slots=slots, lease_s=LEASE_S, imports=IMPORTS, grace_s=0)
+def new_cluster(*, workers: int, slots: int, lease_s: float = LEASE_S) -> flowq.LocalCluster:
+    return flowq.LocalCluster(workers=workers, slots=slots, lease_s=lease_s, imports=IMPORTS, grace_s=0)
 
 
 @pytest.fixture
@@ -151,9 +151,9 @@ def test_five_workers_lost_in_one_batch_cost_seconds_and_no_item(oracle: str) ->
 
 def test_an_item_of_three_leases_runs_once_whatever_it_does_and_whoever_dies_meanwhile(tmp_path: Path) -> None:
     long = {kind: str(tmp_path / kind.__name__) for kind in (faulty.Traced, faulty.AsyncTraced, faulty.HoldsTheGil)}
-    short = str(tmp_path / "short")
-    with new_cluster(workers=1, slots=3) as cluster:
-        handles = [submit(kind(path, seconds=3 * LEASE_S), [7]) for kind, path in long.items()]
+    short, lease_s = str(tmp_path / "short"), 2.0
+    with new_cluster(workers=1, slots=3, lease_s=lease_s) as cluster:
+        handles = [submit(kind(path, seconds=3 * lease_s), [7]) for kind, path in long.items()]
         until(lambda: all(trace(path) for path in long.values()), 5, "all three are running")
         cluster.add_worker()
         beside = submit(faulty.Traced(short, seconds=0.05), range(60))
@@ -165,7 +165,7 @@ def test_an_item_of_three_leases_runs_once_whatever_it_does_and_whoever_dies_mea
     for kind, path in long.items():
         (only,) = trace(path)
         assert only.ended is not None
-        assert only.ended - only.began > 2 * LEASE_S, f"{kind.__name__} was not long enough to prove anything"
+        assert only.ended - only.began > 2 * lease_s, f"{kind.__name__} was not long enough to prove anything"
 
 
 @pytest.fixture(scope="module")

@@ -55,8 +55,8 @@ def held_by(said: str, worker: LocalWorker) -> bool:
 
 @BOTH
 def test_an_item_whose_worker_is_killed_sees_its_key_again_on_another(said: str, node: type[SaysItsKey]) -> None:
-    with flowq.LocalCluster(workers=1, slots=1, lease_s=3, imports=["tests.keyed"], grace_s=0) as cluster:
-        handle = node(said, seconds=1.0, in_flight=2).submit(range(4))
+    with flowq.LocalCluster(workers=1, slots=1, lease_s=2, imports=["tests.keyed"], grace_s=0) as cluster:
+        handle = node(said, seconds=0.5, in_flight=2).submit(range(4))
         until(lambda: held_by(said, cluster.workers[0]), 10, "its worker has begun an item")
         cluster.kill_worker(0)
         cluster.add_worker()
@@ -96,5 +96,5 @@ def test_items_of_different_batches_have_different_keys_and_a_submit_key_makes_t
     first, second = node.map(range(3)), node.map(range(3))
     assert not set(first) & set(second)
     lasting = node.submit(range(3), key="2026-11").result()
-    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.keyed"]):  # a Redis that knows nothing of it
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.keyed"], grace_s=0):  # a Redis that knows nothing of it
         assert node.submit(range(3), key="2026-11").result() == lasting

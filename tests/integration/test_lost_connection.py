@@ -107,6 +107,8 @@ def test_a_channel_makes_one_client_for_as_long_as_its_pool_is_open() -> None:
 def test_messages_that_cannot_be_published_are_left_to_the_caretaker() -> None:
     with EmbeddedRedis() as server:
         connections = Connections(Settings(broker_url=server.url))
+        # kombu's own tries of a new connection, which take six seconds else.
+        connections.app.conf.broker_transport_options |= {"max_retries": 2, "interval_start": 0.01, "interval_step": 0}
         header = Header("b-1", "b", "b", connections.settings.queue, None, b"")
         publish_chunks(connections, header, ["0:0-1", "0:1-2"])  # the connection is there
         server.kill()
@@ -161,7 +163,7 @@ def test_a_range_that_was_refused_is_no_sign_of_the_end_while_redis_does_not_ans
 
 def test_items_in_flight_run_on_when_what_follows_a_commit_fails(tmp_path: Path) -> None:
     oracle = str(tmp_path / "executions")
-    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.faulty"], lease_s=3) as cluster:
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.faulty"], lease_s=3, grace_s=0) as cluster:
         redis = Connections(flowq.Settings(broker_url=cluster.broker_url)).redis
         redis.execute_command("ACL", "SETUSER", "default", "-spop")  # what gives others of a family a free place
         TracedFlow(oracle, 12, slow=[0, 2, 4], concurrency=6, in_flight=6).run({})
@@ -174,7 +176,11 @@ def test_items_in_flight_run_on_when_what_follows_a_commit_fails(tmp_path: Path)
 def durable() -> Iterator[flowq.LocalCluster]:
     """A worker whose Redis comes back with all that it had acknowledged."""
     options = {"appendonly": "yes", "appendfsync": "always"}
-    with flowq.LocalCluster(slots=2, workers=1, imports=["tests.nested"], redis_options=options) as cluster:
+    imports = ["tests.nested"]
+    # A claim whose answer is lost with the connection costs a lease.
+    with flowq.LocalCluster(
+        slots=2, workers=1, imports=imports, lease_s=3, redis_options=options, grace_s=0
+    ) as cluster:
         yield cluster
 
 
