@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -14,6 +15,11 @@ from flowq.local import EmbeddedRedis, LocalCluster
 
 # Not even looked at where nothing drives a browser; `make browser` installs that, and runs them.
 collect_ignore = [] if find_spec("playwright") else ["browser"]
+
+
+def pytest_collection_finish() -> None:
+    """Four thousand tests and their modules live as long as the run: no collection of garbage needs to look at them."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
