@@ -6,16 +6,21 @@ ever imports a module or builds an object from what a message says.
 
 from __future__ import annotations
 
+import array
 import builtins
 import dataclasses
 import datetime
 import decimal
 import enum
+import fractions
 import importlib
+import ipaddress
 import os
 import pathlib
 import traceback
 import uuid
+import zoneinfo
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from types import FunctionType
 from typing import Any, TypeVar
@@ -35,8 +40,23 @@ _LEAVES: frozenset[type] = frozenset(
         *(type(None), bool, int, float, str, bytes, bytearray),
         *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
         *(decimal.Decimal, uuid.UUID, pathlib.PurePosixPath, pathlib.PosixPath),
+        *(range, complex, fractions.Fraction, datetime.timezone),
+        *(ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network),
+        *(ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network),
     )
 )
+
+# What a defaultdict may make its values with, by the names that messages use.
+FACTORIES: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (
+        *(bool, int, float, str, bytes, list, tuple, dict, set, frozenset),
+        *(Counter, OrderedDict, deque),
+    )
+}
+
+# Of an array.array: numbers. 'u' and 'w' are text, in units that depend on the machine.
+TYPECODES = frozenset("bBhHiIlLqQfd")
 
 # What is a list to whoever reads it; see `sent_as_list`.
 LISTS: set[type] = {list}
@@ -351,10 +371,12 @@ def _is_plain(value: Any) -> bool:
 def _parts(value: Any) -> Iterable[Any] | None:
     """What *value* is made of; None when it cannot travel."""
     cls = type(value)
-    if cls in LISTS or cls in (tuple, set, frozenset):
+    if cls in LISTS or cls in (tuple, set, frozenset, deque):
         return list(value)
-    if cls is dict:
-        return [*value.keys(), *value.values()]
+    if cls in (dict, Counter, OrderedDict, defaultdict):
+        return [*value.keys(), *value.values()] if _is_whole(value) else None
+    if cls in (array.array, zoneinfo.ZoneInfo):
+        return () if _is_whole(value) else None
     if isinstance(value, Exception):
         travels = is_known_exception(cls) and getattr(value, "results", None) is None
         return list(exception_state(value)) if travels else None
@@ -369,3 +391,17 @@ def _parts(value: Any) -> Iterable[Any] | None:
     if hasattr(cls, "model_fields"):
         return list(vars(value).values())
     return None
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a message can say all of a container or a zone, as the codec's containers.py sees to it."""
+    match value:
+        case defaultdict():
+            return value.default_factory is None or any(value.default_factory is one for one in FACTORIES.values())
+        case Counter() | OrderedDict():
+            return vars(value).keys() <= {"__orig_class__"}
+        case array.array():
+            return value.typecode in TYPECODES
+        case zoneinfo.ZoneInfo():
+            return value.key is not None
+    return True

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from flowq.codec import classes
+from flowq.codec.containers import MAPPINGS
 from flowq.codec.pack import pack
 from flowq.errors import EncodeError
 from flowq.registry import LISTS
@@ -72,11 +74,11 @@ def _first_failing(parts: list[Any]) -> int | None:
 def _parts(value: Any) -> tuple[list[Any], Callable[[int], str]]:
     """What *value* consists of, and how a path names the n-th of it."""
     cls = type(value)
-    if cls in LISTS or cls is tuple:
+    if cls in LISTS or cls is tuple or cls is deque:
         return list(value), lambda at: f"[{at}]"
     if cls is set or cls is frozenset:
         return list(value), lambda at: f"{{element {at}}}"
-    if cls is dict:
+    if cls is dict or cls in MAPPINGS:
         keys = list(value)
         return [*keys, *value.values()], lambda at: _dict_step(keys, at)
     try:

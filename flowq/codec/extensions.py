@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import fractions
+import ipaddress
 import pathlib
 import re
 import struct
@@ -17,8 +19,13 @@ from flowq.codec.tags import Pack, Unpack
 from flowq.errors import DecodeError, EncodeError
 
 _DELTA = struct.Struct(">iII")
+_COMPLEX = struct.Struct(">dd")
 _ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*")  # no dots: a key is a path into the tz database
 _PATHS: dict[int, Any] = {0: pathlib.PurePosixPath, 1: pathlib.PosixPath}
+_ADDRESSES: tuple[Any, ...] = (
+    *(ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network),
+    *(ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network),
+)
 
 
 def as_list(value: Any) -> list[Any]:
@@ -98,8 +105,27 @@ def _moment_in(cls: Any) -> Callable[[bytes, Unpack], Any]:
     return decode
 
 
-def _path_out(kind: int) -> Callable[[Any, Pack], bytes]:
+def _text_out(kind: int) -> Callable[[Any, Pack], bytes]:
+    """A byte that says which of several types, and the text that makes a value of it."""
     return lambda value, pack: bytes((kind,)) + str(value).encode("utf-8", "surrogatepass")
+
+
+def _fraction_in(data: bytes, unpack: Unpack) -> fractions.Fraction:
+    numerator, denominator = as_list(unpack(data))
+    if type(numerator) is not int or type(denominator) is not int or denominator < 1:
+        raise DecodeError("a fraction of what are no whole numbers, or of none")
+    # It was sent in lowest terms. To reduce it again, as the constructor does, would take days for hostile megabytes.
+    value: Any = object.__new__(fractions.Fraction)
+    value._numerator, value._denominator = numerator, denominator
+    found: fractions.Fraction = value
+    return found
+
+
+def _lone_zone_in(data: bytes, unpack: Unpack) -> Any:
+    zone = _zone_in(unpack(data))
+    if zone is None:
+        raise DecodeError("a time zone that is none")
+    return zone
 
 
 # type → (code, payload). Exact types only: a subclass would come back as its base.
@@ -114,8 +140,13 @@ ENCODERS: dict[type, tuple[int, Callable[[Any, Pack], bytes]]] = {
     datetime.timedelta: (tags.TIMEDELTA, _delta_out),
     decimal.Decimal: (tags.DECIMAL, lambda value, pack: str(value).encode()),
     uuid.UUID: (tags.UUID, lambda value, pack: value.bytes),
-    pathlib.PurePosixPath: (tags.PATH, _path_out(0)),
-    pathlib.PosixPath: (tags.PATH, _path_out(1)),
+    pathlib.PurePosixPath: (tags.PATH, _text_out(0)),
+    pathlib.PosixPath: (tags.PATH, _text_out(1)),
+    complex: (tags.COMPLEX, lambda value, pack: _COMPLEX.pack(value.real, value.imag)),
+    fractions.Fraction: (tags.FRACTION, lambda value, pack: pack([value.numerator, value.denominator])),
+    **{cls: (tags.ADDRESS, _text_out(kind)) for kind, cls in enumerate(_ADDRESSES)},
+    datetime.timezone: (tags.ZONE, lambda value, pack: pack(_zone_out(value))),
+    zoneinfo.ZoneInfo: (tags.ZONE, lambda value, pack: pack(_zone_out(value))),
 }
 
 DECODERS: dict[int, Callable[[bytes, Unpack], Any]] = {
@@ -133,4 +164,8 @@ DECODERS: dict[int, Callable[[bytes, Unpack], Any]] = {
     tags.DECIMAL: lambda data, unpack: decimal.Decimal(data.decode()),
     tags.UUID: lambda data, unpack: uuid.UUID(bytes=data),
     tags.PATH: lambda data, unpack: _PATHS[data[0]](data[1:].decode("utf-8", "surrogatepass")),
+    tags.COMPLEX: lambda data, unpack: complex(*_COMPLEX.unpack(data)),
+    tags.FRACTION: _fraction_in,
+    tags.ADDRESS: lambda data, unpack: _ADDRESSES[data[0]](data[1:].decode("utf-8", "surrogatepass")),
+    tags.ZONE: _lone_zone_in,
 }

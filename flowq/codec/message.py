@@ -16,10 +16,12 @@ def dumps(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
     """*value* as bytes that ``loads`` turns into an equal value of the same types.
 
     Carried exactly: None, bool, int of any size, float, str, bytes, bytearray, list, tuple, dict with any keys, set,
-    frozenset, datetime, date, time, timedelta, Decimal, UUID, Path, numpy arrays and scalars; Enum, dataclass,
-    NamedTuple and pydantic objects whose classes are registered; such classes themselves, and classes of exceptions.
-    Exceptions as ``registry.portable`` makes them. Pydantic's secrets, sealed with FLOWQ_SECRET_KEY. An object that
-    occurs twice arrives as two.
+    frozenset, Counter, OrderedDict, defaultdict (its factory None or a builtin such as list), deque, range, complex,
+    array.array (of numbers), datetime, date, time, timedelta, timezone, ZoneInfo, Decimal, Fraction, UUID, Path, the
+    addresses and networks of ipaddress, numpy arrays and scalars; Enum, dataclass, NamedTuple and pydantic objects
+    whose classes are registered; such classes themselves, and classes of exceptions. Exceptions as
+    ``registry.portable`` makes them. Pydantic's secrets, sealed with FLOWQ_SECRET_KEY. An object that occurs twice
+    arrives as two.
 
     Args:
         value: what to encode.

@@ -15,7 +15,18 @@ import ormsgpack
 from ormsgpack import Ext, packb, unpackb
 
 from flowq import registry
-from flowq.codec import arrays, class_objects, classes, exceptions, extensions, functions, nesting, secrets, tags
+from flowq.codec import (
+    arrays,
+    class_objects,
+    classes,
+    containers,
+    exceptions,
+    extensions,
+    functions,
+    nesting,
+    secrets,
+    tags,
+)
 from flowq.codec.nesting import FREE_DEPTH, MAX_DEPTH
 from flowq.codec.refusals import TOO_DEEP
 from flowq.codec.spell import holds_buffer, spell_out
@@ -32,8 +43,11 @@ _OPTIONS = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 
+_ENCODERS = {**extensions.ENCODERS, **containers.ENCODERS}
+
 _DECODERS: dict[int, Callable[[bytes, tags.Unpack], Any]] = {
     **extensions.DECODERS,
+    **containers.DECODERS,
     **classes.DECODERS,
     **arrays.DECODERS,
     tags.EXCEPTION: exceptions.decode_exception,
@@ -103,7 +117,7 @@ def _pack_spelled(value: Any, depth: int) -> bytes:
 def _encode(value: Any, pack_parts: tags.Pack) -> Ext | list[Any]:
     if type(value) in registry.LISTS:
         return list(value)
-    known = extensions.ENCODERS.get(type(value))
+    known = _ENCODERS.get(type(value))
     if known is not None:
         tag, to_bytes = known
         return Ext(tag, to_bytes(value, pack_parts))

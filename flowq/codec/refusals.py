@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import array
+import collections
 import collections.abc
 import dataclasses
 import enum
+import fractions
 import inspect
 import io
 import types
@@ -15,6 +18,15 @@ import pydantic
 from flowq import registry
 
 _BUILTINS = (bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset)
+_OF_LIBRARY = {
+    collections.Counter: "Counter(value)",
+    collections.OrderedDict: "OrderedDict(value)",
+    collections.defaultdict: "defaultdict(value.default_factory, value)",
+    collections.deque: "deque(value, value.maxlen)",
+    array.array: "array(value.typecode, value)",
+    fractions.Fraction: "Fraction(value)",
+    complex: "complex(value)",
+}
 # By class name: pandas itself is never imported here. Its Timestamp and Timedelta are subclasses of datetime's.
 _OF_PANDAS = {
     "DataFrame": "send frame.to_dict('list'), or the path of a Parquet file that holds it",
@@ -39,11 +51,24 @@ def refusal(value: Any) -> str:
         return _unregistered(cls)
     if cls.__module__.partition(".")[0] == "pandas" and cls.__name__ in _OF_PANDAS:
         return f"{name} is not carried; {_OF_PANDAS[cls.__name__]}"
+    for known, advice in _OF_LIBRARY.items():  # before dict, which some of them are
+        if isinstance(value, known):
+            return f"{name} is a subclass of {known.__name__} and would lose its type; send {advice}"
     for builtin in _BUILTINS:
         if isinstance(value, builtin):
             return f"{name} is a subclass of {builtin.__name__} and would lose its type; send {builtin.__name__}(value)"
     return _known_kind(value) or (
         f"flowq does not carry {name} objects; send plain data, or a dataclass with @flowq.register above it"
+    )
+
+
+def factory_refusal(factory: Any) -> str:
+    """Why a defaultdict with such a factory cannot travel, and what to do instead."""
+    name = getattr(factory, "__qualname__", None) or type(factory).__qualname__
+    what = "a lambda" if name.endswith("<lambda>") else str(name)
+    return (
+        f"a defaultdict travels without a factory or with one of {', '.join(registry.FACTORIES)}, not with {what}; "
+        "send dict(value), or set value.default_factory = None first"
     )
 
 
@@ -90,8 +115,6 @@ def _known_kind(value: Any) -> str | None:
             return "an open file cannot travel; send its path and open the file inside exec"
         case memoryview():
             return "a memoryview would lose its type; send bytes(view)"
-        case complex():
-            return "a complex number is not carried; send (value.real, value.imag)"
     if cls.__module__ in ("_thread", "threading", "socket", "sqlite3", "asyncio.locks"):
         return f"a {cls.__module__}.{cls.__qualname__} belongs to this process; make it inside exec"
     if inspect.isgenerator(value) or isinstance(value, collections.abc.Iterable):

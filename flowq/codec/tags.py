@@ -23,6 +23,11 @@ TIMEDELTA = 11
 DECIMAL = 12
 UUID = 13
 PATH = 14
+RANGE = 15
+COMPLEX = 16
+FRACTION = 17
+ADDRESS = 18  # of ipaddress: an address, an interface or a network
+ZONE = 19  # a time zone by itself
 ENUM = 20
 DATACLASS = 21
 MODEL = 22
@@ -33,6 +38,16 @@ SECRET = 26  # sealed
 FUNCTION = 27  # by its name
 ARRAY = 30
 SCALAR = 31
+TYPED_ARRAY = 32  # array.array
+COUNTER = 40
+DEFAULT_DICT = 41
+ORDERED_DICT = 42
+DEQUE = 43
 
 # Those whose payload is never msgpack. Every other one may nest, so a reader of depths must look inside.
-OPAQUE = frozenset({BIG_INT, TEXT, BYTEARRAY, DATE, TIMEDELTA, DECIMAL, UUID, PATH, CLASS, SECRET, FUNCTION})
+OPAQUE = frozenset(
+    {
+        *(BIG_INT, TEXT, BYTEARRAY, DATE, TIMEDELTA, DECIMAL, UUID, PATH, COMPLEX, ADDRESS),
+        *(CLASS, SECRET, FUNCTION, TYPED_ARRAY),
+    }
+)

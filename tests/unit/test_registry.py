@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import array
+import datetime as dt
+import ipaddress
 import sys
 import traceback
+import zoneinfo
+from collections import Counter, OrderedDict, defaultdict, deque
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 import flowq
 from flowq import errors
+from flowq.codec import dumps, loads
 from flowq.registry import (
     RemoteTraceback,
     class_name,
@@ -23,6 +30,7 @@ from flowq.registry import (
     remote_error,
     rename_module,
 )
+from tests.unit.codec.shapes import TEXT_TYPECODE
 
 
 @register
@@ -103,6 +111,47 @@ def test_a_registered_function_is_found_by_module_and_qualified_name() -> None:
 )
 def test_what_every_process_knows_stays_as_it_is(exc: Exception) -> None:
     assert portable(exc) is exc
+
+
+def test_an_error_may_hold_whatever_travels() -> None:
+    held = [
+        *(
+            Counter("a"),
+            Counter[str](),
+            OrderedDict({1: deque([1j])}),
+            defaultdict(list, {"a": range(3)}),
+            defaultdict(),
+        ),
+        *(Fraction(1, 3), array.array("d", [1]), ipaddress.ip_network("::/0"), dt.UTC, zoneinfo.ZoneInfo("UTC")),
+    ]
+    error = ValueError(*held)
+    assert portable(error) is error
+    assert loads(dumps(error)).args == error.args
+
+
+def with_an_attribute(counts: Counter[str]) -> Counter[str]:
+    counts.source = "a.txt"  # type: ignore[attr-defined]
+    return counts
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        Counter({"a": object()}),
+        deque([object()]),
+        defaultdict(lambda: 1),
+        defaultdict(Unknown),
+        with_an_attribute(Counter("a")),
+        array.array(TEXT_TYPECODE, "a"),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_an_error_that_holds_what_the_codec_refuses_is_remote_in_one_process_too(held: Any) -> None:
+    error = ValueError(held)
+    assert isinstance(portable(error), errors.RemoteError)
+    assert isinstance(loads(dumps(error)), errors.RemoteError)
+    with pytest.raises(errors.EncodeError):
+        dumps(held)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import decimal
 import enum
 import functools
 import struct
+from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, NamedTuple
 
 import pydantic
 
 from flowq import registry
+
+TEXT_TYPECODE = "w" if "w" in array.typecodes else "u"  # the one of which this Python does not warn
 
 
 @registry.register
@@ -92,6 +96,16 @@ def identical(one: Any, other: Any) -> bool:
         return one.as_tuple() == other.as_tuple()  # type: ignore[no-any-return]
     if cls is float:
         return struct.pack(">d", one) == struct.pack(">d", other)
+    if cls is complex:
+        return identical(one.real, other.real) and identical(one.imag, other.imag)
+    if cls is array.array:
+        return one.typecode == other.typecode and one.tobytes() == other.tobytes()  # type: ignore[no-any-return]
+    if cls is deque:
+        return one.maxlen == other.maxlen and identical(list(one), list(other))
+    if cls is defaultdict and one.default_factory is not other.default_factory:
+        return False
+    if cls in (Counter, OrderedDict, defaultdict):
+        return identical(list(one.items()), list(other.items()))
     if cls in (list, tuple, Pair):
         return len(one) == len(other) and all(map(identical, one, other))
     if cls is dict:

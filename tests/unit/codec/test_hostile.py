@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import datetime as dt
+import ipaddress
 import random
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zoneinfo
+from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -33,6 +38,8 @@ RICH: Any = [
     {"a": (1, 2.5, None, True), 3: {4, "five"}, (6, 7): b"8"},
     [2**80, Decimal("1.5"), UUID(int=9), Path("/a"), bytearray(b"b"), "\udcff"],
     [dt.datetime(2026, 1, 2, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")), dt.time(3), dt.date.max, dt.timedelta(4)],
+    [Counter("aab"), OrderedDict({2: 1}), defaultdict(list, {"a": [1]}), deque([1, 2], 3), array.array("h", [1, 2])],
+    [range(1, 2**70, 3), 1j, Fraction(-1, 3), ipaddress.ip_address("1.2.3.4"), ipaddress.ip_network("::/9"), dt.UTC],
     [Colour.RED, Right.READ | Right.RUN, Point(1, Pair(2)), Document("d", [Point(3)]), User(user_name="u")],
     [ValueError("v"), OSError(2, "gone", "f"), ExceptionGroup("g", [KeyError(1), SyntaxError("s", ("f", 1, 2, "t"))])],
 ]
@@ -123,6 +130,24 @@ def test_a_claimed_length_allocates_nothing(head: bytes) -> None:
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 1 << 20
+
+
+def test_a_few_bytes_that_describe_much_allocate_little() -> None:
+    tracemalloc.start()
+    assert loads(extension(tags.RANGE, pack([0, 2**4000, 1])))[2**3999] == 2**3999
+    assert loads(extension(tags.DEQUE, pack([sys.maxsize, 1]))) == deque([1])
+    assert loads(extension(tags.ADDRESS, b"\x05::/0")).num_addresses == 2**128
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20
+
+
+def test_a_fraction_of_megabytes_is_not_reduced_again() -> None:
+    terms = [int.from_bytes(random.Random(seed).randbytes(2_000_000), "little") | 1 for seed in (1, 2)]
+    began_s = time.perf_counter()
+    fraction = loads(extension(tags.FRACTION, pack(terms)))
+    assert time.perf_counter() - began_s < 5  # to reduce it takes minutes
+    assert [fraction.numerator, fraction.denominator] == terms
 
 
 def zstd_message(content: bytes, claimed_bytes: int, **options: Any) -> bytes:
@@ -237,9 +262,19 @@ def test_the_deepest_value_that_is_taken_comes_back_and_a_lower_limit_holds() ->
 @settings(max_examples=60, deadline=None)
 @given(
     st.recursive(
-        st.none() | st.integers(-(2**70), 2**70) | st.text() | st.binary(max_size=300) | st.floats(),
+        st.one_of(
+            *(st.none(), st.integers(-(2**70), 2**70), st.text(), st.binary(max_size=300), st.floats()),
+            *(st.complex_numbers(), st.fractions(), st.ip_addresses(), st.builds(range, st.integers())),
+            st.binary(max_size=300).map(lambda data: array.array("B", data)),
+        ),
         lambda inner: (
-            st.lists(inner) | st.dictionaries(st.text(), inner) | st.sets(st.integers()) | inner.map(lambda x: (x,))
+            st.lists(inner)
+            | st.dictionaries(st.text(), inner)
+            | st.sets(st.integers())
+            | inner.map(lambda x: (x,))
+            | inner.map(lambda x: deque([x], 2))
+            | inner.map(lambda x: defaultdict(list, a=x))
+            | inner.map(lambda x: OrderedDict({1: x}))
         ),
     )
 )
@@ -327,6 +362,54 @@ def test_a_registered_class_of_another_kind_is_refused(tag: int, cls: type) -> N
         (tags.UUID, b"short"),
         (tags.PATH, b""),
         (tags.PATH, b"\x09a"),
+        (tags.COMPLEX, b"\0" * 15),
+        (tags.FRACTION, pack([1, 0])),
+        (tags.FRACTION, pack([1, -3])),
+        (tags.FRACTION, pack([1.5, 2])),
+        (tags.FRACTION, pack(["1e999999999", 1])),
+        (tags.FRACTION, pack([True, 1])),
+        (tags.FRACTION, pack([1])),
+        (tags.FRACTION, b"1/3"),
+        (tags.ADDRESS, b""),
+        (tags.ADDRESS, b"\x06::1"),
+        (tags.ADDRESS, b"\x00::1"),
+        (tags.ADDRESS, b"\x0212.0.0.1/8"),
+        (tags.ADDRESS, b"\x02\xff"),
+        (tags.ZONE, pack(None)),
+        (tags.ZONE, pack("../../etc/passwd")),
+        (tags.ZONE, pack("No/Where")),
+        (tags.ZONE, pack([99, 0, 0])),
+        (tags.ZONE, pack({"key": "UTC"})),
+        (tags.RANGE, pack([0, 1])),
+        (tags.RANGE, pack([0, 1, 0])),
+        (tags.RANGE, pack([0, 1.5, 1])),
+        (tags.RANGE, pack([False, 1, 1])),
+        (tags.RANGE, pack({"stop": 1})),
+        (tags.TYPED_ARRAY, b""),
+        (tags.TYPED_ARRAY, b"h"),
+        (tags.TYPED_ARRAY, b"h\x02\x01"),
+        (tags.TYPED_ARRAY, b"h\x04\0\0\0\0"),
+        (tags.TYPED_ARRAY, b"u\x04a\0\0\0"),
+        (tags.TYPED_ARRAY, b"\xff\x01\0"),
+        (tags.COUNTER, pack([1, 2])),
+        (tags.COUNTER, pack("aab")),
+        (tags.COUNTER, ormsgpack.packb(ormsgpack.Ext(tags.PAIRS, pack([[], 2])))),
+        (tags.ORDERED_DICT, pack([["a", 1]])),
+        (tags.ORDERED_DICT, ormsgpack.packb(ormsgpack.Ext(tags.PAIRS, pack([{}, 2])))),
+        (tags.DEFAULT_DICT, pack({"a": 1})),
+        (tags.DEFAULT_DICT, pack(["list", [1, 2]])),
+        (tags.DEFAULT_DICT, pack(["eval", {}])),
+        (tags.DEFAULT_DICT, pack(["os:system", {}])),
+        (tags.DEFAULT_DICT, pack([["list"], {}])),
+        (tags.DEFAULT_DICT, pack([0, {}])),
+        (tags.DEFAULT_DICT, pack(["list", {}, 1])),
+        (tags.DEQUE, pack([])),
+        (tags.DEQUE, pack({"maxlen": 1})),
+        (tags.DEQUE, pack([1, "a", "b"])),
+        (tags.DEQUE, pack([-1])),
+        (tags.DEQUE, pack([True, 1])),
+        (tags.DEQUE, pack(["9", 1])),
+        (tags.DEQUE, pack([2**80, 1])),
         (tags.FUNCTION, b"os:system"),
         (tags.FUNCTION, b"builtins:eval"),
         (tags.FUNCTION, b"\xff"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import collections
 import datetime as dt
+import io
+import struct
 import threading
 import time
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ import pytest
 
 from flowq.codec import dumps, explain
 from flowq.errors import EncodeError
-from tests.unit.codec.shapes import Document, Loose, Pair, Point, Stranger, User
+from tests.unit.codec.shapes import TEXT_TYPECODE, Document, Loose, Pair, Point, Stranger, User
 
 
 class Text(str):
@@ -22,6 +26,22 @@ class Text(str):
 
 
 class Words(list[str]):
+    pass
+
+
+class Tally(collections.Counter[str]):
+    pass
+
+
+class Window(collections.deque[int]):
+    pass
+
+
+class Groups(collections.defaultdict[str, list[int]]):
+    pass
+
+
+class Phase(complex):
     pass
 
 
@@ -38,15 +58,23 @@ class Words(list[str]):
         ((item for item in [1]), "make it a list first"),
         (memoryview(b"x"), r"send bytes\(view\)"),
         ([memoryview(b"x")], r"send bytes\(view\)"),
-        (1j, "value.real, value.imag"),
-        (range(3), r"send list\(value\)"),
         ({}.keys(), r"send list\(value\)"),
-        (collections.deque(), r"send list\(value\)"),
+        (collections.ChainMap(), r"dict\(value\) of a mapping"),
         (Text("a"), r"is a subclass of str and would lose its type; send str\(value\)"),
         (Words(), "is a subclass of list"),
         ({Text("a"): 1}, "is a subclass of str"),
-        (collections.OrderedDict(), "is a subclass of dict"),
-        (collections.Counter(), "is a subclass of dict"),
+        (Tally("a"), r"is a subclass of Counter and would lose its type; send Counter\(value\)"),
+        (Window(), r"is a subclass of deque and would lose its type; send deque\(value, value\.maxlen\)"),
+        (Groups(list), r"send defaultdict\(value\.default_factory, value\)"),
+        (Phase(1), r"is a subclass of complex and would lose its type; send complex\(value\)"),
+        (
+            collections.defaultdict(lambda: 1),
+            r"one of bool, int, .*, deque, not with a lambda; send dict\(value\), or set",
+        ),
+        (collections.defaultdict(Tally), r"not with Tally; send dict\(value\)"),
+        (collections.defaultdict(collections.defaultdict), "not with defaultdict"),
+        (collections.defaultdict(len), "not with len"),
+        (array.array(TEXT_TYPECODE, "a"), r"an array of the typecode '[uw]' is text; send value\.tounicode\(\)"),
         (Ellipsis, "does not carry builtins.ellipsis"),
     ],
 )
@@ -92,6 +120,21 @@ def test_a_foreign_time_zone_is_named() -> None:
         dumps([dt.datetime(2026, 1, 1, tzinfo=Moon())])  # type: ignore[abstract]
 
 
+def test_an_attribute_of_a_counter_is_not_left_behind_unsaid() -> None:
+    counts = collections.Counter("a")
+    counts.source = "a.txt"  # type: ignore[attr-defined]
+    with pytest.raises(EncodeError, match="this Counter holds the attribute 'source', which would be lost"):
+        dumps(counts)
+
+
+def test_a_time_zone_out_of_a_file_has_no_name_to_be_found_by() -> None:
+    counts = struct.pack(">6l", 0, 0, 0, 0, 1, 4)
+    file = io.BytesIO(b"TZif".ljust(20, b"\0") + counts + struct.pack(">l2B", 3600, 0, 0) + b"ONE\0")
+    zone = zoneinfo.ZoneInfo.from_file(file)
+    with pytest.raises(EncodeError, match=r"use zoneinfo\.ZoneInfo\(key\)"):
+        dumps([zone])
+
+
 BAD = Stranger()
 
 
@@ -105,6 +148,11 @@ BAD = Stranger()
         ({"a": (1, {2: BAD})}, '["a"][1][2]'),
         ({(1, BAD): 0}, "{key 0}[1]"),
         ({"a": {1, BAD}}, '["a"]{element '),
+        ([collections.Counter({"a": 1, "b": [BAD]})], '[0]["b"][0]'),
+        (collections.OrderedDict({1: 1, 2: BAD}), "[2]"),
+        (collections.defaultdict(list, {"a": [1, BAD]}), '["a"][1]'),
+        (collections.Counter({(1, BAD): 1}), "{key 0}[1]"),
+        ({"d": collections.deque([1, {"x": BAD}], maxlen=3)}, '["d"][1]["x"]'),
         ([Point(1, BAD)], "[0].y"),
         (Pair(1, [BAD]), ".right[0]"),
         (User(user_name="a", boss=User(user_name="b", tags=[BAD])), ".boss.tags[0]"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import array
 import datetime as dt
+import ipaddress
 import random
 import string
+import sys
 import zoneinfo
+from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import UUID
@@ -17,7 +22,7 @@ from hypothesis import strategies as st
 
 from flowq.codec import content_hash, dumps, loads
 from flowq.errors import EncodeError
-from flowq.registry import register, sent_as_list
+from flowq.registry import FACTORIES, register, sent_as_list
 from tests.unit.codec.shapes import Colour, Level, Pair, Point, Right, identical
 
 ZONE = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -44,11 +49,28 @@ HASHABLE = st.one_of(
     st.timedeltas(),
     st.decimals(allow_nan=False),  # a signalling NaN has no hash
     st.uuids(),
+    st.complex_numbers(allow_nan=False),
+    st.fractions(),
+    st.ip_addresses(),
+    st.builds(range, st.integers(), st.integers(), st.integers().filter(bool)),
+    ZONES,
     st.sampled_from([Path("/a/b"), PurePosixPath("a/../é"), Path("\udcff"), *Colour, *Level, Right.READ | Right.RUN]),
 )
 KEYS = st.recursive(
     HASHABLE, lambda keys: st.tuples(keys, keys) | st.frozensets(keys, max_size=3) | st.builds(Point, keys, keys)
 )
+
+
+ARRAYS = st.sampled_from("bBhHiIlLqQfd").flatmap(
+    lambda typecode: st.binary(max_size=3).map(lambda data: array.array(typecode, data * 8))
+)
+
+
+def counter_of(counts: dict[Any, Any]) -> Counter[Any]:
+    """A Counter of any counts whatsoever, none of them added up."""
+    counter: Counter[Any] = Counter()
+    dict.update(counter, counts)
+    return counter
 
 
 def _containers(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -58,12 +80,20 @@ def _containers(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.dictionaries(st.text(alphabet=string.ascii_letters), values, max_size=4),
         st.dictionaries(KEYS, values, max_size=3),
         st.sets(KEYS, max_size=3),
+        st.dictionaries(KEYS, values, max_size=3).map(counter_of),
+        st.dictionaries(KEYS, values, max_size=3).map(OrderedDict),
+        st.builds(
+            defaultdict,
+            st.sampled_from([None, *FACTORIES.values()]),
+            st.dictionaries(KEYS, values, max_size=3),
+        ),
+        st.builds(deque, st.lists(values, max_size=4), st.none() | st.integers(0, 6)),
         st.builds(Point, values, values),
         st.builds(Pair, values, values),
     )
 
 
-VALUES = st.recursive(KEYS | st.binary().map(bytearray), _containers, max_leaves=12)
+VALUES = st.recursive(KEYS | ARRAYS | st.binary().map(bytearray), _containers, max_leaves=12)
 
 
 # Hypothesis warns that it prints a strategy of this size, which it does for its statistics only.
@@ -107,6 +137,34 @@ def test_every_value_comes_back_with_its_types(value: Any) -> None:
         dt.time(1, 2, 3, 4, tzinfo=NAMED),
         Path(),
         PurePosixPath("//a"),
+        Counter("abracadabra"),
+        Counter[str](),
+        counter_of({"b": 0, "a": -1, ("c",): 2.5, None: "much"}),
+        Counter({"\udcff": bytearray(b"x")}),
+        OrderedDict({2: "b", 1: "a"}),
+        defaultdict(None, {1: defaultdict(list, {"a": [bytearray(b"x"), b"x"]})}),
+        deque([bytearray(b"x"), b"x"], maxlen=2),
+        deque(maxlen=0),
+        deque(maxlen=sys.maxsize),
+        [b"x", deque([bytearray(b"x")])],
+        range(0),
+        range(-(2**70), 2**90, 2**65),
+        complex("nan-0j"),
+        complex(-0.0, float("-inf")),
+        Fraction(-(10**400), 3),
+        array.array("d", [float("nan"), -0.0]),
+        array.array("Q", [2**64 - 1]),
+        ipaddress.ip_address("::1"),
+        ipaddress.ip_address("fe80::1%eth0"),
+        ipaddress.ip_interface("1.2.3.4/9"),
+        ipaddress.ip_interface("fe80::1%eth0/64"),
+        ipaddress.ip_network("0.0.0.0/0"),
+        ipaddress.ip_network("2001:db8::/32"),
+        ipaddress.IPv6Network("fe80::%eth0/64"),
+        ZONE,
+        dt.UTC,
+        NAMED,
+        OFFSET,
     ],
     ids=lambda one: type(one).__name__,
 )  # fmt: skip
@@ -117,6 +175,27 @@ def test_awkward_values_come_back_exactly(value: Any) -> None:
 def test_a_tuple_in_a_dict_key_stays_a_tuple_and_the_order_of_keys_stays() -> None:
     value = {(2, "b"): 1, (1, "a"): 2}
     assert list(loads(dumps(value)).items()) == list(value.items())
+
+
+def test_the_items_of_an_array_are_little_endian_in_every_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = array.array("h", [1, -2])
+    data = dumps(value)
+    assert b"\x01\x00\xfe\xff" in data
+    turned = array.array("h", [1, -2])
+    turned.byteswap()
+    monkeypatch.setattr(sys, "byteorder", "big")  # where these bytes would be other numbers
+    assert dumps(turned) == data
+    assert loads(data) == turned
+
+
+def test_what_a_defaultdict_makes_is_made_after_the_journey_too() -> None:
+    groups = loads(dumps(defaultdict(list, {"a": [1]})))
+    groups["b"].append(2)
+    assert groups == {"a": [1], "b": [2]}
+    window = loads(dumps(deque([1, 2], maxlen=2)))
+    window.append(3)
+    assert list(window) == [2, 3]
+    assert loads(dumps(Counter("aab"))) + Counter("b") == Counter("aabb")
 
 
 def test_a_large_message_is_compressed_and_a_small_one_is_not() -> None:
