@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import datetime as dt
 import enum
+import ipaddress
 import math
 import struct
 import sys
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from flowq.core.callables import label_of
 from flowq.errors import CannotTravel
-from flowq.registry import LISTS, class_name, is_registered_function
+from flowq.registry import LISTS, TYPECODES, class_name, is_registered_function
 
 
 def canonical(value: Any, where: str = "the value") -> bytes:
     """*value* as bytes: equal for equal values of equal type, whatever the order of a dict or a set.
 
     Takes what travels to the workers: None, bool, numbers, str, bytes, list, tuple, dict, set, frozenset, dates and
-    times, Decimal, UUID, paths, Enum, dataclass, pydantic model, exception, class, numpy array and scalar.
+    times, time zones, Decimal, Fraction, complex, UUID, paths, addresses of ipaddress, range, array.array, Counter,
+    defaultdict, OrderedDict, deque, Enum, dataclass, pydantic model, exception, class, numpy array and scalar.
 
     Args:
         where: what *value* is, for the error: ``argument 'prompt' of node Parse``.
@@ -68,9 +74,59 @@ def _tuple(value: Iterable[Any], where: str) -> bytes:
     return _sequence("t", (_encode(one, f"{where}[{index}]") for index, one in enumerate(value)))
 
 
+def _pairs(items: Iterable[tuple[Any, Any]], where: str) -> Iterable[tuple[bytes, bytes]]:
+    return ((_encode(key, f"a key of {where}"), _encode(one, f"{where}[{key!r}]")) for key, one in items)
+
+
 def _dict(value: dict[Any, Any], where: str) -> bytes:
-    pairs = ((_encode(key, f"a key of {where}"), _encode(one, f"{where}[{key!r}]")) for key, one in value.items())
-    return _sequence("d", (part for pair in sorted(pairs) for part in pair))
+    return _sequence("d", (part for pair in sorted(_pairs(value.items(), where)) for part in pair))
+
+
+def _counter(value: Counter[Any], where: str) -> bytes:
+    # To a Counter a count of 0 is as good as none.
+    counts = {key: count for key, count in value.items() if not (type(count) is int and count == 0)}
+    return _framed("Cn", _dict(counts, where))
+
+
+def _ordered_dict(value: OrderedDict[Any, Any], where: str) -> bytes:
+    return _sequence("Od", (part for pair in _pairs(value.items(), where) for part in pair))
+
+
+def _default_dict(value: defaultdict[Any, Any], where: str) -> bytes:
+    return _sequence("Dd", (_encode(value.default_factory, f"the factory of {where}"), _dict(value, where)))
+
+
+def _deque(value: deque[Any], where: str) -> bytes:
+    return _sequence("Dq", (_encode(value.maxlen, where), _list(value, where)))
+
+
+def _range(value: range) -> str:
+    # Equal ranges have equal numbers in them. Not `len`, which is at a loss with long ones.
+    if not value:
+        return ""
+    first, last = value[0], value[-1]
+    return f"{first:x}" if first == last else f"{first:x},{last:x},{value.step:x}"
+
+
+def _complex(value: complex, where: str) -> bytes:
+    return _sequence("j", (_float(value.real, where), _float(value.imag, where)))
+
+
+def _array(value: array.array[Any], where: str) -> bytes:
+    if value.typecode not in TYPECODES:
+        raise CannotTravel(
+            where, f"an array of the typecode {value.typecode!r} is text; give value.tounicode() instead"
+        )
+    if sys.byteorder == "big":
+        value = value[:]
+        value.byteswap()
+    return _framed("a", value.typecode.encode() + value.tobytes())
+
+
+def _zone(value: dt.timezone | ZoneInfo, where: str) -> bytes:
+    if isinstance(value, ZoneInfo) and value.key is None:
+        raise CannotTravel(where, "a time zone out of a file has no name to be found by; use ZoneInfo(key)")
+    return _framed("tz", repr(value).encode("utf-8", "surrogatepass"))
 
 
 def _set(value: Iterable[Any], where: str) -> bytes:
@@ -79,6 +135,10 @@ def _set(value: Iterable[Any], where: str) -> bytes:
 
 def _text(tag: str, spell: Callable[[Any], str]) -> Callable[[Any, str], bytes]:
     return lambda value, where: _framed(tag, spell(value).encode("utf-8", "surrogatepass"))
+
+
+def _address(value: Any) -> str:
+    return f"{type(value).__name__}:{value}"
 
 
 def _zoned(value: Any) -> str:
@@ -105,6 +165,22 @@ _EXACT: dict[type, Callable[[Any, str], bytes]] = {
     dt.timedelta: _text("td", lambda value: f"{value.days},{value.seconds},{value.microseconds}"),
     Decimal: _text("D", str),
     UUID: _text("U", str),
+    Counter: _counter,
+    OrderedDict: _ordered_dict,
+    defaultdict: _default_dict,
+    deque: _deque,
+    range: _text("r", _range),
+    complex: _complex,
+    Fraction: _text("Q", lambda value: f"{value.numerator:x}/{value.denominator:x}"),
+    array.array: _array,
+    dt.timezone: _zone,
+    ZoneInfo: _zone,
+    ipaddress.IPv4Address: _text("ip", _address),
+    ipaddress.IPv4Interface: _text("ip", _address),
+    ipaddress.IPv4Network: _text("ip", _address),
+    ipaddress.IPv6Address: _text("ip", _address),
+    ipaddress.IPv6Interface: _text("ip", _address),
+    ipaddress.IPv6Network: _text("ip", _address),
 }
 
 
