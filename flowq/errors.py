@@ -138,7 +138,7 @@ class MergeConflict(FlowError):
     Attributes:
         key: the key, "outer.inner" inside a dict.
         first, second: the indices of the items.
-        kind: what both values are: "set", "number" or "list"; "" for anything else.
+        kind: what both values are: "set", "number", "counter" or "list"; "" for anything else.
         nested: whether the key is one of a dict in the store: reducers are only for the store's own.
     """
 
@@ -158,6 +158,7 @@ class MergeConflict(FlowError):
             return f"Lists are extended by what items append: only append to the one that is there. {last}."
         known = {
             "set": ("A set is not united by itself: give it", "flowq.Union"),
+            "counter": ("A Counter is not added up by itself: give it", "flowq.Add"),
             "number": ("A number is not added up by itself: give it", "flowq.Add"),
         }
         words, reducer = known.get(self.kind, ("Give the key a reducer:", "..."))

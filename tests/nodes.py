@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +43,16 @@ class AsyncSquare(flowq.ParallelBatchNode[int, int]):
     async def exec(self, item: int) -> int:
         await asyncio.sleep(0)
         return item * item
+
+
+class Digits(flowq.ParallelBatchNode[range, tuple[Counter[str], defaultdict[int, list[int]]]]):
+    """What the numbers of a range are made of, and the numbers by their length."""
+
+    def exec(self, item: range) -> tuple[Counter[str], defaultdict[int, list[int]]]:
+        by_length: defaultdict[int, list[int]] = defaultdict(list)
+        for number in item:
+            by_length[len(str(number))].append(number)
+        return Counter("".join(map(str, item))), by_length
 
 
 class AsyncBegan(flowq.ParallelBatchNode[int, float]):
@@ -290,6 +301,17 @@ class Quarrel(flowq.Node):
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         shared["winner"] = self.params["n"]
+
+
+class Tally(flowq.Node):
+    """Reads every container of the store; an item that is one of the writers adds to them."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        kept = [shared[key] for key in shared["read"]]
+        shared["types"] = [*shared.get("types", []), [type(one).__name__ for one in kept]]
+        if self.params["n"] in shared["writers"]:
+            shared["seen"].update(["all", f"n{self.params['n']}"])
+            shared["seen"]["left"] -= 1
 
 
 def count_all(**options: Any) -> CountAll:

@@ -12,6 +12,7 @@ index of the item that made it:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
 from numbers import Number
@@ -162,6 +163,8 @@ def _kind_of(*values: Any) -> str:
     """What all *values* are, for the words that say what to do; "" for nothing in particular."""
     if all(isinstance(one, AbstractSet) for one in values):
         return "set"
+    if all(isinstance(one, Counter) for one in values):
+        return "counter"
     if all(isinstance(one, Number) and not isinstance(one, bool) for one in values):
         return "number"
     return "list" if all(isinstance(one, list) for one in values) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import operator
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -77,6 +78,22 @@ def _difference(base: Any, new: Any) -> Any:
     return new if base is MISSING else new - base
 
 
+def _added(base: Any, new: Any) -> Any:
+    if isinstance(base, Counter) and isinstance(new, Counter):
+        change = new.copy()
+        change.subtract(base)  # its own - forgets what became less
+        return change
+    return _difference(base, new)
+
+
+def _sum(acc: Any, delta: Any) -> Any:
+    if isinstance(acc, Counter) and isinstance(delta, Counter):
+        total = acc.copy()
+        total.update(delta)  # its own + forgets what is below 0, and would not be associative
+        return total
+    return acc + delta
+
+
 def _first(acc: Any, delta: Any) -> Any:
     return acc
 
@@ -87,8 +104,8 @@ def _last(acc: Any, delta: Any) -> Any:
 
 Append: Final = Reducer("Append", _tail, _joined)
 """Lists: what the items appended, in item order."""
-Add: Final = Reducer("Add", _difference, operator.add)
-"""Numbers: the sum of what the items added."""
+Add: Final = Reducer("Add", _added, _sum)
+"""Numbers and Counters: the sum of what the items added."""
 Union: Final = Reducer("Union", _difference, operator.or_)
 """Sets: everything the items put in; what they took out stays."""
 First: Final = Reducer("First", _whole, _first)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +33,18 @@ def test_values_of_every_kind_come_back_as_they_were(executor: str) -> None:
     result = nodes.Echo().map(items)
     assert result == items
     assert [type(value) for value in result] == [type(value) for value in items]
+
+
+def test_what_is_counted_and_grouped_comes_back_as_it_was(executor: str) -> None:
+    result = nodes.Digits().map([range(8, 12), range(0), range(100, 90, -5)])
+    assert list(result) == [
+        (Counter("891011"), {1: [8, 9], 2: [10, 11]}),
+        (Counter(), {}),
+        (Counter("10095"), {3: [100], 2: [95]}),
+    ]
+    for counts, groups in result:
+        assert (type(counts), type(groups), groups.default_factory) == (Counter, defaultdict, list)
+    assert sum((counts for counts, _ in result), Counter()).most_common(1) == [("1", 4)]
 
 
 @pytest.mark.parametrize("node", [nodes.Picky, nodes.AsyncPicky])
@@ -158,6 +172,46 @@ def test_two_items_that_contradict_each_other_are_named(executor: str) -> None:
     shared: dict[str, Any] = {"count": 5}
     nodes.CountAll(start=nodes.Quarrel(), merge="last").run(shared)
     assert shared["winner"] == 4
+
+
+def tallied(writers: list[int]) -> dict[str, Any]:
+    """A store of containers, of which NaN makes two that are not equal to their own copies."""
+    containers = {
+        "seen": Counter(left=9),
+        "groups": defaultdict(list, {"a": [1]}),
+        "order": OrderedDict({"b": float("nan"), "a": 1}),
+        "recent": deque([float("nan"), 2], maxlen=3),
+        "row": array("d", [float("nan"), 1]),
+    }
+    return {**containers, "read": list(containers), "writers": writers, "count": 4}
+
+
+TYPES = [["Counter", "defaultdict", "OrderedDict", "deque", "array"]] * 4
+
+
+def test_a_counter_that_one_item_changed_is_that_counter_in_the_store(executor: str) -> None:
+    shared = tallied(writers=[2])
+    nodes.CountAll(start=nodes.Tally()).run(shared)
+    assert shared["types"] == TYPES
+    assert shared["seen"] == Counter(left=8, all=1, n2=1)
+    assert type(shared["seen"]) is Counter
+    assert (shared["groups"].default_factory, shared["recent"].maxlen, list(shared["order"])) == (list, 3, ["b", "a"])
+
+
+def test_a_counter_that_two_items_changed_is_not_merged_as_a_dict(executor: str) -> None:
+    with pytest.raises(flowq.MergeConflict, match=r"A Counter is not added up by itself.*'seen': flowq\.Add") as raised:
+        nodes.CountAll(start=nodes.Tally()).run(tallied(writers=[1, 3]))
+    assert (raised.value.first, raised.value.second) == (1, 3)
+    shared = tallied(writers=[1, 3])
+    nodes.CountAll(start=nodes.Tally(), merge="last").run(shared)
+    assert shared["seen"] == Counter(left=8, all=1, n3=1)
+
+
+def test_counters_are_added_up_where_that_is_asked_for(executor: str) -> None:
+    shared = tallied(writers=[0, 1, 3])
+    nodes.CountAll(start=nodes.Tally(), merge={"seen": flowq.Add}).run(shared)
+    assert shared["types"] == TYPES
+    assert (type(shared["seen"]), shared["seen"]) == (Counter, Counter(left=6, all=3, n0=1, n1=1, n3=1))
 
 
 def test_an_argument_travels_with_its_node(executor: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
 import pytest
@@ -69,6 +71,23 @@ def test_a_copy_is_the_same(value: Any) -> None:
         (Column(1, 2), Column(1, 3), False),
         ([Column(1, 2)], [Column(1, 2)], True),
         ({"c": Column(1)}, {"c": Column(2)}, False),
+        (Counter("a"), {"a": 1}, False),
+        (Counter("ab"), Counter("ba"), True),
+        (Counter("a"), Counter({"a": 1, "b": 0}), False),
+        (OrderedDict({1: 2, 3: 4}), OrderedDict({3: 4, 1: 2}), False),
+        (OrderedDict({1: float("nan"), 3: 4}), OrderedDict({1: float("nan"), 3: 4}), True),
+        (OrderedDict({1: float("nan"), 3: 4}), OrderedDict({3: 4, 1: float("nan")}), False),
+        (defaultdict(list, a=[Column(1)]), defaultdict(list, a=[Column(1)]), True),
+        (defaultdict(list), defaultdict(None), False),
+        (deque([Column(1)], 3), deque([Column(1)], 3), True),
+        (deque([1]), deque([1], 3), False),
+        (deque([1, 2]), deque([2, 1]), False),
+        (array("d", [float("nan")]), array("d", [float("nan")]), True),
+        (array("d", [float("nan"), 1]), array("d", [float("nan"), 2]), False),
+        (array("d", [0.0]), array("d", [-0.0]), True),
+        (array("i", [1]), array("l", [1]), False),
+        (range(3), range(3), True),
+        (complex("nan"), complex("nan"), True),
     ],
 )
 def test_sameness(first: Any, second: Any, expected: bool) -> None:

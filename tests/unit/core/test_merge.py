@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -79,10 +80,19 @@ def outcome(base: dict[str, Any], *items: dict[str, Any], last: bool = False) ->
         (MISSING, {}, ("merge", {}, 7)),
         (5, [1], ("set", [1], 7)),
         (5, {"a": 1}, ("set", {"a": 1}, 7)),
+        (MISSING, Counter("a"), ("set", Counter("a"), 7)),
+        (Counter("a"), Counter("aa"), ("set", Counter("aa"), 7)),
+        (Counter("a"), Counter("a"), None),
+        ({"c": Counter("a")}, {"c": Counter("b")}, ("merge", {"c": ("set", Counter("b"), 7)}, 7)),
+        ({"a": 1}, OrderedDict(a=1), ("set", OrderedDict(a=1), 7)),
+        (defaultdict(list), defaultdict(list, a=[1]), ("set", defaultdict(list, a=[1]), 7)),
+        (deque([1], 2), deque([1, 2], 2), ("set", deque([1, 2], 2), 7)),
     ],
 )
 def test_a_difference_is_the_smallest_op_that_says_it(base: Any, new: Any, op: Any) -> None:
-    assert diff_value(base, new, 7) == op
+    found = diff_value(base, new, 7)
+    assert found == op
+    assert found is None or type(found[1]) is type(op[1])
 
 
 @sent_as_list
@@ -112,6 +122,18 @@ def test_lists_extend_in_item_order_and_dicts_merge_deeply() -> None:
         "tree": {"a": {"n": 1, "m": 2}, "log": ["x", "y"]},
         "new": 5,
     }
+
+
+def test_counters_that_are_added_up_lose_nothing_that_became_less() -> None:
+    base = {"add": Counter(a=2, debt=-3)}
+    items = [{"add": Counter(a=1, debt=-3, b=1)}, {"add": Counter(a=0, debt=-2)}, {"add": Counter(a=2, debt=-3, b=4)}]
+    after = outcome(base, *items)["add"]
+    assert (type(after), after) == (Counter, Counter(a=-1, debt=-2, b=5))
+    deltas = [diff(base, item, index) for index, item in enumerate(items)]
+    right = merge_deltas(deltas[0], merge_deltas(deltas[1], deltas[2], REDUCERS), REDUCERS)
+    assert right == merged(deltas)
+    assert base == {"add": Counter(a=2, debt=-3)}
+    assert outcome({}, *items)["add"] == Counter(a=3, debt=-8, b=5)
 
 
 def test_items_may_begin_a_list_or_a_dict_that_was_not_there() -> None:
@@ -148,6 +170,12 @@ def test_items_that_disagree_are_an_error_that_names_key_and_both(first: Any, se
     [
         ({}, {"seen": {1}}, {"seen": {2}}, "A set is not united by itself: give it merge={'seen': flowq.Union}"),
         ({"n": 1}, {"n": 2}, {"n": 3.5}, "A number is not added up by itself: give it merge={'n': flowq.Add}"),
+        (
+            {},
+            {"c": Counter("a")},
+            {"c": Counter("b")},
+            "A Counter is not added up by itself: give it merge={'c': flowq.Add}",
+        ),
         ({"in": {}}, {"in": {"n": 2}}, {"in": {"n": 3}}, "give it flowq.Add, under a key of its own"),
         ({"l": [1]}, {"l": [2]}, {"l": [3]}, "only append to the one that is there"),
         ({}, {"on": True}, {"on": False}, "Give the key a reducer: merge={'on': ...}"),
