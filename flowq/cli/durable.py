@@ -55,7 +55,7 @@ def step_json(step: Checkpoint) -> dict[str, Any]:
 def show(run: DurableRun, origin: Origin, as_json: bool) -> None:
     """A run in full."""
     if as_json:
-        emit({**record_of(run), "key": origin.key})
+        emit({**record_of(run), "key": origin.key, "left_by": origin.left_by})
         return
     state, steps = run.state(), run.history()
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -63,6 +63,8 @@ def show(run: DurableRun, origin: Origin, as_json: bool) -> None:
     rows.add_row("state", state_text(run.status))
     if origin.key is not None:
         rows.add_row("key", Text(one_line(origin.key)))
+    if origin.left_by is not None:
+        rows.add_row("left by", Text(one_line(origin.left_by), "yellow"))
     for name in run.awaits():
         rows.add_row("waits for", Text(f"{name} (flowq approve {run.id} {name})", "yellow"))
     for batch in run.batches():

@@ -43,7 +43,7 @@ def record_of(batch_id: str, label: str, state: State) -> dict[str, Any]:
 
 def origin_json(origin: Origin) -> dict[str, Any]:
     """What ``--json`` says of where a batch comes from."""
-    return {"key": origin.key, "producer_gone": origin.producer_gone}
+    return {"key": origin.key, "producer_gone": origin.producer_gone, "left_by": origin.left_by}
 
 
 def state_text(state: str) -> Text:

@@ -71,6 +71,8 @@ def table(found: list[Listed], width: int) -> Table:
         items, what = ("run", Text("")) if one.kind == "run" else (count_of(now), figures(now))
         if one.origin.producer_gone:
             what = Text(" · ").join([what, Text("producer gone", "yellow")])
+        if one.origin.left_by is not None:
+            what = Text(" · ").join([what, Text("left by a worker", "yellow")])
         rows.add_row(
             Text(one.id), state_text(state_of(one)), items, what, span_text(one.state.seconds),
             *([Text(ago(one.created_at), "dim")] if roomy else []),

@@ -116,6 +116,8 @@ def show_batch(handle: BatchHandle[Any], origin: Origin, as_json: bool) -> None:
     rows.add_row("node", Text(f"{handle.node} (queue {handle.queue})"))
     if origin.key is not None:
         rows.add_row("key", Text(one_line(origin.key)))
+    if origin.left_by is not None:
+        rows.add_row("left by", Text(one_line(origin.left_by), "yellow"))
     if origin.producer_gone:
         rows.add_row("producer", Text(f"gone before it had written all items: {way_out(handle, origin)}", "yellow"))
     rows.add_row("items", Text(" · ").join([Text(count_of(now)), figures(now)]))

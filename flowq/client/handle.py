@@ -18,9 +18,11 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values
+from flowq.client import left_alone
 from flowq.client.counters import length_of, progress_of
 from flowq.client.failures import read_failures
 from flowq.client.feeding import Feeding
+from flowq.client.left_alone import LeftAlone
 from flowq.client.outcomes import read_outcomes, with_inputs
 from flowq.client.reading import Reading
 from flowq.codec import loads
@@ -79,6 +81,7 @@ class BatchHandle(Generic[R]):
         self._inputs, self._total, self._key_of = inputs, total, key_of
         self._feeding, self._rest, self._learn = feeding, rest, learn
         self._ahead: ReadAhead | None = None
+        self._left_alone = LeftAlone(connections, header.id)
 
     @property
     def id(self) -> str:
@@ -147,7 +150,10 @@ class BatchHandle(Generic[R]):
             if self._policy.deadline is not None:
                 # The fleet holds it; with no worker there, whoever waits does.
                 left_s = DEADLINE_LOOK_S if left_s is None else min(left_s, DEADLINE_LOOK_S)
+            left_s = left_alone.LOOK_EVERY_S if left_s is None else min(left_s, left_alone.LOOK_EVERY_S)
             ended = wait(left_s)
+            if not ended:
+                self._left_alone.look()
             if not ended and self._policy.deadline is not None:
                 self._expire()
             if until is not None and time.monotonic() >= until:

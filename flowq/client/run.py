@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from flowq.batch.policy import BatchPolicy
+from flowq.client import left_alone
+from flowq.client.left_alone import LeftAlone
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
 from flowq.engine.batches import Header
@@ -32,6 +36,7 @@ class DurableRun:
 
     def __init__(self, connections: Connections, closings: Closings, header: Header, policy: BatchPolicy) -> None:
         self._connections, self._closings, self._header, self._policy = connections, closings, header, policy
+        self._left_alone = LeftAlone(connections, header.id)
         self._kept = Checkpoints(connections, Snapshots(connections.redis, connections.keys), header)
 
     @property
@@ -56,7 +61,12 @@ class DurableRun:
 
     def wait(self, timeout: float | None = None) -> bool:
         """See Run. Raises BatchLost when Redis no longer holds it."""
-        return self._closings.wait(self.id, timeout)
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._closings.wait(self.id, max(0.0, min(left_alone.LOOK_EVERY_S, until - time.monotonic()))):
+            self._left_alone.look()
+            if time.monotonic() >= until:
+                return False
+        return True
 
     def result(self, timeout: float | None = None) -> RunResult:
         """See Run. The store's values are fetched when they are read.

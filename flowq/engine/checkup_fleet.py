@@ -19,7 +19,9 @@ OWN = ("flowq.core.", "flowq.batch.", "flowq.compat.")  # node classes that ever
 
 @dataclass(frozen=True, slots=True)
 class BatchSeen:
-    """A batch at one moment; ``fed``: its producer beats, or has written its last item."""
+    """A batch at one moment; ``fed``: its producer beats, or has written its last item; ``left_by``: the worker that
+    left something of it to others, and why, or "".
+    """
 
     id: str
     version: str
@@ -30,6 +32,7 @@ class BatchSeen:
     open_chunks: int
     parked: int
     fed: bool
+    left_by: str = ""
 
     @property
     def ended(self) -> bool:
@@ -122,7 +125,8 @@ def backlog(batches: Sequence[BatchSeen], messages: dict[str, int], queues: set[
         total = Finding("batches", "ok", found)
     halves = [half_fed(batch) for batch in running if not batch.fed]
     others = [other_schema(batch) for batch in batches if batch.version != str(SCHEMA_VERSION)]
-    return [total, *halves[:SHOWN], *others[:SHOWN]]
+    lefts = [left_alone(batch) for batch in running if batch.left_by]
+    return [total, *halves[:SHOWN], *lefts[:SHOWN], *others[:SHOWN]]
 
 
 def half_fed(batch: BatchSeen) -> Finding:
@@ -130,6 +134,12 @@ def half_fed(batch: BatchSeen) -> Finding:
     found = f"its producer is gone after {batch.written:,} items ({batch.done:,} are done): the rest is not given out"
     advice = "submit it again under its key; else it is cancelled after its retention"
     return Finding(f"batch {batch.id}", "warn", found, advice)
+
+
+def left_alone(batch: BatchSeen) -> Finding:
+    """A batch some of whose items a worker cannot run."""
+    advice = "start all workers of a queue with the same code and FLOWQ_IMPORTS; what was left waits for one that fits"
+    return Finding(f"batch {batch.id}", "warn", f"something of it was left by {batch.left_by}", advice)
 
 
 def other_schema(batch: BatchSeen) -> Finding:

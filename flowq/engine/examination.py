@@ -136,8 +136,8 @@ def _batch(client: RedisClient, keys: Keys, name: bytes) -> BatchSeen | None:
     batch_id = name.decode(errors="replace")
     with client.pipeline(transaction=False) as pipe:
         pipe.hmget(keys.meta(batch_id), _FIELDS).hlen(keys.of(batch_id, "open")).hlen(keys.of(batch_id, "parked"))
-        values, open_chunks, parked, beats_until_ms, (seconds, micros) = (
-            pipe.zscore(keys.of(batch_id, "wake"), "feed").time().execute()
+        values, open_chunks, parked, beats_until_ms, (seconds, micros), lack = (
+            pipe.zscore(keys.of(batch_id, "wake"), "feed").time().get(keys.lack(batch_id)).execute()
         )
     if values[1] is None:
         return None
@@ -145,7 +145,7 @@ def _batch(client: RedisClient, keys: Keys, name: bytes) -> BatchSeen | None:
     fed = sealed == b"1" or (beats_until_ms is not None and beats_until_ms > seconds * 1000 + micros / 1000)
     done = sum(int(count or 0) for count in counts)
     return BatchSeen(
-        batch_id, _text(schema), _text(state), _text(queue), int(avail), done, open_chunks, parked, fed
+        batch_id, _text(schema), _text(state), _text(queue), int(avail), done, open_chunks, parked, fed, _text(lack)
     )  # fmt: skip
 
 

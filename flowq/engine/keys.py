@@ -6,6 +6,7 @@
 | {p}:{root}:starved          | set    | an hour                      | the acts of a root's family       |
 | {p}:{batch}:fold            | hash   | a day, then retention        | folds and finish (folds.py)       |
 | {p}:{batch}:said            | hash   | an hour after the last one   | reports.py                        |
+| {p}:{batch}:lack            | string | minutes after the last one   | lacks.py                          |
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
 | {p}:{scope}:blob:{hash}     | string | retention, renewed while used| snapshots.py                      |
@@ -92,6 +93,9 @@ class Keys:
 
     def said(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:said"
+
+    def lack(self, batch_id: str) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:lack"
 
     def starved(self, root: str) -> str:
         return f"{self.prefix}:{{{root}}}:starved"

@@ -1,4 +1,4 @@
-"""Where a batch comes from: the key it was submitted under, and whether somebody still feeds it. Reads only."""
+"""Where a batch comes from, and why it may not get on: nobody feeds it, a worker has left it. Reads only."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ class Origin:
         key: what it was submitted under; None without one, or by a flowq that did not keep it.
         producer_gone: its items are not all written, and who wrote them has not said for a while that he lives. A
             submit under its key goes on with it; else it is cancelled when its retention has passed.
+        left_by: the worker that left something of it to others lately, and why; None if none did, or it has ended.
     """
 
     key: str | None
     producer_gone: bool
+    left_by: str | None = None
 
 
 def read_origin(connections: Connections, batch_id: str) -> Origin:
@@ -28,7 +30,10 @@ def read_origin(connections: Connections, batch_id: str) -> Origin:
         pipe.hmget(keys.meta(batch_id), ["key", "state", "sealed"])
         pipe.zscore(keys.of(batch_id, "wake"), "feed")
         pipe.time()
-        (key, state, sealed), fed_until_ms, (seconds, micros) = pipe.execute()
-    unfed = state in (b"running", b"paused") and sealed == b"0"
+        pipe.get(keys.lack(batch_id))
+        (key, state, sealed), fed_until_ms, (seconds, micros), lack = pipe.execute()
+    runs = state in (b"running", b"paused")
+    unfed = runs and sealed == b"0"
     gone = unfed and (fed_until_ms is None or fed_until_ms <= seconds * 1000 + micros / 1000)
-    return Origin(None if key is None else key.decode(errors="replace"), gone)
+    left_by = lack.decode(errors="replace") if runs and lack is not None else None
+    return Origin(None if key is None else key.decode(errors="replace"), gone, left_by)

@@ -136,13 +136,13 @@ def _leave(slot: Slot, batch_id: str, chunk_id: str, reason: str) -> str:
     try:
         header = slot.headers.get(batch_id)
     except (BatchLost, DecodeError):
-        return slot.unfit.leave(batch_id, chunk_id, reason)
+        return slot.leave(batch_id, chunk_id, reason)
     wanted = slot.unfit.wanted(batch_id)
     others = [one for one in slot.fleet.workers(header.queue) if one.name != slot.worker]
     if any(wanted <= set(one.nodes) for one in others) and slot.unfit.may_pass_on(batch_id, chunk_id):
         publish_chunks(slot.connections, header, [chunk_id])
         return f"passed on: {reason}"
-    return slot.unfit.leave(batch_id, chunk_id, reason)
+    return slot.leave(batch_id, chunk_id, reason)
 
 
 def _node_classes(slot: Slot, batch_id: str) -> frozenset[str]:
@@ -161,5 +161,5 @@ def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:
     except BatchLost:
         log.error("chunk %s was refused: there is no such batch: %s", chunk_id, batch_id, extra={"batch": batch_id})
     except DecodeError as error:
-        return slot.unfit.leave(batch_id, chunk_id, slot.unfit.note(batch_id, error))
+        return slot.leave(batch_id, chunk_id, slot.unfit.note(batch_id, error))
     return answer

@@ -33,6 +33,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.gate import fleet_gate
 from flowq.engine.journeys import ItemJourneys, may_be_left
 from flowq.engine.known_sizes import KnownSizes
+from flowq.engine.lacks import note_lack
 from flowq.engine.meter import Meter
 from flowq.engine.on_the_way import SnapshotsOnTheWay
 from flowq.engine.overtime import item_limit_s
@@ -164,6 +165,11 @@ class Slot:
                 self._works.popitem(last=False)
         self._works.move_to_end(batch_id)
         return work
+
+    def leave(self, batch_id: str, chunk_id: str, reason: str) -> str:
+        """Leave a chunk to another worker, and say why: to who waits for the batch, and, as the answer, in Flower."""
+        note_lack(self.connections, batch_id, self.worker, reason)
+        return self.unfit.leave(batch_id, chunk_id, reason)
 
     def unopened(self, batch_id: str, error: Exception) -> Work:
         """A batch of which no item can be run here, for *error*: to judge it, and to merge what others have run of it.

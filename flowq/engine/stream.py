@@ -113,8 +113,8 @@ class StreamRun:
                 items = await self._read(held.given, claim)
             except (BatchLost, DecodeError) as error:
                 # What is held goes back at the end; another process may be able to read it.
-                unfit = self._slot.unfit
-                unfit.leave(self._work.header.id, held.id, unfit.note(self._work.header.id, error))
+                reason = self._slot.unfit.note(self._work.header.id, error)
+                await asyncio.to_thread(self._slot.leave, self._work.header.id, held.id, reason)
                 return
             except AWAY_ERRORS:
                 return  # what has begun is finished and committed; what has not goes back then
