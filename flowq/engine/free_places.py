@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Sequence
+from statistics import median
 
 from flowq.engine.ids import length
 
 LOOK_EVERY_S = 0.2
 LOOK_SOONEST_S = 0.02
+LOOKS_AN_ITEM = 4  # in the time that one takes: places that it leaves are empty for an eighth of that on the mean
 # For so long an item holds back finished ones behind it; where these keep others from their places, for twice the time
-# that an item takes on the mean, at least the second of these.
-SPLIT_AFTER_S, SPLIT_AT_LEAST_S = 1.0, 0.05
+# that most items take, at least the second of these.
+SPLIT_AFTER_S, SPLIT_AT_LEAST_S = 1.0, 0.03
+REMEMBERED = 100  # items
 
 
 class FreePlaces:
@@ -35,7 +39,7 @@ class FreePlaces:
         self.starved = self.crowded = False
         self.reserved: list[str] = []
         self._news = asyncio.Event()
-        self._ended, self._ended_s = 0, 0.0
+        self._took_s: deque[float] = deque(maxlen=REMEMBERED)
 
     def look(self) -> None:
         """What has changed so far is seen now."""
@@ -53,11 +57,11 @@ class FreePlaces:
     async def wait(self) -> None:
         """Until there is news, or for as long as it is worth to wait without any."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), self._item_s() if self.crowded else LOOK_EVERY_S)
+            await asyncio.wait_for(self._news.wait(), self._look_in_s() if self.crowded else LOOK_EVERY_S)
 
     def ended(self, seconds: float) -> None:
         """An item ended, which took so long."""
-        self._ended, self._ended_s = self._ended + 1, self._ended_s + seconds
+        self._took_s.append(seconds)
 
     def late_s(self) -> float:
         """For how long an item may hold back finished ones behind it."""
@@ -66,6 +70,11 @@ class FreePlaces:
     def take_reserved(self) -> str:
         """The next chunk that is reserved; "" if none is."""
         return self.reserved.pop(0) if self.reserved else ""
+
+    def hand_on(self) -> list[str]:
+        """All that is reserved, which is not to be taken here."""
+        handed, self.reserved = self.reserved, []
+        return handed
 
     def reserve(self, ids: Sequence[str], in_use: int) -> list[str]:
         """Reserve those of the chunks *ids* that there are places for beside *in_use*, and answer them."""
@@ -83,5 +92,8 @@ class FreePlaces:
         return kept
 
     def _item_s(self) -> float:
-        """Seconds that an item takes on the mean, between 0.02 and 0.2."""
-        return min(LOOK_EVERY_S, max(LOOK_SOONEST_S, self._ended_s / max(1, self._ended)))
+        """Seconds that most of the last items took. The mean would be that of a few slow ones."""
+        return median(self._took_s) if self._took_s else 0.0
+
+    def _look_in_s(self) -> float:
+        return min(LOOK_EVERY_S, max(LOOK_SOONEST_S, self._item_s() / LOOKS_AN_ITEM))

@@ -64,9 +64,7 @@ class StreamRun:
             with collected_seldom(self._in_flight):
                 await self._run()
             await self._commit_finished(final=True)
-            if self._places.reserved:  # the time was over before they were taken
-                reserved = self._places.reserved
-                await asyncio.to_thread(publish_chunks, self._slot.connections, self._work.header, reserved)
+            await asyncio.to_thread(self._hand_on)
         except NO_CRASH:
             raise
         except BaseException:  # nobody expects it: it counts for all that ran here, as if this process had died of it
@@ -100,7 +98,11 @@ class StreamRun:
         slot, batch_id = self._slot, self._work.header.id
         for chunk_id in list(self._ranges):
             free(slot.connections, slot.headers, batch_id, chunk_id, slot.holder, "crash")
-        publish_chunks(slot.connections, self._work.header, self._places.reserved)
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Publish what was reserved here: nothing more is taken."""
+        publish_chunks(self._slot.connections, self._work.header, self._places.hand_on())
 
     # -- taking --------------------------------------------------------------------------------------------------
 
@@ -152,7 +154,7 @@ class StreamRun:
         while not self._closed and not await self._is_over():
             places.look()
             claim = await _to_its_end(self._take())
-            places.starved = claim is None and self._work.gate is None
+            places.starved = claim is None and (places.crowded or self._work.gate is None)
             if not places.starved:
                 return claim
             if self._of_index:
@@ -161,7 +163,9 @@ class StreamRun:
                     await _to_its_end(self._commit_finished(final=False))
             elif not places.has_changed and not await self._has_let_go():
                 break
-        places.starved = places.crowded = False
+        # What runs still may take its time. The places around it are for others from now on, and so is what was reserved.
+        places.starved, places.crowded = False, self._limited
+        await _to_its_end(asyncio.to_thread(self._hand_on))
         return None
 
     async def _heed_pause(self) -> None:

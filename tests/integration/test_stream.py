@@ -39,13 +39,14 @@ def test_places_that_are_free_are_filled_for_as_long_as_items_run(cluster: flowq
     assert len(list(tmp_path.glob("pid-*"))) == 2
 
 
+@pytest.mark.parametrize("rate", [None, "5000/s"])
 @pytest.mark.parametrize(("in_flight", "n"), [(50, 80), (150, 120)])
 def test_under_a_cap_slow_items_keep_a_place_each_and_the_others_pass_them(
-    cluster: flowq.LocalCluster, tmp_path: Path, in_flight: int, n: int
+    cluster: flowq.LocalCluster, tmp_path: Path, in_flight: int, n: int, rate: str | None
 ) -> None:
     """All of them wait for the last item of the batch; and they are more than a process holds ranges."""
     slow, others = list(range(1, n + 1)), list(range(1000, 1400))
-    node = nodes.AsyncAwaited(str(tmp_path), last=n, concurrency=150, in_flight=in_flight)
+    node = nodes.AsyncAwaited(str(tmp_path), last=n, concurrency=150, in_flight=in_flight, rate=rate)
     assert node.map([*slow, *others, 0]) == [*slow, *others, 0]
 
 

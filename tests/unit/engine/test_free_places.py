@@ -36,7 +36,15 @@ def test_news_ends_a_wait_until_it_is_seen() -> None:
     assert asyncio.run(waits()) == [False, True, False]
 
 
-def test_where_items_keep_others_from_their_places_they_are_late_after_twice_their_mean() -> None:
+def test_what_is_handed_on_is_reserved_here_no_more() -> None:
+    places = FreePlaces(10)
+    places.starved = True
+    places.reserve(["0:0-5", "0:5-9"], in_use=0)
+    assert places.hand_on() == ["0:0-5", "0:5-9"]
+    assert (places.take_reserved(), places.hand_on()) == ("", [])
+
+
+def test_where_items_keep_others_from_their_places_they_are_late_after_twice_the_time_of_most() -> None:
     places = FreePlaces(10)
     for _ in range(4):
         places.ended(0.1)
@@ -45,4 +53,12 @@ def test_where_items_keep_others_from_their_places_they_are_late_after_twice_the
     assert places.late_s() == 0.2
     for _ in range(1000):
         places.ended(0.0)
-    assert places.late_s() == 0.05
+    assert places.late_s() == 0.03
+
+
+def test_a_few_slow_items_do_not_make_the_others_wait_for_longer() -> None:
+    places = FreePlaces(10)
+    places.crowded = True
+    for number in range(100):
+        places.ended(1.0 if number % 10 == 0 else 0.02)
+    assert places.late_s() == 0.04
