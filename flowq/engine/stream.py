@@ -163,7 +163,7 @@ class StreamRun:
                     await _to_its_end(self._commit_finished(final=False))
             elif not places.has_changed and not await self._has_let_go():
                 break
-        # What runs still may take its time. The places around it are for others from now on, and so is what was reserved.
+        # What runs still may take its time. The places around it are for others now, and so is what was reserved.
         places.starved, places.crowded = False, self._limited
         await _to_its_end(asyncio.to_thread(self._hand_on))
         return None

@@ -50,5 +50,5 @@ if ended then return answer end
 local most
 local least, window_now = meta('floor', 'window')
 -- Of items that are known to be short one chunk a slot is published: whoever runs it goes on with others by itself.
-if least > 1 then most = math.max(0, slots_of(window_now) - redis.call('HLEN', OPEN)) end
+if least > 1 then most = math.max(0, slots_of(window_now) - chunks()) end
 return allocate(answer, wait, most)

@@ -74,7 +74,8 @@ if upto > from then
     if reached == '' and k > 0 then reached = redis.call('HGET', SAVED, id) or '' end
     if reached ~= '' then redis.call('HSET', SAVED, split, reached) end
     if k >= MOST_STEPS then redis.call('HDEL', SAVED, id_of(gen, index, index + 1, k + 1 - MOST_STEPS)) end
-    local record = fresh(index, lease, r.attempts)
+    -- A durable run goes on as that record, in its slot.
+    local record = fresh(index, meta('keeps') == 1 and lease or 0, r.attempts)
     record.holder, record.claims = r.holder, r.claims
     open(split, record)
     due_at(split, now + lease)

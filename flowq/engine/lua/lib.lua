@@ -78,17 +78,25 @@ local function id_of(gen, start, stop, k)
   return id
 end
 
+-- 1 for a record that its holder runs beside another one, so that it needs no slot of its own; else 0. It was split off
+-- (wait 0), and is one of many again once it has no holder.
+local function beside(r) return r.holder ~= '-' and r.wait == 0 and 1 or 0 end
+
 local function read(id)
   local packed = redis.call('HGET', OPEN, id)
   if not packed then return nil end
   local from, holder, claims, crashes, losses, wait, attempts, solo, overtime = string.match(packed,
     '^(%d+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d)$')
-  return {from = tonumber(from), holder = holder, claims = tonumber(claims), crashes = tonumber(crashes),
+  local r = {from = tonumber(from), holder = holder, claims = tonumber(claims), crashes = tonumber(crashes),
     losses = tonumber(losses), wait = tonumber(wait), attempts = tonumber(attempts), solo = tonumber(solo),
     overtime = tonumber(overtime)}
+  r.beside = beside(r)
+  return r
 end
 
 local function write(id, r)
+  add('beside', beside(r) - (r.beside or 0))
+  r.beside = beside(r)
   redis.call('HSET', OPEN, id, table.concat({int(r.from), r.holder, int(r.claims), int(r.crashes), int(r.losses),
     int(r.wait), int(r.attempts), int(r.solo), int(r.overtime)}, ' '))
 end
@@ -131,6 +139,7 @@ local function shut(id, r)
   local _, _, stop = range_of(id)
   redis.call('HDEL', OPEN, id)
   redis.call('ZREM', WAKE, id)
+  add('beside', -(r.beside or 0))
   -- A run keeps every step it took, to be looked at and gone back to.
   if meta('keeps') ~= 1 then redis.call('HDEL', SAVED, id) end
   weigh(-weight(r.from, stop))
@@ -165,6 +174,9 @@ local function fresh(from, wait, attempts)
     overtime = 0}
 end
 
+-- Open chunks that have a slot, or want one.
+local function chunks() return redis.call('HLEN', OPEN) - (meta('beside') or 0) end
+
 -- Room for one more open chunk, in chunks and in items at once.
 local function room()
   local window, concurrency, in_use, most = meta('window', 'concurrency', 'weight', 'most')
@@ -182,7 +194,7 @@ local function room()
       redis.call('EXPIRE', starved, STARVED_S)
     end
   end
-  return window - redis.call('HLEN', OPEN), items
+  return window - chunks(), items
 end
 
 -- The slots of a window: two chunks each (engine/presence.py).
@@ -288,7 +300,7 @@ local function close(state, agg_wait, reason)
   local gen, channel, retention, sealed, in_use = meta('gen', 'channel', 'retention_ms', 'sealed', 'weight')
   weigh(-in_use)
   -- What no commit covered reads as cancelled. Its places stay, for a redrive; no act looks at them in a closed batch.
-  set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'parents', '0', 'sealed', '1')
+  set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'parents', '0', 'beside', '0', 'sealed', '1')
   if sealed == 0 then set('cut', '1') end
   redis.call('DEL', WAKE, WAITS)
   redis.call('XADD', LINE, '*', 'closed', state .. ' ' .. int(gen))

@@ -156,3 +156,17 @@ def test_where_concurrency_lets_one_chunk_run_it_leaves_nothing_to_others(ledger
     reply = commit(ledger, ledger.claim(BATCH, "0:0-25", "a"))
     assert reply.following is not None
     assert reply.following.id == "0:25-50"
+
+
+def test_items_that_run_on_beside_a_chunk_leave_its_slot_to_others(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=True, size=10, fixed=1, window=2, in_flight=10) == [10, 10]
+    claim = ledger.claim(BATCH, "0:0-10", "a")
+    assert isinstance(claim, Claimed)
+    tally = Tally(ok=6, split=[(index, b"") for index in range(4)])
+    reply = ledger.commit(BATCH, claim.id, 0, 10, "a", b"done", tally)
+    assert isinstance(reply, Committed)
+    assert reply.ids == ["0:20-30"], "four run on, and a slot has no chunk"
+    assert isinstance(ledger.commit(BATCH, "0:0-1~1", 0, 0, "a", give="hand"), Committed)
+    reply = ledger.commit(BATCH, "0:1-2~1", 1, 2, "a", b"done", Tally(ok=1))
+    assert isinstance(reply, Committed)
+    assert reply.ids == [], "what was given back is for a slot as any other chunk"

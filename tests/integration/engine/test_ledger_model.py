@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
@@ -102,6 +103,7 @@ class World:
         self.redriven_ms = 0
         self.untold: list[str] = []
         self.told: list[str] = []
+        self.split_off: dict[str, str] = {}  # who went on with an item as a record of its own
 
     # -- acts ----------------------------------------------------------------------------------------------------
 
@@ -203,6 +205,18 @@ class World:
             records = self.redis.hgetall(self.keys.of(BATCH, "open")).items()
             spans = [(int(record.split()[0]), span(one.decode())[1]) for one, record in records]
             assert int(self.meta("weight") or 0) == sum(min(self.in_flight, stop - start) for start, stop in spans)
+            self.check_beside(records)
+
+    def check_beside(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """What needs no slot of its own runs where it was split off; a durable run moves on to such a record."""
+        beside = {
+            one.decode(): holder.decode()
+            for one, (_, holder, _, _, _, wait_ms, *_) in ((one, record.split()) for one, record in records)
+            if holder != b"-" and wait_ms == b"0"
+        }
+        assert beside.items() <= self.split_off.items()
+        assert not (beside and self.keeps)
+        assert int(self.meta("beside") or 0) == len(beside)
 
     def take(self, claimed: Claimed, holder: str) -> None:
         """The holder believes what it was told, and that is right."""
@@ -309,6 +323,7 @@ class World:
                     k = int(held.id.split("~")[1]) if "~" in held.id else 0
                     record = f"{held.gen}:{index}-{index + 1}~{k + 1}"
                     self.holding.append(Holding(held.holder, record, index, index + 1, held.attempts, held.gen))
+                    self.split_off[record] = held.holder
         if isinstance(reply, Stale) and times == 1 and reply.start < held.stop:
             held.start = reply.start  # the worker goes on from where the ledger stands
             return
@@ -582,6 +597,7 @@ class World:
         if self.budget >= 0 and self.gen == 0:
             assert (len(failed_now) > self.budget) == (state == "failed") or self.cancelled
         assert int(self.meta("weight")) == 0
+        assert int(self.meta("beside") or 0) == 0
         assert int(self.meta("parents") or 0) == 0
         if not self.keeps and state == "succeeded":
             saved = self.redis.hkeys(self.keys.of(BATCH, "saved"))
