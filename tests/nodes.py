@@ -192,11 +192,14 @@ class Logged(flowq.ParallelBatchNode[int, int]):
 
 
 class AsyncAwaited(flowq.ParallelBatchNode[int, int]):
-    """Items up to *last* (None: all) wait until item 0 has run; each leaves the pid of its process in the folder."""
+    """Items up to *last* (None: all) wait until item 0 has run; each leaves the pid of its process in the folder.
 
-    def __init__(self, folder: str, last: int | None = None, **options: Any) -> None:
+    The others take *seconds*.
+    """
+
+    def __init__(self, folder: str, last: int | None = None, seconds: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        self.folder, self.last = folder, last
+        self.folder, self.last, self.seconds = folder, last, seconds
 
     async def exec(self, item: int) -> int:
         folder = Path(self.folder)
@@ -208,6 +211,8 @@ class AsyncAwaited(flowq.ParallelBatchNode[int, int]):
             if time.monotonic() > until:
                 raise Refused(f"item {item} was not released")
             await asyncio.sleep(0.02)
+        if self.seconds and self.last is not None and item > self.last:
+            await asyncio.sleep(self.seconds)
         return item
 
 

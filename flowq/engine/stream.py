@@ -150,11 +150,13 @@ class StreamRun:
         While items run this process is held by them anyway: what falls free meanwhile is for the places they left.
         Under a ``concurrency`` what has ended makes room for more once it is committed.
         """
-        places = self._places
+        places, gate = self._places, self._work.gate
         while not self._closed and not await self._is_over():
             places.look()
             claim = await _to_its_end(self._take())
-            places.starved = claim is None and (places.crowded or self._work.gate is None)
+            # What is kept for here waits behind items that wait for permits of their own: others may have some.
+            keeps = gate is None or gate.per_s is not None or places.crowded
+            places.starved = claim is None and keeps
             if not places.starved:
                 return claim
             if self._of_index:

@@ -50,6 +50,15 @@ def test_under_a_cap_slow_items_keep_a_place_each_and_the_others_pass_them(
     assert node.map([*slow, *others, 0]) == [*slow, *others, 0]
 
 
+def test_places_around_slow_items_are_for_others_when_the_turn_of_their_process_is_over(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    """One process has all the slow items, which wait for the last one; what is there lasts for longer than its turn."""
+    slow, others = list(range(1, 21)), list(range(1000, 2000))
+    node = nodes.AsyncAwaited(str(tmp_path), last=20, seconds=0.05, concurrency=30, in_flight=30)
+    assert node.map([*slow, *others, 0]) == [*slow, *others, 0]
+
+
 def test_thousands_of_waiting_items_fit_into_two_slots(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
     oracle = tmp_path / "oracle"
     result = nodes.AsyncLogged(str(oracle), seconds=0.05, in_flight=100).map(range(2000))

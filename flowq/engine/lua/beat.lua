@@ -23,7 +23,7 @@ for i = 3, #ARGV, 2 do
     elseif r.holder == holder then
       due_at(id, now + lease)
     elseif r.holder == '-' and r.losses > 0 then
-      r.holder, r.losses = holder, r.losses - 1
+      r.holder, r.losses, r.wait = holder, r.losses - 1, lease
       add('losses', -1)
       write(id, r)
       due_at(id, now + lease)

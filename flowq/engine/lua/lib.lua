@@ -78,8 +78,8 @@ local function id_of(gen, start, stop, k)
   return id
 end
 
--- 1 for a record that its holder runs beside another one, so that it needs no slot of its own; else 0. It was split off
--- (wait 0), and is one of many again once it has no holder.
+-- 1 for a record that was split off and that its holder runs beside others, in the same slot (wait_ms 0); else 0. One that
+-- nobody holds any more wants a slot as any other.
 local function beside(r) return r.holder ~= '-' and r.wait == 0 and 1 or 0 end
 
 local function read(id)
@@ -179,10 +179,10 @@ local function chunks() return redis.call('HLEN', OPEN) - (meta('beside') or 0) 
 
 -- Room for one more open chunk, in chunks and in items at once.
 local function room()
-  local window, concurrency, in_use, most = meta('window', 'concurrency', 'weight', 'most')
-  local items = 1 / 0
-  -- More slots than a rate keeps busy would only wait for its permits.
-  if most and most > 0 then window = math.min(window, most) end
+  local window, concurrency, in_use, most, in_flight = meta('window', 'concurrency', 'weight', 'most', 'in_flight')
+  local items, places = 1 / 0, window - chunks()
+  -- More slots than a rate keeps busy would only wait for its permits: slots that are full, or as good as that.
+  if most and most > 0 then places = math.min(places, math.ceil(most - in_use / (in_flight or 1))) end
   if concurrency > 0 then items = concurrency - in_use end
   local crowd, starved, own = meta('crowd', 'starved', 'id')
   if crowd then
@@ -194,7 +194,7 @@ local function room()
       redis.call('EXPIRE', starved, STARVED_S)
     end
   end
-  return window - chunks(), items
+  return places, items
 end
 
 -- The slots of a window: two chunks each (engine/presence.py).

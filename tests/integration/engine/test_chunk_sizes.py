@@ -7,7 +7,7 @@ from redis import Redis
 
 from flowq.engine.ids import span
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Tally
+from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Parked, Tally
 from tests.births import birth
 
 BATCH = "sizes"
@@ -170,3 +170,13 @@ def test_items_that_run_on_beside_a_chunk_leave_its_slot_to_others(ledger: Ledge
     reply = ledger.commit(BATCH, "0:1-2~1", 1, 2, "a", b"done", Tally(ok=1))
     assert isinstance(reply, Committed)
     assert reply.ids == [], "what was given back is for a slot as any other chunk"
+
+
+def test_single_items_keep_no_slot_as_busy_as_a_rate_allows_for(ledger: Ledger) -> None:
+    assert opened(ledger, sealed=True, size=100, fixed=1, window=4, in_flight=10) == [100]
+    claim = ledger.claim(BATCH, "0:0-100", "a")
+    assert isinstance(claim, Claimed)
+    tally = Tally(ok=95, parked=[Parked(index, 1, 0, "retry") for index in range(5)])
+    reply = ledger.commit(BATCH, claim.id, 0, 100, "a", b"done", tally, most=2)
+    assert isinstance(reply, Committed)
+    assert [len(reply.ids), len(ledger.wake(BATCH).ids), len(ledger.wake(BATCH).ids)] == [2, 2, 0], "up to the window"

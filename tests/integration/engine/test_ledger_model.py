@@ -103,7 +103,7 @@ class World:
         self.redriven_ms = 0
         self.untold: list[str] = []
         self.told: list[str] = []
-        self.split_off: dict[str, str] = {}  # who went on with an item as a record of its own
+        self.split_off: set[str] = set()
 
     # -- acts ----------------------------------------------------------------------------------------------------
 
@@ -208,13 +208,13 @@ class World:
             self.check_beside(records)
 
     def check_beside(self, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """What needs no slot of its own runs where it was split off; a durable run moves on to such a record."""
+        """What needs no slot of its own was split off; a durable run moves on to such a record."""
         beside = {
-            one.decode(): holder.decode()
+            one.decode()
             for one, (_, holder, _, _, _, wait_ms, *_) in ((one, record.split()) for one, record in records)
             if holder != b"-" and wait_ms == b"0"
         }
-        assert beside.items() <= self.split_off.items()
+        assert beside <= self.split_off
         assert not (beside and self.keeps)
         assert int(self.meta("beside") or 0) == len(beside)
 
@@ -323,7 +323,7 @@ class World:
                     k = int(held.id.split("~")[1]) if "~" in held.id else 0
                     record = f"{held.gen}:{index}-{index + 1}~{k + 1}"
                     self.holding.append(Holding(held.holder, record, index, index + 1, held.attempts, held.gen))
-                    self.split_off[record] = held.holder
+                    self.split_off.add(record)
         if isinstance(reply, Stale) and times == 1 and reply.start < held.stop:
             held.start = reply.start  # the worker goes on from where the ledger stands
             return
