@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from flowq.batch.policy import BatchPolicy
 from flowq.codec import dumps, loads
 from flowq.engine.ids import is_batch_id
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import SCHEMA_VERSION
 from flowq.engine.redis_client import RedisClient
-from flowq.errors import BatchLost, DecodeError
+from flowq.errors import BatchLost, CannotTravel, DecodeError
+from flowq.registry import registered
 
 CACHED_BATCHES = 64
 HEADER_FIELDS = ("v", "label", "node", "queue", "priority", "header")
@@ -176,3 +179,14 @@ class Headers:
         if len(self._known) > CACHED_BATCHES:
             self._known.popitem(last=False)
         return header
+
+
+def model_of(name: str) -> type[BaseModel]:
+    """The registered store schema of this name; raises CannotTravel if this process does not know it."""
+    try:
+        schema = registered(name)
+    except KeyError:
+        raise CannotTravel(f"the store's schema {name}", "this worker has not imported and registered it") from None
+    if not issubclass(schema, BaseModel):
+        raise CannotTravel(f"the store's schema {name}", "the class of that name is no pydantic model")
+    return schema

@@ -10,7 +10,7 @@ from flowq.batch.naming import new_batch_id
 from flowq.batch.policy import BatchPolicy
 from flowq.core.overlay import Overlay
 from flowq.core.runs import Checkpoint
-from flowq.engine.batches import Header
+from flowq.engine.batches import Header, model_of
 from flowq.engine.birth import birth_fields
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
@@ -20,7 +20,6 @@ from flowq.engine.kept_store import KeptStore
 from flowq.engine.patience import trouble
 from flowq.engine.reached import Reached
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.slot import model_of
 from flowq.engine.snapshots import SnapshotBase, Snapshots
 from flowq.engine.stored_items import StoredItems
 from flowq.errors import FlowError

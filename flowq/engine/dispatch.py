@@ -12,8 +12,8 @@ from kombu.utils.uuid import uuid
 from flowq.engine.app import CHUNK, FINISH, FOLD, sent_priority
 from flowq.engine.batches import Header, read_header
 from flowq.engine.connection import Connections
+from flowq.engine.ids import span
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.shown import items_repr
 
 log = logging.getLogger("flowq.dispatch")
 
@@ -46,6 +46,13 @@ def publish(connections: Connections, batch_id: str, chunk_ids: Sequence[str]) -
     """
     if chunk_ids:
         publish_chunks(connections, read_header(connections.redis, connections.keys, batch_id), chunk_ids)
+
+
+def items_repr(header: Header, chunk_id: str) -> str:
+    """How a chunk reads in Flower: ``stdlib-audit · items 400–499``."""
+    first, stop = span(chunk_id)
+    what = f"item {first}" if stop == first + 1 else f"items {first}–{stop - 1}"
+    return f"{header.label} · {what}"
 
 
 def _send(connections: Connections, producer: object, header: Header, chunk_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What people read of a task in Flower: its arguments, how it went, and single items as tasks of their own.
+"""What people read of a task in Flower: how it went, and single items as tasks of their own. Its name: dispatch.py.
 
 Never decides anything; what cannot be sent is left out. Names are static, since Flower makes labels of them.
 """
@@ -21,7 +21,6 @@ from flowq.batch.chunk import Done
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.held_range import RUNS_ON
-from flowq.engine.ids import span
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.registry import format_traceback
 
@@ -34,13 +33,6 @@ MAX_FAILED = 100  # of a batch in one process, unless all its items are to be sh
 MAX_EVENTS = 300  # in one message
 MAX_TEXT = 500
 REMEMBERED = 64
-
-
-def items_repr(header: Header, chunk_id: str) -> str:
-    """How a chunk reads in Flower: ``stdlib-audit · items 400–499``."""
-    first, stop = span(chunk_id)
-    what = f"item {first}" if stop == first + 1 else f"items {first}–{stop - 1}"
-    return f"{header.label} · {what}"
 
 
 class Went:

@@ -12,8 +12,6 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel
-
 from flowq.batch.allowed_sinks import refusal
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.fanout import Fanout
@@ -28,7 +26,7 @@ from flowq.core.lifespan import long_lived, opened
 from flowq.core.node import Node
 from flowq.core.schema import schema_of
 from flowq.core.spec import FlowSpec, build
-from flowq.engine.batches import Header, Headers
+from flowq.engine.batches import Header, Headers, model_of
 from flowq.engine.connection import Connections
 from flowq.engine.gate import fleet_gate
 from flowq.engine.journeys import ItemJourneys, may_be_left
@@ -46,7 +44,7 @@ from flowq.engine.snapshots import Blobs, SnapshotBase
 from flowq.engine.twin_outcomes import TwinOutcomes
 from flowq.engine.unfit import Unfit
 from flowq.errors import BatchLost, CannotTravel, DecodeError, SinkFailed
-from flowq.registry import registered, text_of
+from flowq.registry import text_of
 
 log = logging.getLogger("flowq.run")
 
@@ -298,14 +296,3 @@ def _made(spec: bytes) -> Node[Any, Any]:
         raise
     except Exception as error:
         raise Unbuilt(error) from error
-
-
-def model_of(name: str) -> type[BaseModel]:
-    """The registered store schema of this name; raises CannotTravel if this process does not know it."""
-    try:
-        schema = registered(name)
-    except KeyError:
-        raise CannotTravel(f"the store's schema {name}", "this worker has not imported and registered it") from None
-    if not issubclass(schema, BaseModel):
-        raise CannotTravel(f"the store's schema {name}", "the class of that name is no pydantic model")
-    return schema

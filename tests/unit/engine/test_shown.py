@@ -6,23 +6,13 @@ from array import array
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from flowq.batch.chunk import Done, Park
 from flowq.batch.outcome import Outcome
 from flowq.engine.batches import Header
 from flowq.engine.held_range import RUNS_ON
-from flowq.engine.shown import Went, _all, items_repr
+from flowq.engine.shown import Went, _all
 
 HEADER = Header("photos-1", "photos", "Nightly.Resize", "flowq", None, b"")
-
-
-@pytest.mark.parametrize(
-    ("chunk_id", "said"),
-    [("0:400-500", "photos · items 400–499"), ("0:7-8", "photos · item 7"), ("2:7-8~3", "photos · item 7")],
-)
-def test_a_chunk_reads_as_the_batch_and_its_items(chunk_id: str, said: str) -> None:
-    assert items_repr(HEADER, chunk_id) == said
 
 
 def run_of_six() -> Done:
