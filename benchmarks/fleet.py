@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 import click
 
 from flowq.batch.sizing import BUDGET_S
-from flowq.engine.pages import page_bytes
+from flowq.engine.stored.pages import page_bytes
 
 EVENTS_EVERY_S = 0.05  # a worker's task events wait so long for others
 BURSTS = 2  # of events for a chunk: received and started, succeeded

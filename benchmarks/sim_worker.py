@@ -21,11 +21,11 @@ from benchmarks.lines import Actor, Inbox, Line, Loop, Sleep, pack
 from flowq.batch.chunk import Done
 from flowq.batch.sizing import BUDGET_S, floor_size, next_size
 from flowq.codec import dumps, loads
-from flowq.engine.chunk import JUDGED
+from flowq.engine.fleet.presence import WorkerRecord
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import SCHEMA_VERSION, Claimed, Committed, Ledger, Tally, Times
-from flowq.engine.pages import CACHED_PAGES
-from flowq.engine.presence import WorkerRecord
+from flowq.engine.running.chunk import JUDGED
+from flowq.engine.stored.pages import CACHED_PAGES
 
 EVENTS = 3  # of a task: received, started, succeeded
 EVENT_BYTES, ENVELOPE_BYTES = 480, 300  # as a trace shows them

@@ -28,8 +28,8 @@ from benchmarks.neighbour import Waiting, beside
 from benchmarks.player import Play, Played, redis_url
 from benchmarks.sim_worker import PRIORITIES, Plan
 from flowq.engine.app import queue_list
-from flowq.engine.feed import UNREAD_BYTES
-from flowq.engine.presence import WorkerRecord, announce
+from flowq.engine.feeding.feed import UNREAD_BYTES
+from flowq.engine.fleet.presence import WorkerRecord, announce
 from flowq.local.redis_server import EmbeddedRedis
 from flowq.settings import Settings
 

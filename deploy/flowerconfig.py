@@ -7,7 +7,7 @@ It starts with a password alone, and listens on 127.0.0.1 unless --address says 
 
 from __future__ import annotations
 
-from flowq.engine.flower import flower_options
+from flowq.engine.fleet.flower import flower_options
 from flowq.settings import Settings
 
 globals().update(flower_options(Settings()))

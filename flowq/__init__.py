@@ -95,7 +95,7 @@ from flowq.settings import Settings
 
 if TYPE_CHECKING:
     from flowq.client import BatchHandle, connect, get_batch, get_run
-    from flowq.engine.scheduled import scheduled
+    from flowq.engine.feeding.scheduled import scheduled
     from flowq.local import LocalCluster
     from flowq.worker.install import install
 
@@ -104,7 +104,7 @@ _LOADED_WHEN_USED = {
     "connect": "flowq.client",
     "get_batch": "flowq.client",
     "get_run": "flowq.client",
-    "scheduled": "flowq.engine.scheduled",
+    "scheduled": "flowq.engine.feeding.scheduled",
     "LocalCluster": "flowq.local",
     "install": "flowq.worker.install",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import flowq
 from flowq.engine.known_sizes import Sizes
-from flowq.engine.results import State
+from flowq.engine.reading.results import State
 
 
 def submit(node: flowq.ParallelBatchNode[Any, Any], items: Any, **options: Any) -> flowq.BatchHandle[Any]:

@@ -28,6 +28,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "html": frozenset(),
     "compat": frozenset({*FOUNDATION, "core", "batch"}),
 }
+# The same within the engine; its own files, which all of them share, come first and import none of them.
+ENGINE = ("", "fleet", "stored", "limits", "reading", "feeding", "ending", "walks", "running", "care")
 
 CELERY = frozenset({"celery", "kombu", "billiard"})
 # What would let code come out of a message, and what tests must not pretend with.
@@ -125,6 +127,21 @@ def test_imports_go_downwards_only() -> None:
             if imported == "flowq" and one.room == "demo":
                 continue
             if imported != "flowq.__version__" and parts[0] == "flowq" and (len(parts) == 1 or parts[1] not in allowed):
+                upwards.append(f"{one.name}:{line} imports {imported}")
+    assert upwards == []
+
+
+def test_imports_within_the_engine_go_downwards_only() -> None:
+    inside = [one for one in FLOWQ if one.room == "engine"]
+    own = {one.path.stem for one in inside if one.path.parent.name == "engine"}
+    upwards = []
+    for one in inside:
+        place = ENGINE.index("" if one.path.parent.name == "engine" else one.path.parent.name)
+        for line, imported in one.imports():
+            parts = imported.split(".")
+            if parts[:2] != ["flowq", "engine"]:
+                continue
+            if parts[2] not in own and parts[2] not in ENGINE[: place + 1]:
                 upwards.append(f"{one.name}:{line} imports {imported}")
     assert upwards == []
 

@@ -1,4 +1,4 @@
-"""The circuit of a breaker in this process. On a fleet: engine/circuit.py, by the same rules."""
+"""The circuit of a breaker in this process. On a fleet: engine/limits/circuit.py, by the same rules."""
 
 from __future__ import annotations
 

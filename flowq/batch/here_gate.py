@@ -1,4 +1,4 @@
-"""The gate of a batch that runs in this process, and what its batches share by name. On a fleet: engine/gate.py."""
+"""The gate of a batch that runs in this process, and what its batches share. A fleet's: engine/limits/gate.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results kept in this process' memory for a time. On a fleet: engine/memo.py."""
+"""Results kept in this process' memory for a time. On a fleet: engine/limits/memo.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Permits of this process: the starts that a batch's rates allow, booked in memory. On a fleet: engine/permits.py."""
+"""Permits of this process: the starts that a batch's rates allow, booked here. A fleet's: engine/limits/permits.py."""
 
 from __future__ import annotations
 

@@ -14,19 +14,19 @@ PREFETCH_ITEMS = 5000
 
 
 class Span(NamedTuple):
-    """A commit by what it covers: a later generation, and in one a later turn, stands over an earlier one.
+    """A commit by what it covers: a later generation, and in one a later record, stands over an earlier one.
 
     Attributes:
         start, upto: the items it covers.
         gen: its generation.
-        turn: 0, or the how manieth record of a parked item it is.
+        record: 0, or the how manieth record of a parked item it is.
         ref: whatever finds its outcomes.
     """
 
     start: int
     upto: int
     gen: int
-    turn: int
+    record: int
     ref: Any
 
 
@@ -129,7 +129,7 @@ class ItemOrder:
     def _next(self, gen: int, n: int | None) -> Piece | None:
         at = self.at
         standing = [one for one in self._covering if at not in one.holes]
-        best = max(standing, key=lambda one: (one.span.gen, one.span.turn), default=None)
+        best = max(standing, key=lambda one: (one.span.gen, one.span.record), default=None)
         if best is None or (n is None and best.span.gen < gen and at in best.failed):
             if n is None:
                 return None

@@ -13,7 +13,7 @@ from flowq.cli.group import emit, json_option
 from flowq.settings import Settings, redacted
 
 if TYPE_CHECKING:
-    from flowq.engine.checkup import Finding
+    from flowq.engine.care.checkup import Finding
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -25,7 +25,7 @@ def doctor(as_json: bool) -> None:
 
     It looks at FLOWQ_BROKER_URL. The exit status is 1 if something fails; a warning is none.
     """
-    from flowq.engine.examination import examine  # Celery and redis: nothing that `--help` needs
+    from flowq.engine.care.examination import examine  # Celery and redis: nothing that `--help` needs
 
     settings = Settings()
     findings = examine(settings)

@@ -17,9 +17,9 @@ from flowq.client.counters import progress_of
 from flowq.client.progress import span_text
 from flowq.client.run import DurableRun
 from flowq.core.runs import Checkpoint
-from flowq.engine.origin import Origin
+from flowq.engine.reading.origin import Origin
+from flowq.engine.reading.results import State
 from flowq.engine.redis_client import AWAY_ERRORS
-from flowq.engine.results import State
 from flowq.registry import format_traceback
 
 LOOK_EVERY_S = 0.3

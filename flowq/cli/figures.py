@@ -8,8 +8,8 @@ from typing import Any
 from rich.text import Text
 
 from flowq.client.progress import count_of, figures, span_text
-from flowq.engine.origin import Origin
-from flowq.engine.results import State
+from flowq.engine.reading.origin import Origin
+from flowq.engine.reading.results import State
 
 STATE_STYLES = {
     "running": "cyan",

@@ -19,7 +19,7 @@ def flower(port: int, address: str) -> None:
     It asks for the name FLOWQ_FLOWER_USER and the password FLOWQ_FLOWER_PASSWORD; without a password it makes one and
     prints it. On another address than 127.0.0.1 it belongs behind a proxy with TLS.
     """
-    from flowq.engine.flower import run_flower  # Celery: nothing that `--help` needs
+    from flowq.engine.fleet.flower import run_flower  # Celery: nothing that `--help` needs
 
     settings = Settings()
     if settings.flower_password is None:

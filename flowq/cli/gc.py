@@ -8,7 +8,7 @@ import click
 
 from flowq.cli.group import Mistake, emit, json_option
 from flowq.cli.place import place
-from flowq.engine.remains import Cleaner
+from flowq.engine.care.remains import Cleaner
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

@@ -16,7 +16,7 @@ from flowq.cli.words import one_line
 from flowq.client.counters import progress_of
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, span_text
-from flowq.engine.results import status_of
+from flowq.engine.reading.results import status_of
 
 ROOMY = 100  # columns from which on there is room for when it was begun
 SPACIOUS = 120  # and for the key

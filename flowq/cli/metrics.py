@@ -19,7 +19,7 @@ def metrics(port: int, address: str) -> None:
     One such process is enough for a fleet, wherever it reaches its Redis. It only reads.
     """
     from flowq.engine.connection import Connections
-    from flowq.engine.exporter import MetricsServer
+    from flowq.engine.fleet.exporter import MetricsServer
 
     settings = Settings()
     try:

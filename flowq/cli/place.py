@@ -15,8 +15,8 @@ from flowq.cli.group import Mistake
 from flowq.client import BatchHandle, CeleryExecutor, connect
 from flowq.client.attach import attached, attached_run
 from flowq.client.run import DurableRun
-from flowq.engine.catalog import PAGE, Catalog, Kind
-from flowq.engine.facts import children
+from flowq.engine.care.catalog import PAGE, Catalog, Kind
+from flowq.engine.ending.facts import children
 from flowq.engine.patience import redis_in_words
 from flowq.errors import BatchLost
 from flowq.local import Project

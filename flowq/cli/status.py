@@ -22,8 +22,8 @@ from flowq.client.counters import progress_of
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, rate_text, span_text
 from flowq.client.run import DurableRun
-from flowq.engine.origin import Origin, read_origin
-from flowq.engine.presence import WorkerRecord, workers
+from flowq.engine.fleet.presence import WorkerRecord, workers
+from flowq.engine.reading.origin import Origin, read_origin
 
 SHOWN_BATCHES = 20
 

@@ -17,7 +17,7 @@ from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, read_header, read_policy
 from flowq.engine.connection import Connections
 from flowq.engine.ids import is_batch_id
-from flowq.engine.stored_items import StoredItems
+from flowq.engine.stored.stored_items import StoredItems
 from flowq.errors import BatchLost, ConfigError, FlowError
 from flowq.registry import registered
 

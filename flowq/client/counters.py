@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowq.batch.executor import Progress
-from flowq.engine.results import State
+from flowq.engine.reading.results import State
 
 
 def progress_of(state: State, total: int | None = None) -> Progress:

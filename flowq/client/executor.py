@@ -30,16 +30,16 @@ from flowq.core.node import Node
 from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, read_header
-from flowq.engine.birth import birth_of, header_of, source
-from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
-from flowq.engine.feed import Feeder, place_of
+from flowq.engine.feeding.birth import birth_of, header_of, source
+from flowq.engine.feeding.feed import Feeder, place_of
+from flowq.engine.fleet.presence import Fleet, WorkerRecord
 from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.patience import trouble
-from flowq.engine.presence import Fleet, WorkerRecord
+from flowq.engine.reading.closings import Closings
+from flowq.engine.reading.results import State
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import State
-from flowq.engine.snapshots import Snapshots
+from flowq.engine.stored.snapshots import Snapshots
 from flowq.errors import ConfigError, LoopRunning
 from flowq.settings import Settings, redacted
 

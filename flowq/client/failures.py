@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from flowq.batch.outcome import Outcome
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
-from flowq.engine.results import out_fields, read_some, require_kept
+from flowq.engine.reading.results import out_fields, read_some, require_kept
 
 AT_ONCE = 1000
 

@@ -1,4 +1,4 @@
-"""A batch's items written beside what else this process does. How they are written: engine/feed.py."""
+"""A batch's items written beside what else this process does. How they are written: engine/feeding/feed.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Self
 
-from flowq.engine.feed import Feeder
+from flowq.engine.feeding.feed import Feeder
 
 LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised
 

@@ -29,18 +29,18 @@ from flowq.codec import loads
 from flowq.core.drive import Steps
 from flowq.core.spec import FlowSpec
 from flowq.engine.batches import Header
-from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.gather import put_together
+from flowq.engine.ending.gather import put_together
 from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Control
 from flowq.engine.patience import when_there
-from flowq.engine.read_ahead import ReadAhead
+from flowq.engine.reading.closings import Closings
+from flowq.engine.reading.read_ahead import ReadAhead
+from flowq.engine.reading.results import State, read_dones, read_holders, read_state, reason_of, was_freed
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.reports import read_reports
-from flowq.engine.results import State, read_dones, read_holders, read_state, reason_of, was_freed
-from flowq.engine.stored_items import StoredItems
+from flowq.engine.running.reports import read_reports
+from flowq.engine.stored.stored_items import StoredItems
 from flowq.errors import BatchError, BatchLost, ItemCancelled, ResultsFreed
 
 R = TypeVar("R")

@@ -7,7 +7,7 @@ import logging
 import time
 
 from flowq.engine.connection import Connections
-from flowq.engine.lacks import read_lack
+from flowq.engine.fleet.lacks import read_lack
 from flowq.engine.redis_client import REDIS_ERRORS
 
 log = logging.getLogger("flowq")

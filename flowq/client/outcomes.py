@@ -10,7 +10,7 @@ from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome, key_for_people
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
-from flowq.engine.results import out_fields, read_some, require_kept
+from flowq.engine.reading.results import out_fields, read_some, require_kept
 from flowq.errors import ItemCancelled
 
 WINDOW_ITEMS = 10_000

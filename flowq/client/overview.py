@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flowq.engine.catalog import Catalog
+from flowq.engine.care.catalog import Catalog
 from flowq.engine.connection import Connections
-from flowq.engine.origin import Origin, read_origin
-from flowq.engine.results import State, read_state
+from flowq.engine.reading.origin import Origin, read_origin
+from flowq.engine.reading.results import State, read_state
 from flowq.errors import BatchLost, DecodeError
 
 

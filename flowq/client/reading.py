@@ -9,9 +9,9 @@ from flowq.batch.in_item_order import PREFETCH, PREFETCH_ITEMS, ItemOrder, Span
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.values import Values, plain_values
-from flowq.engine.commit_line import CommitLine, read_commits
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_there
+from flowq.engine.reading.commit_line import CommitLine, read_commits
 from flowq.errors import BatchLost, ResultsFreed
 
 WAIT_S = 1.0

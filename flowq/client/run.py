@@ -13,14 +13,14 @@ from flowq.client.left_alone import LeftAlone
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
 from flowq.engine.batches import Header
-from flowq.engine.checkpoints import Checkpoints
-from flowq.engine.closings import Closings
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
-from flowq.engine.facts import awaited_events, children, send_event
-from flowq.engine.presence import Fleet
-from flowq.engine.results import State, read_dones, read_state, status_of
-from flowq.engine.snapshots import Snapshots
+from flowq.engine.ending.facts import awaited_events, children, send_event
+from flowq.engine.fleet.presence import Fleet
+from flowq.engine.reading.closings import Closings
+from flowq.engine.reading.results import State, read_dones, read_state, status_of
+from flowq.engine.stored.snapshots import Snapshots
+from flowq.engine.walks.checkpoints import Checkpoints
 from flowq.errors import FlowError, RunCancelled
 
 EVENTS_EVERY_S = 0.3

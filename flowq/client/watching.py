@@ -14,8 +14,8 @@ from flowq.batch.here import TELL_EVERY_S
 from flowq.client.leaving import said_if_not_cancelled
 from flowq.client.progress import Display
 from flowq.core.context import current_context
+from flowq.engine.reading.results import State
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.results import State
 
 WANTED_LOOK_S = 0.2  # whether anybody waits for the call that waits for the batch
 

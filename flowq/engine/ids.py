@@ -47,11 +47,11 @@ def length(chunk_id: str) -> int:
     return stop - start
 
 
-def turn(chunk_id: str) -> int:
+def record(chunk_id: str) -> int:
     """The k-th record of an item that was parked or split off; 0 for a chunk as it was allocated."""
     return int(chunk_id.partition("~")[2] or 0)
 
 
 def split_id(chunk_id: str, index: int) -> str:
     """The id of the record that item *index* of a chunk becomes when it is parked or runs on alone."""
-    return f"{generation(chunk_id)}:{index}-{index + 1}~{turn(chunk_id) + 1}"
+    return f"{generation(chunk_id)}:{index}-{index + 1}~{record(chunk_id) + 1}"

@@ -11,7 +11,7 @@ from typing import Any
 from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome
 from flowq.client.handle import BatchHandle
-from flowq.engine.results import State
+from flowq.engine.reading.results import State
 from flowq.report.spread import Spread
 from flowq.report.timeline import Bins, Timeline
 

@@ -8,18 +8,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from flowq.codec import VERSION
-from flowq.engine.aggregate import AGGREGATE
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, Headers
-from flowq.engine.catalog import Catalog, Sweep
+from flowq.engine.care.catalog import Catalog, Sweep
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_aggregate, publish_chunks
-from flowq.engine.family import end_plain, mind_parent
+from flowq.engine.ending.family import end_plain, mind_parent
+from flowq.engine.fleet.presence import Fleet, alive
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import SCHEMA_VERSION
-from flowq.engine.presence import Fleet, alive
 from flowq.engine.redis_client import AWAY_ERRORS
-from flowq.engine.renewals import Renewals
+from flowq.engine.running.aggregate import AGGREGATE
+from flowq.engine.stored.renewals import Renewals
 from flowq.errors import BatchLost
 from flowq.worker.refusals import told
 

@@ -25,13 +25,13 @@ from flowq.client.executor import CeleryExecutor
 from flowq.codec import register_kombu
 from flowq.engine.app import broker_of
 from flowq.engine.connection import Connections
-from flowq.engine.gate import fleet_gate
-from flowq.engine.slot import Slot
+from flowq.engine.limits.gate import fleet_gate
+from flowq.engine.running.slot import Slot
 from flowq.errors import ConfigError
 from flowq.settings import Settings
+from flowq.worker.boards import Boards
 from flowq.worker.importing import WhileImporting
 from flowq.worker.main_module import load_main
-from flowq.worker.pages import SharedPages
 from flowq.worker.parent_death import die_with_parent
 from flowq.worker.prints import log_prints
 from flowq.worker.pulse import Pulse
@@ -50,12 +50,12 @@ MIB = 1024 * 1024
 
 
 class Room:
-    """What flowq keeps on a Celery app: the pages and blobs its processes share, and the slot of this process."""
+    """What flowq keeps on a Celery app: the boards and blobs its processes share, and the slot of this process."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self.app = app
         self.settings = settings
-        self.pages = SharedPages()
+        self.boards = Boards()
         self.blobs: SharedBlobs | None = None
         self.unknown = UnknownTasks(app, settings)
         self.hostname = ""
@@ -82,7 +82,7 @@ class Room:
         if self._slot is None or self._pid != os.getpid():
             connections = Connections(self.settings, self.app)
             index = getattr(current_process(), "index", 0)
-            self._slot = Slot(connections, self.hostname or self.app.main, self.pages.own(index), self.blobs)
+            self._slot = Slot(connections, self.hostname or self.app.main, self.boards.own(index), self.blobs)
             self._inside = None
             self._pid = os.getpid()
         return self._slot
@@ -200,7 +200,7 @@ def _connect_signals(room: Room) -> None:
             room.until = time.monotonic() + room.settings.soft_shutdown_s
             # A signal does not end the poll for messages, and up to a second of it may be left.
             threading.Thread(target=_wake_consumer, daemon=True).start()
-        room.pages.stop()
+        room.boards.stop()
 
     def task_unknown(message: Any = None, **_: Any) -> None:
         # A team's worker: Celery has dropped the message, and says so. (flowq's own ask before: consumer.py.)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
-from flowq.engine.freed import free
 from flowq.engine.ledger import Give
-from flowq.worker.pages import PageView, SharedPages
+from flowq.engine.running.freed import free
+from flowq.worker.boards import Boards, BoardView
 
 log = logging.getLogger("flowq.leases")
 
@@ -40,8 +40,8 @@ def resident_mib(pid: int) -> float:
 class Leases:
     """Beats and frees for one worker."""
 
-    def __init__(self, connections: Connections, headers: Headers, pages: SharedPages) -> None:
-        self._connections, self._headers, self._pages = connections, headers, pages
+    def __init__(self, connections: Connections, headers: Headers, boards: Boards) -> None:
+        self._connections, self._headers, self._boards = connections, headers, boards
         self._memory_limit_mib = connections.settings.memory_limit_mib
         self.stopping = False
         self._killed: dict[int, Give] = {}
@@ -60,58 +60,58 @@ class Leases:
     def tick(self) -> None:
         """One round; called every second from the main process."""
         self._ticked_at = time.monotonic()
-        living: list[PageView] = []
-        for page in self._pages.used():
-            if is_dead(page.pid):
-                self._bury(page)
+        living: list[BoardView] = []
+        for board in self._boards.used():
+            if is_dead(board.pid):
+                self._bury(board)
             else:
-                living.append(page)
-                self._watch(page)
+                living.append(board)
+                self._watch(board)
         self._beat(living)
 
-    def _bury(self, page: PageView) -> None:
-        """Free what the dead owner of a page held last; it may have taken more after *page* was read."""
-        last = self._pages.read(page.number)
-        if last.pid == page.pid:
+    def _bury(self, board: BoardView) -> None:
+        """Free what the dead owner of a board held last; it may have taken more after *board* was read."""
+        last = self._boards.read(board.number)
+        if last.pid == board.pid:
             self._free(last)
-            self._pages.clear(page.number)
+            self._boards.clear(board.number)
 
-    def _watch(self, page: PageView) -> None:
+    def _watch(self, board: BoardView) -> None:
         """Kill a process whose item ran past its time, or that grew past its memory: nothing else would end them."""
-        if page.pid in self._killed:
+        if board.pid in self._killed:
             return
-        if page.kill_at and time.monotonic() > page.kill_at and self._pages.read(page.number) == page:
-            self._kill(page, "overtime", "an item ran past its timeout")
-        elif self._memory_limit_mib is not None and page.held and resident_mib(page.pid) > self._memory_limit_mib:
-            self._kill(page, "crash", "a process grew past memory_limit_mib")
+        if board.kill_at and time.monotonic() > board.kill_at and self._boards.read(board.number) == board:
+            self._kill(board, "overtime", "an item ran past its timeout")
+        elif self._memory_limit_mib is not None and board.held and resident_mib(board.pid) > self._memory_limit_mib:
+            self._kill(board, "crash", "a process grew past memory_limit_mib")
 
-    def _kill(self, page: PageView, cause: Give, why: str) -> None:
-        log.warning(f"{why}; its process is killed", extra={"pid": page.pid, "item": page.item})
-        self._killed[page.pid] = cause
+    def _kill(self, board: BoardView, cause: Give, why: str) -> None:
+        log.warning(f"{why}; its process is killed", extra={"pid": board.pid, "item": board.item})
+        self._killed[board.pid] = cause
         with contextlib.suppress(ProcessLookupError):
-            os.kill(page.pid, signal.SIGKILL)
+            os.kill(board.pid, signal.SIGKILL)
 
-    def _beat(self, pages: Sequence[PageView]) -> None:
+    def _beat(self, boards: Sequence[BoardView]) -> None:
         """Beat for all that is held; who learns that all of its own is gone cancels what runs."""
         by_batch: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for batch_id, chunk_id, holder in (held for page in pages for held in page.held):
+        for batch_id, chunk_id, holder in (held for board in boards for held in board.held):
             by_batch[batch_id].append((chunk_id, holder))
         gone: set[tuple[str, str]] = set()
         for batch_id, pairs in by_batch.items():
             gone.update((batch_id, chunk_id) for chunk_id in self._connections.ledger.beat(batch_id, pairs))
-        for page in pages:
-            if page.held and all((batch_id, chunk_id) in gone for batch_id, chunk_id, _ in page.held):
-                self._pages.tell_gone(page)
+        for board in boards:
+            if board.held and all((batch_id, chunk_id) in gone for batch_id, chunk_id, _ in board.held):
+                self._boards.tell_gone(board)
 
-    def _free(self, page: PageView) -> None:
+    def _free(self, board: BoardView) -> None:
         """A process of ours died under these chunks: the ledger learns it now, not when the lease lapses."""
-        cause = self._killed.get(page.pid, "hand" if self.stopping else "crash")
-        for batch_id, chunk_id, holder in page.held:
+        cause = self._killed.get(board.pid, "hand" if self.stopping else "crash")
+        for batch_id, chunk_id, holder in board.held:
             if chunk_id == "agg":
                 continue  # due again by itself
             log.warning(
                 "a worker process died",
-                extra={"pid": page.pid, "batch": batch_id, "chunk": chunk_id, "item": page.item},
+                extra={"pid": board.pid, "batch": batch_id, "chunk": chunk_id, "item": board.item},
             )
             free(self._connections, self._headers, batch_id, chunk_id, holder, cause)
-        self._killed.pop(page.pid, None)  # only now: while Redis is away all of this is done again
+        self._killed.pop(board.pid, None)  # only now: while Redis is away all of this is done again

@@ -21,7 +21,7 @@ from flowq.core.node import Node
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Headers
 from flowq.engine.connection import Connections
-from flowq.engine.presence import WorkerRecord, announce, withdraw
+from flowq.engine.fleet.presence import WorkerRecord, announce, withdraw
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import ConfigError
 from flowq.registry import registered_names
@@ -83,7 +83,7 @@ class Pulse(bootsteps.StartStopStep):
         connections = Connections(room.settings, parent.app)
         headers = Headers(connections.redis, connections.keys)
         name = parent.hostname
-        leases = self._leases = Leases(connections, headers, room.pages)
+        leases = self._leases = Leases(connections, headers, room.boards)
         caretaker = Caretaker(connections, headers, name, leases.keep_up)
         pulse_s = room.settings.pulse_s
         announced = partial(self._announce, connections, parent, time.time())

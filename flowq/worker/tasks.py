@@ -6,9 +6,9 @@ from typing import Any
 
 from celery import Celery
 
-from flowq.engine.aggregate import run_finish, run_fold
 from flowq.engine.app import CHUNK, FINISH, FOLD, RUN_FLOW
-from flowq.engine.run import run_chunk
+from flowq.engine.running.aggregate import run_finish, run_fold
+from flowq.engine.running.chunk_task import run_chunk
 from flowq.worker.bodies import chunk_objection, finish_objection, fold_objection, run_flow_objection
 from flowq.worker.scheduled import begin, lacking
 

@@ -14,8 +14,8 @@ from typing import Any
 from celery import Celery
 
 from flowq.engine.app import queue_list, queue_lists
+from flowq.engine.fleet.later import Later, is_ours
 from flowq.engine.keys import Keys
-from flowq.engine.later import Later, is_ours
 from flowq.engine.redis_client import make_client
 from flowq.registry import is_known_name
 from flowq.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowq.batch.result import BatchResult
 from flowq.engine.connection import Connections
-from flowq.engine.results import State, read_dones, read_state
+from flowq.engine.reading.results import State, read_dones, read_state
 
 
 def assert_once_each(connections: Connections, batch_id: str, n: int) -> State:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowq.engine.results import read_state
+from flowq.engine.reading.results import read_state
 from tests.chaos.exactness import assert_once_each
 from tests.chaos.fleet import connect, new_cluster
 from tests.chaos.load import path_in

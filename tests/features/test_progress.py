@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import flowq
-from flowq.worker.pages import SharedPages
+from flowq.worker.boards import Boards
 from tests import nodes
 from tests.features import functions
 from tests.waiting import until
@@ -73,24 +73,24 @@ def test_row_054_a_method_may_be_told_as_well(inline: None) -> None:
 
 
 def test_a_heartbeat_puts_off_the_end_of_a_process_that_does_not_heed_its_limit() -> None:
-    pages = SharedPages()
-    page = pages.own(0)
-    page.prolong(60)
-    assert pages.used()[0].kill_at == 0, "no item runs"
-    page.running(7, 1.0)
-    before = pages.used()[0].kill_at
-    page.prolong(60)
-    assert pages.used()[0].kill_at > before + 50
-    assert pages.used()[0].item == 7
+    boards = Boards()
+    board = boards.own(0)
+    board.prolong(60)
+    assert boards.used()[0].kill_at == 0, "no item runs"
+    board.running(7, 1.0)
+    before = boards.used()[0].kill_at
+    board.prolong(60)
+    assert boards.used()[0].kill_at > before + 50
+    assert boards.used()[0].item == 7
 
 
 def test_a_heartbeat_in_a_fallback_brings_no_limit_back() -> None:
-    pages = SharedPages()
-    page = pages.own(0)
-    page.unlimited()
-    page.running(7, 1.0)
-    page.unlimited()
-    page.prolong(60)
-    assert (pages.used()[0].item, pages.used()[0].kill_at) == (7, 0)
-    page.running(8, 1.0)
-    assert pages.used()[0].kill_at > 0, "the next item has its own"
+    boards = Boards()
+    board = boards.own(0)
+    board.unlimited()
+    board.running(7, 1.0)
+    board.unlimited()
+    board.prolong(60)
+    assert (boards.used()[0].item, boards.used()[0].kill_at) == (7, 0)
+    board.running(8, 1.0)
+    assert boards.used()[0].kill_at > 0, "the next item has its own"

@@ -11,7 +11,7 @@ import pytest
 import flowq
 from flowq.batch.executor import active
 from flowq.engine.connection import Connections
-from flowq.engine.results import State, read_state
+from flowq.engine.reading.results import State, read_state
 from tests import nodes
 from tests.nested import Level
 from tests.patient import AsyncWaits, Waits, WaitsInside, noted

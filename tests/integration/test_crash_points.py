@@ -21,10 +21,10 @@ import pytest
 
 import flowq
 from flowq.batch.executor import active
-from flowq.engine.aggregate import AT_ONCE_ITEMS
 from flowq.engine.batches import read_header
 from flowq.engine.connection import Connections
-from flowq.engine.results import State, read_dones
+from flowq.engine.reading.results import State, read_dones
+from flowq.engine.running.aggregate import AT_ONCE_ITEMS
 from flowq.errors import ConfigError
 from tests import faulty
 from tests.crashing import Adds, AddsAll, Armed, DeadlyToMerge

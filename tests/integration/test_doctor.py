@@ -18,8 +18,8 @@ from redis import Redis
 import flowq
 from flowq.batch.executor import activate, deactivate
 from flowq.cli import main
+from flowq.engine.fleet.presence import WorkerRecord, announce
 from flowq.engine.keys import Keys
-from flowq.engine.presence import WorkerRecord, announce
 from flowq.local import EmbeddedRedis
 from tests import nodes
 from tests.waiting import until

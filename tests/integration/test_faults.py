@@ -24,9 +24,9 @@ import pytest
 import flowq
 from flowq.batch.executor import active
 from flowq.client.executor import CeleryExecutor
-from flowq.engine.aggregate import AT_ONCE_ITEMS
 from flowq.engine.connection import Connections
-from flowq.engine.results import read_dones, read_state
+from flowq.engine.reading.results import read_dones, read_state
+from flowq.engine.running.aggregate import AT_ONCE_ITEMS
 from flowq.local.local_worker import LocalWorker
 from tests import faulty, nested, nodes
 from tests.faulty import Execution, runs_of, trace

@@ -21,7 +21,7 @@ import flowq
 from flowq.codec import dumps, tags
 from flowq.codec.envelope import seal
 from flowq.engine.ledger import SCHEMA_VERSION
-from flowq.engine.results import read_dones
+from flowq.engine.reading.results import read_dones
 from tests import nodes
 from tests.messages import NO_CALLBACKS, Log, Wire, altered
 from tests.waiting import until

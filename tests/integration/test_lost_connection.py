@@ -22,15 +22,15 @@ from flowq.core.journey import AGAIN_S, OutOfReach
 from flowq.engine import patience
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Header
-from flowq.engine.chunk import JUDGED, follow
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Claimed, Committed
-from flowq.engine.slot import Slot, Work
-from flowq.engine.stream import StreamRun
+from flowq.engine.running.chunk import JUDGED, follow
+from flowq.engine.running.slot import Slot, Work
+from flowq.engine.running.stream import StreamRun
 from flowq.local import EmbeddedRedis
 from flowq.settings import Settings
-from flowq.worker.pages import SharedPages
+from flowq.worker.boards import Boards
 from flowq.worker.transport import CarefulTransport
 from tests import nested
 from tests.faulty import TracedFlow, runs_of
@@ -130,7 +130,7 @@ def server() -> Iterator[EmbeddedRedis]:
 @pytest.fixture
 def slot(server: EmbeddedRedis) -> Iterator[Slot]:
     connections = Connections(Settings(broker_url=server.url))
-    yield Slot(connections, "one", SharedPages().own(0))
+    yield Slot(connections, "one", Boards().own(0))
     connections.close()
 
 

@@ -17,7 +17,7 @@ import pytest
 
 import flowq
 from flowq.engine.connection import Connections
-from flowq.engine.exporter import MetricsServer
+from flowq.engine.fleet.exporter import MetricsServer
 from tests import nodes
 from tests.programs import ROOT
 from tests.waiting import until

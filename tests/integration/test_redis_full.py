@@ -21,15 +21,15 @@ from flowq.batch.executor import activated
 from flowq.client import CeleryExecutor
 from flowq.core.journey import AGAIN_S
 from flowq.engine.app import RUN_FLOW
-from flowq.engine.catalog import Catalog
+from flowq.engine.care.catalog import Catalog
 from flowq.engine.headroom import FULL_AT, Headroom, memory_of
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Claimed, Committed, Ledger, Page, Tally, Times
 from flowq.engine.redis_client import is_full
-from flowq.engine.slot import Slot
+from flowq.engine.running.slot import Slot
 from flowq.local import EmbeddedRedis
 from flowq.worker import scheduled
-from flowq.worker.pages import SharedPages
+from flowq.worker.boards import Boards
 from tests import faulty, nested, nodes
 from tests.births import birth
 from tests.faulty import runs_of, trace
@@ -219,7 +219,7 @@ def test_a_run_whose_step_ends_while_redis_is_full_goes_on_once_there_is_room(tm
 
 
 def test_an_item_that_finds_no_room_for_a_batch_of_its_own_waits_for_it(redis: Redis, executor: CeleryExecutor) -> None:
-    slot = Slot(executor.connections, "one", SharedPages().own(0))
+    slot = Slot(executor.connections, "one", Boards().own(0))
     work = slot.work(executor.submit(nested.Level(nested.Leaves(3), 1).job([{}], shared={})).header.id)
     fill(redis, int(0.82 * MAX_BYTES))
     executor.connections.headroom.forget()  # what it answered a moment ago

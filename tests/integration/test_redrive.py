@@ -16,8 +16,8 @@ import pytest
 import flowq
 from flowq.batch.executor import active
 from flowq.engine.connection import Connections
-from flowq.engine.feed import Feeder
-from flowq.engine.results import read_state
+from flowq.engine.feeding.feed import Feeder
+from flowq.engine.reading.results import read_state
 from tests.crashing import Armed
 from tests.mendable import AsyncMendable, Mendable, MendableFlow, MendableStep, executed
 from tests.nodes import FailsTwice, Slow, Square

@@ -11,14 +11,14 @@ import pytest
 import flowq
 from flowq.batch.executor import activated
 from flowq.client import CeleryExecutor
+from flowq.engine.care.remains import Cleaner
 from flowq.engine.connection import Connections
-from flowq.engine.facts import children
-from flowq.engine.reached import Reached
-from flowq.engine.remains import Cleaner
-from flowq.engine.results import read_holders, read_state
-from flowq.engine.slot import Slot
+from flowq.engine.ending.facts import children
+from flowq.engine.reading.results import read_holders, read_state
+from flowq.engine.running.slot import Slot
+from flowq.engine.stored.reached import Reached
 from flowq.local import EmbeddedRedis
-from flowq.worker.pages import SharedPages
+from flowq.worker.boards import Boards
 from tests import nested
 from tests.waiting import until
 
@@ -305,7 +305,7 @@ def test_an_item_whose_batch_is_gone_can_be_redriven(runs_cluster: flowq.LocalCl
 def test_who_begins_a_batch_anew_and_dies_is_followed_by_one_that_waits_for_it(redis_server: EmbeddedRedis) -> None:
     executor = CeleryExecutor(flowq.Settings(broker_url=redis_server.url))
     connections = executor.connections
-    slot = Slot(connections, "one", SharedPages().own(0))
+    slot = Slot(connections, "one", Boards().own(0))
     work = slot.work(executor.submit(nested.Level(nested.Leaves(3), 1).job([{}], shared={})).header.id)
     assert work.journeys is not None
     (left,) = work.runner.run([{}], 0).parked

@@ -13,8 +13,8 @@ from celery.schedules import crontab
 
 import flowq
 from flowq.engine.app import RUN_FLOW
-from flowq.engine.catalog import Catalog
-from flowq.engine.scheduled import due_moment, period_s
+from flowq.engine.care.catalog import Catalog
+from flowq.engine.feeding.scheduled import due_moment, period_s
 from tests import nested
 from tests.waiting import until
 

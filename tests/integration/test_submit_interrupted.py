@@ -22,13 +22,13 @@ from flowq.client import CeleryExecutor
 from flowq.codec import loads
 from flowq.engine import patience, redis_client
 from flowq.engine.batches import Header
-from flowq.engine.birth import birth_fields
 from flowq.engine.connection import Connections
-from flowq.engine.feed import KEPT_BYTES, Feeder
+from flowq.engine.feeding.birth import birth_fields
+from flowq.engine.feeding.feed import KEPT_BYTES, Feeder
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Ledger, Page, Times
-from flowq.engine.pages import PAGE_BYTES
-from flowq.engine.results import read_state
+from flowq.engine.reading.results import read_state
+from flowq.engine.stored.pages import PAGE_BYTES
 from flowq.local import EmbeddedRedis
 from tests import faulty
 from tests.births import birth

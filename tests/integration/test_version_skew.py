@@ -16,8 +16,8 @@ import flowq
 from flowq.codec import envelope
 from flowq.engine import batches, ledger
 from flowq.engine.app import RUN_FLOW
-from flowq.engine.catalog import Catalog
-from flowq.engine.later import KEPT_FOR_S
+from flowq.engine.care.catalog import Catalog
+from flowq.engine.fleet.later import KEPT_FOR_S
 from tests import nodes
 from tests.messages import Log, Wire
 from tests.newer import arguments

@@ -197,7 +197,7 @@ local function room()
   return places, items
 end
 
--- The slots of a window: two chunks each (engine/presence.py).
+-- The slots of a window: two chunks each (engine/fleet/presence.py).
 local function slots_of(window) return math.ceil(window / 2) end
 
 -- The next range nobody has: what was given back or reopened first, then what the producer wrote. *at_once*: how many of

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 import flowq
 from flowq.cli import main
+from flowq.engine.care.remains import Cleaner
 from flowq.engine.connection import Connections
-from flowq.engine.remains import Cleaner
 from flowq.local import EmbeddedRedis, LocalCluster
 from flowq.settings import Settings
 from tests import nodes

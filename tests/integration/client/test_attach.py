@@ -14,7 +14,7 @@ import flowq
 from flowq.client.failures import AT_ONCE, read_failures
 from flowq.client.handle import BatchHandle
 from flowq.client.outcomes import WINDOW_ITEMS
-from flowq.engine.catalog import Catalog, Sweep
+from flowq.engine.care.catalog import Catalog, Sweep
 from flowq.engine.keys import Keys
 from flowq.local import LocalCluster
 from tests import nodes

@@ -15,8 +15,8 @@ from flowq.batch.executor import activated
 from flowq.client import executor as executor_module
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.connection import Connections
-from flowq.engine.feed import UNREAD_BYTES
-from flowq.engine.results import read_state
+from flowq.engine.feeding.feed import UNREAD_BYTES
+from flowq.engine.reading.results import read_state
 from flowq.local import EmbeddedRedis
 from tests import nodes
 from tests.proxy import Proxy

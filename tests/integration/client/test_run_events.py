@@ -8,7 +8,7 @@ import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.client.run import DurableRun
 from flowq.engine.keys import Keys
-from flowq.engine.reached import Reached
+from flowq.engine.stored.reached import Reached
 from flowq.local import EmbeddedRedis
 from tests import nested
 

@@ -11,8 +11,8 @@ import pytest
 import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.connection import Connections
+from flowq.engine.fleet.presence import window_of
 from flowq.engine.keys import Keys
-from flowq.engine.presence import window_of
 from tests import nodes
 from tests.waiting import until
 

@@ -9,10 +9,10 @@ from redis import Redis
 
 import flowq
 from flowq.client.executor import CeleryExecutor
-from flowq.engine.slot import Slot
-from flowq.engine.turn import OWN_TASKS
+from flowq.engine.running.slot import Slot
+from flowq.engine.running.turn import OWN_TASKS
 from flowq.local import EmbeddedRedis
-from flowq.worker.pages import SharedPages
+from flowq.worker.boards import Boards
 
 
 def executor(settings: flowq.Settings) -> CeleryExecutor:
@@ -35,6 +35,6 @@ def producer(redis: Redis, redis_server: EmbeddedRedis) -> Iterator[CeleryExecut
 @pytest.fixture
 def slot(producer: CeleryExecutor) -> Iterator[Slot]:
     """Of that Redis; the only one of its worker."""
-    made = Slot(producer.connections, "one", SharedPages().own(0))
+    made = Slot(producer.connections, "one", Boards().own(0))
     yield made
     made.close()

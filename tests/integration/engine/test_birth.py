@@ -6,8 +6,8 @@ import pytest
 
 from flowq.batch.items import Items
 from flowq.client.executor import CeleryExecutor
-from flowq.engine.birth import header_of, source
-from flowq.engine.family import start_child
+from flowq.engine.ending.family import start_child
+from flowq.engine.feeding.birth import header_of, source
 from flowq.engine.ids import span
 from tests.features.functions import Embeds
 

@@ -10,8 +10,8 @@ from redis import Redis
 
 from flowq.batch.breaker import Breaker
 from flowq.batch.here_circuit import ASK_AGAIN_S, HereCircuit
-from flowq.engine.circuit import FleetCircuit
 from flowq.engine.connection import Connections
+from flowq.engine.limits.circuit import FleetCircuit
 from flowq.engine.script import Script
 from flowq.local import EmbeddedRedis
 from flowq.settings import Settings

@@ -13,10 +13,10 @@ from redis import Redis
 
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.batches import Headers
+from flowq.engine.fleet.presence import WorkerRecord, alive, announce, workers
 from flowq.engine.keys import Keys
-from flowq.engine.presence import WorkerRecord, alive, announce, workers
+from flowq.worker.boards import Boards
 from flowq.worker.leases import Leases
-from flowq.worker.pages import SharedPages
 from tests.waiting import until
 
 KEYS = Keys("flowq")
@@ -63,7 +63,7 @@ def test_a_clock_that_is_set_anew_ends_no_item(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shared = SharedPages()
+    shared = Boards()
     monkeypatch.setattr(os, "getpid", lambda: sleeper.pid)
     own = shared.own(0)
     monkeypatch.undo()

@@ -8,12 +8,12 @@ import pytest
 
 import flowq
 from flowq.client.executor import CeleryExecutor
-from flowq.engine.chunk import JUDGED, doomed
 from flowq.engine.ledger import Claimed
-from flowq.engine.slot import Slot
+from flowq.engine.running.chunk import JUDGED, doomed
+from flowq.engine.running.slot import Slot
 from flowq.errors import ItemTimeout
 from flowq.local import EmbeddedRedis
-from flowq.worker.pages import SharedPages
+from flowq.worker.boards import Boards
 from tests.nodes import Square
 
 
@@ -24,7 +24,7 @@ def test_an_item_killed_for_its_time_fails_with_the_limit_it_has_and_runs_again_
     # None: newer code, from which the timeout was taken while the item was held by older one.
     executor = CeleryExecutor(flowq.Settings(broker_url=redis_server.url))
     header = executor.submit(Square(timeout=timeout_s).job([1])).header
-    slot = Slot(executor.connections, "one", SharedPages().own(0))
+    slot = Slot(executor.connections, "one", Boards().own(0))
     claim = executor.connections.ledger.claim(header.id, "0:0-1", slot.holder, fields=JUDGED)
     assert isinstance(claim, Claimed)
     done = doomed(slot, slot.work(header.id), replace(claim, overtime=True, crashes=1, solo=True))

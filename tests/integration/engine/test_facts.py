@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis import Redis
 
 from flowq.engine.connection import Connections
-from flowq.engine.facts import awaited_events, event_fact
+from flowq.engine.ending.facts import awaited_events, event_fact
 from flowq.local import EmbeddedRedis
 from flowq.settings import Settings
 

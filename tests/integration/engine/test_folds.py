@@ -9,7 +9,7 @@ from redis import Redis
 
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.batches import Header
-from flowq.engine.folds import BEGUN_FOR_S, fold
+from flowq.engine.ending.folds import BEGUN_FOR_S, fold
 
 
 def test_what_is_begun_and_never_ends_is_not_kept_for_ever(redis: Redis, producer: CeleryExecutor) -> None:

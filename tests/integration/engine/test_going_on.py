@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.ids import span
-from flowq.engine.run import run_chunk
-from flowq.engine.slot import Slot
-from flowq.worker.pages import SharedPages
+from flowq.engine.running.chunk_task import run_chunk
+from flowq.engine.running.slot import Slot
+from flowq.worker.boards import Boards
 from tests.nodes import Slow, Square
 
 N = 20
@@ -50,10 +50,10 @@ def test_an_item_that_takes_its_time_is_a_task_of_its_own(producer: CeleryExecut
 
 
 def test_a_stopping_worker_goes_on_with_nothing(producer: CeleryExecutor) -> None:
-    pages = SharedPages()
-    slot = Slot(producer.connections, "one", pages.own(0))
+    boards = Boards()
+    slot = Slot(producer.connections, "one", boards.own(0))
     handle = producer.submit(Square(chunk_size=1).job(range(4)))
-    pages.stop()
+    boards.stop()
     assert run_chunk(slot, handle.id, "0:0-1") == "1 item"
     assert opened(producer, handle.id) == [(1, 2), (2, 3)]
     handle.cancel()

@@ -8,9 +8,9 @@ import pytest
 from redis import Redis
 
 from flowq.core import MappingBase, Overlay
-from flowq.engine.kept_store import KeptStore
 from flowq.engine.keys import Keys
-from flowq.engine.snapshots import Snapshots
+from flowq.engine.stored.kept_store import KeptStore
+from flowq.engine.stored.snapshots import Snapshots
 
 
 @pytest.mark.parametrize("value", [None, True, 7, "text"])

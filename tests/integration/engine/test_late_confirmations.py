@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.batches import read_header
-from flowq.engine.facts import child_fact, read_fact
-from flowq.engine.family import end_plain
-from flowq.engine.run import run_chunk
-from flowq.engine.slot import Slot
+from flowq.engine.ending.facts import child_fact, read_fact
+from flowq.engine.ending.family import end_plain
+from flowq.engine.running.chunk_task import run_chunk
+from flowq.engine.running.slot import Slot
 from tests.nodes import Keyed, Square
 
 

@@ -17,16 +17,16 @@ LATE = """
     from flowq.engine.batches import Headers
     from flowq.worker.caretaker import Caretaker
     from flowq.worker.leases import Leases
-    from flowq.worker.pages import SharedPages
+    from flowq.worker.boards import Boards
     from tests.nodes import Square
     from tests.waiting import until
 
     executor = CeleryExecutor(flowq.Settings(broker_url=sys.argv[1], lease_s=1, pulse_s=0.5))
     handle = executor.submit(Square(chunk_size=1).job(range(2)))
-    connections, pages = executor.connections, SharedPages()
+    connections, boards = executor.connections, Boards()
     redis, keys, ledger = connections.redis, connections.keys, connections.ledger
     headers = Headers(redis, keys)
-    leases = Leases(connections, headers, pages)
+    leases = Leases(connections, headers, boards)
     caretaker = Caretaker(connections, headers, "one", leases.keep_up)
     leases.tick()
     died, lives = "0:0-1", "0:1-2"
@@ -34,13 +34,13 @@ LATE = """
     for number, (chunk, holder) in enumerate([(died, "dead"), (lives, "alive")]):
         if (child := os.fork()) == 0:
             os.close(until_end)
-            pages.own(number).hold(handle.id, chunk, holder)
+            boards.own(number).hold(handle.id, chunk, holder)
             if chunk == lives:
                 os.read(end, 1)
             os._exit(0)
         if chunk == died:
             os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    until(lambda: len(pages.used()) == 2, 10, "both hold what they hold")
+    until(lambda: len(boards.used()) == 2, 10, "both hold what they hold")
     for chunk, holder in ((died, "dead"), (lives, "alive")):
         ledger.claim(handle.id, chunk, holder)
 
@@ -72,7 +72,7 @@ SUDDEN = """
     from flowq.client.executor import CeleryExecutor
     from flowq.engine.batches import Headers
     from flowq.worker.leases import Leases
-    from flowq.worker.pages import SharedPages
+    from flowq.worker.boards import Boards
     from tests.nodes import Square
     from tests.waiting import until
 
@@ -82,23 +82,23 @@ SUDDEN = """
     chunk, holder = "0:0-1", "sudden"
     go, told = os.pipe()
 
-    class Seen(SharedPages):
+    class Seen(Boards):
         def used(self):
             views = super().used()
             os.close(told)
             os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
             return views
 
-    pages = Seen()
+    boards = Seen()
     if (child := os.fork()) == 0:
         os.close(told)
-        own = pages.own(0)
+        own = boards.own(0)
         os.read(go, 1)
         own.hold(handle.id, chunk, holder)
         os._exit(0)
-    until(lambda: SharedPages.used(pages), 10, "the child has its page")
+    until(lambda: Boards.used(boards), 10, "the child has its board")
     connections.ledger.claim(handle.id, chunk, holder)
-    Leases(connections, Headers(connections.redis, connections.keys), pages).tick()
+    Leases(connections, Headers(connections.redis, connections.keys), boards).tick()
     print(handle.state().crashes, handle.held(), flush=True)
 """
 

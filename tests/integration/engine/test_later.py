@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from flowq.engine import later
+from flowq.engine.fleet import later
+from flowq.engine.fleet.later import Later, is_ours
 from flowq.engine.keys import Keys
-from flowq.engine.later import Later, is_ours
 
 QUEUES = {"flowq": "flowq:flowq"}
 TASKS = frozenset({"flowq.tomorrow"})

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 import pytest
 from redis import Redis
 
-from flowq.engine.commit_line import span_of_field
 from flowq.engine.ids import span
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import (
@@ -31,6 +30,7 @@ from flowq.engine.ledger import (
     Tally,
     Times,
 )
+from flowq.engine.reading.commit_line import span_of_field
 from tests.births import birth
 
 SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "300"))

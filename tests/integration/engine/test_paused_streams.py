@@ -11,8 +11,8 @@ import pytest
 
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
-from flowq.engine.run import run_chunk
-from flowq.engine.slot import Slot
+from flowq.engine.running.chunk_task import run_chunk
+from flowq.engine.running.slot import Slot
 from tests.nodes import AsyncBegan, Logged
 from tests.waiting import until
 

@@ -14,7 +14,7 @@ from redis import Redis
 from flowq.batch.here_permits import HerePermits
 from flowq.batch.rate import Charge, Rate
 from flowq.engine.connection import Connections
-from flowq.engine.permits import MOST_PARKED, FleetPermits
+from flowq.engine.limits.permits import MOST_PARKED, FleetPermits
 from flowq.local import EmbeddedRedis
 from flowq.settings import Settings
 from tests.waiting import until

@@ -12,8 +12,8 @@ import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.app import queue_list, sent_priority
 from flowq.engine.batches import Headers
+from flowq.engine.care.examination import fleet
 from flowq.engine.connection import Connections
-from flowq.engine.examination import fleet
 from flowq.local import EmbeddedRedis
 from flowq.worker.caretaker import Caretaker
 from flowq.worker.unknown import UnknownTasks

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from flowq.client.executor import CeleryExecutor
-from flowq.engine.read_ahead import ReadAhead
-from flowq.engine.results import read_dones
-from flowq.engine.run import run_chunk
-from flowq.engine.slot import Slot
+from flowq.engine.reading.read_ahead import ReadAhead
+from flowq.engine.reading.results import read_dones
+from flowq.engine.running.chunk_task import run_chunk
+from flowq.engine.running.slot import Slot
 from tests.nodes import Slow, Square
 
 N = 6

@@ -11,7 +11,7 @@ import pytest
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
 from flowq.engine.batches import read_header
-from flowq.engine.family import mind_parent
+from flowq.engine.ending.family import mind_parent
 from tests.nodes import Square
 
 Handle = BatchHandle[Any]

@@ -10,9 +10,9 @@ from threading import Barrier
 import pytest
 from redis import Redis
 
-from flowq.engine import snapshots
 from flowq.engine.keys import Keys
-from flowq.engine.snapshots import SnapshotBase, Snapshots
+from flowq.engine.stored import snapshots
+from flowq.engine.stored.snapshots import SnapshotBase, Snapshots
 
 THREADS = 8
 PART_BYTES = 10_000

@@ -8,8 +8,8 @@ import pytest
 
 import flowq
 from flowq.client.executor import CeleryExecutor
-from flowq.engine import turn
-from flowq.engine.turn import Turn
+from flowq.engine.running import turn
+from flowq.engine.running.turn import Turn
 from flowq.local import EmbeddedRedis
 from tests.integration.engine.conftest import executor
 from tests.nodes import Square

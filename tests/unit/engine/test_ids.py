@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowq.engine.ids import generation, span, split_id, turn
+from flowq.engine.ids import generation, record, span, split_id
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from flowq.engine.ids import generation, span, split_id, turn
 def test_a_chunk_id_tells_its_generation_its_items_and_its_turn(
     chunk_id: str, said: tuple[int, tuple[int, int], int]
 ) -> None:
-    assert (generation(chunk_id), span(chunk_id), turn(chunk_id)) == said
+    assert (generation(chunk_id), span(chunk_id), record(chunk_id)) == said
 
 
 @pytest.mark.parametrize(("chunk_id", "alone"), [("1:40-50", "1:42-43~1"), ("1:42-43~9", "1:42-43~10")])

@@ -1,0 +1,1 @@
+"""What a person looks after: the catalogue, `flowq doctor`, `flowq gc`."""

@@ -1,0 +1,136 @@
+"""What lies in Redis and belongs to nothing: keys of batches that are gone, and ended batches without an end in time.
+
+Redelivery: everything here is found anew and removed once; what is removed was nobody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flowq.engine.batches import HEADER_FIELDS, Header, parse_header
+from flowq.engine.care.catalog import Catalog
+from flowq.engine.connection import Connections
+from flowq.errors import BatchLost, DecodeError
+
+AT_ONCE = 500
+
+
+@dataclass(slots=True)
+class Remains:
+    """What was found.
+
+    Attributes:
+        keys: names of keys of batches that are gone.
+        unlimited: names of keys of ended batches that would be kept for ever.
+        ended: ids of batches that ended longer ago than was asked for, and whose run does not stay.
+        read_on: those of them whose blobs others still read: a fork goes on with the values of the run it came from.
+        listed: entries of the catalogue whose batch is gone.
+    """
+
+    keys: list[str] = field(default_factory=list)
+    unlimited: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    read_on: set[str] = field(default_factory=set)
+    listed: int = 0
+
+
+class Cleaner:
+    """Finds and removes it."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._redis, self._keys = connections.redis, connections.keys
+
+    def find(self, older_than_s: float | None = None) -> Remains:
+        """Look at every key under the prefix.
+
+        Args:
+            older_than_s: take ended batches as well, if they ended longer ago than this. Those of a run that stays stay
+                with it, as do those that only another flowq can read.
+        """
+        found, owners = Remains(), self._by_owner()
+        old: dict[str, Header] = {}
+        stays: dict[str, Header | None] = {}
+        for owner, names in owners.items():
+            state, closed_ms, *told = self._redis.hmget(self._keys.meta(owner), ["state", "closed_ms", *HEADER_FIELDS])
+            if state is None:
+                # Blobs of snapshots lie under the producer's scope, which has no meta; they end by themselves.
+                found.keys += self._without_end(names)
+                continue
+            ended = state not in (b"running", b"paused") and closed_ms is not None
+            past = ended and older_than_s is not None and self._ago_s(int(closed_ms)) >= older_than_s
+            header = _header(owner, told)
+            if past and header is not None:
+                old[owner] = header
+                continue
+            stays[owner] = header
+            if ended:
+                found.unlimited += self._without_end(names)
+        for owner in _below(old, stays):
+            stays[owner] = old.pop(owner)
+            found.unlimited += self._without_end(owners[owner])
+        found.ended = list(old)
+        scopes = {header.scope for header in stays.values() if header is not None}
+        # Where those lie that only another flowq can tell of, this one does not know.
+        found.read_on = set(old) if None in stays.values() else old.keys() & scopes
+        return found
+
+    def remove(self, found: Remains) -> int:
+        """Remove what ``find`` found; answers how many keys."""
+        gone = list(found.keys)
+        for batch in found.ended:
+            gone += self._of(batch, but_blobs=batch in found.read_on)
+        for at in range(0, len(gone), AT_ONCE):
+            self._redis.unlink(*gone[at : at + AT_ONCE])
+        for name in found.unlimited:
+            retention_ms = self._redis.hget(self._keys.meta(self._keys.owner(name)), "retention_ms")
+            self._redis.pexpire(name, int(retention_ms or 86_400_000))
+        at = 0
+        while True:
+            at, removed = Catalog(self._redis, self._keys).trim(at)
+            found.listed += removed
+            if not at:
+                return len(gone)
+
+    def _by_owner(self) -> dict[str, list[str]]:
+        """Keys with a tag, by what stands in it."""
+        owners: dict[str, list[str]] = {}
+        for name in self._redis.scan_iter(self._keys.pattern(), count=AT_ONCE):
+            text = name.decode(errors="replace")
+            owners.setdefault(self._keys.owner(text), []).append(text)
+        return owners
+
+    def _without_end(self, names: list[str]) -> list[str]:
+        return [name for name in names if self._redis.ttl(name) == -1]
+
+    def _ago_s(self, moment_ms: int) -> float:
+        seconds, micros = self._redis.time()
+        return float(seconds + micros / 1e6 - moment_ms / 1000)
+
+    def _of(self, batch: str, *, but_blobs: bool) -> list[str]:
+        names = [name.decode() for name in self._redis.scan_iter(self._keys.pattern(batch), count=AT_ONCE)]
+        if not but_blobs:
+            return names
+        listed, blob = self._keys.blobs(batch), self._keys.blob(batch, "")
+        return [name for name in names if name != listed and not name.startswith(blob)]
+
+
+def _header(owner: str, told: Sequence[bytes | None]) -> Header | None:
+    """What a batch says of itself; None if only another flowq can read it."""
+    try:
+        return parse_header(owner, told)
+    except BatchLost:
+        return Header(owner, "", "", "", None, b"")  # of a meta that is half there
+    except DecodeError:
+        return None
+
+
+def _below(old: Mapping[str, Header], stays: Collection[str]) -> list[str]:
+    """Which of the *old* were begun by one that stays: resumed, a run reads what its batches came to."""
+    children: dict[str, list[str]] = {}
+    for owner, header in old.items():
+        children.setdefault(header.parent, []).append(owner)
+    found = [one for parent in stays for one in children.pop(parent, ())]
+    for parent in found:  # which grows: a child has children
+        found += children.pop(parent, ())
+    return found

@@ -1,0 +1,1 @@
+"""How a batch ends: what its items brought is merged and put together, its family is told, leftovers are swept."""

@@ -1,0 +1,72 @@
+"""Facts and events of a batch: what its items may wait for. Reads them, and sends events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flowq.codec import dumps
+from flowq.core.context import check_event
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish
+from flowq.engine.reading.results import read_state, status_of
+from flowq.errors import BatchLost, FlowError
+
+
+def event_fact(name: str, number: int) -> str:
+    """The fact that is the *number*-th event of this name; lua/tell.lua spells it too."""
+    return f"event:{name}:{number}"
+
+
+def child_fact(child_id: str, gen: int) -> str:
+    """The fact that a batch of an item's own has closed in a generation."""
+    return f"batch:{child_id}:{gen}"
+
+
+def read_fact(connections: Connections, batch_id: str, fact: str) -> bytes | None:
+    """The value of a fact; None if it does not stand."""
+    value: bytes | None = connections.redis.hget(connections.keys.of(batch_id, "facts"), fact)
+    return value
+
+
+def send_event(connections: Connections, batch_id: str, name: str, value: Any) -> None:
+    """Send an event; whoever waits for it goes on, and whoever asks for it later finds it.
+
+    Raises:
+        EncodeError: the value cannot travel.
+        FlowError: the batch has ended.
+        BatchLost: there is none of this id.
+        ValueError: the name is empty, or has a space in it.
+    """
+    check_event(name)
+    told = connections.ledger.tell(batch_id, "event", name, dumps(value))
+    if told.done == "lost":
+        raise BatchLost(batch_id)
+    if told.done == "gone":
+        ended = status_of(read_state(connections, batch_id))
+        raise FlowError(f"{batch_id} has {ended}: nobody receives the event {name!r} any more")
+    publish(connections, batch_id, told.ids)
+
+
+def awaited_events(connections: Connections, batch_id: str) -> list[str]:
+    """The names of the events that items of a batch wait for now."""
+    facts = _names(connections, [batch_id], ["waits"])
+    return sorted({_event_of(fact) for fact in facts if fact.startswith("event:")})
+
+
+def _event_of(fact: str) -> str:
+    return fact.removeprefix("event:").rpartition(":")[0]  # the name may have colons of its own
+
+
+def children(connections: Connections, *batch_ids: str) -> list[str]:
+    """The ids of the batches that items of these batches wait for, or have waited for; read in one round trip."""
+    facts = _names(connections, batch_ids, ("waits", "facts"))
+    return sorted({fact.split(":")[1] for fact in facts if fact.startswith("batch:")})
+
+
+def _names(connections: Connections, batch_ids: Sequence[str], parts: Sequence[str]) -> list[str]:
+    with connections.redis.pipeline(transaction=False) as pipe:
+        for batch_id in batch_ids:
+            for part in parts:
+                pipe.hkeys(connections.keys.of(batch_id, part))
+        return [name.decode(errors="replace") for names in pipe.execute() for name in names]

@@ -1,0 +1,77 @@
+"""A closed batch put together again: for its handle, and for a walk that waited for it. Never waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Unpack
+
+from flowq.batch.account import Known
+from flowq.batch.chunk import Done
+from flowq.batch.fanout import Fanout
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.result import BatchResult
+from flowq.engine.connection import Connections
+from flowq.engine.ending.folds import reduced
+from flowq.engine.patience import when_there
+from flowq.engine.reading.results import State, read_commits, read_fields, reason_of, was_freed
+from flowq.engine.stored.on_the_way import left_in_trouble, read
+from flowq.engine.stored.stored_items import StoredSequence
+from flowq.errors import ResultsFreed
+
+
+def put_together(
+    connections: Connections,
+    batch_id: str,
+    state: State,
+    dones: Iterable[Done],
+    n: int,
+    policy: BatchPolicy,
+    *,
+    sink: bool,
+    reduces: bool,
+    **known: Unpack[Known],
+) -> BatchResult[Any]:
+    """The result of a batch that was closed as *state* tells; what it failed with is not raised.
+
+    Args:
+        dones: its commits, later ones standing over earlier ones.
+        n: its items.
+        sink: its values went to one.
+        reduces: the aggregator made something of it.
+        **known: what the caller knows of it beside the state.
+
+    Raises:
+        BatchLost: Redis no longer holds it.
+        MergeConflict: two items of a BatchFlow contradict each other.
+        NoRedis: Redis has not answered for 30 s.
+        ResultsFreed: they were dropped as they were read.
+    """
+    known["seconds"], known["reason"] = state.seconds, reason_of(state, policy)
+    result: BatchResult[Any] = BatchResult.assemble(dones, n, on_error=policy.on_error, sink=sink, **known)
+    if result.cancelled and when_there(connections, lambda: was_freed(connections, batch_id)):
+        raise ResultsFreed(batch_id)
+    if reduces:
+        result.delta = reduced(connections, batch_id, state.gen)
+    return result
+
+
+def gather(connections: Connections, batch_id: str, node: Fanout[Any, Any]) -> tuple[StoredSequence, BatchResult[Any]]:
+    """The items of a closed batch, as Redis holds them, and its result.
+
+    Raises:
+        BatchError: what *node*'s policy says is raised.
+        BatchLost: Redis no longer holds it.
+        MergeConflict: two items of a BatchFlow contradict each other.
+        OutOfReach: Redis has not answered for 30 s.
+    """
+    state, fields, _ = read(connections, lambda: read_commits(connections, batch_id))
+    dones = read(connections, lambda: list(read_fields(connections, batch_id, fields)))
+    items, policy = StoredSequence(connections, batch_id, state.avail), node.policy()
+    with left_in_trouble():
+        result = put_together(
+            connections, batch_id, state, dones, state.avail, policy,
+            sink=policy.sink is not None, reduces=node.reduces, label=node.label or node.name, inputs=items,
+            key_of=node.key_of,
+        )  # fmt: skip
+    result.raise_for(policy.on_error, policy.max_failures)
+    return items, result

@@ -1,0 +1,305 @@
+"""Feeding a batch: pages go to the ledger, the first window is published. Ends when the last item is written."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from flowq.batch.twins import Marked
+from flowq.core.journey import OutOfReach
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_aggregate, publish_chunks
+from flowq.engine.fleet.presence import window_of
+from flowq.engine.ledger import Appended, Elsewhere, Page
+from flowq.engine.patience import when_room, when_there
+from flowq.engine.reading.results import read_state
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.stored.pages import EndedBefore, Pager, page_bytes
+from flowq.errors import BatchLost, FewerItems, NoRedis, RedisFull
+
+log = logging.getLogger("flowq.feed")
+
+UNREAD_BYTES = 48 * 1024 * 1024
+KEPT_BYTES = 4 * 1024 * 1024  # of pages that Redis may forget
+READERS_LOOK_S = 0.02
+LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
+
+Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its items; or another producer feeds it
+
+
+def place_of(connections: Connections, batch_id: str) -> Place:
+    """Where a producer has to feed a batch from, if it has to."""
+    try:
+        state = read_state(connections, batch_id)
+    except BatchLost:
+        return 0
+    if state.closed or state.sealed:
+        return "whole"
+    beats_until_ms = connections.redis.zscore(connections.keys.of(batch_id, "wake"), "feed")
+    if beats_until_ms is None:
+        return state.avail
+    # A beat that has lapsed stays there until a caretaker comes by, and there may be no worker yet.
+    seconds, micros = connections.redis.time()
+    return "fed" if beats_until_ms > seconds * 1000 + micros / 1000 else state.avail
+
+
+class Forgotten(Exception):
+    """Redis stands at *avail*, further back than the pages this producer keeps."""
+
+    def __init__(self, avail: int) -> None:
+        super().__init__(avail)
+        self.avail = avail
+
+
+class Piece(NamedTuple):
+    """What is written in one step: *pages* from place *at* on; *last* if it seals the batch."""
+
+    at: int
+    pages: Sequence[Page]
+    last: bool
+
+    @property
+    def upto(self) -> int:
+        """The place after its last item."""
+        return self.at + sum(page.n for page in self.pages)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(page.blob) for page in self.pages)
+
+
+class Feeder:
+    """Writes one batch's items.
+
+    Redelivery: every append is compared with the place the ledger stands at, so a repeated one doubles nothing.
+
+    Args:
+        connections: the process's own.
+        header: what the batch is.
+        birth: the ledger's fields of it, see engine/feeding/birth.py.
+        slots: that it may have.
+        resumable: the batch has a key: what ends the feeding early leaves it to a further submit under that key. Any
+            other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.
+        comes_again: an item feeds it, which comes again if Redis is away or full: it waits for room from its first
+            item on, and what it could not write then it writes when it comes again.
+        gen: the generation that takes the items: in a later one the batch was closed meanwhile.
+        unread_bytes: while more lies in Redis that nobody has begun, nothing is read (None: it does not wait).
+
+    Attributes:
+        error: what ended the feeding, known before whoever waits for the batch hears of its end.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        header: Header,
+        birth: dict[str, Any],
+        slots: int,
+        *,
+        resumable: bool = False,
+        comes_again: bool = False,
+        gen: int = 0,
+        unread_bytes: int | None = UNREAD_BYTES,
+    ) -> None:
+        self._connections = connections
+        self._unread_bytes = unread_bytes
+        self._resumable, self._comes_again, self._gen = resumable, comes_again, gen
+        self._header = header
+        self._birth = birth
+        self._slots = slots
+        self._window = window_of(slots)
+        self._page_bytes = page_bytes(slots)
+        # Of items that are known to be short: a chunk for each slot.
+        self._first_items = int(birth.get("floor", 1)) * slots
+        self._recent: deque[Piece] = deque()
+        self._recent_total = 0  # bytes
+        self._unread: deque[tuple[int, int]] = deque()
+        self._unread_total = 0  # bytes
+        self.error: BaseException | None = None
+
+    def begin(self, at: int) -> None:
+        """Create the batch without items, for a producer whose items are still to come.
+
+        Raises:
+            RedisFull: there is no room for items; nothing was created.
+        """
+        if at == 0:
+            self._connections.headroom.require()
+            self._append(Piece(0, (), False))
+
+    def feed(self, items: Iterable[Any], at: int = 0) -> None:
+        """All of ``steps``; raises what they raise."""
+        for _ in self.steps(items, at):
+            pass
+
+    def relieve(self, items: Iterable[Any]) -> None:
+        """All of ``relief``; raises what it raises."""
+        for _ in self.relief(items):
+            pass
+
+    def relief(self, items: Iterable[Any]) -> Generator[None, None, None]:
+        """The ``steps`` from where another producer stops, should it stop before its last item; and before them others.
+
+        Raises:
+            EncodeError, RedisFull, NoRedis, BatchLost: as ``steps``.
+        """
+        while (place := when_there(self._connections, self._place)) == "fed":
+            time.sleep(LOOK_EVERY_S)
+            yield
+        if isinstance(place, int):
+            yield from self.steps(items, place)
+
+    def steps(self, items: Iterable[Any], at: int = 0) -> Generator[None, None, None]:
+        """Write *items* (from place *at* on; those before it are skipped), a step at a time, from any thread.
+
+        There is a step after each piece but the last, and now and then while the workers have enough to read or an
+        iterator has nothing to give. Closed before its end, this is a producer that gives up. Of several producers that
+        feed one batch at once, one goes on and the others leave it to that one.
+
+        Raises:
+            EncodeError: an item cannot travel.
+            RedisFull: no room came free in ``full_wait_s`` seconds; at once for a batch that has no items yet, unless
+                its producer comes again.
+            NoRedis: Redis stayed away for 30 s.
+            BatchLost: Redis lost the batch, or more of it than can be written again.
+            FewerItems: *items* ended before *at*. Nothing was written.
+            Exception: what the iterable raised.
+        """
+        try:
+            while True:
+                try:
+                    return (yield from self._feed(items, at))
+                except Forgotten as gap:
+                    if not _can_be_read_again(items):
+                        raise BatchLost(self._header.id) from None  # a generator cannot be read twice
+                    at = gap.avail
+                except EndedBefore as short:
+                    raise FewerItems(self._header.label, short.given, at) from None
+        except BaseException as exc:
+            self.error = None if isinstance(exc, GeneratorExit) else exc
+            self._abandon(self._resumable or (self._comes_again and isinstance(exc, (NoRedis, RedisFull, OutOfReach))))
+            raise
+
+    def _feed(self, items: Iterable[Any], at: int) -> Generator[None, None, None]:
+        self._recent.clear()
+        self._recent_total = 0
+        self._unread.clear()
+        self._unread_total = 0
+        with self._connections.feed_beats.of(self._header.id):
+            for pages, last in Pager(items, at, self._page_bytes, first_items=self._first_items):
+                if not pages and not last:
+                    yield
+                    continue
+                piece = Piece(at, pages, last)
+                at = piece.upto
+                if not self._write(piece):
+                    return  # cancelled meanwhile, failed past its budget, or fed by another
+                if last:
+                    return
+                yield
+                yield from self._until_read(piece)
+
+    def _abandon(self, resumable: bool) -> None:
+        """Nobody writes the rest: a *resumable* batch waits from now on for somebody who does, another is cancelled."""
+        redis, keys, batch_id = self._connections.redis, self._connections.keys, self._header.id
+        try:
+            if resumable:
+                self._connections.ledger.beat(batch_id, [("feed", "-")], lease_ms=1)
+                return
+            if self._is_over():
+                return  # and may be redriven: with what was written
+            self._connections.ledger.control(batch_id, "cancel")
+            # Nobody was given the batch to redrive it, and Redis may have failed for want of this very room.
+            redis.unlink(*(keys.of(batch_id, part) for part in ("pages", "index", "left", "failed")))
+        except REDIS_ERRORS as exc:
+            log.warning("a half-fed batch could not be ended", extra={"batch": batch_id, "error": repr(exc)})
+
+    def _write(self, piece: Piece) -> bool:
+        """Append one piece, and again whatever Redis has forgotten; False if this producer's are not wanted."""
+        self._keep(piece)
+        todo = deque([piece])
+        while todo:
+            one = todo[0]
+            reply = self._append(one)
+            if reply is None:
+                raise BatchLost(self._header.id)
+            if isinstance(reply, Appended):
+                self._connections.crash_points.reached("appended", self._header.id)
+                publish_chunks(self._connections, self._header, reply.ids)
+                if reply.ended and self._header.reduces:  # its items had all been done before its last page
+                    publish_aggregate(self._connections, self._header, self._slots)
+                todo.popleft()
+            elif reply.closed:
+                return False
+            elif reply.avail < one.at:
+                todo = deque(kept for kept in self._recent if kept.at >= reply.avail)
+                if todo[0].at != reply.avail:
+                    raise Forgotten(reply.avail)
+            elif reply.avail != one.upto or (reply.sealed and not one.last):
+                log.info("another producer feeds this batch", extra={"batch": self._header.id})
+                return False
+            else:
+                # Written already: the answer was lost. By another producer, if what we sealed is not.
+                todo.popleft()
+                if one.last and not reply.sealed:
+                    todo.appendleft(Piece(reply.avail, (), True))
+        return True
+
+    def _keep(self, piece: Piece) -> None:
+        """Keep it, and of those before it what is not too much."""
+        self._recent.append(piece)
+        self._recent_total += piece.size_bytes
+        while self._recent_total > KEPT_BYTES and len(self._recent) > 1:
+            self._recent_total -= self._recent.popleft().size_bytes
+
+    def _append(self, piece: Piece) -> Appended | Elsewhere | None:
+        at, pages, last = piece
+        create = self._birth if at == 0 else None
+        window = self._window if at == 0 else 0  # of a batch that runs the caretakers say it, as workers come and go
+
+        def append() -> Appended | Elsewhere | None:
+            return self._connections.ledger.append(
+                self._header.id, at, pages, sealed=last, window=window, create=create
+            )
+
+        # A batch that has no items yet is refused at once: its producer can do something better than wait.
+        wait_s = self._connections.settings.full_wait_s if at or self._comes_again else 0.0
+        unless = self._is_over if at else lambda: False
+        return when_room(self._connections, piece.size_bytes, append, wait_s=wait_s, unless=unless)
+
+    def _place(self) -> Place:
+        return place_of(self._connections, self._header.id)
+
+    def _is_over(self) -> bool:
+        """Whether the batch takes no more of these items: closed, if only once, or lost."""
+        state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "gen"])
+        return state not in (b"running", b"paused") or int(gen) != self._gen
+
+    def _until_read(self, piece: Piece) -> Generator[None, None, None]:
+        """Look now and then, a step each time, until no longer too much lies in Redis unread."""
+        if self._unread_bytes is None:
+            return
+        self._unread.append((piece.upto, piece.size_bytes))
+        self._unread_total += piece.size_bytes
+        while self._unread_total > self._unread_bytes:
+            state, cur = when_there(self._connections, self._reading)
+            if cur is None or state not in (b"running", b"paused"):
+                return
+            while self._unread and self._unread[0][0] <= int(cur):
+                self._unread_total -= self._unread.popleft()[1]
+            if self._unread_total > self._unread_bytes:
+                time.sleep(READERS_LOOK_S)
+                yield
+
+    def _reading(self) -> list[bytes | None]:
+        redis, keys = self._connections.redis, self._connections.keys
+        fields: list[bytes | None] = redis.hmget(keys.meta(self._header.id), ["state", "cur"])
+        return fields
+
+
+def _can_be_read_again(items: Iterable[Any]) -> bool:
+    return items.can_be_read_again if isinstance(items, Marked) else isinstance(items, Sequence)

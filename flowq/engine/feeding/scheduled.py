@@ -1,0 +1,75 @@
+"""Flows that Celery beat submits: the entry for its schedule. Never what a worker makes of the message (tasks.py)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from celery.beat import BeatLazyFunc
+from celery.schedules import crontab, schedule
+
+from flowq.codec import dumps
+from flowq.core.node import Node
+from flowq.core.spec import spec_of
+from flowq.engine.app import MAX_KEY, RUN_FLOW
+from flowq.engine.feeding.birth import encoded
+from flowq.errors import ConfigError
+
+MAX_BYTES = 48 * 1024  # of a flow and its store, in one message
+
+
+def scheduled(
+    flow: Node[Any, Any],
+    when: Any,
+    *,
+    key: str,
+    shared: dict[str, Any] | None = None,
+    queue: str | None = None,
+) -> dict[str, Any]:
+    """An entry of ``app.conf.beat_schedule`` that submits *flow* as a durable run whenever *when* says.
+
+    The run's key is *key* and the beginning of the period (of a crontab: of the minute) in which beat sends it: a
+    message that arrives twice, or two beats, make one run. Should a worker get the message that does not know a class
+    of the flow, it is kept for one that does, for a week.
+
+    Args:
+        flow: what runs; its classes must be known to the workers.
+        when: a ``crontab``, a ``timedelta`` or seconds, as Celery's schedules take them.
+        key: what the runs have in common, at most 200 characters; their label as well.
+        shared: the store each run begins with; small: read what is large in the flow's first node.
+        queue: where to (None: the app's default queue).
+
+    Raises:
+        CannotTravel, EncodeError: the flow or the store.
+        ConfigError: together they are over 48 KiB, or *key* is too long.
+    """
+    if len(key) > MAX_KEY:
+        raise ConfigError(f"the key of a schedule has at most {MAX_KEY} characters, {key[:20]!r}… has {len(key):,}")
+    spec, store = encoded(spec_of(flow)), dumps(shared or {})
+    if len(spec) + len(store) > MAX_BYTES:
+        raise ConfigError(
+            f"flow and store of {key!r} are {len(spec) + len(store):,} bytes, a schedule's entry holds {MAX_BYTES:,}: "
+            "let the flow's first node read what is large"
+        )
+    options: dict[str, Any] = {"serializer": "flowq", "ignore_result": True, "argsrepr": key, "kwargsrepr": ""}
+    if queue is not None:
+        options["queue"] = queue
+    return {
+        "task": RUN_FLOW,
+        "schedule": when,
+        "args": (spec, store, key, BeatLazyFunc(due_moment, period_s(when))),
+        "options": options,
+    }
+
+
+def period_s(when: Any) -> float:
+    """Seconds in which *when* is due once; a crontab is due in its minute."""
+    if isinstance(when, crontab):
+        return 60.0
+    every = when.run_every if isinstance(when, schedule) else when
+    return float(every.total_seconds() if hasattr(every, "total_seconds") else every)
+
+
+def due_moment(every_s: float) -> int:
+    """The beginning of the period that it is now, in seconds since the epoch."""
+    return int(time.time() // every_s * every_s)

@@ -1,0 +1,98 @@
+"""Where a fleet stands: what waits, runs and is parked, by queue and node. Read from the ledgers; O(batches, slots)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flowq.engine.connection import Connections
+from flowq.engine.fleet.meter import Labels
+from flowq.engine.fleet.presence import workers
+from flowq.engine.ids import span
+
+FIELDS = ("state", "queue", "node", "avail", "ok", "fallback", "failed")
+READ_BATCHES = 200
+
+
+@dataclass(slots=True)
+class Standing:
+    """A fleet at one moment, by queue and node.
+
+    Attributes:
+        pending: items that want a slot: written, without an outcome, not parked; those that run are among them. Of
+            paused batches none are. An autoscaler reads this.
+        running: items in chunks that a worker holds.
+        parked: items that wait without a slot: for another try, a batch of their own, an event.
+        batches: batches that have not ended, and paused ones, by state.
+        lease_age_s: seconds since the oldest beat for a chunk that is held; past lease_s its holder counts as lost.
+            Told by the lease_s of this process's settings, which must be the workers'.
+        slots, workers: by queue, of those that are there.
+    """
+
+    pending: Counter[Labels] = field(default_factory=Counter)
+    running: Counter[Labels] = field(default_factory=Counter)
+    parked: Counter[Labels] = field(default_factory=Counter)
+    batches: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    lease_age_s: dict[str, float] = field(default_factory=dict)
+    slots: Counter[str] = field(default_factory=Counter)
+    workers: Counter[str] = field(default_factory=Counter)
+
+    def pending_of(self, queue: str | None = None) -> int:
+        """Pending items of a queue, or of all."""
+        return sum(n for (name, _), n in self.pending.items() if queue is None or name == queue)
+
+
+def read_standing(connections: Connections) -> Standing:
+    """Where the fleet stands now."""
+    standing = Standing()
+    redis, keys = connections.redis, connections.keys
+    for worker in workers(redis, keys):
+        for queue in worker.queues:
+            standing.workers[queue] += 1
+            standing.slots[queue] += worker.slots
+    names = [name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1)]
+    for at in range(0, len(names), READ_BATCHES):
+        _read(connections, names[at : at + READ_BATCHES], standing)
+    return standing
+
+
+def _read(connections: Connections, batch_ids: Sequence[str], standing: Standing) -> None:
+    redis, keys = connections.redis, connections.keys
+    with redis.pipeline(transaction=False) as pipe:
+        for batch_id in batch_ids:
+            pipe.hmget(keys.meta(batch_id), FIELDS)
+            pipe.hlen(keys.of(batch_id, "parked"))
+            pipe.hgetall(keys.of(batch_id, "open"))
+        pipe.time()
+        *answers, (seconds, micros) = pipe.execute()
+    held: list[tuple[str, str, str]] = []  # batch, queue, chunk
+    for batch_id, fields, parked, opened in zip(batch_ids, answers[::3], answers[1::3], answers[2::3], strict=True):
+        if fields[0] not in (b"running", b"paused"):
+            continue
+        state, queue, node = (value.decode(errors="replace") if value else "" for value in fields[:3])
+        written, *done = (int(value or 0) for value in fields[3:])
+        labels = (queue, node)
+        standing.batches[queue, node, state] += 1
+        standing.parked[labels] += parked
+        if state == "running":
+            standing.pending[labels] += max(0, written - sum(done) - parked)
+        for chunk, record in opened.items():
+            start, holder = record.split()[:2]
+            if holder != b"-":
+                held.append((batch_id, queue, chunk.decode()))
+                standing.running[labels] += span(chunk.decode())[1] - int(start)
+    _ages(connections, held, seconds + micros / 1e6, standing)
+
+
+def _ages(connections: Connections, held: Sequence[tuple[str, str, str]], now: float, standing: Standing) -> None:
+    """The age of the oldest lease of each queue: a beat moves a chunk's time to a lease from then on."""
+    lease_s = connections.times.lease_ms / 1000
+    with connections.redis.pipeline(transaction=False) as pipe:
+        for batch_id, _, chunk in held:
+            pipe.zscore(connections.keys.of(batch_id, "wake"), chunk)
+        due = pipe.execute() if held else []
+    for (_, queue, _), at_ms in zip(held, due, strict=True):
+        if at_ms is not None:
+            age_s = max(0.0, now - (at_ms / 1000 - lease_s))
+            standing.lease_age_s[queue] = max(standing.lease_age_s.get(queue, 0.0), age_s)

@@ -1,0 +1,1 @@
+"""What a whole fleet heeds together: permits of rates and caps, circuits, caches."""

@@ -1,0 +1,32 @@
+"""The gate of a batch on a fleet: its cache, permits and circuit in Redis. In one process: batch/here_gate.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowq.batch.fanout import Fanout
+from flowq.batch.gate import Gate
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.rate import Charges
+from flowq.engine.connection import Connections
+from flowq.engine.limits.circuit import FleetCircuit
+from flowq.engine.limits.memo import FleetMemo
+from flowq.engine.limits.permits import FleetPermits
+
+
+def fleet_gate(connections: Connections, batch_id: str, node: Fanout[Any, Any], policy: BatchPolicy) -> Gate | None:
+    """The gate of a batch of *node*; None where its policy has nothing to pass through."""
+    rates, breaker, cache = policy.rates(), policy.breaker, policy.cached()
+    if not rates and breaker is None and cache is None:
+        return None
+    charges = Charges(node, rates) if rates else None
+    return Gate(
+        charges=charges,
+        permits=None if charges is None else FleetPermits(connections, batch_id, rates, plain=charges.plain),
+        breaker=breaker,
+        circuit=None if breaker is None else FleetCircuit(connections, batch_id, breaker),
+        memo=None if cache is None else FleetMemo(connections, cache.scope(node), cache.ttl),
+        key_of=node.key_of,
+        # Who waits for a key of its own leaves permits to others: more chunks find more of them.
+        per_s=min((rate.per_s for rate in rates), default=None) if charges is not None and not charges.keyed else None,
+    )

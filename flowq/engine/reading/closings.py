@@ -1,0 +1,101 @@
+"""Waiting for batches to close: told by PUBLISH, with the state read beside it, so that no message is needed."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from flowq.engine.connection import Connections
+from flowq.engine.reading.commit_line import generation_of_close
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.errors import BatchLost
+
+RECHECK_S = 5.0
+UNSEEN = 2**62  # which generation runs cannot be seen: whatever is told may be of one before it
+AWAY_S = 0.2  # Redis does not answer: ask again after this
+
+
+class Closings:
+    """Waits of one process. Subscriptions are kept for the next wait, one connection a waiting thread."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._idle: list[Any] = []
+        self._pid = os.getpid()
+
+    def wait(self, batch_id: str, timeout_s: float | None = None, *, finished: bool = False) -> bool:
+        """Block until the batch is closed (*finished*: until its aggregation is confirmed); False on timeout.
+
+        The state is read after subscribing and again every 5 s.
+
+        Raises:
+            BatchLost: Redis does not hold the batch.
+        """
+        keys = self._connections.keys
+        channel = keys.finished_channel(batch_id) if finished else keys.closed_channel(batch_id)
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        pubsub = self._subscribe(channel)
+        try:
+            # Subscribed first, read then: a close between the two is seen by one of them.
+            while (gen := self._running(batch_id, finished)) is not None:
+                left = RECHECK_S if until is None else min(RECHECK_S, until - time.monotonic())
+                if left <= 0:
+                    return False
+                if pubsub is None:
+                    time.sleep(min(AWAY_S, left))
+                    pubsub = self._subscribe(channel)
+                    continue
+                told = self._told(pubsub, channel, left)
+                if told is None:
+                    pubsub = None
+                elif told and not finished and generation_of_close(told) >= gen:
+                    break  # not of a generation before the one that is waited for
+            return True
+        finally:
+            self._release(pubsub, channel)
+
+    def _running(self, batch_id: str, finished: bool) -> int | None:
+        """The generation that is not closed (*finished*: not confirmed) yet, as far as can be seen; None if it is."""
+        try:
+            names = ["state", "gen", "confirmed"]
+            state, gen, confirmed = self._connections.redis.hmget(self._connections.keys.meta(batch_id), names)
+        except REDIS_ERRORS:
+            return UNSEEN
+        if state is None:
+            raise BatchLost(batch_id)
+        over = state not in (b"running", b"paused") and (not finished or int(confirmed) >= int(gen))
+        return None if over else int(gen)
+
+    def _subscribe(self, channel: str) -> Any:
+        """A subscription, or None while Redis is away."""
+        if self._pid != os.getpid():
+            self._idle, self._pid = [], os.getpid()  # another process' connections
+        try:
+            pubsub = self._idle.pop() if self._idle else self._connections.redis.pubsub(ignore_subscribe_messages=True)
+            pubsub.subscribe(channel)
+        except REDIS_ERRORS:
+            return None
+        return pubsub
+
+    def _told(self, pubsub: Any, channel: str, timeout_s: float) -> bytes | None:
+        """What came on *channel*, b"" if nothing did; None when the subscription broke."""
+        until = time.monotonic() + timeout_s
+        try:
+            while (left := until - time.monotonic()) > 0:
+                message = pubsub.get_message(timeout=left)
+                if message is not None and message["channel"] == channel.encode():
+                    return bytes(message["data"])
+        except REDIS_ERRORS:
+            pubsub.close()
+            return None
+        return b""
+
+    def _release(self, pubsub: Any, channel: str) -> None:
+        if pubsub is None:
+            return
+        try:
+            pubsub.unsubscribe(channel)
+            self._idle.append(pubsub)
+        except REDIS_ERRORS:
+            pubsub.close()

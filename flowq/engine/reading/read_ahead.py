@@ -1,0 +1,77 @@
+"""Reading a batch's outcomes while it runs, so that none but the last are left to be read once it is closed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+from flowq.batch.chunk import Done
+from flowq.engine.connection import Connections
+from flowq.engine.reading.commit_line import CommitLine
+from flowq.engine.reading.results import State, done_of, read_blobs, read_commits, read_fields
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.errors import DecodeError
+
+LOOK_EVERY_S = 1.0
+MOST_FIELDS = 64
+"""Commits that are left to be read with the counters, once the batch is closed."""
+
+
+class ReadAhead:
+    """What one waiting thread has read of a batch. Commits stand as they are, so that nothing is read twice.
+
+    Args:
+        connections: the process's own.
+        batch_id: the batch.
+    """
+
+    def __init__(self, connections: Connections, batch_id: str) -> None:
+        self._connections, self._batch_id = connections, batch_id
+        self._line = CommitLine(connections, batch_id)
+        self._read: dict[str, Done] = {}
+        self._seen: list[str] = []
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Block until the batch is closed, and decode what is committed meanwhile; False on timeout.
+
+        Raises:
+            BatchLost: Redis does not hold the batch.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        left_s = LOOK_EVERY_S if timeout_s is None else min(LOOK_EVERY_S, timeout_s)
+        while True:
+            self._seen += [span.ref.field.decode() for span in self._line.take(max(0.0, left_s))]
+            closed = self._line.ended or self._line.closing
+            if not closed or len(self._seen) > MOST_FIELDS:
+                self._fetch()
+            if closed:
+                return True
+            left_s = LOOK_EVERY_S if until is None else min(LOOK_EVERY_S, until - time.monotonic())
+            if left_s <= 0:
+                return False
+
+    def commits(self) -> tuple[State, list[str]]:
+        """The counters of the batch and the fields of its commits, and what is left of those that were seen."""
+        state, fields, blobs = read_commits(self._connections, self._batch_id, self._seen)
+        self._keep(blobs)
+        return state, fields
+
+    def dones(self, fields: Sequence[str]) -> Iterator[Done]:
+        """The commits under these fields, each once, in this order; raises what ``read_fields`` raises."""
+        missing = read_fields(self._connections, self._batch_id, [one for one in fields if one not in self._read])
+        for field in fields:
+            known = self._read.pop(field, None)
+            yield next(missing) if known is None else known
+
+    def _fetch(self) -> None:
+        """Read what was seen; while Redis is away it is left for later."""
+        with contextlib.suppress(*REDIS_ERRORS):
+            self._keep(list(read_blobs(self._connections, self._batch_id, self._seen)))
+
+    def _keep(self, blobs: Sequence[bytes | None]) -> None:
+        for field, blob in zip(self._seen, blobs, strict=True):
+            if blob is not None:
+                with contextlib.suppress(DecodeError):  # for whoever asks for the outcomes; meanwhile the batch runs on
+                    self._read[field] = done_of(blob)
+        self._seen.clear()

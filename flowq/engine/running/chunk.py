@@ -1,0 +1,377 @@
+"""A claimed chunk, item after item in this process: read → run → commit → publish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from flowq.batch.chunk import Done, ItemDone, Park
+from flowq.batch.outcome import Outcome
+from flowq.batch.policy import allowed
+from flowq.batch.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay
+from flowq.batch.tries import as_failure
+from flowq.batch.twins import Twin
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ending.family import end_plain, wake_starved
+from flowq.engine.ids import generation, split_id
+from flowq.engine.known_sizes import Sizes
+from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
+from flowq.engine.limits.permits import PARK_OVER_S
+from flowq.engine.patience import when_taken
+from flowq.engine.redis_client import REDIS_ERRORS, is_full
+from flowq.engine.running.aggregate import aggregate
+from flowq.engine.running.commit_blobs import TooLargeTogether, encode
+from flowq.engine.running.overtime import item_limit_s
+from flowq.engine.running.shown import Went
+from flowq.engine.running.slot import NO_CRASH, Note, Slot, Work
+from flowq.engine.running.turn import Turn
+from flowq.engine.stored.on_the_way import write
+from flowq.engine.walks.journeys import Abandoned
+from flowq.errors import BatchLost, DecodeError, ItemError, ItemTimeout, SinkFailed, WorkerCrashed, WorkerLost
+
+log = logging.getLogger("flowq.chunk")
+
+LOOK_EVERY_S = 0.2  # whether an async item is still wanted
+MAX_CRASHES = 2
+MAX_LOSSES = 5
+# What is answered beside a claimed chunk, to know when the batch has failed.
+JUDGED = ("failed", "sealed", "avail", "gen", "budget", "share")
+
+
+class ChunkRun:
+    """A claimed range, item after item in this process; an async batch's only after a crash, one commit an item.
+
+    Args:
+        slot, work: this process, and the batch in it.
+        claim: the range.
+        note: that it is held; a durable run moves on to another record with every step.
+        went: adds up what is done.
+        turn: while it lasts the last commit of short items takes another chunk for this process.
+        unbuilt: for what none of its items can be run here; None: they can.
+
+    Attributes:
+        following: that chunk, held, and *note* says so; None: there is none, or the turn is over.
+    """
+
+    following: Claimed | None = None
+
+    def __init__(
+        self,
+        slot: Slot,
+        work: Work,
+        claim: Claimed,
+        note: Note,
+        went: Went,
+        turn: Turn,
+        unbuilt: Exception | None = None,
+    ) -> None:
+        self._unbuilt = unbuilt
+        self._slot, self._work, self._claim, self._note = slot, work, claim, note
+        if work.journeys is not None:
+            keep = self._keep if work.header.keeps else None
+            work.journeys.begin(generation(claim.id), claim.start, claim.reached, keep)
+        self._at = claim.start
+        self._attempts = claim.attempts
+        self._began = time.perf_counter()
+        self._done_items = 0
+        self._went, self._turn = went, turn
+        failed, sealed, avail, gen, budget = (int(field or 0) for field in claim.fields[: len(JUDGED) - 1])
+        share = float(claim.fields[len(JUDGED) - 1] or -1)
+        # The failure past the budget ends the run: nobody goes on in a batch that has failed. A redrive has no budget.
+        total = avail if sealed else None
+        put_up_with = allowed(None if budget < 0 else budget, None if share < 0 else share, total)
+        self._failures_left = math.inf if gen else put_up_with - failed
+
+    def run(self) -> str:
+        """Run it to its end, as far as it is wanted; why its outcomes were refused, "" if they were not."""
+        claim = self._claim
+        killed = doomed(self._slot, self._work, claim)
+        self._slot.item_events.taken(self._work, claim.start, claim.stop, begun=1)
+        while self._at < claim.stop:
+            try:
+                done = killed or self._run_items()
+            except Abandoned:
+                return "gone"
+            except NO_CRASH:
+                raise
+            except BaseException as error:
+                if not claim.solo:
+                    raise
+                done = self._failed(error)  # by itself, and for the second time: it is this item's doing
+            killed = None
+            if self._slot.holds.gone():  # not committed: an item that was told so may have answered anything
+                return "gone"
+            give: Give = "wait" if done.held_s else "back" if done.upto < claim.stop and self._is_over() else ""
+            reply = self._commit(done, give)
+            if isinstance(reply, Committed):
+                self._done_items += len(done.values)
+                self._went.add(done)
+                self._at, self._attempts = done.upto, 0
+                self._failures_left -= done.counts()["failed"]
+                self.following = reply.following
+                if reply.following is not None:
+                    self._slot.connections.crash_points.reached("going on", self._work.header.id)
+                    self._note.move(reply.following.id)
+                follow(self._slot, self._work, reply, done)
+                if give or reply.ended:
+                    break
+            elif isinstance(reply, Stale):
+                self._at, self._attempts = reply.start, 0
+            else:
+                return reply
+        return ""
+
+    def _may_go_on(self, done: Done, give: Give) -> bool:
+        """Whether this process takes the next chunk of short items without a message: *done* ends its range."""
+        return (
+            done.upto == self._claim.stop
+            and not give
+            and not self._claim.solo
+            and self._work.journeys is None
+            and not self._slot.holds.stopping()
+            and self._turn.lasts()
+        )
+
+    def _keep(self, index: int, state: bytes) -> None:
+        """Let the item run on as a record of its own, which goes on from *state* if this process dies.
+
+        Raises:
+            Abandoned: it is another's by now, or the batch is closed.
+            OutOfReach: Redis does not take it.
+        """
+        batch_id, work = self._work.header.id, self._work
+        reply = write(
+            lambda: self._slot.connections.ledger.commit(
+                batch_id, self._note.id, index, index + 1, self._slot.holder, tally=Tally(split=[(index, state)])
+            ),
+            log_as={"batch": batch_id, "chunk": self._note.id},
+        )
+        if not isinstance(reply, Committed):
+            raise Abandoned
+        self._slot.connections.crash_points.reached("kept", batch_id)
+        self._note.move(split_id(self._note.id, index))
+        publish_chunks(self._slot.connections, work.header, reply.ids)
+
+    def _is_over(self) -> bool:
+        """Whether the rest of the range is better given back, or nobody wants it any more."""
+        holds = self._slot.holds
+        return overstay(time.perf_counter() - self._began) or holds.stopping() or holds.gone()
+
+    def _run_items(self) -> Done:
+        if self._unbuilt is not None:
+            return self._failed(self._unbuilt)
+        claim, batch_id = self._claim, self._work.header.id
+        if self._work.refused is not None:
+            return self._refuse_items(self._work.refused)
+        # After a crash each item has a commit of its own, so that the next death names its item.
+        stop = self._at + 1 if claim.solo else claim.stop
+        items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
+        if self._work.node.computes_once:
+            items, twins = until_change(items)
+            if twins:
+                return self._copy(twins)
+        if self._work.runner.is_async:
+            return self._slot.run_async(self._run_alone(items[0]))
+        limit_s = item_limit_s(self._work.policy)
+        holds = self._slot.holds
+        try:
+            return self._work.runner.run(
+                items,
+                self._at,
+                tries=self._attempts,
+                stop=lambda _n, _elapsed_s: self._is_over(),
+                watch=partial(holds.running, limit_s=limit_s) if claim.solo or limit_s else None,
+                park_over_s=PARK_OVER_S,
+                max_failed=self._failures_left,
+            )
+        finally:
+            holds.idle()
+
+    def _refuse_items(self, error: SinkFailed) -> Done:
+        """The outcomes of items that are not run, for what they bring may not be written: as many as may fail."""
+        most = max(1, int(min(self._claim.stop - self._at, self._failures_left + 1)))
+        done = Done(self._at, [None] * most, worker=self._slot.worker, started_at=time.time())
+        for index in range(done.start, done.upto):
+            tries = self._attempts if index == self._at else 0
+            done.notable[index] = Outcome(index, "failed", error=error, attempts=tries)
+        return done
+
+    def _failed(self, error: BaseException) -> Done:
+        log.error(
+            "an item broke its chunk off", exc_info=error, extra={"batch": self._work.header.id, "item": self._at}
+        )
+        outcome = Outcome(self._at, "failed", error=as_failure(error), attempts=self._attempts + 1)
+        return Done(self._at, [None], {self._at: outcome}, worker=self._slot.worker, started_at=time.time())
+
+    def _copy(self, twins: list[Twin]) -> Done:
+        """The outcomes of items that are not run: each is that of its twin, or waits for it."""
+        started_at, slot = time.time(), self._slot
+        gen, batch_id = generation(self._claim.id), self._work.header.id
+        ended = (
+            slot.twins.of(batch_id, gen, index, twin.first, 0 if index > self._at else self._attempts)
+            for index, twin in enumerate(twins, self._at)
+        )
+        return Done.gather(self._at, ended, worker=slot.worker, started_at=started_at)
+
+    async def _run_alone(self, item: Any) -> Done:
+        """The next item of an async batch with none beside it."""
+        started_at, ended = time.time(), list[ItemDone]()
+
+        async def only() -> AsyncIterator[tuple[int, Any, int]]:
+            yield self._at, item, self._attempts
+
+        running = asyncio.ensure_future(
+            self._work.runner.run_async(only(), 1, lambda _, done: ended.append(done), park_over_s=PARK_OVER_S)
+        )
+        while not running.done() and not self._slot.holds.gone():
+            await asyncio.wait([running], timeout=LOOK_EVERY_S)
+        if not running.done():
+            running.cancel()
+        await asyncio.wait([running])
+        held_s = 0.0 if running.cancelled() else running.result()
+        done = Done.gather(self._at, ended, worker=self._slot.worker, started_at=started_at)
+        done.held_s = held_s
+        return done
+
+    def _commit(self, done: Done, give: Give) -> Committed | Stale | Refusal:
+        elapsed_s = time.perf_counter() - self._began
+        n = self._done_items + len(done.values)
+        sizes = Sizes(next_size(self._claim.stop - self._claim.start, n, elapsed_s), floor_size(n, elapsed_s))
+        self._slot.sizes.note(self._work.header.spec, sizes)
+        go_on = elapsed_s < BUDGET_S * n and self._may_go_on(done, give)
+        return store(self._slot, self._work, self._note.id, done, give, *sizes, go_on=go_on)
+
+
+def until_change(items: list[Any]) -> tuple[list[Any], list[Twin]]:
+    """The items before the first twin; or, if it comes first, the twins before the first item."""
+    kind = type(items[0]) is Twin
+    upto = next((place for place, item in enumerate(items) if (type(item) is Twin) is not kind), len(items))
+    return ([], items[:upto]) if kind else (items[:upto], [])
+
+
+def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
+    """The outcome of an item that has killed its process or its workers too often to be tried again."""
+    error: ItemError
+    # Killed for a limit that this process's code does not have (any more), it is no case for a timeout here.
+    if claim.overtime and work.policy.timeout is not None:
+        error = ItemTimeout(work.policy.timeout)
+    elif claim.crashes >= MAX_CRASHES:
+        error = WorkerCrashed(f"the process that ran item {claim.start} died {claim.crashes} times")
+    elif claim.losses >= MAX_LOSSES:
+        error = WorkerLost(f"{claim.losses} workers were lost while they held item {claim.start}")
+    else:
+        return None
+    outcome = Outcome(claim.start, "failed", error=error, attempts=max(claim.crashes, claim.losses))
+    return Done(claim.start, [None], {claim.start: outcome}, worker=slot.worker, started_at=time.time())
+
+
+def store(
+    slot: Slot,
+    work: Work,
+    chunk_id: str,
+    done: Done,
+    give: Give,
+    size: int,
+    floor: int,
+    *,
+    split: Sequence[int] = (),
+    go_on: bool = False,
+) -> Committed | Stale | Refusal:
+    """Store *done* in the ledger; the items in *split*, holes in it, run on as records of their own.
+
+    With *go_on* this process takes another chunk in the same step.
+
+    While Redis is full it is tried again for 5 min, with the lease kept; then the range is given back as it was. What
+    ``give`` says has to wait goes on after ``done.held_s``.
+    """
+    slot.connections.crash_points.reached("ran", work.header.id)
+    try:
+        blob, part = encode(done, work, generation(chunk_id))
+    except TooLargeTogether:
+        first, rest = done.halves()
+        before = store(slot, work, chunk_id, first, "", size, floor, split=split)
+        if not isinstance(before, Committed) or before.ended:
+            return before
+        reply = store(slot, work, chunk_id, rest, give, size, floor, split=split, go_on=go_on)
+        return replace(reply, ids=before.ids + reply.ids) if isinstance(reply, Committed) else reply
+    counts = done.counts()
+    parked = [park for park in done.parked if park.index not in split]
+    tally = Tally(
+        counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
+        [outcome.index for outcome in done.notable.values() if outcome.status == "failed"],
+        [as_parked(park) for park in parked],
+        [(index, b"") for index in split if done.start <= index < done.upto],
+    )  # fmt: skip
+    ledger, batch_id = slot.connections.ledger, work.header.id
+
+    def commit() -> Committed | Stale | Refusal:
+        return ledger.commit(
+            batch_id, chunk_id, done.start, done.upto, slot.holder, blob, tally,
+            part=part, give=give, size=size, floor=floor, wait_ms=int(done.held_s * 1000), most=most_chunks(work, done),
+            go_on=JUDGED if go_on else None,
+        )  # fmt: skip
+
+    try:
+        return when_taken(commit, log_as={"batch": batch_id, "chunk": chunk_id})
+    except ResponseError as error:
+        if not is_full(error):
+            raise
+        log.error("Redis stays full: items were run in vain", extra={"batch": batch_id, "chunk": chunk_id})
+        ledger.commit(batch_id, chunk_id, done.start, done.start, slot.holder, give="hand")
+        return "busy"
+
+
+def as_parked(park: Park) -> Parked:
+    """An item that waits, as the ledger keeps it."""
+    due_ms = -1 if park.due_in_s is None else int(park.due_in_s * 1000)
+    return Parked(park.index, park.tries, due_ms, park.reason if park.fact else "retry", park.fact, park.reached)
+
+
+def most_chunks(work: Work, done: Done) -> int:
+    """The most chunks to have open under the batch's rate, from what *done* showed of its items; 0: no such limit."""
+    n = len(done.values) - len(done.parked)
+    if work.gate is None or work.gate.per_s is None or n == 0:
+        return 0
+    return busy_chunks(work.gate.per_s, done.item_seconds / n, work.in_flight)
+
+
+def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: Sequence[str] = ()) -> None:
+    """Publish what the commit of *done* led to, but for *keep*, and count and show what it brought.
+
+    What fails of that is due again; it costs nothing that runs beside it.
+    """
+    crash_points = slot.connections.crash_points
+    crash_points.reached("committed", work.header.id)
+    publish_chunks(slot.connections, work.header, [one for one in reply.ids if one not in keep])
+    if reply.ended:
+        crash_points.reached("closed", work.header.id)
+    if work.header.root and not reply.opened and not reply.ids:
+        with _left_to_the_caretaker(work.header.id):  # who has every batch take the room there is
+            wake_starved(slot.connections, slot.headers, work.header.root, slot.fleet)
+    if reply.ended and work.header.parent and not work.header.reduces:
+        # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
+        with _left_to_the_caretaker(work.header.id):
+            end_plain(slot.connections, work.header)
+    slot.meter.done(work.header.queue, work.header.node, done)
+    slot.item_events.done(work, done)
+    if reply.ended and work.header.reduces:
+        aggregate(slot, work)
+
+
+@contextmanager
+def _left_to_the_caretaker(batch_id: str) -> Iterator[None]:
+    """What fails in the block is logged and due again."""
+    try:
+        yield
+    except (BatchLost, DecodeError, *REDIS_ERRORS) as error:
+        extra = {"batch": batch_id, "error": repr(error)}
+        log.warning("what follows a commit is left to a caretaker", extra=extra)

@@ -1,0 +1,165 @@
+"""What flowq's chunk task does, with no Celery in it: run a chunk as its node asks for, and those it goes on with."""
+
+from __future__ import annotations
+
+import logging
+
+from redis.exceptions import ResponseError
+
+from flowq.batch.sizing import BUDGET_S
+from flowq.codec import loads
+from flowq.core.spec import FlowSpec
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ids import is_batch_id, is_chunk_id
+from flowq.engine.ledger import Claimed
+from flowq.engine.redis_client import REDIS_ERRORS, is_full
+from flowq.engine.running.chunk import JUDGED, ChunkRun
+from flowq.engine.running.freed import free, give_back
+from flowq.engine.running.shown import Went
+from flowq.engine.running.slot import ENDS_PROCESS, Note, Slot, Unbuilt, Work
+from flowq.engine.running.stream import StreamRun
+from flowq.engine.running.turn import Turn
+from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
+
+log = logging.getLogger("flowq.run")
+
+BORN = "created_ms"  # one id may be that of another batch later on: of one that was lost and begun anew
+REDIS_IS_FULL = "not begun: Redis is full"
+SAID = ("busy", "paused", REDIS_IS_FULL)  # refusals of a claim that need no second look
+
+
+def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
+    """Run one chunk and say how it went, for Flower.
+
+    Redelivery: a chunk that is done, or held by somebody who lives, is left alone.
+    """
+    if not is_batch_id(batch_id) or not is_chunk_id(chunk_id):
+        log.error("a chunk was refused: %.100r of %.100r is none", chunk_id, batch_id)
+        return "refused"
+    lacking = slot.unfit.reason(batch_id)
+    if lacking is not None:
+        return _leave(slot, batch_id, chunk_id, lacking)
+    claim = _claim(slot, batch_id, chunk_id)
+    if not isinstance(claim, Claimed):
+        return claim if claim in SAID else _not_there(slot, batch_id, chunk_id, claim)
+    with slot.holding(batch_id, claim.id) as note:
+        return _run_claims(slot, batch_id, claim, note)
+
+
+def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
+    """Take the chunk of a message, or another if a process that went on by itself has taken that one; or why not."""
+    ledger = slot.connections.ledger
+    try:
+        fields = [*JUDGED, BORN, *slot.headers.wanted(batch_id)]
+        claim = ledger.claim(batch_id, chunk_id, slot.holder, or_other=True, fields=fields)
+    except ResponseError as error:
+        if not is_full(error):
+            raise
+        log.warning("a chunk was not begun: Redis is full", extra={"batch": batch_id, "chunk": chunk_id})
+        return REDIS_IS_FULL
+    if isinstance(claim, Claimed):
+        slot.connections.crash_points.reached("claimed", batch_id)
+    return claim
+
+
+def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
+    """Run a claimed chunk and, while this task's turn lasts, those that its commits take on.
+
+    A message for each would keep the slot waiting for longer than short chunks run.
+    """
+    went, turn = Went(), Turn(slot.connections, BUDGET_S)
+    while True:
+        try:
+            told = claim.fields[len(JUDGED) :]
+            if told:  # the chunks that follow are of the same batch
+                slot.recognise(batch_id, told[0])
+            slot.headers.learn(batch_id, told[1:])
+            slot.pages.bring(batch_id, claim.pages, claim.content)
+            work, unbuilt = _work(slot, batch_id, claim)
+        except Unbuilt as error:
+            return _broke_off(slot, batch_id, note.id, error.error)
+        except Exception as error:  # a class that is not known here, a constructor that takes other arguments
+            return _hand_back(slot, batch_id, claim, error)
+        try:
+            # After a crash items run one by one whatever their kind: beside others a death would not name its item.
+            one_by_one = claim.solo or work.header.keeps or work.refused is not None
+            if (work.runner.is_async or work.in_flight > 1) and not one_by_one:
+                return slot.run_async(StreamRun(slot, work, claim).run())
+            run = ChunkRun(slot, work, claim, note, went, turn, unbuilt)
+            refusal = run.run()
+        except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
+            return _hand_back(slot, batch_id, claim, error)
+        except (*REDIS_ERRORS, *ENDS_PROCESS):
+            raise  # it cannot be told: what is held is missed when its lease lapses, or handed back for the dead
+        except BaseException as error:
+            return _broke_off(slot, batch_id, note.id, error)
+        finally:
+            slot.reports.cleared(batch_id)
+        if refusal or run.following is None:
+            return refusal or str(went)
+        claim = run.following
+
+
+def _work(slot: Slot, batch_id: str, claim: Claimed) -> tuple[Work, Exception | None]:
+    """The batch in this process; and for what none of its items can be run here, where that was tried before.
+
+    Raises:
+        Unbuilt: for the first time.
+    """
+    try:
+        return slot.work(batch_id), None
+    except Unbuilt as unbuilt:
+        if not claim.solo:
+            raise
+        return slot.unopened(batch_id, unbuilt.error), unbuilt.error
+
+
+def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) -> str:
+    """Give the rest of a claim back, with nothing counted: another worker may know what this one does not."""
+    give_back(slot.connections.ledger, batch_id, claim.id, claim.start, slot.holder, "hand")
+    wanted = _node_classes(slot, batch_id) if isinstance(error, UnknownNode) else frozenset()
+    return _leave(slot, batch_id, claim.id, slot.unfit.note(batch_id, error, wanted))
+
+
+def _broke_off(slot: Slot, batch_id: str, chunk_id: str, error: BaseException) -> str:
+    """Give the rest of a chunk back after an error that nobody expects, as if this process had died of it.
+
+    It may be one item's doing and come again each time: counted as a crash it ends with that item, and hurts no other.
+    """
+    log.error("a chunk broke off", exc_info=error, extra={"batch": batch_id, "chunk": chunk_id})
+    free(slot.connections, slot.headers, batch_id, chunk_id, slot.holder, "crash")
+    return f"broke off: {type(error).__name__}: {error}"
+
+
+def _leave(slot: Slot, batch_id: str, chunk_id: str, reason: str) -> str:
+    """Leave a chunk that nobody holds: passed on if another worker is there for it, else the ledger brings it again."""
+    try:
+        header = slot.headers.get(batch_id)
+    except (BatchLost, DecodeError):
+        return slot.leave(batch_id, chunk_id, reason)
+    wanted = slot.unfit.wanted(batch_id)
+    others = [one for one in slot.fleet.workers(header.queue) if one.name != slot.worker]
+    if any(wanted <= set(one.nodes) for one in others) and slot.unfit.may_pass_on(batch_id, chunk_id):
+        publish_chunks(slot.connections, header, [chunk_id])
+        return f"passed on: {reason}"
+    return slot.leave(batch_id, chunk_id, reason)
+
+
+def _node_classes(slot: Slot, batch_id: str) -> frozenset[str]:
+    """The names of the node classes in a batch's graph; none if it cannot be read."""
+    try:
+        graph = FlowSpec.from_plain(loads(slot.headers.get(batch_id).spec))
+    except (CannotTravel, DecodeError):
+        return frozenset()
+    return frozenset(graph.class_names())
+
+
+def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:
+    """Why a chunk is not open: it is done, which is no news; or there is no such batch, or one of another flowq."""
+    try:
+        slot.headers.get(batch_id)
+    except BatchLost:
+        log.error("chunk %s was refused: there is no such batch: %s", chunk_id, batch_id, extra={"batch": batch_id})
+    except DecodeError as error:
+        return slot.leave(batch_id, chunk_id, slot.unfit.note(batch_id, error))
+    return answer

@@ -1,0 +1,15 @@
+"""When a blocking item is killed with its process: it has a time limit and does not heed it. Never who kills it."""
+
+from __future__ import annotations
+
+from flowq.batch.policy import BatchPolicy
+from flowq.engine.limits.permits import PARK_OVER_S
+
+GRACE_S = 1.0
+
+
+def item_limit_s(policy: BatchPolicy) -> float:
+    """Seconds after which an item that cannot be interrupted is killed with its process, in its tries; 0: never."""
+    if policy.timeout is None:
+        return 0.0
+    return (policy.timeout + PARK_OVER_S) * policy.retry.attempts + GRACE_S

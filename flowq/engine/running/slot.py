@@ -1,0 +1,298 @@
+"""A slot: what one worker process keeps between chunks — connections, nodes it built, pages and blobs it read."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from flowq.batch.allowed_sinks import refusal
+from flowq.batch.batchflow import BatchFlow
+from flowq.batch.fanout import Fanout
+from flowq.batch.gate import Gate
+from flowq.batch.nodes import ParallelBatchNode
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.runner import Runner
+from flowq.batch.sink import Sink, open_sink
+from flowq.codec import loads
+from flowq.core.context import ItemContext
+from flowq.core.lifespan import long_lived, opened
+from flowq.core.node import Node
+from flowq.core.schema import schema_of
+from flowq.core.spec import FlowSpec, build
+from flowq.engine.batches import Header, Headers, model_of
+from flowq.engine.connection import Connections
+from flowq.engine.fleet.lacks import note_lack
+from flowq.engine.fleet.meter import Meter
+from flowq.engine.fleet.presence import Fleet
+from flowq.engine.known_sizes import KnownSizes
+from flowq.engine.limits.gate import fleet_gate
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.running.overtime import item_limit_s
+from flowq.engine.running.reports import Reports
+from flowq.engine.running.shown import ItemEvents
+from flowq.engine.running.twin_outcomes import TwinOutcomes
+from flowq.engine.running.unfit import Unfit
+from flowq.engine.stored.on_the_way import SnapshotsOnTheWay
+from flowq.engine.stored.pages import PageReader
+from flowq.engine.stored.snapshots import Blobs, SnapshotBase
+from flowq.engine.walks.journeys import ItemJourneys, may_be_left
+from flowq.errors import BatchLost, CannotTravel, DecodeError, SinkFailed
+from flowq.registry import text_of
+
+log = logging.getLogger("flowq.run")
+
+CACHED_NODES = 16
+ENDS_PROCESS = (SystemExit, KeyboardInterrupt)
+"""What ends the process that it is raised in: its main process then hands back what this one held."""
+NO_CRASH = (BatchLost, DecodeError, *REDIS_ERRORS, *ENDS_PROCESS)
+"""What may end a chunk's run and is no item's doing. Anything else counts as if the process had died of it."""
+RECOGNISED = 256
+"""Batches of which this process knows when they were born: more than it keeps anything of."""
+
+T = TypeVar("T")
+
+
+class Holds(Protocol):
+    """Where a slot notes what it holds, for the main process to beat for."""
+
+    def hold(self, batch_id: str, chunk_id: str, holder: str) -> None: ...
+    def release(self, batch_id: str, chunk_id: str) -> None: ...
+    def running(self, index: int, limit_s: float) -> None: ...
+    def prolong(self, limit_s: float) -> None: ...
+    def unlimited(self) -> None: ...
+    def idle(self) -> None: ...
+    def stopping(self) -> bool: ...
+    def gone(self) -> bool: ...
+
+
+class Note:
+    """That this process holds a chunk (or ``agg``), as its main process reads it."""
+
+    def __init__(self, holds: Holds, batch_id: str, chunk_id: str, holder: str) -> None:
+        self._holds, self._batch_id, self._holder = holds, batch_id, holder
+        self.id = chunk_id
+        holds.hold(batch_id, chunk_id, holder)
+
+    def move(self, chunk_id: str) -> None:
+        """It is held as another record from now on."""
+        old, self.id = self.id, chunk_id
+        self._holds.hold(self._batch_id, chunk_id, self._holder)
+        self._holds.release(self._batch_id, old)
+
+    def take_back(self) -> None:
+        """It is held no more."""
+        self._holds.release(self._batch_id, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A batch as this process runs it; ``journeys`` where its items may be left.
+
+    With ``refused`` no item is run, since this worker may not write what they would bring: each ends with that error.
+    """
+
+    header: Header
+    node: Fanout[Any, Any]
+    policy: BatchPolicy
+    runner: Runner
+    in_flight: int
+    journeys: ItemJourneys | None = None
+    gate: Gate | None = None
+    sink: Sink | None = None
+    refused: SinkFailed | None = None
+
+
+class Unbuilt(Exception):
+    """A constructor, or what opens a lifespan, raised in this process; *error* is what."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {text_of(error)}")
+        self.error = error
+
+
+class Slot:
+    """One worker process's side of the engine.
+
+    Args:
+        connections: the process's own.
+        worker: the worker's name.
+        holds: the page this process shares with its main process.
+        blobs: the parts of stores that it shares with the worker's other processes, if there are others.
+    """
+
+    def __init__(self, connections: Connections, worker: str, holds: Holds, blobs: Blobs | None = None) -> None:
+        self.connections = connections
+        self.worker = worker
+        self.holds = holds
+        self.holder = f"{worker}/{os.getpid()}"
+        redis, keys = connections.redis, connections.keys
+        self.headers = Headers(redis, keys)
+        self.pages = PageReader(redis, keys)
+        self.snapshots = SnapshotsOnTheWay(connections, blobs)
+        self.fleet = Fleet(redis, keys)
+        self.unfit = Unfit()
+        self.sizes = KnownSizes()
+        self.twins = TwinOutcomes(connections)
+        self.item_events = ItemEvents(connections, worker)
+        self.reports = Reports(connections, self.holder)
+        self.meter = Meter(redis, keys)
+        self._works: OrderedDict[str, Work] = OrderedDict()
+        self._born: OrderedDict[str, bytes | None] = OrderedDict()
+        self._loop: asyncio.Runner | None = None
+        self._open = AsyncExitStack()
+        self._templates: dict[bytes, Node[Any, Any]] = {}
+
+    def work(self, batch_id: str) -> Work:
+        """The batch's node, built once a process.
+
+        Raises:
+            BatchLost, DecodeError, CannotTravel: this process cannot run the batch.
+            Unbuilt: its node cannot be made or opened here.
+        """
+        work = self._works.get(batch_id)
+        if work is None:
+            work = self._works[batch_id] = self._build(self.headers.get(batch_id))
+            if len(self._works) > CACHED_NODES:
+                self._works.popitem(last=False)
+        self._works.move_to_end(batch_id)
+        return work
+
+    def leave(self, batch_id: str, chunk_id: str, reason: str) -> str:
+        """Leave a chunk to another worker, and say why: to who waits for the batch, and, as the answer, in Flower."""
+        note_lack(self.connections, batch_id, self.worker, reason)
+        return self.unfit.leave(batch_id, chunk_id, reason)
+
+    def unopened(self, batch_id: str, error: Exception) -> Work:
+        """A batch of which no item can be run here, for *error*: to judge it, and to merge what others have run of it.
+
+        Raises:
+            BatchLost, DecodeError, CannotTravel: as for :meth:`work`.
+        """
+        header = self.headers.get(batch_id)
+        try:
+            return self._build(header, is_open=False)
+        except Unbuilt:
+            node: Fanout[Any, Any] = ParallelBatchNode(name=header.node)
+
+            def fold(deltas: Sequence[Any]) -> Any:
+                raise error
+
+            node.fold = fold  # type: ignore[method-assign]
+            return Work(header, node, node.policy(), Runner(node, node.policy()), 1)
+
+    def recognise(self, batch_id: str, born: bytes | None) -> None:
+        """A claim says when the batch was *born*: what this process knows of an older one of its id holds no more."""
+        known = self._born.pop(batch_id, born)
+        self._born[batch_id] = born
+        if len(self._born) > RECOGNISED:
+            self._born.popitem(last=False)
+        if known != born:
+            self.headers.forget(batch_id)
+            self.pages.forget(batch_id)
+            self._works.pop(batch_id, None)
+
+    @contextmanager
+    def holding(self, batch_id: str, chunk_id: str) -> Iterator[Note]:
+        """Have the main process beat for a chunk (or ``agg``) while the block runs.
+
+        What ends the process, such as the SystemExit of a stopping worker, leaves the note standing: the main process
+        then hands back what this one held. After anything else nobody works on it, and nobody may go on beating for it.
+        """
+        note = Note(self.holds, batch_id, chunk_id, self.holder)
+        try:
+            yield note
+        except ENDS_PROCESS:
+            raise
+        except BaseException:
+            note.take_back()
+            raise
+        note.take_back()
+
+    def run_async(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run *coroutine* in the one event loop that this process keeps for its life."""
+        if self._loop is None:
+            self._loop = asyncio.Runner()
+        return self._loop.run(coroutine)
+
+    def _build(self, header: Header, *, is_open: bool = True) -> Work:
+        node: Any = copy.copy(self._template(header.spec) if is_open else _made(header.spec))
+        if header.manifest is not None:
+            node.base = SnapshotBase(self.snapshots, header.scope, header.manifest)
+            if header.schema:
+                node.schema = model_of(header.schema)
+                node.reducers = {**schema_of(node.schema).reducers, **node.reducers}
+        policy = node.policy()
+        journeys = None
+        if isinstance(node, BatchFlow) and (header.keeps or may_be_left(node)):
+            journeys = ItemJourneys(self.connections, self.snapshots, self.fleet, self.sizes, header, policy)
+            node.journeys = journeys
+        gate = fleet_gate(self.connections, header.id, node, policy)
+        one_by_one = node.in_flight() == 1
+        said = self.reports.listener(header.id, one_by_one=one_by_one)
+        limit_s = item_limit_s(policy)
+
+        def beaten(ctx: ItemContext) -> None:
+            said(ctx, None, None)
+            if one_by_one and limit_s:
+                self.holds.prolong(limit_s)
+
+        runner = Runner(
+            node,
+            policy,
+            batch_id=header.id,
+            run_id=header.run_id or None,
+            worker=self.worker,
+            cancelled=self.holds.gone,
+            on_progress=said,
+            on_heartbeat=beaten,
+            # A timeout is one of tries: whatever is left of theirs, the fallback takes as long as it does elsewhere.
+            on_fallback=lambda ctx: self.holds.unlimited(),
+            gate=gate,
+            # Over the fleet as many items are in flight as the batch may have: each is all there is room for.
+            share=None if policy.concurrency is None else 1,
+        )
+        refused = refusal(header.sink, self.connections.settings.sinks) if header.sink else None
+        if refused is not None:
+            log.error("items are refused: %s", refused, extra={"batch": header.id})
+        sink = open_sink(header.sink, header.id) if header.sink and refused is None else None
+        return Work(header, node, policy, runner, node.in_flight(), journeys, gate, sink, refused)
+
+    def _template(self, spec: bytes) -> Node[Any, Any]:
+        """The node that an encoded spec describes, its lifespans open: one for all batches of the same spec."""
+        node = self._templates.get(spec)
+        if node is None:
+            node = _made(spec)
+            lasting = long_lived(node)
+            if lasting:
+                try:
+                    self.run_async(self._open.enter_async_context(opened(lasting)))
+                except Exception as error:
+                    raise Unbuilt(error) from error
+            if lasting or len(self._templates) < CACHED_NODES:
+                self._templates[spec] = node
+        return node
+
+    def close(self) -> None:
+        """Leave the lifespans and write the last figures; when the process ends."""
+        self.meter.write()
+        if self._loop is not None:
+            self._loop.run(self._open.aclose())
+            self._loop.close()
+            self._loop = None
+
+
+def _made(spec: bytes) -> Node[Any, Any]:
+    graph = FlowSpec.from_plain(loads(spec))
+    try:
+        return build(graph)
+    except (CannotTravel, DecodeError):
+        raise
+    except Exception as error:
+        raise Unbuilt(error) from error

@@ -1,0 +1,342 @@
+"""Chunks of items that are in flight together: one event loop takes ranges as places fall free, and commits them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+from flowq.batch.chunk import ItemDone, Park
+from flowq.batch.sizing import floor_size, next_size
+from flowq.batch.twins import Twin
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ids import generation
+from flowq.engine.ledger import Claimed, Committed, Give, Stale
+from flowq.engine.limits.permits import PARK_OVER_S
+from flowq.engine.reading.results import read_state
+from flowq.engine.redis_client import AWAY_ERRORS
+from flowq.engine.running.chunk import follow, store
+from flowq.engine.running.free_places import FreePlaces
+from flowq.engine.running.freed import free
+from flowq.engine.running.garbage import collected_seldom
+from flowq.engine.running.held_range import HeldRange
+from flowq.engine.running.shown import Went
+from flowq.engine.running.slot import NO_CRASH, Slot, Work
+from flowq.engine.running.turn import Turn
+from flowq.errors import BatchLost, DecodeError
+
+T = TypeVar("T")
+
+COMMIT_S = 0.2
+TAKE_FOR_S = 2.0
+MAX_HELD = 100  # records; what a process's shared page has room for
+
+
+class StreamRun:
+    """What one Celery task does with an async batch: it begins with the claimed chunk and takes further ranges.
+
+    It does so for two seconds, or for four where nobody else can want its slot: it ends by letting its last items run
+    out while its other places are empty. Every range is an open record in the ledger, beaten for and committed like any
+    other, so its death is covered.
+    """
+
+    def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
+        self._slot, self._work = slot, work
+        self._first = claim
+        self._gen = generation(claim.id)
+        self._ranges: dict[str, HeldRange] = {}
+        self._of_index: dict[int, HeldRange] = {}
+        self._began = time.perf_counter()
+        self._went = Went()
+        self._closed = self._overtaken = False
+        self._held_s = 0.0
+        self._in_flight = work.in_flight
+        self._last_size = claim.stop - claim.start
+        self._turn = Turn(slot.connections, TAKE_FOR_S)
+        self._places = FreePlaces(work.in_flight)
+        self._committing = asyncio.Lock()
+        self._limited = work.policy.concurrency is not None or bool(work.header.root)
+
+    async def run(self) -> str:
+        """Run until the time is over or nothing is left, commit everything, and say how it went."""
+        try:
+            with collected_seldom(self._in_flight):
+                await self._run()
+            await self._commit_finished(final=True)
+            await asyncio.to_thread(self._hand_on)
+        except NO_CRASH:
+            raise
+        except BaseException:  # nobody expects it: it counts for all that ran here, as if this process had died of it
+            await asyncio.to_thread(self._free_all)
+            raise
+        finally:
+            # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
+            for held in list(self._ranges.values()):
+                self._drop(held)
+        return str(self._went)
+
+    async def _run(self) -> None:
+        running = asyncio.ensure_future(
+            self._work.runner.run_async(self._items(), self._in_flight, self._finish, park_over_s=PARK_OVER_S)
+        )
+        try:
+            while not running.done():
+                await asyncio.wait([running], timeout=COMMIT_S)
+                await self._heed_pause()
+                await self._commit_finished(final=False)
+                if self._closed:
+                    break
+        finally:
+            if not running.done():
+                running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        if not running.cancelled():
+            self._held_s = running.result()
+
+    def _free_all(self) -> None:
+        slot, batch_id = self._slot, self._work.header.id
+        for chunk_id in list(self._ranges):
+            free(slot.connections, slot.headers, batch_id, chunk_id, slot.holder, "crash")
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Publish what was reserved here: nothing more is taken."""
+        publish_chunks(self._slot.connections, self._work.header, self._places.hand_on())
+
+    # -- taking --------------------------------------------------------------------------------------------------
+
+    async def _items(self) -> AsyncIterator[tuple[int, Any, int]]:
+        claim: Claimed | None = self._first
+        self._hold(self._first)
+        while claim is not None:
+            held = self._ranges[claim.id]
+            try:
+                items = await self._read(held.given, claim)
+            except (BatchLost, DecodeError) as error:
+                # What is held goes back at the end; another process may be able to read it.
+                reason = self._slot.unfit.note(self._work.header.id, error)
+                await asyncio.to_thread(self._slot.leave, self._work.header.id, held.id, reason)
+                return
+            except AWAY_ERRORS:
+                return  # what has begun is finished and committed; what has not goes back then
+            for index, item in enumerate(items, held.given):
+                if self._closed or self._slot.holds.stopping():
+                    return
+                # Behind a gate a range may take any time: others get their turn.
+                if self._work.gate is not None and await self._is_over():
+                    return
+                if held.left:
+                    break
+                self._of_index[index] = held
+                tries = held.begin(index)
+                if type(item) is Twin:
+                    self._finish(index, await self._copied(held, index, item, tries))
+                else:
+                    yield index, item, tries
+            claim = await self._next()
+
+    async def _copied(self, held: HeldRange, index: int, twin: Twin, polls: int) -> ItemDone:
+        """The outcome of an item that is not run: that of its twin, or it waits for that."""
+        gen, batch_id = generation(held.id), self._work.header.id
+        try:
+            return await asyncio.to_thread(self._slot.twins.of, batch_id, gen, index, twin.first, polls)
+        except AWAY_ERRORS:
+            return ItemDone(park=Park(index, polls, 1.0, "Redis did not answer"))
+
+    async def _next(self) -> Claimed | None:
+        """The next free range; None when there is none and nothing runs, or this task's time is over.
+
+        While items run this process is held by them anyway: what falls free meanwhile is for the places they left.
+        Under a ``concurrency`` what has ended makes room for more once it is committed.
+        """
+        places, gate = self._places, self._work.gate
+        while not self._closed and not await self._is_over():
+            places.look()
+            claim = await _to_its_end(self._take())
+            # What is kept for here waits behind items that wait for permits of their own: others may have some.
+            keeps = gate is None or gate.per_s is not None or places.crowded
+            places.starved = claim is None and keeps
+            if not places.starved:
+                return claim
+            if self._of_index:
+                await places.wait()
+                if places.crowded:
+                    await _to_its_end(self._commit_finished(final=False))
+            elif not places.has_changed and not await self._has_let_go():
+                break
+        # What runs still may take its time. The places around it are for others now, and so is what was reserved.
+        places.starved, places.crowded = False, self._limited
+        await _to_its_end(asyncio.to_thread(self._hand_on))
+        return None
+
+    async def _heed_pause(self) -> None:
+        """Leave what has not begun of the held ranges, if the batch is paused: to take another is refused then."""
+        begins = [held for held in self._ranges.values() if held.given < held.stop]
+        if not begins:
+            return
+        if await asyncio.to_thread(self._is_paused):
+            for held in begins:
+                held.left = True
+
+    async def _has_let_go(self) -> bool:
+        """Commit what has ended; whether a range was let go of by that, or by a commit that was under way."""
+        held = len(self._ranges)
+        await _to_its_end(self._commit_finished(final=False))
+        return len(self._ranges) < held
+
+    async def _take(self) -> Claimed | None:
+        """Hold the chunk that a commit let begin, or else a free range, if there is one."""
+        if len(self._ranges) >= MAX_HELD:
+            self._places.crowded = True
+            return None
+        most = self._size()[0]
+        chunk_id = self._places.take_reserved()
+        slot, batch_id = self._slot, self._work.header.id
+        try:
+            claim = await asyncio.to_thread(slot.connections.ledger.claim, batch_id, chunk_id, slot.holder, most=most)
+            if isinstance(claim, Claimed) and self._is_overtaken(claim):
+                self._overtaken, self._closed = True, self._closed or generation(claim.id) != self._gen
+                await asyncio.to_thread(free, slot.connections, slot.headers, batch_id, claim.id, slot.holder, "hand")
+                return None
+        except AWAY_ERRORS:
+            return None
+        self._places.crowded = claim == "busy"
+        if not isinstance(claim, Claimed):
+            return None
+        self._last_size = claim.stop - claim.start
+        self._hold(claim)
+        return claim
+
+    def _is_overtaken(self, claim: Claimed) -> bool:
+        """Whether *claim* shows that what runs here is this process's no more: the batch was redriven, or others had
+        these very items and gave them back. Begun beside itself, an item would end as what its first run brings.
+        """
+        return generation(claim.id) != self._gen or any(claim.start <= one < claim.stop for one in self._of_index)
+
+    async def _is_over(self) -> bool:
+        """Whether this task takes nothing more: its time is over, it was overtaken, or the worker is stopping."""
+        if self._overtaken or self._slot.holds.stopping():
+            return True
+        return not self._turn.is_sure() and not await asyncio.to_thread(self._turn.lasts)
+
+    async def _read(self, start: int, claim: Claimed) -> list[Any]:
+        items = await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
+        if self._work.gate is not None:
+            await asyncio.to_thread(self._work.gate.expect, items)
+        if self._work.policy.item_events:
+            shown = self._slot.item_events.taken
+            await asyncio.to_thread(shown, self._work, start, claim.stop, begun=self._in_flight)
+        return items
+
+    def _hold(self, claim: Claimed) -> None:
+        if self._work.journeys is not None:
+            self._work.journeys.begin(generation(claim.id), claim.start, claim.reached)
+        self._ranges[claim.id] = HeldRange.of(claim)
+        self._slot.holds.hold(self._work.header.id, claim.id, self._slot.holder)
+
+    def _drop(self, held: HeldRange) -> None:
+        self._ranges.pop(held.id, None)
+        self._places.changed()
+        self._slot.holds.release(self._work.header.id, held.id)
+
+    def _finish(self, index: int, done: ItemDone) -> None:
+        held = self._of_index.pop(index)
+        self._slot.reports.ended(self._work.header.id, index)
+        held.finished[index] = done
+        self._places.ended(done.seconds)
+        if not self._of_index or (self._places.crowded and held.is_over()):
+            self._places.changed()
+
+    def _size(self) -> tuple[int, int]:
+        elapsed_s = time.perf_counter() - self._began
+        size = max(self._in_flight, next_size(self._last_size, self._went.items, elapsed_s))
+        per_s = None if self._work.gate is None else self._work.gate.per_s
+        if per_s is not None:
+            size = min(size, max(1, int(per_s * TAKE_FOR_S)))
+        return size, floor_size(self._went.items, elapsed_s)
+
+    # -- committing ----------------------------------------------------------------------------------------------
+
+    async def _commit_finished(self, *, final: bool) -> None:
+        async with self._committing:
+            await self._commit_ranges(final=final)
+
+    async def _commit_ranges(self, *, final: bool) -> None:
+        if self._slot.holds.gone():  # nothing is committed: an item that was told so may have answered anything
+            self._closed = True
+            return
+        for held in list(self._ranges.values()):
+            if not final and held.left and held.given < held.stop:
+                running = held.running()  # each as a record of its own, so that others may begin the rest meanwhile
+                if len(self._ranges) - 1 + len(running) <= MAX_HELD:
+                    await self._commit(held, held.given, "back" if held.given > held.at else "hand", running)
+                    continue
+            # Of a range that has not begun in full, others would begin in the places that its slow ones keep.
+            if not final and not (self._limited and held.given < held.stop):
+                upto, slow = held.slow(self._places.late_s(), MAX_HELD - len(self._ranges))
+                if slow:
+                    await self._commit(held, upto, "", slow)
+                    continue
+            upto = held.ready()
+            if upto > held.at or (final and held.at < held.stop):
+                give: Give = "" if not final or upto == held.stop else "back" if upto > held.at else "hand"
+                if give and self._held_s:
+                    give = "wait"
+                await self._commit(held, upto, give, [])
+
+    async def _commit(self, held: HeldRange, upto: int, give: Give, slow: list[int]) -> None:
+        done = held.done(upto, slow, self._slot.worker)
+        done.held_s = self._held_s
+        size, floor = self._size()
+        reply = await asyncio.to_thread(store, self._slot, self._work, held.id, done, give, size, floor, split=slow)
+        if isinstance(reply, Committed):
+            self._went.add(done)
+            for index in slow:
+                self._split(held, index)
+            held.advance(upto)
+            # Of the chunks for which there is no place here somebody is told.
+            keep = [] if self._slot.holds.stopping() else self._places.reserve(reply.ids, len(self._of_index))
+            await asyncio.to_thread(follow, self._slot, self._work, reply, done, keep=keep)
+            self._closed = self._closed or bool(reply.ended)
+            if give or held.at >= held.stop:
+                self._drop(held)
+        elif isinstance(reply, Stale):
+            held.advance(reply.start)
+        else:
+            self._drop(held)
+            self._closed = self._closed or await asyncio.to_thread(self._has_ended)
+
+    def _split(self, held: HeldRange, index: int) -> None:
+        """Hold on to an item that holds back finished ones as a record of its own."""
+        alone = held.split(index)
+        self._ranges[alone.id] = alone
+        self._slot.holds.hold(self._work.header.id, alone.id, self._slot.holder)
+        if index in self._of_index:
+            self._of_index[index] = alone
+
+    def _is_paused(self) -> bool:
+        connections = self._slot.connections
+        try:
+            return bool(connections.redis.hget(connections.keys.meta(self._work.header.id), "state") == b"paused")
+        except AWAY_ERRORS:
+            return False  # asked again in a moment
+
+    def _has_ended(self) -> bool:
+        """Whether the generation that runs here has; the next one may run by now."""
+        try:
+            state = read_state(self._slot.connections, self._work.header.id)
+            return state.closed or state.gen != self._gen
+        except AWAY_ERRORS:
+            return False  # asked again at the next refusal; and who beats for what is held learns that it is gone
+
+
+async def _to_its_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What *coroutine* answers. Cancelled, it comes to its end first: what it asks of the ledger happens there in any
+    case, and a range that this process holds and does not know of would be missed with its lease."""
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -1,0 +1,80 @@
+"""Outcomes of items by index, for the twins of these: the newest of each, wherever it lies. Never waits."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from flowq.batch.chunk import Done, ItemDone, Park
+from flowq.batch.in_item_order import Span
+from flowq.batch.twins import copy_of
+from flowq.codec import loads
+from flowq.engine.connection import Connections
+from flowq.engine.ledger import GEN
+from flowq.engine.reading.commit_line import span_of_field
+
+AT_ONCE = 64
+CACHED_COMMITS = 16
+FIRST_WAIT_S = 0.25
+MOST_WAIT_S = 10.0
+
+
+class TwinOutcomes:
+    """What items of keyed batches came to, for one process; the commits used last stay decoded."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._cache: OrderedDict[tuple[str, bytes], Done] = OrderedDict()
+
+    def of(self, batch_id: str, gen: int, index: int, first: int, polls: int = 0) -> ItemDone:
+        """How the item at *index* ends, whose twin is the item *first*; parked while that has not ended in *gen*.
+
+        Args:
+            polls: how often it was asked before: it waits the longer.
+        """
+        found = self._find(batch_id, gen, first)
+        if found is None:
+            wait_s = min(MOST_WAIT_S, FIRST_WAIT_S * 2 ** min(polls, 10))
+            return ItemDone(park=Park(index, polls + 1, wait_s, f"same as item {first}"))
+        return copy_of(found, index)
+
+    def _find(self, batch_id: str, gen: int, index: int) -> ItemDone | None:
+        for one in range(gen, -1, -1):
+            for span in self._covering(batch_id, one, index):
+                done = self._done(batch_id, span.ref)
+                if done is None or any(park.index == index for park in done.parked):
+                    continue
+                outcome = done.notable.get(index)
+                if outcome is not None and outcome.status == "failed" and one < gen:
+                    return None  # it failed, and is run again in this generation
+                return ItemDone(done.values[index - done.start], outcome)
+        return None
+
+    def _covering(self, batch_id: str, gen: int, index: int) -> Sequence[Span]:
+        """The commits of a generation that cover *index*, the latest first."""
+        place, found, at = self._connections.keys.of(batch_id, "place"), list[Span](), 0
+        while True:
+            fields = self._connections.redis.zrevrangebyscore(
+                place, gen * GEN + index, gen * GEN, start=at, num=AT_ONCE
+            )
+            for field in fields:
+                span = span_of_field(field, field)
+                if span.start <= index < span.upto:
+                    found.append(span)
+                if span.record == 0:  # these follow one another without overlap: none before it reaches as far
+                    return sorted(found, key=lambda one: -one.record)
+            if len(fields) < AT_ONCE:
+                return sorted(found, key=lambda one: -one.record)
+            at += AT_ONCE
+
+    def _done(self, batch_id: str, field: bytes) -> Done | None:
+        done = self._cache.get((batch_id, field))
+        if done is None:
+            blob = self._connections.redis.hget(self._connections.keys.of(batch_id, "out"), field)
+            if blob is None:
+                return None
+            done = self._cache[batch_id, field] = Done.from_plain(loads(blob))
+            if len(self._cache) > CACHED_COMMITS:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end((batch_id, field))
+        return done

@@ -1,0 +1,98 @@
+"""What an item changed in its store, as blobs by content: only what changed is sent, only what is read is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from flowq.codec import content_hash, dumps, loads
+from flowq.core.overlay import UNCHANGING, Overlay
+from flowq.engine.stored.snapshots import Snapshots, encoded_value
+from flowq.errors import DecodeError
+
+RECENT_KEYS = 64
+
+Changes = dict[str, "str | None"]
+
+
+class KeptStore:
+    """The changes of one overlay, relative to the snapshot below it.
+
+    Args:
+        snapshots: where blobs lie; scope: which of them.
+        below: the manifest of the snapshot below.
+        retention_s: how long a blob is kept from its last save on.
+        floor, recent: the changes so far, see :class:`~flowq.engine.stored.reached.Reached`.
+    """
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        scope: str,
+        below: Mapping[str, str],
+        retention_s: float,
+        floor: str = "",
+        recent: Changes | None = None,
+    ) -> None:
+        self._snapshots, self._scope, self._below, self._retention_s = snapshots, scope, below, retention_s
+        self.floor, self.recent = floor, dict(recent or {})
+        self._changes: Changes = {**(self._load_floor() if floor else {}), **self.recent}
+        self._floor_keys = len(self._changes) - len(self.recent)
+        self._unchanging: dict[str, Any] = {}
+
+    def restore(self, store: Overlay) -> None:
+        """Bring a fresh overlay to where it was saved."""
+        kept = {key: partial(self._load, name) for key, name in self._changes.items() if name is not None}
+        store.restore(kept, [key for key, name in self._changes.items() if name is None])
+
+    def save(self, store: Overlay) -> None:
+        """Upload what *store* holds that Redis lacks; ``floor`` and ``recent`` tell of it from then on.
+
+        Raises:
+            EncodeError: a value cannot travel; the path begins with the key.
+        """
+        blobs: dict[str, bytes] = {}
+        for key, value in store.own().items():
+            if key in self._unchanging and self._unchanging[key] is value:
+                continue
+            blob = encoded_value(key, value)
+            name = content_hash(blob)
+            if self._hash_of(key) != name:
+                self._note(key, name)
+                if self._below.get(key) != name:
+                    blobs[name] = blob
+            if type(value) in UNCHANGING:
+                self._unchanging[key] = value
+        for key in store.deleted():
+            if self._hash_of(key) is not None:
+                self._note(key, None)
+        for key in [key for key, name in self._changes.items() if name is not None and key not in store]:
+            self._note(key, None)  # set here and deleted again
+        if len(self.recent) > max(RECENT_KEYS, self._floor_keys // 2):
+            blob = dumps(self._changes)
+            self.floor, self.recent, self._floor_keys = content_hash(blob), {}, len(self._changes)
+            blobs[self.floor] = blob
+        if blobs:
+            self._snapshots.keep(self._scope, blobs, self._retention_s)
+
+    def manifest(self) -> dict[str, str]:
+        """The whole store as it was saved last."""
+        merged = {**self._below, **self._changes}
+        return {key: name for key, name in merged.items() if name is not None}
+
+    def _hash_of(self, key: str) -> str | None:
+        return self._changes[key] if key in self._changes else self._below.get(key)
+
+    def _note(self, key: str, name: str | None) -> None:
+        self._changes[key] = self.recent[key] = name
+        self._unchanging.pop(key, None)
+
+    def _load(self, name: str) -> Any:
+        return loads(self._snapshots.load(self._scope, name))
+
+    def _load_floor(self) -> Changes:
+        changes = self._load(self.floor)
+        if type(changes) is not dict:
+            raise DecodeError(f"the blob {self.floor} of {self._scope} holds no changes of a store")
+        return changes

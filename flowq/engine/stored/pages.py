@@ -1,0 +1,259 @@
+"""Pages: a batch's items, encoded a few hundred KiB at a time; written by the producer, read by the chunks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from flowq.batch.twins import Marked, Twin
+from flowq.codec import dumps, explain, loads, unsealed_bytes
+from flowq.engine.keys import Keys
+from flowq.engine.ledger import Page
+from flowq.engine.redis_client import RedisClient
+from flowq.engine.stored.ahead import Ahead
+from flowq.errors import BatchLost, DecodeError, EncodeError
+
+PAGE_BYTES = 256 * 1024
+SMALLEST_PAGE_BYTES = 4 * 1024
+READERS = 16  # slots that read one page before pages are made smaller
+SHRINKS = 16
+"""A page may be so many times larger once it is decompressed: processes hold some of them."""
+PAGE_ITEMS = 4_096
+"""Of small items a page could hold many more; but each process that runs some of a page decodes the whole of it."""
+PROBE_ITEMS = 64
+FIRST_BYTES = 8 * 1024
+"""So much is written at first, for the workers to begin with while the rest is encoded."""
+APPENDS_GROW = 4
+"""So many times as much in each further step, so that the workers have something to do meanwhile,"""
+APPEND_BYTES = 1024 * 1024
+"""until it is so much, or a page more."""
+CACHED_PAGES = 8
+CACHED_ITEMS = 8 * PAGE_ITEMS
+"""Small items take many times their encoded bytes once they are decoded: eight pages of dicts were 110 MiB."""
+
+
+def page_bytes(slots: int) -> int:
+    """How large the pages of a batch are to be on a fleet of *slots*.
+
+    Slow items are given out one by one, in their order: all slots work in the same page then, and each reads the whole.
+    """
+    return max(SMALLEST_PAGE_BYTES, min(PAGE_BYTES, PAGE_BYTES * READERS // max(1, slots)))
+
+
+def encode_page(items: Sequence[Any], first: int, *, marked: bool = False) -> bytes:
+    """One page. Raises EncodeError with the index of the item that cannot travel."""
+    twins: dict[int, int] = {}
+    if marked:  # twins may be among them
+        twins = {place: item.first for place, item in enumerate(items) if type(item) is Twin}
+        items = [None if place in twins else item for place, item in enumerate(items)]
+    try:
+        return dumps((list(items), twins) if twins else list(items))
+    except EncodeError as error:
+        for offset, item in enumerate(items):
+            found = explain(item, first + offset)
+            if found is not None:
+                raise found from None
+        raise error
+
+
+class EndedBefore(Exception):
+    """There are only *given* items: none is left where one was to begin."""
+
+    def __init__(self, given: int) -> None:
+        super().__init__(given)
+        self.given = given
+
+
+class Pager:
+    """Cuts an iterable into encoded pages: ``for pages, last in Pager(items)``.
+
+    The *pages* of one turn are to be written in one step. ``last`` tells that nothing follows, so that this step can
+    seal the batch. There is at least one turn; the last one may be without pages, and any while an iterator is silent.
+
+    Args:
+        items: what is cut; those before *at* are skipped.
+        at: the place of the first item that is wanted.
+        size_bytes: of a page, at most; one item may be larger.
+        first_items: fewer are not worth beginning with, if there are more.
+
+    Raises (while it is iterated over):
+        EndedBefore: there are fewer items than *at*.
+        EncodeError: an item cannot travel.
+    """
+
+    def __init__(
+        self, items: Iterable[Any], at: int = 0, size_bytes: int = PAGE_BYTES, *, first_items: int = 1
+    ) -> None:
+        self._items = items
+        self._first_items = first_items
+        self._size_bytes = size_bytes
+        self._marked = isinstance(items, Marked)
+        self._at = at
+        self._fits = PROBE_ITEMS
+        self._has_seen_one = False
+
+    def __iter__(self) -> Iterator[tuple[list[Page], bool]]:
+        if isinstance(self._items, Sequence):
+            yield from self._of_sequence(self._items)
+        else:
+            yield from self._of_iterator(iter(self._items))
+
+    def _of_sequence(self, items: Sequence[Any]) -> Iterator[tuple[list[Page], bool]]:
+        at, total = self._at, len(items)
+        if total < at:
+            raise EndedBefore(total)
+        pages, size_bytes = list[Page](), 0
+        enough_bytes, enough_items = FIRST_BYTES, at + self._first_items
+        while at < total:
+            page = self._fill(items[at : at + self._fits], at)
+            pages.append(page)
+            at, size_bytes = at + page.n, size_bytes + len(page.blob)
+            enough = size_bytes >= enough_bytes and at >= enough_items
+            if at < total and (enough or size_bytes >= APPEND_BYTES):
+                yield pages, False
+                pages, size_bytes, enough_bytes = [], 0, min(APPEND_BYTES, APPENDS_GROW * enough_bytes)
+        yield pages, True
+
+    def _of_iterator(self, items: Iterator[Any]) -> Iterator[tuple[list[Page], bool]]:
+        at = self._at
+        given = sum(1 for _ in islice(items, at))  # a producer that resumes its batch: these are written already
+        if given < at:
+            raise EndedBefore(given)
+        ahead, ended, sealed = Ahead(items), False, False
+        try:
+            while not ended:
+                held, ended = ahead.take(self._fits)
+                if not held and not ended:
+                    yield [], False
+                while held:
+                    page = self._fill(held[: self._fits], at)
+                    at += page.n
+                    del held[: page.n]
+                    sealed = ended and not held
+                    yield [page], sealed
+        finally:
+            ahead.stop()
+        if not sealed:
+            yield [], True
+
+    def _fill(self, items: Sequence[Any], at: int) -> Page:
+        """Encode as many of *items* as one page holds, and learn from it."""
+        if not self._has_seen_one:
+            items = items[: self._fit_like(items[:1], at)]
+        while True:
+            n = len(items)
+            try:
+                blob = encode_page(items, at, marked=self._marked)
+            except EncodeError as error:
+                if error.index is not None or n == 1:
+                    raise
+                items = items[: n // 2]  # each of them can travel, not all in one message
+                continue
+            size = max(len(blob), unsealed_bytes(blob) // SHRINKS)
+            fits = self._size_bytes * n * 9 // (size * 10)
+            if size <= self._size_bytes or n == 1:
+                self._fits = max(1, min(PAGE_ITEMS, 8 * n, fits))
+                return Page(n, blob)
+            items = items[: max(1, min(n - 1, fits))]
+
+    def _fit_like(self, first: Sequence[Any], at: int) -> int:
+        """How many fit if all are like *first*, the first item: many large ones are not to be encoded in vain."""
+        self._has_seen_one = True
+        return max(1, self._size_bytes // len(encode_page(first, at, marked=self._marked)))
+
+
+class PageReader:
+    """Items of batches by index; the pages used last stay decoded."""
+
+    def __init__(self, redis: RedisClient, keys: Keys) -> None:
+        self._redis, self._keys = redis, keys
+        self._cache: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
+        self._brought: dict[tuple[str, int], bytes | None] = {}
+
+    def bring(self, batch_id: str, firsts: Sequence[int], content: Sequence[bytes | None]) -> None:
+        """A claim brought the *content* of the pages of its range (or nothing): they need not be fetched."""
+        self._brought = {(batch_id, first): page for first, page in zip(firsts, content, strict=False)}
+
+    def forget(self, batch_id: str) -> None:
+        """The pages of a batch are others by now."""
+        for place in [place for place in self._cache if place[0] == batch_id]:
+            del self._cache[place]
+
+    def read(self, batch_id: str, start: int, stop: int, firsts: Sequence[int]) -> list[Any]:
+        """Items ``start … stop``, in the pages that begin at *firsts* (ascending; more than needed may be given).
+
+        Raises:
+            BatchLost: a page is not there.
+            DecodeError: a page was altered, or holds a class that this process does not know.
+        """
+        firsts = [first for first in firsts if first < stop]
+        pages = self._pages(batch_id, firsts)
+        if len(firsts) == 1:
+            first = firsts[0]
+            items = pages[first][start - first : stop - first]
+        else:
+            items = []
+            for first in firsts:
+                items += pages[first][max(0, start - first) : stop - first]
+        if len(items) != stop - start:
+            raise DecodeError(f"items {start} to {stop} of batch {batch_id}: their pages hold {len(items)} of them")
+        return items
+
+    def one(self, batch_id: str, index: int, first: int) -> Any:
+        """The item at *index*, in the page that begins at *first*; raises what ``read`` raises, and IndexError."""
+        return self._pages(batch_id, [first])[first][index - first]
+
+    def _pages(self, batch_id: str, firsts: Sequence[int]) -> dict[int, list[Any]]:
+        found: dict[int, list[Any]] = {}
+        missing: list[int] = []
+        for first in firsts:
+            page = self._cache.get((batch_id, first))
+            if page is None:
+                missing.append(first)
+            else:
+                self._cache.move_to_end((batch_id, first))
+                found[first] = page
+        if missing:
+            blobs = self._fetch(batch_id, missing)
+            for first, blob in zip(missing, blobs, strict=True):
+                if blob is None:
+                    raise BatchLost(batch_id)
+                page = _decoded(loads(blob))
+                if page is None:
+                    raise DecodeError(f"page {first} of batch {batch_id} is no list of items")
+                found[first] = self._cache[batch_id, first] = page
+            self._forget(keep=len(firsts))
+        return found
+
+    def _forget(self, keep: int) -> None:
+        """Drop the pages that were used longest ago, as far as there are too many; the last *keep* stay."""
+        items = sum(map(len, self._cache.values()))
+        while len(self._cache) > keep and (len(self._cache) > CACHED_PAGES or items > CACHED_ITEMS):
+            items -= len(self._cache.popitem(last=False)[1])
+
+    def _fetch(self, batch_id: str, firsts: Sequence[int]) -> Sequence[bytes | None]:
+        brought, self._brought = self._brought, {}
+        if all((batch_id, first) in brought for first in firsts):
+            return [brought[batch_id, first] for first in firsts]
+        blobs: Sequence[bytes | None] = self._redis.hmget(
+            self._keys.of(batch_id, "pages"), [str(first) for first in firsts]
+        )
+        return blobs
+
+
+def _decoded(page: Any) -> list[Any] | None:
+    """The items of a page, twins among them; None if it is no page."""
+    if type(page) is list:
+        return page
+    if type(page) is not tuple or len(page) != 2:
+        return None
+    items, twins = page
+    if type(items) is not list or type(twins) is not dict:
+        return None
+    for place, first in twins.items():
+        if type(place) is not int or type(first) is not int or not 0 <= place < len(items):
+            return None
+        items[place] = Twin(first)
+    return items

@@ -1,0 +1,225 @@
+"""Snapshots: a store as {key: hash} over content-addressed blobs.
+
+Only what Redis lacks is sent, only what is read is fetched.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from flowq.codec import content_hash, dumps, loads
+from flowq.core.merge import MISSING
+from flowq.core.overlay import UNCHANGING
+from flowq.engine.fleet.meter import SNAPSHOT_BYTES, Meter
+from flowq.engine.keys import Keys
+from flowq.engine.redis_client import RedisClient
+from flowq.errors import BatchLost, DecodeError, EncodeError
+
+log = logging.getLogger("flowq.snapshots")
+
+CACHE_BYTES = 256 * 1024 * 1024
+RENEWED_AT_ONCE = 1000
+NOT_THERE = -2  # what PTTL answers
+
+T = TypeVar("T")
+
+
+class Blobs(Protocol):
+    """What the processes of a worker have fetched between them."""
+
+    def get(self, name: str, fetch: Callable[[], bytes]) -> bytes: ...
+
+
+class Recent(Generic[T]):
+    """What was used last, by name: up to 256 MiB, and one whatever its size. A process's threads share it.
+
+    Args:
+        size_bytes: of a value.
+    """
+
+    def __init__(self, size_bytes: Callable[[T], int]) -> None:
+        self._size_bytes = size_bytes
+        self._values: OrderedDict[str, T] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> T | Any:
+        """The value of that name; MISSING if it is not there."""
+        with self._lock:
+            if name not in self._values:
+                return MISSING
+            self._values.move_to_end(name)
+            return self._values[name]
+
+    def keep(self, name: str, value: T) -> T:
+        """Keep *value*, unless another thread has brought one meanwhile; the one that is kept."""
+        with self._lock:
+            if name in self._values:
+                return self._values[name]
+            self._values[name] = value
+            self._bytes += self._size_bytes(value)
+            while self._bytes > CACHE_BYTES and len(self._values) > 1:
+                _, dropped = self._values.popitem(last=False)
+                self._bytes -= self._size_bytes(dropped)
+            return value
+
+
+class Snapshots:
+    """Saves and loads snapshots; keeps the blobs used last, encoded, up to 256 MiB a process.
+
+    Args:
+        redis, keys: where blobs lie.
+        shared: asked before Redis (None: there are no other processes to share with).
+    """
+
+    def __init__(self, redis: RedisClient, keys: Keys, shared: Blobs | None = None) -> None:
+        self._redis, self._keys, self._shared = redis, keys, shared
+        self._cache: Recent[bytes] = Recent(len)
+
+    def save(
+        self,
+        scope: str,
+        store: Mapping[str, Any],
+        retention_s: float,
+        *,
+        require: Callable[[int], None] | None = None,
+    ) -> dict[str, str]:
+        """Upload what Redis lacks of *store* and answer its manifest.
+
+        Args:
+            scope: where the blobs lie.
+            store: what to save.
+            retention_s: how long they are kept from now on.
+            require: called with the bytes to upload, raises if there is no room for them.
+
+        Raises:
+            EncodeError: a value cannot travel; the path begins with the key.
+        """
+        manifest: dict[str, str] = {}
+        blobs: dict[str, bytes] = {}
+        for key, value in store.items():
+            blob = encoded_value(key, value)
+            manifest[key] = content_hash(blob)
+            blobs[manifest[key]] = blob
+        self.keep(scope, blobs, retention_s, require=require)
+        return manifest
+
+    def keep(
+        self,
+        scope: str,
+        blobs: Mapping[str, bytes],
+        retention_s: float,
+        *,
+        require: Callable[[int], None] | None = None,
+    ) -> None:
+        """Upload what Redis lacks of *blobs*, by their hashes; the others are kept as long from now on."""
+        if not blobs:
+            return
+        sent_bytes = self._upload(scope, blobs, int(retention_s * 1000), require)
+        if sent_bytes:
+            Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sent_bytes})
+
+    def _upload(
+        self, scope: str, blobs: Mapping[str, bytes], lifetime_ms: int, require: Callable[[int], None] | None
+    ) -> int:
+        """How many bytes Redis lacked. Redelivery: what is there is not sent again."""
+        there = self._renew(scope, list(blobs), lifetime_ms)
+        missing = {name: blob for name, blob in blobs.items() if name not in there}
+        if not missing:
+            return 0
+        size_bytes = sum(len(blob) for blob in missing.values())
+        if require is not None:
+            require(size_bytes)
+        # Listed first: what lies there unlisted would not be renewed.
+        self._redis.sadd(self._keys.blobs(scope), *missing)
+        self._renew(scope, [], lifetime_ms)
+        for name, blob in missing.items():
+            self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
+        return size_bytes
+
+    def renew(self, scope: str, retention_s: float) -> None:
+        """Keep all blobs of *scope* for so long from now on; none is kept shorter for it."""
+        names = [name.decode() for name in self._redis.smembers(self._keys.blobs(scope))]
+        for at in range(0, len(names), RENEWED_AT_ONCE):
+            self._renew(scope, names[at : at + RENEWED_AT_ONCE], int(retention_s * 1000))
+
+    def _renew(self, scope: str, names: Sequence[str], lifetime_ms: int) -> set[str]:
+        """Those of *names* that are there; they, and the list of them, live at least that long."""
+        keys = [self._keys.blobs(scope), *(self._keys.blob(scope, name) for name in names)]
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.pttl(key)
+            left = pipe.execute()
+            for key, left_ms in zip(keys, left, strict=True):
+                if NOT_THERE < left_ms < lifetime_ms:
+                    pipe.pexpire(key, lifetime_ms)
+            pipe.execute()
+        return {name for name, left_ms in zip(names, left[1:], strict=True) if left_ms != NOT_THERE}
+
+    def load(self, scope: str, name: str) -> bytes:
+        """The encoded value with this hash.
+
+        Raises:
+            BatchLost: Redis does not hold it.
+            DecodeError: what Redis holds under this hash is something else.
+        """
+        known = self._cache.get(name)
+        if known is not MISSING:
+            return cast(bytes, known)
+        fetch = partial(self._fetch, scope, name)
+        blob = fetch() if self._shared is None else self._shared.get(name, fetch)
+        return self._cache.keep(name, blob)
+
+    def _fetch(self, scope: str, name: str) -> bytes:
+        blob: bytes | None = self._redis.get(self._keys.blob(scope, name))
+        if blob is None:
+            raise BatchLost(scope)
+        if content_hash(blob) != name:
+            log.error("a blob of a snapshot was refused: it has another hash", extra={"scope": scope, "blob": name})
+            raise DecodeError(f"the blob {name} of snapshot {scope} has another hash: it was altered")
+        return blob
+
+
+def encoded_value(key: str, value: Any) -> bytes:
+    """The value of one key of a store.
+
+    Raises:
+        EncodeError: it cannot travel; the path begins with the key.
+    """
+    try:
+        return dumps(value)
+    except EncodeError as error:
+        raise EncodeError(f"shared[{key!r}]{error.path}", error.reason) from None
+
+
+class SnapshotBase:
+    """A snapshot under the overlays of a batch's items. Of what can be changed in place every load is a value of its
+    own, so that nobody shares one; of what cannot, all items of this process see the same object, decoded once.
+    """
+
+    def __init__(self, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
+        self._snapshots, self._scope, self._manifest = snapshots, scope, manifest
+        self._fixed: Recent[Any] = Recent(sys.getsizeof)
+
+    def keys(self) -> Collection[str]:
+        return self._manifest.keys()
+
+    def load(self, key: str) -> Any:
+        known = self._fixed.get(key)
+        if known is not MISSING:
+            return known
+        blob = self._snapshots.load(self._scope, self._manifest[key])
+        value = loads(blob)
+        return self._fixed.keep(key, value) if type(value) in UNCHANGING else value
+
+    def changed(self, key: str, value: Any) -> bool:
+        """Whether *value* is other than what was saved, by its encoding."""
+        if self._fixed.get(key) is value:
+            return False
+        return content_hash(dumps(value)) != self._manifest[key]

@@ -1,0 +1,72 @@
+"""The items of a batch as Redis holds them, for whoever did not submit it. Reads only; workers use pages.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from flowq.batch.twins import Twin
+from flowq.engine.connection import Connections
+from flowq.engine.stored.on_the_way import read
+from flowq.engine.stored.pages import PageReader
+from flowq.errors import BatchLost
+
+
+class StoredItems(Mapping[int, Any]):
+    """Items by index, each read when it is asked for; those whose page Redis holds no more are not there."""
+
+    def __init__(self, connections: Connections, batch_id: str) -> None:
+        self._connections, self._batch_id = connections, batch_id
+        self._pages = PageReader(connections.redis, connections.keys)
+
+    def __getitem__(self, index: int) -> Any:
+        """The item at *index*.
+
+        Raises:
+            KeyError: it is not there.
+            DecodeError: it is of a class that this process does not know.
+        """
+        place = self._connections.keys.of(self._batch_id, "index")
+        first = self._connections.redis.zrevrangebyscore(place, index, "-inf", start=0, num=1)
+        if index < 0 or not first or index >= len(self):
+            raise KeyError(index)
+        try:
+            item = self._pages.one(self._batch_id, index, int(first[0]))
+        except (BatchLost, IndexError):
+            raise KeyError(index) from None
+        return self[item.first] if isinstance(item, Twin) else item
+
+    def __len__(self) -> int:
+        return int(self._connections.redis.hget(self._connections.keys.meta(self._batch_id), "avail") or 0)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self)))
+
+
+class StoredSequence(Sequence[Any]):
+    """The items of a batch in their order, a page at a time: what ``post`` is given of a batch that was waited for."""
+
+    def __init__(self, connections: Connections, batch_id: str, n: int) -> None:
+        self._connections, self._stored, self._n = connections, StoredItems(connections, batch_id), n
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """The item at *index*.
+
+        Raises:
+            IndexError: there is none, or Redis holds it no more.
+            OutOfReach: Redis has not answered for 30 s.
+        """
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(self._n))]
+        place = index + self._n if index < 0 else index
+        try:
+            return read(self._connections, lambda: self._stored[place])
+        except KeyError:
+            raise IndexError(f"item {index} of {self._n} is not there") from None
+
+    def __len__(self) -> int:
+        return self._n

@@ -1,0 +1,137 @@
+"""The states that a run kept: read in their order, opened as stores, and begun anew from. Never walks a flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from flowq.batch.naming import new_batch_id
+from flowq.batch.policy import BatchPolicy
+from flowq.core.overlay import Overlay
+from flowq.core.runs import Checkpoint
+from flowq.engine.batches import Header, model_of
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.feeding.birth import birth_fields
+from flowq.engine.feeding.feed import Feeder
+from flowq.engine.ids import generation, is_chunk_id, record
+from flowq.engine.patience import trouble
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.stored.kept_store import KeptStore
+from flowq.engine.stored.reached import Reached
+from flowq.engine.stored.snapshots import SnapshotBase, Snapshots
+from flowq.engine.stored.stored_items import StoredItems
+from flowq.errors import FlowError
+
+RUN = 0  # the index of a run in its batch of one
+
+
+class Checkpoints:
+    """What one run has kept."""
+
+    def __init__(self, connections: Connections, snapshots: Snapshots, header: Header) -> None:
+        self._connections, self._snapshots, self._header = connections, snapshots, header
+
+    def steps(self) -> list[Checkpoint]:
+        """The nodes that are done, in the order they were, those of every generation."""
+        found: list[Checkpoint] = []
+        known = set[tuple[int, float]]()
+        for reached in self._states():
+            if found and (found[-1].number, found[-1].generation) == (reached.steps, reached.gen):
+                continue  # the same step, left to wait for something, or done twice
+            # A later generation that waits keeps the step which it went on from: that was done when it was done.
+            if not reached.steps or (reached.steps, reached.at_s) in known:
+                continue
+            known.add((reached.steps, reached.at_s))
+            before = found[-1].at_s if found else reached.at_s
+            found.append(
+                Checkpoint(
+                    reached.steps, reached.name, reached.action, reached.at_s, reached.at_s - before, reached.gen
+                )
+            )
+        return found
+
+    def store(self) -> Overlay:
+        """The store as the run kept it last; its values are fetched when they are read."""
+        states = self._states()
+        header = self._header
+        below = header.manifest or {}
+        if states:
+            kept = KeptStore(self._snapshots, header.scope, below, 0.0, states[-1].floor, states[-1].recent)
+            below = kept.manifest()
+        schema = model_of(header.schema) if header.schema else None
+        return Overlay(_FromAfar(self._connections, self._snapshots, header.scope, below), schema)
+
+    def state_after(self, step: int) -> bytes:
+        """The state after that many nodes, without what it waited for; b"" for 0.
+
+        Raises:
+            FlowError: the run has kept no such step.
+        """
+        if step == 0:
+            return b""
+        # The last time that the node was done, and of that the state right after it, which no later wait has changed.
+        found = [reached for reached in self._states() if reached.steps == step]
+        if not found:
+            last = max((reached.steps for reached in self._states()), default=0)
+            raise FlowError(f"{self._header.id} has kept no step {step}: its last is {last}, and it keeps a thousand")
+        newest = next(one for one in found if one.at_s == found[-1].at_s)
+        return replace(newest, child=None, until={}).encode()
+
+    def fork(self, policy: BatchPolicy, slots: int, state: bytes) -> Header:
+        """A new run that goes on from *state*; what it shares with this one is kept once.
+
+        Raises:
+            RedisFull, NoRedis: nothing runs.
+        """
+        connections, run_id = self._connections, new_batch_id(self._header.label)
+        header = replace(self._header, id=run_id, run_id=run_id)
+        params = StoredItems(connections, self._header.id)[RUN]
+        if state:
+            # The events that this run has received are not among those that are sent to the new one.
+            state = replace(Reached.decode(state), received={}).encode()
+            connections.redis.hset(connections.keys.of(run_id, "saved"), f"last:{RUN}", state)
+        birth = birth_fields(connections, header, policy, 1, 1)
+        Feeder(connections, header, birth, slots).feed([params])
+        return header
+
+    def begin_again(self, state: bytes) -> bool:
+        """Let a run that has ended go on from *state*; whether it had ended.
+
+        What later steps have received is not among what is to come: whoever is asked anew may answer otherwise.
+        """
+        reached = Reached.decode(state) if state else Reached()
+        for one in self._states():
+            for name, count in one.received.items():
+                reached.received[name] = max(count, reached.received.get(name, 0))
+        reopened = self._connections.ledger.reopen(self._header.id, reached.encode() if reached.received else state)
+        publish_chunks(self._connections, self._header, reopened.ids)
+        return reopened.done == "ok"
+
+    def _states(self) -> list[Reached]:
+        """Every state, in the order they were kept."""
+        saved = self._connections.redis.hgetall(self._connections.keys.of(self._header.id, "saved"))
+        by_id = {name.decode(): blob for name, blob in saved.items()}
+        ids = sorted((one for one in by_id if is_chunk_id(one)), key=lambda one: (generation(one), record(one)))
+        return [Reached.decode(by_id[one]) for one in ids]
+
+
+class _FromAfar(SnapshotBase):
+    """A snapshot under the store that a run's result has: of who reads it nobody knows that Redis is needed for it."""
+
+    def __init__(self, connections: Connections, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
+        super().__init__(snapshots, scope, manifest)
+        self._connections = connections
+
+    def load(self, key: str) -> Any:
+        """The value of *key*; raises NoRedis while Redis does not answer."""
+        try:
+            return super().load(key)
+        except REDIS_ERRORS as exc:
+            error = trouble(self._connections, exc)
+            error.add_note(
+                f"the values of a run's store are fetched when they are read, shared[{key!r}] among them; "
+                "dict(result.shared) fetches all, as long as Redis (or the LocalCluster) is there"
+            )
+            raise error from exc

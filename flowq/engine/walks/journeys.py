@@ -1,0 +1,295 @@
+"""Journeys on workers: a walk that fans a batch out is parked until that has closed, and holds no slot meanwhile.
+
+Redelivery: a walk that is repeated from where it was kept makes the same batches, whose ids tell the step, and finds
+them there. Never here: how a chunk runs and commits (chunk.py, stream.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from flowq.batch.batchflow import BatchFlow
+from flowq.batch.executor import BatchJob
+from flowq.batch.fanout import Fanout
+from flowq.batch.items import Items
+from flowq.batch.journey import BatchJourney
+from flowq.batch.naming import new_batch_id
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.result import BatchResult
+from flowq.batch.taken import Taken
+from flowq.codec import loads
+from flowq.core.context import ItemContext
+from flowq.core.drive import ControlFlow, Steps
+from flowq.core.flow import Flow
+from flowq.core.graph import reachable
+from flowq.core.journey import Frame, Left, OutOfReach
+from flowq.core.overlay import Overlay
+from flowq.engine.batches import Header
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish
+from flowq.engine.ending.facts import child_fact, event_fact, read_fact
+from flowq.engine.ending.family import start_child
+from flowq.engine.ending.folds import is_reduced
+from flowq.engine.ending.gather import gather
+from flowq.engine.feeding.birth import header_of, source
+from flowq.engine.fleet.presence import Fleet
+from flowq.engine.known_sizes import KnownSizes
+from flowq.engine.reading.results import read_state
+from flowq.engine.stored.kept_store import KeptStore
+from flowq.engine.stored.on_the_way import left_in_trouble, read, write
+from flowq.engine.stored.reached import Reached
+from flowq.engine.stored.snapshots import Snapshots
+from flowq.errors import BatchLost
+
+log = logging.getLogger("flowq.journeys")
+
+Keep = Callable[[int, bytes], None]
+
+# How a batch stands that is waited for: it has ended, runs, was not written to its end, or Redis holds it no more.
+Stands = Literal["over", "runs", "unfed", "lost"]
+
+IN_VAIN = 0.0  # the deadline of a wait whose node was told that it is over
+
+
+class Abandoned(ControlFlow):
+    """The item is another's by now, or its batch is closed: nobody takes what this walk would bring."""
+
+
+class ItemJourneys:
+    """The journeys of one batch's items in this process.
+
+    Args:
+        connections, snapshots, fleet, sizes: the process's own.
+        header: the batch.
+        policy: of the batch.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        snapshots: Snapshots,
+        fleet: Fleet,
+        sizes: KnownSizes,
+        header: Header,
+        policy: BatchPolicy,
+    ) -> None:
+        self.connections, self.snapshots, self.fleet, self.sizes = connections, snapshots, fleet, sizes
+        self.header = header
+        self.retention_s = policy.retention_s
+        self.gen = 0
+        self.keep: Keep | None = None
+        self._left: dict[int, bytes] = {}
+
+    def begin(self, gen: int, index: int, reached: bytes, keep: Keep | None = None) -> None:
+        """Item *index* is about to run in generation *gen*, from where it was left (b"": from its start).
+
+        *keep*: called with the item's index and its state after every node; None: nothing is kept on the way.
+        """
+        self.gen, self.keep = gen, keep
+        if reached:
+            self._left[index] = reached
+
+    def __call__(self, flow: BatchFlow, ctx: ItemContext, store: Overlay) -> ItemJourney:
+        """See Journeys. Raises DecodeError for a state that this process cannot read."""
+        index = ctx.item_index or 0
+        blob = self._left.pop(index, b"")
+        reached = Reached.decode(blob) if blob else Reached(self.gen)
+        try:
+            journey = ItemJourney(self, flow, index, ctx.attempt, store, reached)
+        except OutOfReach as error:
+            raise error.left(blob) from error
+        journey.kept = blob
+        if self.header.keeps:  # events are sent to runs: an item of a batch would wait for ever
+            ctx.on_wait = journey.wait_for
+        return journey
+
+
+class ItemJourney(BatchJourney):
+    """One try of one item under way."""
+
+    def __init__(
+        self, among: ItemJourneys, flow: BatchFlow, index: int, attempt: int, store: Overlay, reached: Reached
+    ) -> None:
+        super().__init__(flow, reached.frames, reached.steps)
+        header = among.header
+        self._among, self._connections = among, among.connections
+        self._index, self._attempt, self._store = index, attempt, store
+        self._reached = reached
+        self._redriven = reached.gen < among.gen
+        if self._redriven:
+            reached.until.clear()  # whoever lets a run go on gives its waits their time once more
+        reached.gen = among.gen
+        self._kept = KeptStore(
+            among.snapshots, header.scope or header.id, header.manifest or {}, among.retention_s,
+            reached.floor, reached.recent,
+        )  # fmt: skip
+        self._kept.restore(store)
+        self._taken = Taken()
+        # By fact, the waits for it that were in vain since the last node, or since the flow began anew.
+        self._in_vain: dict[str, int] = {}
+
+    # -- nodes -----------------------------------------------------------------------------------------------------
+
+    def reached(self, shared: Any, name: str) -> None:
+        """See Journey. A durable run keeps its state here.
+
+        Raises:
+            Abandoned: it was taken from this process.
+            OutOfReach: Redis does not take it.
+        """
+        state = self._reached
+        state.name, state.action, state.at_s = name, self.frames[-1].action, time.time()
+        self._taken.settle(state.received)
+        state.until.clear()
+        self._in_vain.clear()
+        if self._among.keep is not None:
+            kept = self._encoded()
+            self._among.keep(self._index, kept)
+            self.kept = kept
+
+    def restart(self, flow: Flow, attempt: int) -> Frame:
+        """See Journey."""
+        self._reached.until.clear()
+        self._in_vain.clear()
+        return super().restart(flow, attempt)
+
+    def arrived(self, shared: Overlay, action: str | None) -> Any:
+        """See BatchJourney. What the walk left in the store was kept after its last node."""
+        return action
+
+    def _encoded(self) -> bytes:
+        self._kept.save(self._store)
+        state = self._reached
+        state.steps, state.frames = self.steps, list(self.frames)
+        state.floor, state.recent = self._kept.floor, self._kept.recent
+        return state.encode()
+
+    # -- batches ---------------------------------------------------------------------------------------------------
+
+    def waits_for_batch(self) -> bool:
+        """See BatchJourney."""
+        return self._reached.child is not None
+
+    def fan_out(self, job: BatchJob) -> Steps[BatchResult[Any]]:
+        """See BatchJourney."""
+        self._reached.child = yield self._start, (job,)
+        stands: Stands = yield self._look, (job.node,)
+        if stands == "over":
+            return (yield from self._gather(job.node))[1]
+        child, gen = self._reached.child
+        if stands == "lost":  # as soon as it was written: nobody would tell of its end
+            raise BatchLost(child)
+        raise Left("batch", child_fact(child, gen), (yield self._encoded, ()))
+
+    def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]] | None]:
+        """See BatchJourney. What ``prep`` changed in the store, which it is called with again, stays."""
+        stands: Stands = yield self._look, (node,)
+        if stands == "over":
+            return (yield from self._gather(node))
+        if stands != "runs":
+            return None
+        assert self._reached.child is not None
+        raise Left("batch", child_fact(*self._reached.child), (yield self._encoded, ()))
+
+    def _gather(self, node: Fanout[Any, Any]) -> Steps[tuple[Any, BatchResult[Any]]]:
+        assert self._reached.child is not None
+        (child, _), self._reached.child = self._reached.child, None
+        brought: tuple[Any, BatchResult[Any]] = yield gather, (self._connections, child, node)
+        return brought
+
+    def _start(self, job: BatchJob) -> tuple[str, int]:
+        """Feed the batch of *job*: from where it stands, if a walk before this one has begun it. Its id and generation.
+
+        One that is lost is begun under its id, whose items have the idempotency keys that they had; and in a further
+        generation, as a redrive would be, since the end of the one before is a fact already.
+        """
+        parent = self._among.header
+        items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
+        step = f"{parent.id}:{self._reached.gen}:{self._index}:{self._attempt}:{self.steps}"
+        manifest = None
+        if job.shared is not None:
+            self._kept.save(self._store)
+            manifest = self._kept.manifest()
+        batch_id, gen = self._reached.child or (new_batch_id(job.label or job.node.name, step), 0)
+        header = header_of(
+            job, batch_id, parent.queue, manifest=manifest,
+            scope=parent.scope or parent.id, run_id=parent.run_id, parent=parent.id, root=parent.root,
+        )  # fmt: skip
+        slots = read(self._connections, lambda: self._among.fleet.slots(header.queue))
+        with left_in_trouble():
+            start_child(
+                self._connections, header, job, source(items, job.node), items.total,
+                slots=slots, known=self._among.sizes.get(header.spec), gen=gen,
+            )  # fmt: skip
+        return batch_id, gen
+
+    def _look(self, node: Fanout[Any, Any]) -> Stands:
+        """How the batch stands that is waited for; one that failed before this redrive begins again.
+
+        Redelivery: who looks again finds the generation that was begun, by this walk or the one before.
+        """
+        assert self._reached.child is not None
+        child, gen = self._reached.child
+        try:
+            state = read(self._connections, lambda: read_state(self._connections, child))
+        except BatchLost:
+            log.warning("a batch that an item waited for is gone: it is begun anew", extra={"batch": child})
+            self._reached.child = (child, gen + 1)
+            return "lost"
+        self._reached.child = (child, max(gen, state.gen))
+        if not state.closed:
+            return "runs" if state.sealed else "unfed"
+        if state.gen < gen:
+            return "runs"
+        if node.reduces and not read(self._connections, lambda: is_reduced(self._connections, child, state.gen)):
+            return "runs"
+        failed = state.state != "succeeded" or (state.failed and node.policy().on_error == "raise")
+        if self._redriven and failed:
+            self._redriven = False
+            done, now, ids = write(lambda: self._connections.ledger.control(child, "redrive"), log_as={"batch": child})
+            # Of one that runs already: Redis has done so before, and its answer was lost.
+            if done == "ok" or now in ("running", "paused"):
+                self._reached.child = (child, state.gen + 1)
+                read(self._connections, lambda: publish(self._connections, child, ids))
+                return "runs"
+        return "over"
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    async def wait_for(self, ctx: ItemContext, name: str, timeout_s: float | None) -> Any:
+        """See ItemContext.wait_for."""
+        async with self._taken.turn(name):
+            fact = event_fact(name, self._reached.received.get(name, 0) + self._taken.count(name))
+            value = await self._told(name, fact, timeout_s)
+            self._taken.give(name, ctx)
+            return loads(value)
+
+    async def _told(self, name: str, fact: str, timeout_s: float | None) -> bytes:
+        """The value of *fact*, an event *name*."""
+        until, in_vain = self._reached.until, self._in_vain.get(fact, 0)
+        wait = f"{fact} {in_vain}" if in_vain else fact
+        until_s = None
+        if timeout_s is not None:
+            until_s = until.setdefault(wait, time.time() + timeout_s)
+        # A node that begins anew comes to where it was left: a wait that was in vain is, though the event is there now.
+        if until_s != IN_VAIN:
+            value = await asyncio.to_thread(
+                read, self._connections, lambda: read_fact(self._connections, self._among.header.id, fact)
+            )
+            if value is not None:
+                return value
+        now_s = time.time()
+        if until_s is not None and now_s >= until_s:
+            self._in_vain[fact], until[wait] = in_vain + 1, IN_VAIN
+            raise TimeoutError(f"the event {name!r} did not come within {timeout_s:g} s")
+        state = await asyncio.to_thread(self._encoded)
+        raise Left("event", fact, state, None if until_s is None else until_s - now_s)
+
+
+def may_be_left(flow: BatchFlow) -> bool:
+    """Whether the walk of an item over *flow* may have to wait: for a batch of its own."""
+    return any(isinstance(node, Fanout) and not node.is_local for node in reachable(flow.start_node))
