@@ -19,6 +19,7 @@ from redis import Redis
 import flowq
 from flowq.batch.executor import activate, activated, deactivate
 from flowq.client import CeleryExecutor
+from flowq.client.overview import batches
 from flowq.codec import loads
 from flowq.engine import patience, redis_client
 from flowq.engine.batches import Header
@@ -383,3 +384,22 @@ def test_a_batch_that_nobody_feeds_on_is_cancelled_after_its_retention(redis: Re
     assert wake_after(59_000) == "running"
     assert wake_after(2000) == "cancelled"
     assert redis.hget(Keys("orphan").meta("b"), "state") == b"cancelled"
+
+
+def test_ctrl_c_right_after_the_last_page_cancels_a_batch_that_can_be_run_again(
+    server: EmbeddedRedis, cluster: flowq.LocalCluster, oracle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(point: str, batch_id: str) -> None:
+        if point == "appended":
+            raise KeyboardInterrupt
+
+    with activated(producer(server)) as executor:
+        with monkeypatch.context() as pressing:
+            pressing.setattr(executor.connections.crash_points, "reached", pressed)
+            with pytest.raises(KeyboardInterrupt):
+                Heavy(oracle).map([heavy(index) for index in range(3)])
+        (listed,) = batches(executor.connections)
+        handle = flowq.get_batch(listed.id)
+        assert handle.progress().state == "cancelled"
+        assert handle.retry_failed().result(timeout=30) == [0, 1, 2]
+    executor.connections.close()

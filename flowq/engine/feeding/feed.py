@@ -212,7 +212,10 @@ class Feeder:
                 return
             if self._is_over():
                 return  # and may be redriven: with what was written
+            is_whole = redis.hget(keys.meta(batch_id), "sealed") == b"1"  # asked first: a batch that ends is sealed
             self._connections.ledger.control(batch_id, "cancel")
+            if is_whole:
+                return  # and can be run again
             # Nobody was given the batch to redrive it, and Redis may have failed for want of this very room.
             redis.unlink(*(keys.of(batch_id, part) for part in ("pages", "index", "left", "failed")))
         except REDIS_ERRORS as exc:
