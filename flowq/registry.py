@@ -29,6 +29,7 @@ from flowq import errors
 
 AnyThing = TypeVar("AnyThing", bound=type | FunctionType)
 AnyList = TypeVar("AnyList", bound=type[list[Any]])
+AnyClass = TypeVar("AnyClass", bound=type)
 
 TEXT_LIMIT_BYTES = 16384
 
@@ -60,6 +61,8 @@ TYPECODES = frozenset("bBhHiIlLqQfd")
 
 # What is a list to whoever reads it; see `sent_as_list`.
 LISTS: set[type] = {list}
+# What says itself of what it consists; see `sent_in_parts`.
+IN_PARTS: set[type] = set()
 
 # What the interpreter keeps of an exception outside of its args and its __dict__.
 _HIDDEN_FIELDS: dict[type, tuple[str, ...]] = {
@@ -162,6 +165,14 @@ def sent_as_list(cls: AnyList) -> AnyList:
     """Let messages carry instances of *cls* as the plain lists they are; what else they know stays behind."""
     LISTS.add(cls)
     return cls
+
+
+def sent_in_parts(cls: AnyClass) -> AnyClass:
+    """Let messages carry instances of *cls*, one of flowq's own: its ``to_plain`` says what it consists of, and its
+    ``from_plain``, which trusts none of that, makes it.
+    """
+    IN_PARTS.add(cls)
+    return register(cls)
 
 
 def class_name(cls: type | FunctionType) -> str:
@@ -382,6 +393,8 @@ def _parts(value: Any) -> Iterable[Any] | None:
         return list(exception_state(value)) if travels else None
     if not is_registered(cls):
         return None
+    if cls in IN_PARTS:
+        return [value.to_plain()]
     if isinstance(value, enum.Enum):
         return ()
     if isinstance(value, tuple):

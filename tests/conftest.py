@@ -51,6 +51,7 @@ def session_cluster() -> Iterator[LocalCluster]:
             "tests.nested",
             "tests.patient",
             "tests.policed",
+            "tests.sinking",
             "tests.stores",
         ],
         lease_s=3,

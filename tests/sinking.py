@@ -76,3 +76,75 @@ class Waits(flowq.ParallelBatchNode[int, int]):
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         shared["values"] = list(exec_res)
+
+
+class Picks(flowq.ParallelBatchNode[int, int]):
+    """Squares of seven items, of which item 3 fails; the whole result stays in the store as "found"."""
+
+    def prep(self, shared: Any) -> list[int]:
+        return list(range(7))
+
+    def exec(self, item: int) -> int:
+        if item == 3:
+            raise ValueError("not three")
+        return item * item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["found"] = exec_res
+
+
+class Reads(flowq.Node[Any, None]):
+    """A later node that reads what `Picks` left; what it sees is in "seen"."""
+
+    def prep(self, shared: Any) -> Any:
+        return shared["found"]
+
+    def exec(self, prep_res: Any) -> Any:
+        return seen_in(prep_res)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["seen"] = exec_res
+
+
+class ReadsInItems(Places):
+    """Its items read what `Picks` left in the store around them, and change nothing of it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Reads(), collect="seen", merge="last", **options)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:  # type: ignore[override]
+        shared["by_items"] = list(exec_res)
+
+
+class PicksInItems(Places):
+    """Each of its items maps into a sink and keeps the result under a key of its own."""
+
+    def __init__(self, sink: str, **options: Any) -> None:
+        super().__init__(PicksAtPlace(on_error="collect", sink=sink), **options)
+
+
+class PicksAtPlace(Picks):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared[f"found{self.params['place']}"] = exec_res
+
+
+def seen_in(result: Any) -> dict[str, Any]:
+    """All that a SinkResult tells, but for times, as plain data."""
+    stats = result.stats()
+    return {
+        "type": type(result).__name__,
+        "label": result.label,
+        "values": list(result),
+        "len": len(result),
+        "parts": [(part.start, part.stop, part.n, Path(part.address).exists()) for part in result.parts],
+        "outcomes": [(one.index, one.status, one.output, one.attempts, str(one.error)) for one in result.items],
+        "errors": {index: f"{type(error).__name__}: {error}" for index, error in result.errors.items()},
+        "counts": (stats.n, stats.ok, stats.failed, stats.cancelled, stats.fallback, stats.retried),
+        "failed": [one.index for one in result.failed],
+        "ended": (result.reason, result.cut_short, result.delta),
+    }
+
+
+class Twice(flowq.ParallelBatchNode[str, str]):
+    def exec(self, item: str) -> str:
+        return item * 2

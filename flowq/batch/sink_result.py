@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Generic, Unpack
 
@@ -11,6 +12,11 @@ from flowq.batch.account import Account, Known, R
 from flowq.batch.chunk import Done
 from flowq.batch.policy import OnError
 from flowq.batch.sink import PartValues
+from flowq.errors import EncodeError
+from flowq.registry import sent_in_parts
+
+MOST_SENT = 2**28
+"""Items of a result that can be sent: who receives it makes room for each, before anything says that it is true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +35,17 @@ class Part:
     n: int
 
 
+@sent_in_parts
 class SinkResult(Account, Generic[R]):
     """What a batch with a ``sink`` brought: the values lie in parts, and iterating reads these in item order.
 
     As in a BatchResult there is None for an item that failed or was cancelled; under ``on_error="skip"`` such items are
     left out. Values come back as JSON has them: a tuple as a list, a model as a dict. Memory: the outcomes, not the
     values: a few bytes an item, and one part at a time while it is read.
+
+    Where it is sent, as in the store of a flow on workers, it stays what it is, and reads the same parts there. Left
+    behind are the items with their keys (``retry_failed`` needs them and says so), what a BatchFlow's items changed in
+    the store, and the time of each item: there it is the mean of its part.
     """
 
     _skips: bool = False
@@ -73,6 +84,50 @@ class SinkResult(Account, Generic[R]):
                 values = [value for index, value in enumerate(values, at) if self._status(index) in ("ok", "fallback")]
             yield from values
             at = stop
+
+    def to_plain(self) -> tuple[Any, ...]:
+        """What travels of it, as plain data (and exceptions) for the codec.
+
+        Raises:
+            EncodeError: it is of more items than are sent.
+        """
+        if len(self._owners) > MOST_SENT:
+            raise EncodeError("", f"a result of more than {MOST_SENT:,} items is not sent; send what .parts says")
+        runs = [replace(d, seconds=d.item_seconds, durations=None, deltas=None).to_plain() for d in self._runs]
+        return len(self._owners), self._skips, self.label, self.seconds, self.reason, self.cut_short, runs
+
+    @classmethod
+    def from_plain(cls, plain: tuple[Any, ...]) -> SinkResult[R]:
+        """The reverse of ``to_plain``.
+
+        Raises:
+            ValueError: no result is like this.
+        """
+        n, skips, label, seconds, reason, cut_short, runs = plain
+        dones = [Done.from_plain(run) for run in runs]
+        if not 0 <= n <= MOST_SENT or sum(len(done.values) for done in dones) > 4 * MOST_SENT:
+            raise ValueError(f"a result of {n} items")
+        if not all(0 <= done.start <= done.upto <= n for done in dones):
+            raise ValueError(f"a result of {n} items, with others among them")
+        on_error: OnError = "skip" if skips else "raise"
+        return cls.assemble(
+            dones, n, on_error=on_error, label=label, seconds=seconds, reason=reason, cut_short=cut_short
+        )
+
+    def __eq__(self, other: object) -> bool:
+        # Stores are compared to see what was changed; times differ on the way, and errors are never equal.
+        return self._told() == other._told() if isinstance(other, SinkResult) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.label, len(self._owners)))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SinkResult[R]:
+        return copy.copy(self)  # facts, which nobody changes
+
+    def _told(self) -> tuple[Any, ...]:
+        noted = [[(i, one.status, one.attempts) for i, one in done.notable.items()] for done in self._runs]
+        runs = [(done.start, done.upto, getattr(done.values, "address", "")) for done in self._runs]
+        return len(self._owners), self._skips, self.label, self.reason, self.cut_short, runs, noted
 
     def __repr__(self) -> str:
         return f"<SinkResult of {self.label or 'a batch'}: {len(self)} values in {len(self.parts)} parts>"

@@ -1,4 +1,4 @@
-"""Instances of registered classes ↔ extension payloads: Enum, dataclass, pydantic model, NamedTuple.
+"""Instances of registered classes ↔ extension payloads: Enum, dataclass, pydantic model, NamedTuple, and flowq's own.
 
 A payload names the class and lists its parts; decoding looks the name up among the registered classes and sets the
 parts. No constructor, ``__post_init__``, validator or ``__reduce__`` of the user's runs on the way: an object comes
@@ -40,6 +40,10 @@ def is_named_tuple(cls: type) -> bool:
 def is_dataclass(cls: type) -> bool:
     """A dataclass that holds nothing but its fields."""
     return dataclasses.is_dataclass(cls) and not issubclass(cls, (*_CONTAINERS, BaseException, enum.Enum))
+
+
+def is_in_parts(cls: type) -> bool:
+    return cls in registry.IN_PARTS
 
 
 def encode_instance(value: Any, pack: Pack) -> tuple[int, bytes]:
@@ -170,6 +174,11 @@ def _named_tuple_in(data: bytes, unpack: Unpack) -> Any:
     return tuple.__new__(cls, parts)
 
 
+def _in_parts_in(data: bytes, unpack: Unpack) -> Any:
+    name, plain = as_list(unpack(data))
+    return named_class(name, is_in_parts, "what is sent in parts,").from_plain(plain)
+
+
 def _refuse_undeclared(value: Any, declared: Iterable[str]) -> None:
     """What an object holds beside its fields would be lost. A cached_property is computed again."""
     cls = type(value)
@@ -197,6 +206,7 @@ def _known_names(cls_name: str, parts: Any, allowed: Any) -> None:
 
 
 _KINDS: tuple[tuple[Callable[[type], bool], int, Callable[[Any], list[Any]]], ...] = (
+    (is_in_parts, tags.IN_PARTS, lambda value: [value.to_plain()]),
     (is_enum, tags.ENUM, _enum_parts),
     (is_model, tags.MODEL, _model_parts),
     (is_named_tuple, tags.NAMED_TUPLE, _named_tuple_parts),
@@ -204,6 +214,7 @@ _KINDS: tuple[tuple[Callable[[type], bool], int, Callable[[Any], list[Any]]], ..
 )
 
 DECODERS: dict[int, Callable[[bytes, Unpack], Any]] = {
+    tags.IN_PARTS: _in_parts_in,
     tags.ENUM: _enum_in,
     tags.DATACLASS: _dataclass_in,
     tags.MODEL: _model_in,

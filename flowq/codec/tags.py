@@ -36,6 +36,7 @@ EXCEPTION = 24
 CLASS = 25  # not an instance: the class itself
 SECRET = 26  # sealed
 FUNCTION = 27  # by its name
+IN_PARTS = 28  # an instance of a class of flowq's own that says of what it consists
 ARRAY = 30
 SCALAR = 31
 TYPED_ARRAY = 32  # array.array

@@ -24,7 +24,7 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from flowq.core.callables import label_of
 from flowq.errors import CannotTravel
-from flowq.registry import LISTS, TYPECODES, class_name, is_registered_function
+from flowq.registry import IN_PARTS, LISTS, TYPECODES, class_name, is_registered_function
 
 
 def canonical(value: Any, where: str = "the value") -> bytes:
@@ -189,6 +189,8 @@ def _encode_object(value: Any, where: str) -> bytes:
     name = class_name(cls)
     if cls in LISTS:
         return _list(value, where)
+    if cls in IN_PARTS:
+        return _fields(name, {"parts": value.to_plain()}, where)
     if isinstance(value, type):
         return _framed("c", class_name(value).encode())
     if is_registered_function(value):
