@@ -81,7 +81,8 @@ class Progress:
         running: items in flight.
         rate: items per second so far.
         eta_s: seconds until the end at this rate; None when it cannot be told.
-        state: "running", "paused", then "succeeded", "failed" or "cancelled".
+        state: "running", "paused", then "succeeded", "failed" or "cancelled"; "cancelled" is a batch, too, whose source
+            raised: what had no outcome has none. On workers one with a key stays "running" then, for a further submit.
         retried: items of those done that took several tries.
         reports: what items that run have said with ``ctx.progress``, by index.
     """

@@ -183,6 +183,11 @@ class LocalBatch(OneByOne):
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
     @property
+    def source_broke(self) -> bool:
+        """Whether reading its items has raised."""
+        return self._items.broken
+
+    @property
     def label(self) -> str:
         """Its name for people."""
         return self._job.label or self._node.name

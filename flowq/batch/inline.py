@@ -317,6 +317,8 @@ class InlineHandle:
     def _state(self) -> State:
         if not self._ended.is_set():
             return "running" if self._batch.going.is_set() else "paused"
-        if self._redriven and self._result is not None:
-            return "cancelled" if self._result.cancelled else "succeeded"
-        return "failed" if self._result is None else self._batch.state
+        if self._result is None and not isinstance(self._error, MergeConflict):
+            return "cancelled" if self._batch.source_broke else "failed"
+        if self._redriven:
+            return "cancelled" if self._result is not None and self._result.cancelled else "succeeded"
+        return self._batch.state

@@ -34,6 +34,7 @@ class Items:
     Attributes:
         total: how many there are; None until the end of something without a length has been read.
         taken: how many have been read.
+        broken: reading them has raised: there are no more, and nobody knows how many there would have been.
     """
 
     def __init__(self, name: str, given: Any, *, limit: int | None = None, max_items: int | None = None) -> None:
@@ -55,6 +56,7 @@ class Items:
         self._rest: Iterator[Any] = iter(items if limit is None else islice(items, limit))
         self._max_items = max_items
         self.taken = 0
+        self.broken = False
         self.total: int | None = None
         if isinstance(items, Sized):
             self.total = len(items) if limit is None else min(limit, len(items))
@@ -71,9 +73,13 @@ class Items:
         Raises:
             BatchInputError: there are more than ``max_items``.
         """
-        taken, ended = self._next(n)
-        self.taken += len(taken)
-        self._refuse_more_than_allowed(self.taken)
+        try:
+            taken, ended = self._next(n)
+            self.taken += len(taken)
+            self._refuse_more_than_allowed(self.taken)
+        except Exception:
+            self.broken = True
+            raise
         if ended and not self._closed:
             self.total = self.taken
         return taken
@@ -98,11 +104,14 @@ class Items:
             if self.taken == self._limit:
                 raise StopAsyncIteration
             item = await self._given.next_async()
+            self.taken += 1
+            self._refuse_more_than_allowed(self.taken)
         except StopAsyncIteration:
             self.total = self.taken
             return self.taken, []
-        self.taken += 1
-        self._refuse_more_than_allowed(self.taken)
+        except Exception:
+            self.broken = True
+            raise
         return self.taken - 1, [item]
 
     def close(self) -> None:
@@ -133,10 +142,11 @@ class Picked:
         indices: which of them, in ascending order.
     """
 
-    __slots__ = ("_indices", "_inputs", "taken", "total")
+    __slots__ = ("_indices", "_inputs", "broken", "taken", "total")
 
     def __init__(self, inputs: Mapping[int, Any] | Sequence[Any], indices: Sequence[int]) -> None:
         self._inputs = inputs
+        self.broken = False
         self._indices = indices
         self.taken = 0
         self.total = len(indices)

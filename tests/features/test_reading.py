@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,38 @@ def test_what_the_source_raises_is_raised_to_who_reads(executor: str) -> None:
         handle.wait(10)
 
 
+async def _breaks_async(n: int) -> AsyncIterator[int]:
+    for number in range(n):
+        await asyncio.sleep(0)
+        yield number
+    raise LookupError("the source broke")
+
+
+def _breaks(n: int) -> Iterator[int]:
+    yield from range(n)
+    raise LookupError("the source broke")
+
+
+@pytest.mark.parametrize("source", [_breaks, _breaks_async])
+@pytest.mark.parametrize(
+    "node",
+    [nodes.Square, nodes.AsyncSquare, partial(nodes.AsyncSquare, concurrency=1), partial(nodes.Square, concurrency=2)],
+)
+def test_a_batch_whose_source_breaks_reads_as_cancelled(executor: str, node: Any, source: Any) -> None:
+    handle = node().submit(source(100))
+    with pytest.raises(LookupError, match="the source broke"):
+        handle.wait(20)
+    assert handle.progress().state == "cancelled"
+    assert {one.status for one in handle.outcomes()} <= {"ok", "cancelled"}
+
+
+def test_so_does_one_that_is_given_more_items_than_it_may_have(executor: str) -> None:
+    handle = nodes.Square(max_items=50).submit(iter(range(100)))
+    with pytest.raises(flowq.BatchInputError, match="max_items=50"):
+        handle.wait(20)
+    assert handle.progress().state == "cancelled"
+
+
 def test_reading_ends_when_the_batch_is_cancelled(executor: str) -> None:
     handle = nodes.Sleepy(on_error="collect", chunk_size=1).submit([0.02] * 400)
     seen = 0
@@ -212,6 +245,7 @@ def test_that_items_contradict_each_other_is_said_by_the_result_alone(executor: 
     assert [one.status for one in handle.outcomes()] == ["ok"] * 3
     with pytest.raises(flowq.MergeConflict):
         handle.result(timeout=20)
+    assert handle.progress().state == "succeeded"
 
 
 def test_outcomes_that_were_freed_are_not_read_again(executor: str) -> None:
