@@ -62,6 +62,30 @@ class MendableFlow(flowq.BatchFlow):
         return [{"n": n} for n in range(shared["count"])]
 
 
+class MendableKept(MendableFlow):
+    """Keeps its result in the store."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:  # type: ignore[override]
+        shared["result"] = exec_res
+
+
+class MendableNote(flowq.Node[int, int]):
+    """Notes its number in a store of any kind; that of 0 fails until *mended* exists."""
+
+    def __init__(self, mended: str) -> None:
+        super().__init__()
+        self.mended = mended
+
+    def exec(self, prep_res: Any) -> int:
+        n = int(self.params["n"])
+        if n == 0 and not Path(self.mended).exists():
+            raise Refused(n)
+        return n
+
+    def post(self, shared: Any, prep_res: Any, exec_res: int) -> None:
+        shared[f"note {exec_res}"] = exec_res
+
+
 def executed(path: str | Path) -> list[tuple[int, str]]:
     """Each execution so far: index and idempotency key."""
     lines = Path(path).read_text().splitlines() if Path(path).exists() else []

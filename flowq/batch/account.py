@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from flowq.batch.chunk import Done
 from flowq.batch.outcome import Outcome, key_for_people
 from flowq.batch.policy import BatchPolicy, OnError
 from flowq.batch.stats import Stats, item_times, quantile
+from flowq.core.compare import same
 from flowq.core.drive import Steps, drive, drive_async
 from flowq.errors import BatchError, ItemCancelled
 
@@ -20,6 +22,8 @@ R = TypeVar("R")
 Again: TypeAlias = Callable[[Sequence[int]], Steps[Any]]
 
 _NOBODY = -1
+
+_log = logging.getLogger("flowq.batch")
 
 
 class Known(TypedDict, total=False):
@@ -33,6 +37,7 @@ class Known(TypedDict, total=False):
         inputs: the items that are still at hand, by index.
         key_of: the node's ``key=`` function.
         again: runs the items of these indices once more; what ``retry_failed`` calls.
+        over_store: its items' stores lay over one that somebody holds.
     """
 
     label: str
@@ -42,6 +47,7 @@ class Known(TypedDict, total=False):
     inputs: Mapping[int, Any] | Sequence[Any] | None
     key_of: Callable[[Any], str] | None
     again: Again | None
+    over_store: bool
 
 
 class Account:
@@ -68,6 +74,7 @@ class Account:
     _inputs: Mapping[int, Any] | Sequence[Any] | None = None
     _key_of: Callable[[Any], str] | None = None
     _again: Again | None = None
+    _over_store: bool = False
 
     @property
     def items(self) -> Outcomes:
@@ -120,8 +127,11 @@ class Account:
     def retry_failed(self) -> Self:
         """Run the items that failed or were cancelled once more; the whole batch's result with what that brought.
 
-        Never raises for items that fail again: look at ``.failed``, or call ``raise_for("raise")``. A BatchFlow's
-        changes are in its ``.delta``; no store is changed.
+        Never raises for items that fail again: look at ``.failed``, or call ``raise_for("raise")``. No store is
+        changed: what the items of a BatchFlow changed is in its ``.delta``, all of them together, and a warning is
+        logged where there is more of it now. ``flow.take(shared, result)`` brings it into a store that has none of
+        it, as after a run that raised a BatchError; after one that went on (``on_error="collect"``) the changes of
+        the items that ended well are there already.
 
         Raises:
             ValueError: this result does not have its items any more.
@@ -141,6 +151,11 @@ class Account:
         if self._again is None or not indices:
             raise ValueError("this result does not hold its items any more: run the batch again from its source")
         result: Self = yield from self._again(indices)
+        if self._over_store and result.delta and not same(result.delta, self.delta):
+            _log.warning(
+                "%s: what the items that ran again changed is in no store; flow.take(shared, result) brings the "
+                "changes of all items into one that has none of them", self.label or "a batch",
+            )  # fmt: skip
         return result
 
     def raise_for(self, on_error: OnError, max_failures: int | float | None = None) -> None:
@@ -232,6 +247,7 @@ class Account:
         self.label, self.seconds = known.get("label", ""), known.get("seconds", 0.0)
         self.reason, self.cut_short = known.get("reason", ""), known.get("cut_short", False)
         self._inputs, self._key_of, self._again = known.get("inputs"), known.get("key_of"), known.get("again")
+        self._over_store = known.get("over_store", False)
 
 
 def _cover_all(runs: Sequence[Done], n: int) -> bool:

@@ -118,7 +118,7 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         """The action of the flow as a node: the default one, unless overridden."""
 
     def take(self, shared: Any, result: BatchResult[Any]) -> None:
-        """See :meth:`Fanout.take`."""
+        """Bring what all items changed, as *result* has it, into *shared*, which has none of it yet."""
         apply_delta(shared, result.delta or {}, self.over(shared).reducers)
 
     def over(self, shared: Any) -> Self:

@@ -367,6 +367,7 @@ class LocalBatch(OneByOne):
             inputs=after.inputs,
             key_of=self._node.key_of,
             again=lambda indices: self._again(after, indices),
+            over_store=self._job.shared is not None,
             sink=self.policy.sink is not None,
         )
         result.delta = self._node.merged(after.runs)

@@ -221,7 +221,7 @@ class BatchHandle(Generic[R]):
             self._connections, self.id, state, ahead.dones(fields), self._length(state), self._policy,
             sink=bool(header.sink), reduces=header.reduces, label=self.label,
             cut_short=state.cut and self._total is None, inputs=self._inputs, key_of=self._key_of,
-            again=self._run_again,
+            again=self._run_again, over_store=header.manifest is not None,
         )  # fmt: skip
 
     def _run_again(self, _: Sequence[int]) -> Steps[BatchResult[R]]:
