@@ -15,8 +15,8 @@ from flowq.batch.sink import PartValues
 from flowq.errors import EncodeError
 from flowq.registry import sent_in_parts
 
-MOST_SENT = 2**28
-"""Items of a result that can be sent: who receives it makes room for each, before anything says that it is true."""
+MOST_SENT = 2**24
+"""Items of a result that can be sent: who receives it makes room for each, 64 MiB, before it knows that it is true."""
 
 
 @dataclass(frozen=True, slots=True)
