@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import click
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +21,9 @@ from flowq.engine.reading.results import status_of
 ROOMY = 100  # columns from which on there is room for when it was begun
 SPACIOUS = 120  # and for the key
 SHOWN_LETTERS = 24
+LEAST_FIGURES = 12  # columns
+GAP = 2
+_TITLES = ("batch", "state", "items", "", "took", "begun", "key")
 
 
 @click.command()
@@ -61,21 +64,38 @@ def state_of(one: Listed) -> str:
 
 
 def table(found: list[Listed], width: int) -> Table:
-    """One row a batch or run; where *width* has room, also when it was begun, and its key."""
-    roomy, keyed = width >= ROOMY, width >= SPACIOUS and any(one.origin.key is not None for one in found)
-    rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("batch", "state", "items", "", "took", *(["begun"] if roomy else []), *(["key"] if keyed else [])):
-        rows.add_column(title, no_wrap=True, justify="right" if title in ("items", "took") else "left")
-    for one in found:
-        now = progress_of(one.state)
-        items, what = ("run", Text("")) if one.kind == "run" else (count_of(now), figures(now))
-        if one.origin.producer_gone:
-            what = Text(" · ").join([what, Text("producer gone", "yellow")])
-        if one.origin.left_by is not None:
-            what = Text(" · ").join([what, Text("left by a worker", "yellow")])
-        rows.add_row(
-            Text(one.id), state_text(state_of(one)), items, what, span_text(one.state.seconds),
-            *([Text(ago(one.created_at), "dim")] if roomy else []),
-            *([Text(one_line(one.origin.key or "", SHOWN_LETTERS))] if keyed else []),
-        )  # fmt: skip
+    """One row a batch or run; where *width* has room, also when it was begun, and its key. Only figures are cut."""
+    cells = [_cells(one) for one in found]
+    needed = {title: max([len(title), *(row[title].cell_len for row in cells)]) + GAP for title in _TITLES}
+    figures_room = min(needed[""], LEAST_FIGURES + GAP)
+    shown, left = list(_TITLES[:5]), width - figures_room - sum(needed[title] for title in _TITLES[:5] if title)
+    for title, least in (("begun", ROOMY), ("key", SPACIOUS)):
+        if width >= least and any(row[title] for row in cells) and needed[title] <= left:
+            shown.append(title)
+            left -= needed[title]
+    needed[""] = min(needed[""], figures_room + max(0, left))
+    rows = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), width=sum(needed[title] for title in shown) - GAP)
+    for title in shown:
+        justify: JustifyMethod = "right" if title in ("items", "took") else "left"
+        rows.add_column(title, no_wrap=True, justify=justify, width=needed[title] - GAP)
+    for row in cells:
+        rows.add_row(*(row[title] for title in shown))
     return rows
+
+
+def _cells(one: Listed) -> dict[str, Text]:
+    now = progress_of(one.state)
+    items, what = (Text("run"), Text("")) if one.kind == "run" else (Text(count_of(now)), figures(now))
+    if one.origin.producer_gone:
+        what = Text(" · ").join([what, Text("producer gone", "yellow")])
+    if one.origin.left_by is not None:
+        what = Text(" · ").join([what, Text("left by a worker", "yellow")])
+    return {
+        "batch": Text(one.id),
+        "state": state_text(state_of(one)),
+        "items": items,
+        "": what,
+        "took": Text(span_text(one.state.seconds)),
+        "begun": Text(ago(one.created_at), "dim"),
+        "key": Text(one_line(one.origin.key or "", SHOWN_LETTERS)),
+    }
