@@ -21,7 +21,7 @@ from flowq.engine.reading.results import status_of
 ROOMY = 100  # columns from which on there is room for when it was begun
 SPACIOUS = 120  # and for the key
 SHOWN_LETTERS = 24
-LEAST_FIGURES = 12  # columns
+LEAST_FIGURES = 18  # columns: either of the warnings
 GAP = 2
 _TITLES = ("batch", "state", "items", "", "took", "begun", "key")
 
@@ -86,10 +86,11 @@ def table(found: list[Listed], width: int) -> Table:
 def _cells(one: Listed) -> dict[str, Text]:
     now = progress_of(one.state)
     items, what = (Text("run"), Text("")) if one.kind == "run" else (Text(count_of(now)), figures(now))
+    # First what somebody is to do something about: the end may be cut.
     if one.origin.producer_gone:
-        what = Text(" · ").join([what, Text("producer gone", "yellow")])
+        what = Text(" · ").join([Text("producer gone", "yellow"), what])
     if one.origin.left_by is not None:
-        what = Text(" · ").join([what, Text("left by a worker", "yellow")])
+        what = Text(" · ").join([Text("left by a worker", "yellow"), what])
     return {
         "batch": Text(one.id),
         "state": state_text(state_of(one)),
