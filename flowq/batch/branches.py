@@ -21,7 +21,6 @@ from flowq.core.drive import Call, Steps, bounded, drive, drive_async
 from flowq.core.flow import Flow
 from flowq.core.merge import Reducers
 from flowq.core.node import Node
-from flowq.core.notes import add_visit_note
 from flowq.core.overlay import MappingBase, Overlay
 from flowq.core.store import Store
 from flowq.errors import ItemCancelled
@@ -90,11 +89,7 @@ class Branches(Node[Any, Any]):
             node._warn_of_successors()
         self.overhear(node, node.name)
         store = Overlay(MappingBase(shared), self._schema(shared))
-        try:
-            action = yield from node.step(store)
-        except Exception as error:
-            add_visit_note(error, node.name)
-            raise
+        action = yield from node.step(store)
         return Ended(place, action, store)
 
     def reducers_of(self, shared: Any) -> Reducers:

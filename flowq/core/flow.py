@@ -20,7 +20,6 @@ from flowq.core.journey import Journey
 from flowq.core.lifespan import held_open, long_lived_here, opened
 from flowq.core.mermaid import draw
 from flowq.core.node import Node
-from flowq.core.notes import add_visit_note
 from flowq.core.retry import Retry
 from flowq.core.run_result import Recorder, RunResult
 from flowq.core.runs import Run, handover
@@ -237,11 +236,7 @@ class Flow(Node[Any, Any]):
             visits = 0
             node = self._enter(self.start_node, params, visits)
             while node is not None:
-                try:
-                    action = run(node.step(shared))
-                except Exception as error:
-                    add_visit_note(error, node.name)
-                    raise
+                action = run(node.step(shared))
                 yield Step(node, action)
                 visits += 1
                 node = self._enter(self.next_node(node, action, shared), params, visits)
@@ -297,11 +292,7 @@ class Flow(Node[Any, Any]):
                 continue
             visited = self._enter(node, pushed, visits)
             assert visited is not None
-            try:
-                action = yield from visited.step(shared)
-            except Exception as error:
-                add_visit_note(error, visited.name)
-                raise
+            action = yield from visited.step(shared)
             visits += 1
             node = self.next_node(visited, action, shared)
         return action
@@ -314,11 +305,7 @@ class Flow(Node[Any, Any]):
             visited = self._enter(node, pushed, frame.visits)
             assert visited is not None
             visited.journey = journey
-            try:
-                frame.action = yield from visited.step(shared)
-            except Exception as error:
-                add_visit_note(error, visited.name)
-                raise
+            frame.action = yield from visited.step(shared)
             frame.visits += 1
             node = self.next_node(visited, frame.action, shared)
             frame.at = journey.number(node)

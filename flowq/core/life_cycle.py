@@ -16,7 +16,7 @@ from flowq.core.callables import facts, function_of, is_async, wants_ctx
 from flowq.core.context import NO_CONFIG, ItemContext, current_context, enter_context
 from flowq.core.drive import Call, Steps, bounded, pause
 from flowq.core.hooks import Listeners
-from flowq.core.notes import add_failure_note
+from flowq.core.notes import add_failure_note, add_visit_note
 from flowq.core.streamed import whole
 
 
@@ -68,8 +68,13 @@ class LifeCycle:
         cls.coroutines = frozenset(one for one in functions if inspect.iscoroutinefunction(one))
 
     def step(self, shared: Any) -> Steps[str | None]:
-        """A :meth:`visit` as a part of something larger."""
-        return self.told("node", self.visit(shared))
+        """A :meth:`visit` as a part of something larger; what it ends with names this node."""
+        try:
+            action: str | None = yield from self.told("node", self.visit(shared))
+        except Exception as error:
+            add_visit_note(error, self.name)
+            raise
+        return action
 
     def told(self, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
         """*steps*, of whose beginning and end the hooks are told."""
