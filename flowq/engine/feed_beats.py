@@ -1,4 +1,4 @@
-"""Saying that a producer lives: one thread for all batches that its process feeds at the moment."""
+"""Saying that a producer lives, and whether one does. One thread for all batches that its process feeds now."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ log = logging.getLogger("flowq.feed")
 
 BEATS = 4
 """Beats in the time after which a producer that does not beat is taken for dead."""
+
+
+def is_fed(beats_until_ms: float | None, redis_time: tuple[int, int]) -> bool:
+    """Whether a batch's producer lives: by the beat that stands in its ``wake``, and seconds and microseconds of Redis.
+
+    A beat that has lapsed stays there until a caretaker comes by, and there may be no worker yet.
+    """
+    seconds, micros = redis_time
+    return beats_until_ms is not None and beats_until_ms > seconds * 1000 + micros / 1000
 
 
 class FeedBeats:

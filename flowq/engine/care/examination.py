@@ -14,6 +14,7 @@ from flowq.engine.care import checkup, checkup_fleet
 from flowq.engine.care.checkup import Finding
 from flowq.engine.care.checkup_fleet import BatchSeen
 from flowq.engine.care.permissions import database, lacking
+from flowq.engine.feed_beats import is_fed
 from flowq.engine.fleet.presence import sightings
 from flowq.engine.headroom import memory_of
 from flowq.engine.keys import Keys
@@ -136,13 +137,13 @@ def _batch(client: RedisClient, keys: Keys, name: bytes) -> BatchSeen | None:
     batch_id = name.decode(errors="replace")
     with client.pipeline(transaction=False) as pipe:
         pipe.hmget(keys.meta(batch_id), _FIELDS).hlen(keys.of(batch_id, "open")).hlen(keys.of(batch_id, "parked"))
-        values, open_chunks, parked, beats_until_ms, (seconds, micros), lack = (
+        values, open_chunks, parked, beats_until_ms, now, lack = (
             pipe.zscore(keys.of(batch_id, "wake"), "feed").time().get(keys.lack(batch_id)).execute()
         )
     if values[1] is None:
         return None
     schema, state, avail, sealed, *counts, queue = values
-    fed = sealed == b"1" or (beats_until_ms is not None and beats_until_ms > seconds * 1000 + micros / 1000)
+    fed = sealed == b"1" or is_fed(beats_until_ms, now)
     done = sum(int(count or 0) for count in counts)
     return BatchSeen(
         batch_id, _text(schema), _text(state), _text(queue), int(avail), done, open_chunks, parked, fed, _text(lack)

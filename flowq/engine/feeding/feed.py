@@ -13,6 +13,7 @@ from flowq.core.journey import OutOfReach
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_aggregate, publish_chunks
+from flowq.engine.feed_beats import is_fed
 from flowq.engine.fleet.presence import window_of
 from flowq.engine.ledger import Appended, Elsewhere, Page
 from flowq.engine.patience import when_room, when_there
@@ -40,11 +41,7 @@ def place_of(connections: Connections, batch_id: str) -> Place:
     if state.closed or state.sealed:
         return "whole"
     beats_until_ms = connections.redis.zscore(connections.keys.of(batch_id, "wake"), "feed")
-    if beats_until_ms is None:
-        return state.avail
-    # A beat that has lapsed stays there until a caretaker comes by, and there may be no worker yet.
-    seconds, micros = connections.redis.time()
-    return "fed" if beats_until_ms > seconds * 1000 + micros / 1000 else state.avail
+    return "fed" if is_fed(beats_until_ms, connections.redis.time()) else state.avail
 
 
 class Forgotten(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowq.engine.connection import Connections
+from flowq.engine.feed_beats import is_fed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,8 @@ def read_origin(connections: Connections, batch_id: str) -> Origin:
         pipe.zscore(keys.of(batch_id, "wake"), "feed")
         pipe.time()
         pipe.get(keys.lack(batch_id))
-        (key, state, sealed), fed_until_ms, (seconds, micros), lack = pipe.execute()
+        (key, state, sealed), beats_until_ms, now, lack = pipe.execute()
     runs = state in (b"running", b"paused")
-    unfed = runs and sealed == b"0"
-    gone = unfed and (fed_until_ms is None or fed_until_ms <= seconds * 1000 + micros / 1000)
+    gone = runs and sealed == b"0" and not is_fed(beats_until_ms, now)
     left_by = lack.decode(errors="replace") if runs and lack is not None else None
     return Origin(None if key is None else key.decode(errors="replace"), gone, left_by)
