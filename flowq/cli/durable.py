@@ -10,9 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flowq.batch.executor import Progress
-from flowq.cli.figures import ago, state_text
+from flowq.cli.figures import add_origin, ago, state_text
 from flowq.cli.group import FAILED, emit, emit_line
-from flowq.cli.words import one_line
 from flowq.client.counters import progress_of
 from flowq.client.progress import span_text
 from flowq.client.run import DurableRun
@@ -20,7 +19,7 @@ from flowq.core.runs import Checkpoint
 from flowq.engine.reading.origin import Origin
 from flowq.engine.reading.results import State
 from flowq.engine.redis_client import AWAY_ERRORS
-from flowq.registry import format_traceback
+from flowq.portable import format_traceback
 
 LOOK_EVERY_S = 0.3
 
@@ -61,10 +60,7 @@ def show(run: DurableRun, origin: Origin, as_json: bool) -> None:
     rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     rows.add_row("run", Text(run.id, "bold"))
     rows.add_row("state", state_text(run.status))
-    if origin.key is not None:
-        rows.add_row("key", Text(one_line(origin.key)))
-    if origin.left_by is not None:
-        rows.add_row("left by", Text(one_line(origin.left_by), "yellow"))
+    add_origin(rows, origin)
     for name in run.awaits():
         rows.add_row("waits for", Text(f"{name} (flowq approve {run.id} {name})", "yellow"))
     for batch in run.batches():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
+from flowq.cli.words import one_line
 from flowq.client.progress import count_of, figures, span_text
 from flowq.engine.reading.origin import Origin
 from flowq.engine.reading.results import State
@@ -46,6 +48,14 @@ def origin_json(origin: Origin) -> dict[str, Any]:
     return {"key": origin.key, "producer_gone": origin.producer_gone, "left_by": origin.left_by}
 
 
+def add_origin(rows: Table, origin: Origin) -> None:
+    """Rows for people, of what there is to say of that."""
+    if origin.key is not None:
+        rows.add_row("key", Text(one_line(origin.key)))
+    if origin.left_by is not None:
+        rows.add_row("left by", Text(one_line(origin.left_by), "yellow"))
+
+
 def state_text(state: str) -> Text:
     """The state, in its colour."""
     return Text(state, STATE_STYLES.get(state, ""))
@@ -56,4 +66,4 @@ def ago(moment: float) -> str:
     return f"{span_text(max(0.0, time.time() - moment))} ago"
 
 
-__all__ = ["ago", "count_of", "figures", "origin_json", "record_of", "span_text", "state_text"]
+__all__ = ["add_origin", "ago", "count_of", "figures", "origin_json", "record_of", "span_text", "state_text"]

@@ -11,12 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from flowq.cli import durable
-from flowq.cli.figures import origin_json, record_of, state_text
+from flowq.cli.figures import add_origin, origin_json, record_of, state_text
 from flowq.cli.group import emit, json_option
 from flowq.cli.ls import json_of
 from flowq.cli.ls import table as batch_table
 from flowq.cli.place import Place, place
-from flowq.cli.words import one_line
 from flowq.client import BatchHandle
 from flowq.client.counters import progress_of
 from flowq.client.overview import Listed, batches
@@ -114,10 +113,7 @@ def show_batch(handle: BatchHandle[Any], origin: Origin, as_json: bool) -> None:
     rows.add_row("batch", Text(handle.id, "bold"))
     rows.add_row("state", state_text(state.state))
     rows.add_row("node", Text(f"{handle.node} (queue {handle.queue})"))
-    if origin.key is not None:
-        rows.add_row("key", Text(one_line(origin.key)))
-    if origin.left_by is not None:
-        rows.add_row("left by", Text(one_line(origin.left_by), "yellow"))
+    add_origin(rows, origin)
     if origin.producer_gone:
         rows.add_row("producer", Text(f"gone before it had written all items: {way_out(handle, origin)}", "yellow"))
     rows.add_row("items", Text(" · ").join([Text(count_of(now)), figures(now)]))
