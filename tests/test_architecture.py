@@ -14,16 +14,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room may import the rooms before it. `flowq/__init__.py` and `flowq/__main__.py` stand above all of them.
-FOUNDATION = ("errors", "registry", "settings")
+FOUNDATION = ("errors", "registry", "portable", "settings")
 ROOMS = (*FOUNDATION, "core", "batch", "codec", "engine", "client", "worker", "local", "html", "report", "demo", "cli")
 MAY_IMPORT: dict[str, frozenset[str]] = {
     **{room: frozenset(ROOMS[:place]) for place, room in enumerate(ROOMS)},
     "errors": frozenset(),
     "registry": frozenset({"errors"}),
+    "portable": frozenset({"errors", "registry"}),
     "settings": frozenset({"errors"}),
     "core": frozenset(FOUNDATION),
     "batch": frozenset({*FOUNDATION, "core"}),
-    "codec": frozenset({"errors", "registry"}),
+    "codec": frozenset({"errors", "registry", "portable"}),
     "pytest_plugin": frozenset(ROOMS),  # for users' tests; loads what it needs when a fixture is asked for
     "html": frozenset(),
     "compat": frozenset({*FOUNDATION, "core", "batch"}),

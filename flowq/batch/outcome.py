@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flowq.errors import RemoteError
-from flowq.registry import format_traceback, register
+from flowq.portable import format_traceback
+from flowq.registry import register
 
 Status = Literal["ok", "fallback", "failed", "cancelled"]
 

@@ -20,7 +20,7 @@ from flowq.core.context import ItemContext
 from flowq.core.drive import Steps
 from flowq.core.journey import Left
 from flowq.errors import FlowError
-from flowq.registry import notes_of
+from flowq.portable import notes_of
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout

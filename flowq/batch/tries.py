@@ -23,7 +23,7 @@ from flowq.core.context import ItemContext, enter_context
 from flowq.core.drive import ControlFlow, Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
 from flowq.errors import CircuitOpen, FlowError, ItemCancelled
-from flowq.registry import portable, text_of
+from flowq.portable import portable, text_of
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout

@@ -10,7 +10,7 @@ from typing import Any
 from flowq.cli.group import Mistake
 from flowq.cli.place import import_from_here
 from flowq.core.node import Node
-from flowq.registry import format_traceback
+from flowq.portable import format_traceback
 
 
 def load(target: str) -> Node[Any, Any]:

@@ -26,7 +26,7 @@ from flowq.client.watching import Waited
 from flowq.core.flow import Flow
 from flowq.core.node import Node
 from flowq.errors import BatchError, FlowqError, ItemError
-from flowq.registry import format_traceback
+from flowq.portable import format_traceback
 from flowq.settings import Settings
 
 

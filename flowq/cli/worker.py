@@ -8,7 +8,7 @@ import sys
 import click
 
 from flowq.cli.group import Mistake, imports_option, queues_option
-from flowq.registry import format_traceback
+from flowq.portable import format_traceback
 from flowq.settings import Settings
 
 

@@ -7,7 +7,7 @@ from flowq.codec.explain import explain
 from flowq.codec.kombu_registration import CONTENT_TYPE, register_kombu
 from flowq.codec.message import content_hash, dumps, loads
 from flowq.codec.secrets import keyring
-from flowq.registry import RemoteTraceback
+from flowq.portable import RemoteTraceback
 
 __all__ = [
     "CONTENT_TYPE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 
-from flowq import errors, registry
+from flowq import errors, portable, registry
 from flowq.codec.classes import named_class
 from flowq.codec.exceptions import exception_class
 from flowq.codec.refusals import refusal
@@ -20,7 +20,7 @@ def encode_class(cls: type) -> bytes:
     Raises:
         EncodeError: it is neither registered nor an exception of the builtins or flowq's.
     """
-    if registry.is_registered(cls) or registry.is_known_exception(cls):
+    if registry.is_registered(cls) or portable.is_known_exception(cls):
         return registry.class_name(cls).encode()
     raise EncodeError("", refusal(cls))
 

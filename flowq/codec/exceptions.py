@@ -1,6 +1,6 @@
 """Exceptions ↔ plain data: class, args, fields, notes, traceback. Never pickle; never a class by import.
 
-Which exceptions travel as they are is ``registry.portable``'s to say. Builtin and flowq's own classes are found by
+Which exceptions travel as they are is ``portable.portable``'s to say. Builtin and flowq's own classes are found by
 name, every other one must be registered. The text of the traceback comes back as ``__cause__``, a RemoteTraceback.
 """
 
@@ -10,7 +10,7 @@ import builtins
 import traceback
 from typing import Any
 
-from flowq import errors, registry
+from flowq import errors, portable, registry
 from flowq.codec.classes import named_class
 from flowq.codec.extensions import as_list
 from flowq.codec.tags import Pack, Unpack
@@ -19,11 +19,11 @@ from flowq.errors import DecodeError, EncodeError
 
 def encode_exception(exc: BaseException, pack: Pack) -> bytes:
     """The payload of *exc*, as a RemoteError where its class or what it holds cannot travel."""
-    sent = registry.portable(exc)
+    sent = portable.portable(exc)
     try:
         return pack(_parts(sent))
     except EncodeError:
-        return pack(_parts(registry.remote_error(exc)))
+        return pack(_parts(portable.remote_error(exc)))
 
 
 def decode_exception(data: bytes, unpack: Unpack) -> Exception:
@@ -43,13 +43,13 @@ def decode_exception(data: bytes, unpack: Unpack) -> Exception:
     if isinstance(exc, errors.RemoteError):
         text = exc.traceback
     if text:
-        exc.__cause__ = registry.RemoteTraceback(text)
+        exc.__cause__ = portable.RemoteTraceback(text)
     _refuse_unprintable(exc)
     return exc
 
 
 def _parts(exc: Exception) -> list[Any]:
-    args, fields = registry.exception_state(exc)
+    args, fields = portable.exception_state(exc)
     cls = type(exc)
     if not all(_is_field(cls, name) for name in fields):
         raise EncodeError("", f"{cls.__qualname__} holds a field that hides a method")
@@ -57,11 +57,11 @@ def _parts(exc: Exception) -> list[Any]:
 
 
 def _notes(exc: Exception) -> list[str]:
-    left, notes = registry.TEXT_LIMIT_BYTES, []
-    for note in registry.notes_of(exc):
+    left, notes = portable.TEXT_LIMIT_BYTES, []
+    for note in portable.notes_of(exc):
         if left <= 0:
             break
-        notes.append(registry.tail(note, left))
+        notes.append(portable.tail(note, left))
         left -= len(notes[-1].encode())
     return notes
 
@@ -71,7 +71,7 @@ def _traceback_text(exc: Exception) -> str:
     if isinstance(exc, errors.RemoteError):
         return ""
     raised = exc.__traceback__ or exc.__cause__ or exc.__context__
-    return registry.format_traceback(exc) if raised else ""
+    return portable.format_traceback(exc) if raised else ""
 
 
 def exception_class(name: Any) -> type[Exception]:
@@ -93,7 +93,7 @@ def _build(cls: type[Exception], args: list[Any]) -> Exception:
     if cls.__module__ == errors.__name__:
         return cls(*args)
     # The builtin's own constructor sets what C keeps (errno, the members of a group); the user's does not run.
-    base = registry.builtin_base(cls)
+    base = portable.builtin_base(cls)
     exc: Exception = base.__new__(cls, *args)
     base.__init__(exc, *args)
     return exc
@@ -103,7 +103,7 @@ def _set_fields(exc: Exception, fields: Any) -> None:
     if type(fields) is not dict:
         raise DecodeError("an exception without fields")
     cls = type(exc)
-    hidden = registry.hidden_fields(cls)
+    hidden = portable.hidden_fields(cls)
     for name, value in fields.items():
         if not _is_field(cls, name):
             raise DecodeError(f"an exception with a field named {str(name)[:80]!r}")

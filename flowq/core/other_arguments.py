@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import CodeType, TracebackType
 from typing import Any
 
-from flowq.registry import text_of
+from flowq.portable import text_of
 
 
 def takes_others(cls: type, kwargs: Mapping[str, Any], error: TypeError) -> bool:

@@ -9,7 +9,8 @@ from flowq.core.node import Node
 from flowq.core.other_arguments import takes_others
 from flowq.core.spec_models import FlowSpec, NodeRef
 from flowq.errors import CannotTravel, UnknownNode
-from flowq.registry import registered, text_of
+from flowq.portable import text_of
+from flowq.registry import registered
 
 
 def build(spec: FlowSpec, resolve: Callable[[str], type] = registered) -> Node[Any, Any]:

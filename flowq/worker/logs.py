@@ -13,7 +13,7 @@ from typing import Any
 from celery import signals
 
 from flowq.core.context import current_context
-from flowq.registry import TEXT_LIMIT_BYTES, tail
+from flowq.portable import TEXT_LIMIT_BYTES, tail
 from flowq.settings import Settings, without_passwords
 
 SHOWN = ("batch", "node", "item", "attempt", "run", "chunk", "pid", "error")  # in a line; JSON has all there is

@@ -18,7 +18,7 @@ from flowq.engine.ending.parts import read_deltas
 from flowq.engine.ending.sink_sweep import sweep
 from flowq.engine.patience import when_there
 from flowq.errors import BatchLost, CodecError, WorkerCrashed
-from flowq.registry import portable
+from flowq.portable import portable
 
 MAX_DEATHS = 5
 BEGUN_FOR_S = 86_400  # what is begun and never comes to an end is kept so long; what is made, for as long as the batch

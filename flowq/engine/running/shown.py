@@ -22,7 +22,7 @@ from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.running.held_range import RUNS_ON
-from flowq.registry import format_traceback
+from flowq.portable import format_traceback
 
 if TYPE_CHECKING:
     from flowq.engine.running.slot import Work

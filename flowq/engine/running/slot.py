@@ -44,7 +44,7 @@ from flowq.engine.stored.pages import PageReader
 from flowq.engine.stored.snapshots import Blobs, SnapshotBase
 from flowq.engine.walks.journeys import ItemJourneys, may_be_left
 from flowq.errors import BatchLost, CannotTravel, DecodeError, SinkFailed
-from flowq.registry import text_of
+from flowq.portable import text_of
 
 log = logging.getLogger("flowq.run")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flowq import errors, registry
+from flowq import errors, portable, registry
 from flowq.codec import RemoteTraceback, dumps, loads
 
 
@@ -86,7 +86,7 @@ def test_known_exceptions_come_back_as_they_were(exc: Exception) -> None:
     back = loads(dumps(exc))
     assert type(back) is type(exc)
     assert (str(back), repr(back)) == (str(exc), repr(exc))
-    assert registry.portable(exc) is exc
+    assert portable.portable(exc) is exc
     for name in ("status", "url", "code", "why", "filename", "filename2", "errno", "known", "timeout_s", "start"):
         assert getattr(back, name, None) == getattr(exc, name, None)
 

@@ -1,0 +1,262 @@
+"""Exceptions as any process can rebuild them: which travel as they are, and what stands for the others.
+
+Never here: their bytes (codec/exceptions.py).
+"""
+
+from __future__ import annotations
+
+import array
+import builtins
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import importlib
+import ipaddress
+import os
+import pathlib
+import traceback
+import uuid
+import zoneinfo
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable
+from typing import Any
+
+from flowq import errors
+from flowq.registry import FACTORIES, IN_PARTS, LISTS, TYPECODES, is_registered, module_of
+
+TEXT_LIMIT_BYTES = 16384
+
+_FLOWQ = str(pathlib.Path(__file__).parent) + os.sep
+_DEMO = _FLOWQ + "demo" + os.sep  # written as users write
+
+_LEAVES: frozenset[type] = frozenset(
+    (
+        *(type(None), bool, int, float, str, bytes, bytearray),
+        *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
+        *(decimal.Decimal, uuid.UUID, pathlib.PurePosixPath, pathlib.PosixPath),
+        *(range, complex, fractions.Fraction, datetime.timezone),
+        *(ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network),
+        *(ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network),
+    )
+)
+
+# What the interpreter keeps of an exception outside of its args and its __dict__.
+_HIDDEN_FIELDS: dict[type, tuple[str, ...]] = {
+    ImportError: ("name", "path"),
+    AttributeError: ("name",),
+    NameError: ("name",),
+    SyntaxError: ("filename", "lineno", "offset", "text", "end_lineno", "end_offset"),
+}
+
+
+class RemoteTraceback(Exception):
+    """The traceback an exception had in the process that raised it. Its ``str`` is the text.
+
+    It is the ``__cause__`` of a decoded exception, so that Python prints it above the local traceback.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return "\n" + self.text
+
+
+def is_known_exception(cls: type) -> bool:
+    """Whether exceptions of *cls* are rebuilt elsewhere: builtins, flowq's own and registered ones."""
+    if not issubclass(cls, Exception):
+        return False
+    home: Any = {"builtins": builtins, errors.__name__: errors}.get(cls.__module__)
+    return getattr(home, cls.__name__, None) is cls or is_registered(cls)
+
+
+def builtin_base(cls: type) -> Any:
+    """The nearest builtin exception class that *cls* is, which knows how its C fields are built."""
+    return next(base for base in cls.__mro__ if getattr(builtins, base.__name__, None) is base)
+
+
+def hidden_fields(cls: type) -> list[str]:
+    """Names of the fields of an exception class that are kept outside of ``args`` and ``__dict__``."""
+    by_interpreter = next((names for base, names in _HIDDEN_FIELDS.items() if issubclass(cls, base)), ())
+    slots = [vars(base).get("__slots__", ()) for base in cls.__mro__]
+    return [*by_interpreter, *(name for names in slots for name in ([names] if isinstance(names, str) else names))]
+
+
+def exception_state(exc: BaseException) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What an exception consists of: the args its builtin base is built from, and its fields (notes left out)."""
+    if isinstance(exc, errors.BatchError):
+        # The finished results stay in the process that has them; the errors by index travel.
+        return (exc.message, dict(exc.errors)), {}
+    fields = {name: value for name, value in vars(exc).items() if name != "__notes__"}
+    if type(exc).__module__ == errors.__name__:
+        # flowq's own are built from their args, which set most of the fields: only what was changed since is said.
+        set_by_args = vars(type(exc)(*exc.args))
+        return exc.args, {name: value for name, value in fields.items() if set_by_args.get(name) != value}
+    for name in hidden_fields(type(exc)):
+        value = getattr(exc, name, None)
+        if value is not None:
+            fields[name] = value
+    # OSError keeps the file names out of ``args``; its own __reduce__ knows, and no user's __reduce__ is asked.
+    args: tuple[Any, ...] = builtin_base(type(exc)).__reduce__(exc)[1]
+    return args, fields
+
+
+def portable(exc: BaseException) -> Exception:
+    """*exc* as any process can rebuild it; what the inline executor and the codec both hand on.
+
+    Builtin exceptions, flowq's own and registered classes stay as they are, when what they hold is plain data.
+    Everything else becomes a ``RemoteError(type_name, message, traceback)`` whose ``__cause__`` is the original.
+    A group keeps its shape, its members made portable; a ``BatchError`` leaves its ``results`` behind. Idempotent.
+    """
+    if isinstance(exc, errors.BatchError):
+        return exc if exc.results is None and _is_plain(exc) else _like(exc, _portable_batch_error(exc))
+    if isinstance(exc, Exception) and _is_plain(exc):
+        return exc
+    if type(exc) is ExceptionGroup:
+        return _like(exc, ExceptionGroup(exc.message, [portable(one) for one in exc.exceptions]))
+    return remote_error(exc)
+
+
+def remote_error(exc: BaseException) -> errors.RemoteError:
+    """The RemoteError that stands for *exc*, its notes kept, with *exc* as its ``__cause__``."""
+    cls = type(exc)
+    name = f"{module_of(cls)}.{cls.__qualname__}"
+    remote = errors.RemoteError(name, text_of(exc), format_traceback(exc))
+    for note in notes_of(exc):
+        remote.add_note(note)
+    remote.__cause__ = exc
+    return remote
+
+
+def format_traceback(exc: BaseException, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
+    """The formatted traceback of *exc*, its end kept where it is longer than *limit_bytes* of UTF-8.
+
+    It begins in the user's code: how flowq came to call that is left out. An exception that came from another process
+    answers with the traceback it had there.
+    """
+    if isinstance(exc, errors.RemoteError) and exc.traceback:
+        text = exc.traceback
+    elif isinstance(exc.__cause__, RemoteTraceback):
+        text = exc.__cause__.text
+    else:
+        shown = traceback.TracebackException.from_exception(exc)
+        _leave_out_the_way_there(shown)
+        text = "".join(shown.format())
+    return tail(text, limit_bytes)
+
+
+def _leave_out_the_way_there(shown: traceback.TracebackException) -> None:
+    """Drop flowq's own frames above the user's first, of the exception and all that it came from or holds."""
+    todo, seen = [shown], set()
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        first = next((at for at, frame in enumerate(one.stack) if not _is_on_the_way(frame.filename)), 0)
+        del one.stack[:first]
+        todo += [part for part in (one.__cause__, one.__context__, *(one.exceptions or ())) if part is not None]
+
+
+def _is_on_the_way(filename: str) -> bool:
+    if filename.startswith("<frozen importlib") or filename == importlib.__file__:
+        return True
+    return filename.startswith(_FLOWQ) and not filename.startswith(_DEMO)
+
+
+def tail(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
+    """The end of *text*, at most *limit_bytes* of UTF-8, lone surrogates spelled out."""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= limit_bytes:
+        return data.decode()
+    mark = "…\n"
+    return mark + data[len(data) - limit_bytes + len(mark.encode()) :].decode("utf-8", "ignore")
+
+
+def notes_of(exc: BaseException) -> list[str]:
+    """The notes on *exc*; none where somebody made something else of them than a list."""
+    notes = getattr(exc, "__notes__", None)
+    return [text_of(note) for note in notes] if isinstance(notes, list) else []
+
+
+def text_of(thing: object) -> str:
+    """The end of ``str`` of an exception or a note, whatever that does."""
+    try:
+        return tail(str(thing))
+    except Exception as error:  # a user's __str__ may do anything
+        return f"(its __str__ raised {type(error).__name__})"
+
+
+def _portable_batch_error(exc: errors.BatchError) -> errors.BatchError:
+    return errors.BatchError(exc.message, {index: portable(one) for index, one in exc.errors.items()})
+
+
+def _like(exc: BaseException, copy: Exception) -> Exception:
+    """*copy* with the notes, the traceback and the chain of *exc*."""
+    for note in notes_of(exc):
+        copy.add_note(note)
+    copy.__traceback__ = exc.__traceback__
+    copy.__context__ = exc.__context__
+    copy.__cause__ = exc.__cause__
+    copy.__suppress_context__ = exc.__suppress_context__
+    return copy
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether *value* consists of nothing but what the codec carries."""
+    todo: list[Any] = [value]
+    seen: dict[int, Any] = {}  # by id, and kept alive: a freed object's id would be given to the next
+    while todo:
+        one = todo.pop()
+        if type(one) in _LEAVES or id(one) in seen:
+            continue
+        seen[id(one)] = one
+        parts = _parts(one)
+        if parts is None:
+            return False
+        todo.extend(parts)
+    return True
+
+
+def _parts(value: Any) -> Iterable[Any] | None:
+    """What *value* is made of; None when it cannot travel."""
+    cls = type(value)
+    if cls in LISTS or cls in (tuple, set, frozenset, deque):
+        return list(value)
+    if cls in (dict, Counter, OrderedDict, defaultdict):
+        return [*value.keys(), *value.values()] if _is_whole(value) else None
+    if cls in (array.array, zoneinfo.ZoneInfo):
+        return () if _is_whole(value) else None
+    if isinstance(value, Exception):
+        travels = is_known_exception(cls) and getattr(value, "results", None) is None
+        return list(exception_state(value)) if travels else None
+    if not is_registered(cls):
+        return None
+    if cls in IN_PARTS:
+        return [value.to_plain()]
+    if isinstance(value, enum.Enum):
+        return ()
+    if isinstance(value, tuple):
+        return list(value)
+    if dataclasses.is_dataclass(value):
+        return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+    if hasattr(cls, "model_fields"):
+        return list(vars(value).values())
+    return None
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a message can say all of a container or a zone, as the codec's containers.py sees to it."""
+    match value:
+        case defaultdict():
+            return value.default_factory is None or any(value.default_factory is one for one in FACTORIES.values())
+        case Counter() | OrderedDict():
+            return vars(value).keys() <= {"__orig_class__"}
+        case array.array():
+            return value.typecode in TYPECODES
+        case zoneinfo.ZoneInfo():
+            return value.key is not None
+    return True
