@@ -16,6 +16,7 @@ from kombu.messaging import Producer
 
 from flowq.codec import keyring, register_kombu
 from flowq.engine.app import build_app
+from flowq.engine.channel import with_one_client
 from flowq.engine.crash_points import CrashPoints
 from flowq.engine.feed_beats import FeedBeats
 from flowq.engine.headroom import Headroom
@@ -99,7 +100,7 @@ class Connections:
         self._check_pid()
         with self._lock:
             if self._producer is None:
-                self._kombu = self.app.connection_for_write()
+                self._kombu = with_one_client(self.app.connection_for_write())
                 self._producer = Producer(self._kombu, auto_declare=False)
             try:
                 yield self._producer

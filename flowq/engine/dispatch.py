@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from celery import chord
 from kombu.exceptions import BatchPublishError, OperationalError
@@ -66,7 +67,10 @@ def _send(connections: Connections, producer: object, header: Header, chunk_id: 
         shadow=header.node,
         ignore_result=True,
     )
-    options = {} if header.priority is None else {"priority": sent_priority(header.priority)}
+    options: dict[str, Any] = {} if header.priority is None else {"priority": sent_priority(header.priority)}
+    if amqp.queues[header.queue].exchange.type == "direct":
+        # It needs no binding to reach the queue's list, and to look with each message whether there is one takes 25 µs.
+        options["declare"] = []
     amqp.send_task_message(producer, CHUNK, message, queue=header.queue, serializer="flowq", retry=False, **options)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
+from flowq.engine.channel import OneClientChannel
 from flowq.worker.refusals import MAX_MESSAGE_BYTES, Refused, envelope_objection, one_line
 
 log = logging.getLogger("flowq.refused")
@@ -83,25 +84,15 @@ class CarefulQoS(kombu_redis.QoS):
             virtual.QoS.ack(self, delivery_tag)
 
 
-class CarefulChannel(kombu_redis.Channel):
+class CarefulChannel(OneClientChannel):
     """A channel that outlives whatever lies in its queues, and its Redis."""
 
     Message = CarefulMessage
     QoS = CarefulQoS
-    _one: CarefulClient | None = None
 
     def _get_client(self) -> Callable[..., CarefulClient]:
         super()._get_client()  # it checks redis-py's version
         return functools.partial(CarefulClient, global_keyprefix=self.global_keyprefix)
-
-    def _create_client(self, asynchronous: bool = False) -> Any:
-        # kombu makes one for every delivery, acknowledgement and publish, which takes 60 µs. It has no connection of
-        # its own; the pool that lends it one is another after a fork, and after the connection was lost.
-        if asynchronous:
-            return super()._create_client(asynchronous=True)
-        if self._one is None or self._one.connection_pool is not self.pool:
-            self._one = super()._create_client()
-        return self._one
 
     def _connparams(self, *args: Any, **options: Any) -> Any:
         # kombu forgets where Redis is once a lost connection is closed, and stumbles over that with an AttributeError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from kombu import Queue
+from celery import Celery
+from kombu import Exchange, Queue
 from redis import Redis
 
 import flowq
@@ -33,6 +34,19 @@ def test_messages_that_wait_are_found_whatever_their_priority(
     assert not caretaker._is_idle(header)
     redis.delete(lies_in)
     assert caretaker._is_idle(header)
+    connections.close()
+
+
+@pytest.mark.parametrize("kind", ["direct", "topic"])
+def test_messages_reach_the_queue_of_a_team_s_app_before_a_worker_has_declared_it(
+    redis_server: EmbeddedRedis, redis: Redis, kind: str
+) -> None:
+    settings = flowq.Settings(broker_url=redis_server.url)
+    team = Celery("team", broker=redis_server.url, set_as_current=False)
+    team.conf.task_queues = [Queue("reports", Exchange("reports", type=kind), routing_key="reports")]
+    connections = Connections(settings, team)
+    CeleryExecutor(settings, connections=connections).submit(Square(queue="reports", chunk_size=1).job(range(3)))
+    assert redis.llen("reports") > 0
     connections.close()
 
 
