@@ -26,8 +26,9 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Claimed, Committed
 from flowq.engine.running.chunk import JUDGED, follow
-from flowq.engine.running.slot import Slot, Work
+from flowq.engine.running.slot import Slot
 from flowq.engine.running.stream import StreamRun
+from flowq.engine.running.work import Work
 from flowq.local import EmbeddedRedis
 from flowq.settings import Settings
 from flowq.worker.boards import Boards

@@ -10,7 +10,9 @@ from flowq.engine.dispatch import Segment, publish_aggregate
 from flowq.engine.ending.folds import Merge, finish, fold, merge_all
 from flowq.engine.ending.parts import READ_ITEMS
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.engine.running.slot import Slot, Unbuilt, Work
+from flowq.engine.running.slot import Slot
+from flowq.engine.running.templates import Unbuilt
+from flowq.engine.running.work import Work
 from flowq.errors import BatchLost, CannotTravel, DecodeError
 
 log = logging.getLogger("flowq.aggregate")

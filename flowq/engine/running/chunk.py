@@ -30,10 +30,12 @@ from flowq.engine.patience import when_taken
 from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.running.aggregate import aggregate
 from flowq.engine.running.commit_blobs import TooLargeTogether, encode
+from flowq.engine.running.note import Note
 from flowq.engine.running.overtime import item_limit_s
 from flowq.engine.running.shown import Went
-from flowq.engine.running.slot import NO_CRASH, Note, Slot, Work
+from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.turn import Turn
+from flowq.engine.running.work import Work
 from flowq.engine.stored.on_the_way import write
 from flowq.engine.walks.journeys import Abandoned
 from flowq.errors import BatchLost, DecodeError, ItemError, ItemTimeout, SinkFailed, WorkerCrashed, WorkerLost

@@ -15,10 +15,13 @@ from flowq.engine.ledger import Claimed
 from flowq.engine.redis_client import REDIS_ERRORS, is_full
 from flowq.engine.running.chunk import JUDGED, ChunkRun
 from flowq.engine.running.freed import free, give_back
+from flowq.engine.running.note import Note
 from flowq.engine.running.shown import Went
-from flowq.engine.running.slot import ENDS_PROCESS, Note, Slot, Unbuilt, Work
+from flowq.engine.running.slot import ENDS_PROCESS, Slot
 from flowq.engine.running.stream import StreamRun
+from flowq.engine.running.templates import Unbuilt
 from flowq.engine.running.turn import Turn
+from flowq.engine.running.work import Work
 from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
 
 log = logging.getLogger("flowq.run")

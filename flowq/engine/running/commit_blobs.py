@@ -12,7 +12,7 @@ from typing import Any
 from flowq.batch.chunk import Done
 from flowq.batch.sunk import fail, sunk
 from flowq.codec import dumps, explain
-from flowq.engine.running.slot import Work
+from flowq.engine.running.work import Work
 from flowq.errors import CodecError
 
 log = logging.getLogger("flowq.chunk")

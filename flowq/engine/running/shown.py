@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import current_task
 from celery.events.event import Event, get_exchange
@@ -22,10 +22,8 @@ from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.running.held_range import RUNS_ON
+from flowq.engine.running.work import Work
 from flowq.portable import format_traceback
-
-if TYPE_CHECKING:
-    from flowq.engine.running.slot import Work
 
 log = logging.getLogger("flowq.shown")
 

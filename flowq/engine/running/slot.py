@@ -8,24 +8,17 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from flowq.batch.allowed_sinks import refusal
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.fanout import Fanout
-from flowq.batch.gate import Gate
 from flowq.batch.nodes import ParallelBatchNode
-from flowq.batch.policy import BatchPolicy
 from flowq.batch.runner import Runner
-from flowq.batch.sink import Sink, open_sink
-from flowq.codec import loads
+from flowq.batch.sink import open_sink
 from flowq.core.context import ItemContext
-from flowq.core.lifespan import long_lived, opened
-from flowq.core.node import Node
 from flowq.core.schema import schema_of
-from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, Headers, model_of
 from flowq.engine.connection import Connections
 from flowq.engine.fleet.lacks import note_lack
@@ -34,21 +27,23 @@ from flowq.engine.fleet.presence import Fleet
 from flowq.engine.known_sizes import KnownSizes
 from flowq.engine.limits.gate import fleet_gate
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.running.note import Holds, Note
 from flowq.engine.running.overtime import item_limit_s
 from flowq.engine.running.reports import Reports
 from flowq.engine.running.shown import ItemEvents
+from flowq.engine.running.templates import Templates, Unbuilt, made
 from flowq.engine.running.twin_outcomes import TwinOutcomes
 from flowq.engine.running.unfit import Unfit
+from flowq.engine.running.work import Work
 from flowq.engine.stored.on_the_way import SnapshotsOnTheWay
 from flowq.engine.stored.pages import PageReader
 from flowq.engine.stored.snapshots import Blobs, SnapshotBase
 from flowq.engine.walks.journeys import ItemJourneys, may_be_left
-from flowq.errors import BatchLost, CannotTravel, DecodeError, SinkFailed
-from flowq.portable import text_of
+from flowq.errors import BatchLost, DecodeError
 
 log = logging.getLogger("flowq.run")
 
-CACHED_NODES = 16
+CACHED_WORKS = 16
 ENDS_PROCESS = (SystemExit, KeyboardInterrupt)
 """What ends the process that it is raised in: its main process then hands back what this one held."""
 NO_CRASH = (BatchLost, DecodeError, *REDIS_ERRORS, *ENDS_PROCESS)
@@ -57,64 +52,6 @@ RECOGNISED = 256
 """Batches of which this process knows when they were born: more than it keeps anything of."""
 
 T = TypeVar("T")
-
-
-class Holds(Protocol):
-    """Where a slot notes what it holds, for the main process to beat for."""
-
-    def hold(self, batch_id: str, chunk_id: str, holder: str) -> None: ...
-    def release(self, batch_id: str, chunk_id: str) -> None: ...
-    def running(self, index: int, limit_s: float) -> None: ...
-    def prolong(self, limit_s: float) -> None: ...
-    def unlimited(self) -> None: ...
-    def idle(self) -> None: ...
-    def stopping(self) -> bool: ...
-    def gone(self) -> bool: ...
-
-
-class Note:
-    """That this process holds a chunk (or ``agg``), as its main process reads it."""
-
-    def __init__(self, holds: Holds, batch_id: str, chunk_id: str, holder: str) -> None:
-        self._holds, self._batch_id, self._holder = holds, batch_id, holder
-        self.id = chunk_id
-        holds.hold(batch_id, chunk_id, holder)
-
-    def move(self, chunk_id: str) -> None:
-        """It is held as another record from now on."""
-        old, self.id = self.id, chunk_id
-        self._holds.hold(self._batch_id, chunk_id, self._holder)
-        self._holds.release(self._batch_id, old)
-
-    def take_back(self) -> None:
-        """It is held no more."""
-        self._holds.release(self._batch_id, self.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A batch as this process runs it; ``journeys`` where its items may be left.
-
-    With ``refused`` no item is run, since this worker may not write what they would bring: each ends with that error.
-    """
-
-    header: Header
-    node: Fanout[Any, Any]
-    policy: BatchPolicy
-    runner: Runner
-    in_flight: int
-    journeys: ItemJourneys | None = None
-    gate: Gate | None = None
-    sink: Sink | None = None
-    refused: SinkFailed | None = None
-
-
-class Unbuilt(Exception):
-    """A constructor, or what opens a lifespan, raised in this process; *error* is what."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(f"{type(error).__name__}: {text_of(error)}")
-        self.error = error
 
 
 class Slot:
@@ -146,8 +83,7 @@ class Slot:
         self._works: OrderedDict[str, Work] = OrderedDict()
         self._born: OrderedDict[str, bytes | None] = OrderedDict()
         self._loop: asyncio.Runner | None = None
-        self._open = AsyncExitStack()
-        self._templates: dict[bytes, Node[Any, Any]] = {}
+        self._templates = Templates(self.run_async)
 
     def work(self, batch_id: str) -> Work:
         """The batch's node, built once a process.
@@ -159,7 +95,7 @@ class Slot:
         work = self._works.get(batch_id)
         if work is None:
             work = self._works[batch_id] = self._build(self.headers.get(batch_id))
-            if len(self._works) > CACHED_NODES:
+            if len(self._works) > CACHED_WORKS:
                 self._works.popitem(last=False)
         self._works.move_to_end(batch_id)
         return work
@@ -222,7 +158,7 @@ class Slot:
         return self._loop.run(coroutine)
 
     def _build(self, header: Header, *, is_open: bool = True) -> Work:
-        node: Any = copy.copy(self._template(header.spec) if is_open else _made(header.spec))
+        node: Any = copy.copy(self._templates.of(header.spec) if is_open else made(header.spec))
         if header.manifest is not None:
             node.base = SnapshotBase(self.snapshots, header.scope, header.manifest)
             if header.schema:
@@ -264,35 +200,10 @@ class Slot:
         sink = open_sink(header.sink, header.id) if header.sink and refused is None else None
         return Work(header, node, policy, runner, node.in_flight(), journeys, gate, sink, refused)
 
-    def _template(self, spec: bytes) -> Node[Any, Any]:
-        """The node that an encoded spec describes, its lifespans open: one for all batches of the same spec."""
-        node = self._templates.get(spec)
-        if node is None:
-            node = _made(spec)
-            lasting = long_lived(node)
-            if lasting:
-                try:
-                    self.run_async(self._open.enter_async_context(opened(lasting)))
-                except Exception as error:
-                    raise Unbuilt(error) from error
-            if lasting or len(self._templates) < CACHED_NODES:
-                self._templates[spec] = node
-        return node
-
     def close(self) -> None:
         """Leave the lifespans and write the last figures; when the process ends."""
         self.meter.write()
         if self._loop is not None:
-            self._loop.run(self._open.aclose())
+            self._loop.run(self._templates.close())
             self._loop.close()
             self._loop = None
-
-
-def _made(spec: bytes) -> Node[Any, Any]:
-    graph = FlowSpec.from_plain(loads(spec))
-    try:
-        return build(graph)
-    except (CannotTravel, DecodeError):
-        raise
-    except Exception as error:
-        raise Unbuilt(error) from error

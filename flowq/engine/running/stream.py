@@ -22,8 +22,9 @@ from flowq.engine.running.freed import free
 from flowq.engine.running.garbage import collected_seldom
 from flowq.engine.running.held_range import HeldRange
 from flowq.engine.running.shown import Went
-from flowq.engine.running.slot import NO_CRASH, Slot, Work
+from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.turn import Turn
+from flowq.engine.running.work import Work
 from flowq.errors import BatchLost, DecodeError
 
 T = TypeVar("T")

@@ -1,0 +1,33 @@
+"""A batch as one worker process runs it: what is made of its header once, and used for every chunk of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flowq.batch.fanout import Fanout
+from flowq.batch.gate import Gate
+from flowq.batch.policy import BatchPolicy
+from flowq.batch.runner import Runner
+from flowq.batch.sink import Sink
+from flowq.engine.batches import Header
+from flowq.engine.walks.journeys import ItemJourneys
+from flowq.errors import SinkFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A batch as this process runs it; ``journeys`` where its items may be left.
+
+    With ``refused`` no item is run, since this worker may not write what they would bring: each ends with that error.
+    """
+
+    header: Header
+    node: Fanout[Any, Any]
+    policy: BatchPolicy
+    runner: Runner
+    in_flight: int
+    journeys: ItemJourneys | None = None
+    gate: Gate | None = None
+    sink: Sink | None = None
+    refused: SinkFailed | None = None
