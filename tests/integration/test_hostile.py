@@ -451,6 +451,7 @@ SEGMENTS = [[(0, 3)], [(1, 4)], [(0, 2), (3, 4)], [(0, 9)], [(2, 4), (0, 2)], [(
 def test_a_batch_is_finished_with_all_its_segments_or_not_at_all(
     segments: list[tuple[int, int]], wire: Wire, stranded: flowq.BatchHandle[int], unharmed: Log
 ) -> None:
+    wire.redis.hset(wire.keys.meta(stranded.id), "plain", 0)  # as if there were something to do after its close
     stranded.cancel()
     wire.push(wire.task("flowq.finish", (stranded.id, 0, segments)))
     unharmed.await_line("an aggregation of", "was refused", "segments")

@@ -113,6 +113,8 @@ def birth_fields(
         "floor": 1,
         "fixed": int(fixed),
         "reduces": int(header.reduces),
+        # Once it is closed nothing is to be merged, nobody to be told, and no part of a sink to be removed.
+        "plain": int(not (header.reduces or header.parent or header.sink)),
         "keeps": int(header.keeps),
         **({} if not header.root else crowd_fields(connections, header.root)),
         "kind": "run" if header.keeps else "child" if header.parent else "batch",

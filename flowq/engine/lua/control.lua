@@ -46,9 +46,7 @@ if act == 'confirm' then
   local confirmed = meta('confirmed')
   -- What runs is not at its end, whatever its aggregator thought to see: a caretaker is still to look after it.
   if not closed(state) or tonumber(ARGV[5]) ~= gen or confirmed >= gen then return {'unchanged', state} end
-  set('confirmed', int(gen))
-  redis.call('ZREM', WAKE, 'agg')
-  redis.call('ZREM', BATCHES, redis.call('HGET', META, 'id'))
+  confirm(gen)
   return {'ok', state}
 end
 

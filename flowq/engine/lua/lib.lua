@@ -294,8 +294,16 @@ local function allocate(ids, wait, most)
   return ids
 end
 
--- Closes the batch once, tells its waiters, and leaves its aggregation due until it is confirmed. *reason*: why before
--- its last item, '' if by a person or by its failures.
+-- Nothing is left to be done for generation `gen`, which is closed: no caretaker has to look after the batch.
+local function confirm(gen)
+  set('confirmed', int(gen))
+  redis.call('ZREM', WAKE, 'agg')
+  redis.call('ZREM', BATCHES, redis.call('HGET', META, 'id'))
+end
+
+-- Closes the batch once, tells its waiters, and leaves its aggregation due until it is confirmed; a batch for which its
+-- birth says that nothing follows (`plain`) is confirmed at once. *reason*: why before its last item, '' if by a person or
+-- by its failures.
 local function close(state, agg_wait, reason)
   local gen, channel, retention, sealed, in_use = meta('gen', 'channel', 'retention_ms', 'sealed', 'weight')
   weigh(-in_use)
@@ -304,7 +312,7 @@ local function close(state, agg_wait, reason)
   if sealed == 0 then set('cut', '1') end
   redis.call('DEL', WAKE, WAITS)
   redis.call('XADD', LINE, '*', 'closed', state .. ' ' .. int(gen))
-  due_at('agg', now + agg_wait)
+  if meta('plain') == 1 then confirm(gen) else due_at('agg', now + agg_wait) end
   for i = 1, OWN_KEYS do redis.call('PEXPIRE', KEYS[i], int(retention)) end
   redis.call('PUBLISH', channel, state .. ' ' .. int(gen))
 end

@@ -85,6 +85,7 @@ class World:
         self.keeps = rng.choice([0, 0, 1])
         self.stream = int(rng.random() < 0.6)
         self.keyed = int(rng.random() < 0.5)
+        self.plain = int(rng.random() < 0.5)
         self.frees = rng.random() < 0.5
         self.cut: dict[int, int] = {}
         self.deadline_ms = rng.choice([0, 0, 0, 0, 2000, 20_000])
@@ -140,6 +141,7 @@ class World:
             keeps=self.keeps,
             stream=self.stream,
             keyed=self.keyed,
+            plain=self.plain,
             deadline_ms=self.deadline_ms,
         )
         for _ in range(2 if self.rng.random() < self.chaos else 1):
@@ -578,7 +580,12 @@ class World:
         assert listed == int(self.meta("created_ms")), "the catalogue lists a batch from its creation on"
         for part in ("open", "parked", "redo") if state == "succeeded" else ():
             assert not self.redis.exists(self.keys.of(BATCH, part)), f"{part} is left over"
-        assert self.redis.zrange(self.keys.of(BATCH, "wake"), 0, -1) in ([], [b"agg"]), "timers are dropped"
+        timers = self.redis.zrange(self.keys.of(BATCH, "wake"), 0, -1)
+        is_confirmed = int(self.meta("confirmed")) == self.gen
+        assert timers == ([] if is_confirmed else [b"agg"]), "an aggregation is due until it is confirmed, and no more"
+        assert is_confirmed or not self.plain, "where nothing is to be aggregated the close confirms"
+        looked_after = self.redis.zscore(self.keys.batches, BATCH) is not None
+        assert is_confirmed != looked_after, "a caretaker looks after a batch until it is confirmed"
         by_gen = self.by_gen()
         if state == "succeeded" and self.gen == 0:
             assert set(by_gen.get(0, {})) == set(range(self.n)), "every index is covered"
