@@ -148,10 +148,10 @@ def _is_whole(header: Header) -> bool:
 
 
 class Headers:
-    """Headers that this process has read; the least recently used are forgotten."""
+    """Headers that this process has read; of more than *most* the least recently used are forgotten."""
 
-    def __init__(self, redis: RedisClient, keys: Keys) -> None:
-        self._redis, self._keys = redis, keys
+    def __init__(self, redis: RedisClient, keys: Keys, most: int = CACHED_BATCHES) -> None:
+        self._redis, self._keys, self._most = redis, keys, most
         self._known: OrderedDict[str, Header] = OrderedDict()
 
     def get(self, batch_id: str) -> Header:
@@ -176,7 +176,7 @@ class Headers:
 
     def _keep(self, header: Header) -> Header:
         self._known[header.id] = header
-        if len(self._known) > CACHED_BATCHES:
+        if len(self._known) > self._most:
             self._known.popitem(last=False)
         return header
 

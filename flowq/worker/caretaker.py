@@ -1,4 +1,4 @@
-"""The caretaker: each second one worker of the fleet asks every running batch what is due, and publishes it."""
+"""The caretaker: each second one worker of the fleet asks the running batches what is due, and publishes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SOONEST_S = 0.1  # between two looks, however much is due
 
 
 class Caretaker:
-    """One worker's part in it: whoever gets the round's lock makes the round.
+    """One worker's part in it: whoever gets the round's lock makes the round. Batches that rest are left out of it.
 
     Args:
         connections, headers, name: the worker's own.
@@ -55,7 +55,10 @@ class Caretaker:
         lock_ms = max(1, int(self._connections.settings.pulse_s * 900))
         if not redis.set(keys.caretaker(SCHEMA_VERSION, VERSION), self._name, nx=True, px=lock_ms):
             return
-        self._round(name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1))
+        seconds, micros = redis.time()
+        # Also those that rest until something is due before the next round: `tick_due` is there in time.
+        upto_ms = seconds * 1000 + micros // 1000 + int(self._connections.settings.pulse_s * 1000)
+        self._round(name.decode(errors="replace") for name in redis.zrangebyscore(keys.batches, "-inf", upto_ms))
         self._sweep.tick()
 
     def until_due_s(self) -> float | None:

@@ -33,6 +33,8 @@ log = logging.getLogger("flowq.pulse")
 
 READY_POLL_S = 0.1
 END_S = 5.0
+CARED_FOR = 512
+"""Batches whose headers are kept: a round comes by all of them each second."""
 
 
 class Pulse(bootsteps.StartStopStep):
@@ -81,7 +83,7 @@ class Pulse(bootsteps.StartStopStep):
 
     def _run(self, parent: Any, room: Any) -> None:
         connections = Connections(room.settings, parent.app)
-        headers = Headers(connections.redis, connections.keys)
+        headers = Headers(connections.redis, connections.keys, CARED_FOR)
         name = parent.hostname
         leases = self._leases = Leases(connections, headers, room.boards)
         caretaker = Caretaker(connections, headers, name, leases.keep_up)

@@ -17,7 +17,7 @@
 --  14 left    hash  first index of a page -> its items that have not ended well; only of a stream, see `release`
 --  15 line    stream  every field of `out` in the order of its commit, and every close: what readers follow
 --  16 place   zset  field of `out` -> generation and first item in one number; only of a batch whose items have keys
---  17 batches zset  ids of all batches that a caretaker has to look after
+--  17 batches zset  id of every batch that a caretaker has to look after -> when it is to look at it next
 --  18 catalog zset  "kind:id" of all that Redis holds -> when it was made
 --
 -- A chunk id is "gen:start-stop", or "gen:start-stop~k" for the k-th record of one parked or split item.
@@ -42,6 +42,8 @@ local SMALL_PAGE_BYTES, BROUGHT_BYTES, BROUGHT_PAGES = 4096, 65536, 16
 local LOOKED_AT = 32
 -- A message that nobody has taken for so long waits for a slot.
 local DELIVERED_MS = 50
+-- A batch that rests is looked at so often all the same; and so often in the time that its store is kept for.
+local REST_MS, LOOKS = 10000, 8
 
 local function clock()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
@@ -101,7 +103,22 @@ local function write(id, r)
     int(r.wait), int(r.attempts), int(r.solo), int(r.overtime)}, ' '))
 end
 
-local function due_at(id, at) redis.call('ZADD', WAKE, int(at), id) end
+-- A caretaker looks at a batch in each of its rounds, but for one that rests (wake.lua): what is left of it waits for its
+-- time, or for a fact. Whatever gives a batch something to do ends that.
+local roused = false
+local function rouse()
+  if roused then return end
+  roused = true
+  local asleep, id = meta('asleep', 'id')
+  if asleep ~= 1 then return end
+  set('asleep', 0)
+  redis.call('ZADD', BATCHES, 'XX', int(now), id)
+end
+
+local function due_at(id, at)
+  rouse()
+  redis.call('ZADD', WAKE, int(at), id)
+end
 
 -- What stores no outcome goes through when maxmemory is reached: Redis then refuses a script's first write, and only if
 -- that could grow. Here it is the removal of nothing.

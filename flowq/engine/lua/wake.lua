@@ -16,6 +16,18 @@ local function answered()
   return answer
 end
 
+-- What is left of the batch waits for its time, or for a fact: it is looked at when the next of them is due. Not a batch
+-- inside another one, which is to follow that one soon.
+local function rest()
+  local kind, cur, avail, retention, id = meta('kind', 'cur', 'avail', 'retention_ms', 'id')
+  if kind == 'child' or cur < avail or redis.call('EXISTS', OPEN, REDO) > 0 then return end
+  local due = state == 'paused' and '(' .. int(now) or '-inf'  -- of what is paused only the deadline goes on
+  local _, at = unpack(redis.call('ZRANGEBYSCORE', WAKE, due, '+inf', 'WITHSCORES', 'LIMIT', 0, 1))
+  set('asleep', 1)
+  local look = now + math.min(REST_MS, math.floor(retention / LOOKS))
+  redis.call('ZADD', BATCHES, 'XX', int(math.min(look, tonumber(at) or look)), id)
+end
+
 local function cancelled(reason)
   close('cancelled', agg_wait, reason)
   answer[1] = 'cancelled'
@@ -35,7 +47,11 @@ if closed(state) then
   return answered()
 end
 if is_late() then return cancelled('deadline') end
-if state == 'paused' then return answered() end
+if state == 'paused' then
+  even_when_full()
+  rest()
+  return answered()
+end
 if window > 0 then set('window', int(window)) end
 
 if is_due('feed') then
@@ -76,4 +92,5 @@ for _, id in ipairs(redis.call('HKEYS', OPEN)) do
   end
 end
 allocate(answer, wait)
+rest()
 return answered()

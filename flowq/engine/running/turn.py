@@ -43,11 +43,12 @@ class Turn:
         return limit_mib is not None and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > limit_mib * 1024
 
     def _is_alone(self) -> bool:
-        """Whether there is nothing else whose turn it could be: no other batch, and no task that is not flowq's."""
+        """Whether nobody else can want it: no task that is not flowq's is there, and no other batch that is awake."""
         connections = self._connections
         if any(not name.startswith(OWN_TASKS) for name in connections.app.tasks):
             return False
         try:
-            return int(connections.redis.zcard(connections.keys.batches)) <= 1
+            seconds, _ = connections.redis.time()
+            return int(connections.redis.zcount(connections.keys.batches, "-inf", seconds * 1000 + 1000)) <= 1
         except AWAY_ERRORS:
             return False

@@ -9,7 +9,7 @@ from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.stored.snapshots import Snapshots
 
-REMEMBERED = 1000
+REMEMBERED = 10_000
 LOOK_EVERY_S = 60.0
 
 

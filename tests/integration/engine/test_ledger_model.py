@@ -36,6 +36,7 @@ from tests.births import birth
 SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "300"))
 SHARDS = 20
 MAX_STEPS = 4000
+ROUND_MS = 1000  # between two rounds of a caretaker
 BATCH = "b-model"
 RUNS = ("running", "paused")
 DELIVERED_MS = 50
@@ -336,6 +337,9 @@ class World:
             self.holding.remove(held)  # otherwise a zombie keeps it and commits again later
 
     def wake(self) -> None:
+        look_ms = self.redis.zscore(self.keys.batches, BATCH)
+        if look_ms is not None and look_ms > self.now_ms + ROUND_MS:
+            return  # it rests, and no caretaker looks at it
         idle, before = not self.queue, self.meta("state")
         woken = self.ledger.wake(BATCH, window=self.window, most=50, idle=idle)
         if woken.state == "cancelled" and before in RUNS:
@@ -354,6 +358,22 @@ class World:
         assert done != "ok" or before not in RUNS, "what runs is not confirmed"
         if before in RUNS:
             assert self.redis.zscore(self.keys.batches, BATCH) is not None, "what runs is looked after"
+
+    def check_rest(self) -> None:
+        """A batch is left out of the rounds only where nothing can be due before it is looked at again."""
+        state = self.meta("state")
+        if state not in RUNS:
+            return
+        look_ms = self.redis.zscore(self.keys.batches, BATCH)
+        assert look_ms is not None, "what runs is looked after"
+        if look_ms <= self.now_ms:
+            return
+        assert look_ms <= self.now_ms + 10_000
+        assert not self.redis.exists(self.keys.of(BATCH, "open"), self.keys.of(BATCH, "redo"))
+        assert self.meta("cur") == self.meta("avail")
+        due = self.redis.zrange(self.keys.of(BATCH, "wake"), 0, -1, withscores=True)
+        counts = [at for name, at in due if state == "running" or name == b"deadline"]
+        assert look_ms <= min(counts, default=look_ms), (look_ms, due)
 
     def check_nobody_is_forgotten(self) -> None:
         """With an empty queue, what nobody has claimed was sent within the last 10 s, however often it was lost."""
@@ -523,6 +543,7 @@ class World:
         for _ in range(self.rng.choice([30, 150])):
             self.step()
             self.check_weight()
+            self.check_rest()
         self.forgets = False
         self.calm()
         self.check()
@@ -533,6 +554,7 @@ class World:
             for _ in range(20):
                 self.step()
                 self.check_weight()
+                self.check_rest()
             self.calm()
             self.check()
 

@@ -9,10 +9,12 @@ import pytest
 import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.running import turn
+from flowq.engine.running.chunk_task import run_chunk
+from flowq.engine.running.slot import Slot
 from flowq.engine.running.turn import Turn
 from flowq.local import EmbeddedRedis
 from tests.integration.engine.conftest import executor
-from tests.nodes import Square
+from tests.nodes import Asks, Square
 
 
 def submitted(producer: CeleryExecutor) -> None:
@@ -23,6 +25,17 @@ def test_it_lasts_where_no_other_batch_is_there(producer: CeleryExecutor) -> Non
     submitted(producer)
     assert Turn(producer.connections, 0.0).lasts()
     submitted(producer)
+    assert not Turn(producer.connections, 0.0).lasts()
+
+
+def test_it_lasts_beside_batches_that_rest(producer: CeleryExecutor, slot: Slot) -> None:
+    run = producer.submit_run(flowq.Flow(start=Asks()), {}, None, None)
+    run_chunk(slot, run.id, "0:0-1")
+    submitted(producer)
+    assert not Turn(producer.connections, 0.0).lasts(), "nobody has seen yet that the run waits"
+    producer.connections.ledger.wake(run.id)
+    assert Turn(producer.connections, 0.0).lasts()
+    run.send("approval", "yes")
     assert not Turn(producer.connections, 0.0).lasts()
 
 
