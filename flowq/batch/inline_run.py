@@ -158,7 +158,9 @@ class InlineRun:
         journey.enter(root)
         enter_context(ItemContext(run_id=self.id, is_cancelled=self._is_cancelled, on_wait=self._wait_for))
         try:
-            self._action = finish(root.walk(self._shared), needs_loop=root.has_async(), what=self.label)
+            self._action = finish(
+                root.walk(self._shared, self._flow.params), needs_loop=root.has_async(), what=self.label
+            )
             self._move("succeeded", "running", "paused", "parked")
         except Left:  # it was cancelled
             pass

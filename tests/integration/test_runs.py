@@ -528,3 +528,9 @@ def test_an_error_of_the_flows_own_prep_names_the_flow(place: str) -> None:
     with pytest.raises(KeyError) as caught:
         run.result(timeout=20)
     assert "in node RefusesToBegin" in caught.value.__notes__
+
+
+def test_a_flows_own_params_are_those_of_its_run(place: str, tmp_path: Path) -> None:
+    flow = flowq.Flow(nested.Leaves(1))
+    flow.set_params({"place": 7})
+    assert flow.submit({}).result(timeout=30).shared["seen"] == [7]
