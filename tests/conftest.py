@@ -43,6 +43,7 @@ def session_cluster() -> Iterator[LocalCluster]:
         slots=2,
         workers=1,
         imports=[
+            "tests.as_a_dict",
             "tests.awkward",
             "tests.nodes",
             "tests.features.functions",

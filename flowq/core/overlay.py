@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Protocol
+import reprlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, Protocol, Self
 
 from pydantic import BaseModel
 
@@ -17,11 +19,34 @@ from flowq.errors import CannotTravel
 UNCHANGING = frozenset({str, bytes, int, float, bool, type(None)})
 
 
+class NotRead:
+    """What the dict below an overlay holds of a key that nobody has read yet.
+
+    Only C code that reads a dict past its methods comes upon it: orjson, msgspec, pydantic's serializers, and its
+    validators before 2.12. It is of no use as anything, and says what to do instead.
+    """
+
+    SENTENCE = "a value of the shared store that was not read: what reads dicts past their methods needs dict(shared)"
+
+    def __repr__(self) -> str:
+        return f"<{self.SENTENCE}>"
+
+    def __str__(self) -> str:
+        raise TypeError(self.SENTENCE)
+
+    def __bool__(self) -> bool:
+        raise TypeError(self.SENTENCE)
+
+
+NOT_READ = NotRead()
+
+
 class Base(Protocol):
     """What an overlay lies on."""
 
-    def keys(self) -> Collection[str]:
-        """The keys there are; the same ones as long as an overlay lies on it."""
+    @property
+    def unread(self) -> dict[str, Any]:
+        """The keys there are, each with NOT_READ; the same ones as long as an overlay lies on it."""
 
     def load(self, key: str) -> Any:
         """A value of *key* that nobody else holds, or that nobody can change. Raises KeyError if there is none."""
@@ -36,8 +61,9 @@ class MappingBase:
     def __init__(self, mapping: Mapping[str, Any]) -> None:
         self._mapping = mapping
 
-    def keys(self) -> Collection[str]:
-        return self._mapping.keys()
+    @cached_property
+    def unread(self) -> dict[str, Any]:
+        return dict.fromkeys(self._mapping, NOT_READ)
 
     def load(self, key: str) -> Any:
         value = self._mapping[key]
@@ -56,12 +82,17 @@ class MappingBase:
         return not same(self._mapping[key], value)
 
 
-class Overlay(Store):
+class Overlay(Store, dict[str, Any]):
     """A store that reads from *base* and keeps what is written, so that one item sees its own changes and no other's.
 
     A key is loaded when it is first read. It is this overlay's own from then on: changed in place or set anew,
     :meth:`delta` finds it. Only a text, a number or None that was read and not set is not looked at again.
     What is never read is never loaded.
+
+    It is a dict, since a store that is a dict in one process is to be one everywhere: for ``isinstance``, for ``json``,
+    for ``|``. The dict below has every key from the start (``json`` asks C for its length), and the values that were
+    read or set; each method of dict's that could give away one that was not is defined here or in :class:`Store`. What
+    is made of it – a copy, a union, an unpickled one – is a plain dict of its values.
 
     Args:
         base: what lies below.
@@ -71,16 +102,19 @@ class Overlay(Store):
     def __init__(self, base: Base, schema: type[BaseModel] | None = None) -> None:
         super().__init__(schema)
         self._base = base
-        self._below = base.keys()
+        self._below = base.unread
         self._own: dict[str, Any] = {}
-        self._as_below: dict[str, Any] = {}  # read, and not to be changed in place: no change unless it is set
         self._kept: dict[str, Callable[[], Any]] = {}
         self._deleted: set[str] = set()
+        dict.update(self, self._below)  # which clones it: a store of many keys costs an item next to nothing
 
     def restore(self, kept: Mapping[str, Callable[[], Any]], deleted: Collection[str]) -> None:
         """Bring a fresh overlay to where another one stood: its changes as loaders, called when first read."""
         with self.lock:
             self._kept, self._deleted = dict(kept), set(deleted)
+            for key in self._deleted:
+                dict.pop(self, key, None)
+            dict.update(self, dict.fromkeys(self._kept, NOT_READ))
 
     def own(self) -> dict[str, Any]:
         """What was written here, or was read and may have been changed; without what was restored and not read."""
@@ -119,48 +153,94 @@ class Overlay(Store):
             exc.add_note(f"in shared[{key!r}] as item {index} left it")
             raise
 
+    # -- one key ---------------------------------------------------------------------------------------------------
+
     def __getitem__(self, key: str) -> Any:
+        value = dict.get(self, key, NOT_READ)
+        if value is not NOT_READ:
+            return value
         with self.lock:
-            if key in self._own:
-                return self._own[key]
-            if key in self._as_below:
-                return self._as_below[key]
-            if key in self._deleted:
+            value = dict.get(self, key, NOT_READ)
+            if value is not NOT_READ:  # another thread has loaded it
+                return value
+            if key in self._kept:
+                value = self._own[key] = self._kept[key]()
+                del self._kept[key]
+            elif key in self._deleted:
                 raise KeyError(key)
-            kept = self._kept.pop(key, None)
-            value = self._base.load(key) if kept is None else kept()
-            if kept is None and type(value) in UNCHANGING and key in self._below:
-                self._as_below[key] = value
             else:
-                self._own[key] = value
+                value = self._base.load(key)
+                if type(value) not in UNCHANGING or key not in self._below:
+                    self._own[key] = value
+            dict.__setitem__(self, key, value)
             return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         value = self.checked(key, value)
         with self.lock:
+            dict.__setitem__(self, key, value)
             self._own[key] = value
-            self._as_below.pop(key, None)
             self._kept.pop(key, None)
             self._deleted.discard(key)
 
     def __delitem__(self, key: str) -> None:
         with self.lock:
-            if key not in self:
-                raise KeyError(key)
+            dict.__delitem__(self, key)
             self._own.pop(key, None)
-            self._as_below.pop(key, None)
             self._kept.pop(key, None)
             if key in self._below:
                 self._deleted.add(key)
 
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key)
+
+    # -- all keys --------------------------------------------------------------------------------------------------
+
     def __iter__(self) -> Iterator[str]:
-        with self.lock:
-            below = [key for key in self._below if key not in self._deleted]
-            return iter(below + [key for key in [*self._kept, *self._own] if key not in self._below])
+        # Over a copy, as a SharedStore's. It also keeps C code from taking this for a dict without methods of its own.
+        return iter(list(dict.keys(self)))
+
+    def __reversed__(self) -> Iterator[str]:
+        return iter(list(dict.__reversed__(self)))
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return dict.__len__(self)
 
-    def __contains__(self, key: object) -> bool:
-        with self.lock:
-            return key in self._own or key in self._kept or (key in self._below and key not in self._deleted)
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    @reprlib.recursive_repr("{...}")
+    def __repr__(self) -> str:
+        return repr(self.snapshot())
+
+    # -- what is made of it ----------------------------------------------------------------------------------------
+
+    def copy(self) -> dict[str, Any]:
+        """A dict of its own with all keys; the values are the store's own, not copies."""
+        return self.snapshot()
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        twin: dict[str, Any] = {}
+        memo[id(self)] = twin  # it may hold itself
+        twin.update(copy.deepcopy(self.snapshot(), memo))
+        return twin
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (self.snapshot(),)
+
+    def __or__(self, other: Any) -> Any:
+        return self.snapshot() | other if isinstance(other, dict) else NotImplemented
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.snapshot() if isinstance(other, dict) else NotImplemented
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override]
+        self.update(other)
+        return self
+
+    @classmethod
+    def fromkeys(cls, keys: Iterable[Any], value: Any = None) -> dict[Any, Any]:
+        """A plain dict, as ``dict.fromkeys`` makes it."""
+        return dict.fromkeys(keys, value)

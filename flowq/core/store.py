@@ -30,6 +30,9 @@ class Store(TypedReads, MutableMapping[str, Any]):
     @abstractmethod
     def __getitem__(self, key: str) -> Any: ...
 
+    @abstractmethod
+    def __reversed__(self) -> Iterator[str]: ...
+
     def reducers(self) -> dict[str, Reducer]:
         """How the changes of many items to one key are put together, by key; from the schema's ``Annotated[...]``."""
         return {} if self.schema is None else dict(schema_of(self.schema).reducers)
@@ -52,14 +55,17 @@ class Store(TypedReads, MutableMapping[str, Any]):
             return super().pop(key, *default)
 
     def popitem(self) -> tuple[str, Any]:
-        """Remove some key and return it with its value."""
+        """Remove the key that was set last and return it with its value, as a dict does."""
         with self.lock:
-            return super().popitem()
+            for key in reversed(self):
+                return key, self.pop(key)
+            raise KeyError("popitem(): the store is empty")
 
     def clear(self) -> None:
         """Remove every key."""
         with self.lock:
-            super().clear()
+            for key in self:  # the mixin's reads what it removes
+                del self[key]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set several keys; no other thread sees only some of them, if it reads by :meth:`snapshot`."""
@@ -119,6 +125,10 @@ class SharedStore(Store):
         # Over a copy: another thread may set keys meanwhile.
         with self.lock:
             return iter(list(self._data))
+
+    def __reversed__(self) -> Iterator[str]:
+        with self.lock:
+            return iter(list(reversed(self._data)))
 
     def __len__(self) -> int:
         return len(self._data)

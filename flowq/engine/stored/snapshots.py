@@ -9,13 +9,13 @@ import logging
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from flowq.codec import content_hash, dumps, loads
 from flowq.core.merge import MISSING
-from flowq.core.overlay import UNCHANGING
+from flowq.core.overlay import NOT_READ, UNCHANGING
 from flowq.engine.fleet.meter import SNAPSHOT_BYTES, Meter
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
@@ -207,8 +207,9 @@ class SnapshotBase:
         self._snapshots, self._scope, self._manifest = snapshots, scope, manifest
         self._fixed: Recent[Any] = Recent(sys.getsizeof)
 
-    def keys(self) -> Collection[str]:
-        return self._manifest.keys()
+    @cached_property
+    def unread(self) -> dict[str, Any]:
+        return dict.fromkeys(self._manifest, NOT_READ)
 
     def load(self, key: str) -> Any:
         known = self._fixed.get(key)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import collections
 import threading
-from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from flowq.core import Add, Flow, MappingBase, Node, Overlay
+from flowq.core.overlay import NOT_READ
 from flowq.errors import CannotTravel
 
 
@@ -126,8 +126,7 @@ def test_reading_an_object_that_compares_by_identity_is_no_change() -> None:
 
 def test_a_base_that_cries_wolf_costs_a_comparison_and_nothing_else() -> None:
     class Nervous:
-        def keys(self) -> Collection[str]:
-            return ["xs"]
+        unread: ClassVar[dict[str, Any]] = {"xs": NOT_READ}
 
         def load(self, key: str) -> Any:
             return [1, 2]
