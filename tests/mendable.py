@@ -90,3 +90,43 @@ def executed(path: str | Path) -> list[tuple[int, str]]:
     """Each execution so far: index and idempotency key."""
     lines = Path(path).read_text().splitlines() if Path(path).exists() else []
     return [(int(index), key) for index, key in (line.split() for line in lines)]
+
+
+class MendsInPost(Mendable):
+    """Its ``post`` mends what the failed items need, and has them run again."""
+
+    def prep(self, shared: Any) -> Any:
+        return range(shared["count"])
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:  # type: ignore[override]
+        shared["still"] = sorted(exec_res.retry_failed().errors)
+        Path(self.mended).touch()
+        result = exec_res.retry_failed()
+        shared["again"], shared["attempts"] = list(result), [one.attempts for one in result.items]
+        shared["first"] = list(exec_res)
+
+
+class AsyncMendsInPost(AsyncMendable):
+    """As MendsInPost, in an event loop."""
+
+    def prep(self, shared: Any) -> Any:
+        return range(shared["count"])
+
+    async def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:  # type: ignore[override]
+        await asyncio.to_thread(Path(self.mended).touch)
+        shared["again"] = list(await exec_res.retry_failed_async())
+
+
+class MendsFlowInPost(MendableFlow):
+    """As MendsInPost, of a batch flow; the changes of all items are brought into another store."""
+
+    def __init__(self, start: flowq.Node[Any, Any], mended: str, **options: Any) -> None:
+        super().__init__(start, **options)
+        self.mended = mended
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:  # type: ignore[override]
+        Path(self.mended).touch()
+        again = exec_res.retry_failed()
+        whole: dict[str, Any] = {"found": [], "count": 0}
+        self.take(whole, again)
+        shared["first"], shared["again"], shared["failed"] = list(shared["found"]), whole["found"], len(again.failed)

@@ -127,9 +127,10 @@ class Account:
     def retry_failed(self) -> Self:
         """Run the items that failed or were cancelled once more; the whole batch's result with what that brought.
 
-        Never raises for items that fail again: look at ``.failed``, or call ``raise_for("raise")``. No store is
-        changed: what the items of a BatchFlow changed is in its ``.delta``, all of them together, and a warning is
-        logged where there is more of it now. ``flow.take(shared, result)`` brings it into a store that has none of
+        They run where the batch did; in the ``post`` of a submitted flow, in the process that calls. Never raises for
+        items that fail again: look at ``.failed``, or call ``raise_for("raise")``. No store is changed: what the items
+        of a BatchFlow changed is in its ``.delta``, all of them together, and a warning is logged where there is more
+        of it now. ``flow.take(shared, result)`` brings it into a store that has none of
         it, as after a run that raised a BatchError; after one that went on (``on_error="collect"``) the changes of
         the items that ended well are there already.
 

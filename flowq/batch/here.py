@@ -72,7 +72,7 @@ class LocalBatch(OneByOne):
         places: int | None,
         batch_id: str,
         gates: Gates = here_gate,
-        before: _Before | None = None,
+        before: Before | None = None,
     ) -> None:
         outer = current_context()
         self.id = batch_id
@@ -352,8 +352,8 @@ class LocalBatch(OneByOne):
         before = self._before
         if before is None:
             total = self._items.taken if self._items.total is None else self._items.total
-            before = _Before([], total, 0.0, self._items.at_hand() or self._kept)
-        after = _Before(
+            before = Before([], total, 0.0, self._items.at_hand() or self._kept)
+        after = Before(
             [*before.runs, *self.log.runs()], before.n, before.seconds + self._ended - self._began, before.inputs
         )
         result: BatchResult[Any] = BatchResult.assemble(
@@ -366,7 +366,9 @@ class LocalBatch(OneByOne):
             cut_short=bool(self.reason) and self._items.total is None,
             inputs=after.inputs,
             key_of=self._node.key_of,
-            again=lambda indices: self._again(after, indices),
+            again=lambda indices: once_more(
+                self._job, after, indices, batch_id=self.id, places=self._places, gates=self._gates
+            ),
             over_store=self._job.shared is not None,
             sink=self.policy.sink is not None,
         )
@@ -375,20 +377,27 @@ class LocalBatch(OneByOne):
             self._node.on_progress(self.progress(self.state))
         return result
 
-    def _again(self, after: _Before, indices: Sequence[int]) -> Steps[BatchResult[Any]]:
-        batch = LocalBatch(
-            self._job, Picked(after.inputs, indices),
-            places=self._places, batch_id=self.id, gates=self._gates, before=after,
-        )  # fmt: skip
-        result: BatchResult[Any] = yield batch.run, ()
-        return result
-
 
 @dataclass(frozen=True, slots=True)
-class _Before:
+class Before:
     """What a batch has brought before some of its items are run again: its runs, length, seconds and items."""
 
     runs: list[Done]
     n: int
     seconds: float
     inputs: Mapping[int, Any] | Sequence[Any]
+
+
+def once_more(
+    job: BatchJob, before: Before, indices: Sequence[int], *, batch_id: str, places: int | None, gates: Gates
+) -> Steps[BatchResult[Any]]:
+    """Run the items of *indices* of the batch of *job*, which has ended, in this process; the result of all of it.
+
+    Args:
+        batch_id, places, gates: see :class:`LocalBatch`.
+    """
+    again = LocalBatch(
+        job, Picked(before.inputs, indices), places=places, batch_id=batch_id, gates=gates, before=before
+    )
+    result: BatchResult[Any] = yield again.run, ()
+    return result

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import flowq
-from tests.mendable import MendableFlow, MendableKept, MendableNote, MendableStep
+from tests.mendable import MendableFlow, MendableKept, MendableNote, MendableStep, MendsFlowInPost
 
 
 @pytest.fixture
@@ -64,3 +64,15 @@ def test_nothing_is_said_where_nothing_is_changed_or_there_is_no_store(
     mended.touch()
     assert without.retry_failed().delta == {"note 0": ("set", 0, 0), "note 1": ("set", 1, 1)}
     assert said(caplog) == []
+
+
+def test_a_node_of_a_submitted_flow_runs_items_of_a_batch_flow_again(
+    executor: str, tmp_path: Path, mended: Path
+) -> None:
+    flow = MendsFlowInPost(
+        MendableStep(str(tmp_path / "ran"), str(mended), [0, 3, 4]), str(mended), on_error="collect", chunk_size=3
+    )
+    shared = flowq.Flow(flow).submit({"count": 8, "found": []}).result(timeout=30).shared
+    assert shared["first"] == [1, 2, 5, 6, 7]
+    assert (shared["again"], shared["failed"]) == ([0, 1, 2, 3, 4, 5, 6, 7], 0), "in the order of the items"
+    assert shared["found"] == [1, 2, 5, 6, 7], "no store is changed"

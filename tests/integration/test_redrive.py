@@ -19,7 +19,15 @@ from flowq.engine.connection import Connections
 from flowq.engine.feeding.feed import Feeder
 from flowq.engine.reading.results import read_state
 from tests.crashing import Armed
-from tests.mendable import AsyncMendable, Mendable, MendableFlow, MendableStep, executed
+from tests.mendable import (
+    AsyncMendable,
+    AsyncMendsInPost,
+    Mendable,
+    MendableFlow,
+    MendableStep,
+    MendsInPost,
+    executed,
+)
 from tests.nodes import FailsTwice, Slow, Square
 from tests.patient import Waits, noted
 from tests.programs import Program
@@ -80,6 +88,21 @@ def test_a_result_runs_again_what_failed(
     assert result == [i * 3 for i in range(100)]
     assert len(executed(path)) == 100 + 3 + 3
     assert sorted(first.errors) == [3, 4, 50], "the first result is as it was"
+
+
+def test_a_node_of_a_submitted_flow_runs_again_what_failed(executor: str, path: str, mended: Path) -> None:
+    node = MendsInPost(path, str(mended), [3, 4, 50], on_error="collect")
+    shared = flowq.Flow(node).submit({"count": 100}).result(timeout=30).shared
+    assert (shared["still"], shared["again"]) == ([3, 4, 50], [i * 3 for i in range(100)])
+    assert [i for i, value in enumerate(shared["first"]) if value is None] == [3, 4, 50], "the first is as it was"
+    assert Counter(executed(path)) == {(i, key): 3 if i in (3, 4, 50) else 1 for i, key in {*executed(path)}}, (
+        "an item keeps its key"
+    )
+
+
+def test_an_async_node_of_a_submitted_flow_runs_again_what_failed(executor: str, path: str, mended: Path) -> None:
+    node = AsyncMendsInPost(path, str(mended), [0, 2], on_error="collect")
+    assert flowq.Flow(node).submit({"count": 3}).result(timeout=30).shared["again"] == [0, 3, 6]
 
 
 @KINDS

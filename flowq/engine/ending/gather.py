@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Unpack
 
 from flowq.batch.account import Known
 from flowq.batch.chunk import Done
 from flowq.batch.fanout import Fanout
+from flowq.batch.here import Before, once_more
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
+from flowq.core.drive import Steps
 from flowq.engine.connection import Connections
 from flowq.engine.ending.folds import reduced
+from flowq.engine.ending.parts import deltas_by_index
+from flowq.engine.limits.gate import fleet_gate
 from flowq.engine.patience import when_there
 from flowq.engine.reading.results import State, read_commits, read_fields, reason_of, was_freed
 from flowq.engine.stored.on_the_way import left_in_trouble, read
@@ -55,8 +61,13 @@ def put_together(
     return result
 
 
-def gather(connections: Connections, batch_id: str, node: Fanout[Any, Any]) -> tuple[StoredSequence, BatchResult[Any]]:
-    """The items of a closed batch, as Redis holds them, and its result.
+def gather(
+    connections: Connections, batch_id: str, node: Fanout[Any, Any], shared: Any
+) -> tuple[StoredSequence, BatchResult[Any]]:
+    """The items of a closed batch, as Redis holds them, and its result, which runs items again in this process.
+
+    Args:
+        shared: the store of the walk that waited for it.
 
     Raises:
         BatchError: what *node*'s policy says is raised.
@@ -67,11 +78,38 @@ def gather(connections: Connections, batch_id: str, node: Fanout[Any, Any]) -> t
     state, fields, _ = read(connections, lambda: read_commits(connections, batch_id))
     dones = read(connections, lambda: list(read_fields(connections, batch_id, fields)))
     items, policy = StoredSequence(connections, batch_id, state.avail), node.policy()
+    before = Before(dones, state.avail, state.seconds, items)
     with left_in_trouble():
         result = put_together(
             connections, batch_id, state, dones, state.avail, policy,
             sink=policy.sink is not None, reduces=node.reduces, label=node.label or node.name, inputs=items,
-            key_of=node.key_of,
+            key_of=node.key_of, again=lambda indices: _again(connections, batch_id, node, shared, before, indices),
+            over_store=node.carries_changes,
         )  # fmt: skip
     result.raise_for(policy.on_error, policy.max_failures)
     return items, result
+
+
+def _again(
+    connections: Connections, batch_id: str, node: Fanout[Any, Any], shared: Any, before: Before, indices: Sequence[int]
+) -> Steps[BatchResult[Any]]:
+    """Here, and not by a redrive: who asks holds a slot until it has the result, and may hold the only one."""
+    node = node.__copy__()
+    node.journey = None  # the walk's; its items are on none
+    if node.reduces:
+        before = yield _with_deltas, (connections, batch_id, before)
+    job = node.job(before.inputs, shared=shared)
+    gates = partial(fleet_gate, connections)
+    return (yield from once_more(job, before, indices, batch_id=batch_id, places=job.policy.concurrency, gates=gates))
+
+
+def _with_deltas(connections: Connections, batch_id: str, before: Before) -> Before:
+    """*before* with what its items have brought, which folds merge: commits leave it out."""
+    brought: dict[int, Any] = {}
+    for by_index in read(connections, lambda: list(deltas_by_index(connections, batch_id, (0, before.n)))):
+        brought.update(by_index)
+    runs = [
+        replace(done, deltas=[brought.pop(index, None) for index in range(done.start, done.upto)])
+        for done in before.runs
+    ]
+    return replace(before, runs=runs)

@@ -22,6 +22,12 @@ def read_deltas(connections: Connections, batch_id: str, segment: tuple[int, int
     Raises:
         BatchLost: Redis lacks one.
     """
+    for by_index in deltas_by_index(connections, batch_id, segment):
+        yield [by_index[index] for index in sorted(by_index)]
+
+
+def deltas_by_index(connections: Connections, batch_id: str, segment: tuple[int, int]) -> Iterator[dict[int, Any]]:
+    """As :func:`read_deltas`, by the index of the item, or of the first of those whose delta it is."""
     start, stop = segment
     fields = [field for field in out_fields(connections, batch_id, "part") if _overlaps(field, start, stop)]
     for some in together(fields):
@@ -33,7 +39,7 @@ def read_deltas(connections: Connections, batch_id: str, segment: tuple[int, int
             for index, delta in enumerate(deltas, first):
                 if start <= index < stop and delta is not None:
                     by_index[index] = delta
-        yield [by_index[index] for index in sorted(by_index)]
+        yield by_index
 
 
 def together(fields: Sequence[str]) -> Iterator[list[str]]:

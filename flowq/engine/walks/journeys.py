@@ -179,7 +179,7 @@ class ItemJourney(BatchJourney):
         self._reached.child = yield self._start, (job,)
         stands: Stands = yield self._look, (job.node,)
         if stands == "over":
-            return (yield from self._gather(job.node))[1]
+            return (yield from self._gather(job.node, self._store))[1]
         child, gen = self._reached.child
         if stands == "lost":  # as soon as it was written: nobody would tell of its end
             raise BatchLost(child)
@@ -189,16 +189,16 @@ class ItemJourney(BatchJourney):
         """See BatchJourney. What ``prep`` changed in the store, which it is called with again, stays."""
         stands: Stands = yield self._look, (node,)
         if stands == "over":
-            return (yield from self._gather(node))
+            return (yield from self._gather(node, shared))
         if stands != "runs":
             return None
         assert self._reached.child is not None
         raise Left("batch", child_fact(*self._reached.child), (yield self._encoded, ()))
 
-    def _gather(self, node: Fanout[Any, Any]) -> Steps[tuple[Any, BatchResult[Any]]]:
+    def _gather(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]]]:
         assert self._reached.child is not None
         (child, _), self._reached.child = self._reached.child, None
-        brought: tuple[Any, BatchResult[Any]] = yield gather, (self._connections, child, node)
+        brought: tuple[Any, BatchResult[Any]] = yield gather, (self._connections, child, node, shared)
         return brought
 
     def _start(self, job: BatchJob) -> tuple[str, int]:
