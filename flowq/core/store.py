@@ -18,13 +18,15 @@ from flowq.core.typed_reads import TypedReads
 class Store(TypedReads, MutableMapping[str, Any]):
     """What every store of flowq has in common: :class:`SharedStore` and the overlays that batch items work on.
 
-    Args:
+    Attributes:
         schema: a pydantic model; see :class:`SharedStore`.
+        lock: held for several operations together.
     """
 
-    def __init__(self, schema: type[BaseModel] | None = None) -> None:
-        self.schema = schema
-        self.lock = threading.RLock()
+    __slots__ = ()
+
+    schema: type[BaseModel] | None
+    lock: threading.RLock
 
     # Stated again: the getters' own declaration comes first among the bases.
     @abstractmethod
@@ -103,7 +105,7 @@ class SharedStore(Store):
     """
 
     def __init__(self, data: Mapping[str, Any] | None = None, schema: type[BaseModel] | None = None) -> None:
-        super().__init__(schema)
+        self.schema, self.lock = schema, threading.RLock()
         self._data: dict[str, Any] = {}
         if schema is not None:
             self._data.update(schema_of(schema).defaults())

@@ -39,6 +39,8 @@ class TypedReads:
         TypeError: the key holds something else; names the key and the type found.
     """
 
+    __slots__ = ()
+
     @abstractmethod
     def __getitem__(self, key: str) -> Any: ...
 
