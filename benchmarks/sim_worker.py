@@ -23,7 +23,7 @@ from flowq.batch.sizing import BUDGET_S, floor_size, next_size
 from flowq.codec import dumps, loads
 from flowq.engine.fleet.presence import WorkerRecord
 from flowq.engine.keys import Keys
-from flowq.engine.ledger import SCHEMA_VERSION, Claimed, Committed, Ledger, Tally, Times
+from flowq.engine.ledger import ACTS, SCHEMA_VERSION, Claimed, Committed, Ledger, Tally, Times, script
 from flowq.engine.running.chunk import JUDGED
 from flowq.engine.stored.pages import CACHED_PAGES
 
@@ -44,8 +44,7 @@ class Asked(Exception):
 class Relay:
     """What a ledger takes for its client: first it hears what would be sent, then it is given the answer."""
 
-    def __init__(self, load: Callable[[str], Any]) -> None:
-        self.script_load = load
+    def __init__(self) -> None:
         self.answers: list[Any] = []
 
     def evalsha(self, *words: Any) -> Any:
@@ -85,7 +84,9 @@ class Fleet:
     ) -> None:
         self.loop, self.address, self.plan = loop, address, plan
         self.keys, self.queue = Keys(prefix), f"{prefix}:{queue}"
-        self.relay = Relay(load)
+        for act in ACTS:
+            load(script(act))  # a simulated call cannot be made anew with the script's text
+        self.relay = Relay()
         self.ledger = Ledger(self.relay, self.keys, Times(lease_ms=9750))
         self.value = plan.value()
         self.told = Told()

@@ -12,10 +12,9 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal, NamedTuple
 
-from redis.exceptions import NoScriptError
-
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient
+from flowq.engine.script import call
 
 SCHEMA_VERSION = 2
 # A score in `place` is gen * GEN + the commit's first item: more than any batch has items, and still exact numbers.
@@ -193,7 +192,7 @@ def _claimed(lent: Sequence[Any]) -> Claimed:
 
 
 class Ledger:
-    """The acts, on one Redis. Cheap to make; holds no state but the scripts' digests.
+    """The acts, on one Redis. Cheap to make; holds no state.
 
     Args:
         redis: a client that does not decode responses.
@@ -207,19 +206,10 @@ class Ledger:
         self.keys = keys
         self.times = times or Times()
         self._clock_ms = clock_ms
-        self._digests: dict[str, str] = {}
 
     def _call(self, act: str, batch_id: str, *args: Any) -> list[Any]:
         now = "" if self._clock_ms is None else self._clock_ms()
-        keys = self.keys.ledger(batch_id)
-        digest = self._digests.get(act)
-        if digest is not None:
-            try:
-                return self.redis.evalsha(digest, len(keys), *keys, now, *args)  # type: ignore[no-any-return]
-            except NoScriptError:
-                pass  # Redis was restarted or flushed: load the script again
-        self._digests[act] = _text(self.redis.script_load(script(act)))
-        return self.redis.evalsha(self._digests[act], len(keys), *keys, now, *args)  # type: ignore[no-any-return]
+        return call(self.redis, script(act), self.keys.ledger(batch_id), now, *args)  # type: ignore[no-any-return]
 
     def append(
         self,

@@ -1,8 +1,10 @@
-"""One Lua file that stands alone, as a call. The ledger's acts, which share a head, are the ledger's."""
+"""How a Lua script is called; and one file that stands alone, as a call. The ledger's acts share a head: ledger.py."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from hashlib import sha1
 from importlib import resources
 from typing import Any
 
@@ -17,20 +19,27 @@ def source(name: str) -> str:
     return (resources.files("flowq.engine") / "lua" / f"{name}.lua").read_text()
 
 
+@cache
+def _digest(text: str) -> str:
+    return sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def call(redis: RedisClient, text: str, keys: Sequence[str], *args: Any) -> Any:
+    """Run a script by its digest; with its text where Redis does not know it (any more)."""
+    try:
+        return redis.evalsha(_digest(text), len(keys), *keys, *args)
+    except NoScriptError:
+        # Loaded and run in one step: between two it may be forgotten again (a restart, a SCRIPT FLUSH), and what that
+        # raises is no outcome of an item.
+        return redis.eval(text, len(keys), *keys, *args)
+
+
 class Script:
     """``lua/{name}.lua`` on one Redis."""
 
     def __init__(self, redis: RedisClient, name: str) -> None:
         self._redis, self._name = redis, name
-        self._digest: str | None = None
 
-    def __call__(self, keys: list[str], *args: Any) -> Any:
-        """Run it; loads it first where Redis does not know it (any more)."""
-        if self._digest is not None:
-            try:
-                return self._redis.evalsha(self._digest, len(keys), *keys, *args)
-            except NoScriptError:
-                pass
-        digest = self._redis.script_load(source(self._name))
-        self._digest = digest.decode() if isinstance(digest, bytes) else str(digest)
-        return self._redis.evalsha(self._digest, len(keys), *keys, *args)
+    def __call__(self, keys: Sequence[str], *args: Any) -> Any:
+        """Run it."""
+        return call(self._redis, source(self._name), keys, *args)
