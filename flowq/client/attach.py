@@ -17,6 +17,7 @@ from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, read_header, read_policy
 from flowq.engine.connection import Connections
 from flowq.engine.ids import is_batch_id
+from flowq.engine.patience import redis_in_words
 from flowq.engine.stored.stored_items import StoredItems
 from flowq.errors import BatchLost, ConfigError, FlowError
 from flowq.registry import registered
@@ -85,8 +86,9 @@ def _looked_up(connections: Connections, batch_id: str) -> tuple[Header, BatchPo
     """What a batch or run is, what it remembers of its policy, and the number of its items if that was known."""
     if not is_batch_id(batch_id):
         raise BatchLost(batch_id)
-    header = read_header(connections.redis, connections.keys, batch_id)
-    return header, *read_policy(connections.redis, connections.keys, batch_id)
+    with redis_in_words(connections):
+        header = read_header(connections.redis, connections.keys, batch_id)
+        return header, *read_policy(connections.redis, connections.keys, batch_id)
 
 
 def _key_of(header: Header) -> Callable[[Any], str] | None:

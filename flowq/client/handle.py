@@ -170,6 +170,9 @@ class BatchHandle(Generic[R]):
         """The ledger's counters, crashes and losses included."""
         return read_state(self._connections, self.id)
 
+    def _state_when_there(self) -> State:
+        return when_there(self._connections, self.state)
+
     def ended_well(self, state: State) -> bool:
         """Whether the batch has succeeded, in *state*, as its policy has it: redriven, it runs on whatever fails."""
         if state.state != "succeeded" or self._policy.on_error == "collect":
@@ -262,7 +265,7 @@ class BatchHandle(Generic[R]):
             BatchError: at the first item without a value, where ``result`` raises it.
             Exception: as for ``as_completed``.
         """
-        return Stream(self._reading(free).values(lambda: self._length(self.state()), self._raised))
+        return Stream(self._reading(free).values(lambda: self._length(self._state_when_there()), self._raised))
 
     def _reading(self, free: bool) -> Reading:
         return Reading(
@@ -278,7 +281,7 @@ class BatchHandle(Generic[R]):
 
     def _raised(self, values: Values) -> Exception | None:
         """What ``result`` raises, for a reader who has come to the end of the values."""
-        state = self.state()
+        state = self._state_when_there()
         if self._policy.on_error == "collect" or self.ended_well(state):
             return None
         try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.client import left_alone
 from flowq.client.left_alone import LeftAlone
+from flowq.core.overlay import Overlay
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
 from flowq.engine.batches import Header
@@ -17,8 +20,10 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ending.facts import awaited_events, children, send_event
 from flowq.engine.fleet.presence import Fleet
+from flowq.engine.patience import when_there
 from flowq.engine.reading.closings import Closings
 from flowq.engine.reading.results import State, read_dones, read_state, status_of
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.stored.snapshots import Snapshots
 from flowq.engine.walks.checkpoints import Checkpoints
 from flowq.errors import FlowError, RunCancelled
@@ -75,32 +80,50 @@ class DurableRun:
             TimeoutError: it has not ended within *timeout* seconds.
             RunCancelled: it was cancelled.
             BatchLost: Redis no longer holds it.
+            NoRedis: Redis has not answered for 30 s as its result was to be read.
             Exception: what its failing node raised.
         """
         if not self.wait(timeout):
-            raise TimeoutError(f"run {self.id} has not ended within {timeout:g} s: it is {self.status}")
-        state = self.state()
-        if state.state == "cancelled":
+            raise TimeoutError(f"run {self.id} has not ended within {timeout:g} s: {self._stands()}")
+        end = when_there(self._connections, self._end)
+        if end is None:
             raise RunCancelled(self.id)
-        *_, last = read_dones(self._connections, self.id)
-        outcome = last.outcome(0)
+        state, outcome, history, store = end
         if outcome.error is not None:
             outcome.error.add_note(f"in run {self.id}: mend the cause, then run.resume() does what is missing")
             raise outcome.error
-        steps = [RunStep(one.node, one.node, one.action, None, one.seconds) for one in self.history()]
-        return RunResult("succeeded", outcome.output, None, self._kept.store(), tuple(steps), state.seconds)
+        steps = tuple(RunStep(one.node, one.node, one.action, None, one.seconds) for one in history)
+        return RunResult("succeeded", outcome.output, None, store, steps, state.seconds)
+
+    def _end(self) -> tuple[State, Outcome, list[Checkpoint], Overlay] | None:
+        """What is read of a run that has ended; None: it was cancelled.
+
+        What it failed with is not raised here: that may look as if Redis was away.
+        """
+        state = self.state()
+        if state.state == "cancelled":
+            return None
+        (last,) = deque(read_dones(self._connections, self.id), maxlen=1)
+        return state, last.outcome(0), self.history(), self._kept.store()
+
+    def _stands(self) -> str:
+        try:
+            return f"it is {self.status}"
+        except REDIS_ERRORS:
+            return "Redis does not answer"
 
     def history(self) -> list[Checkpoint]:
         """See Run."""
         return self._kept.steps()
 
     def events(self) -> Iterator[Checkpoint]:
-        """See Run."""
+        """See Run. A Redis that goes away is waited for, for 30 s: NoRedis then."""
         seen = (0, 0)
         while True:
             ended = self._closings.wait(self.id, EVENTS_EVERY_S)
             # By what identifies a step: the first of a long history are no longer kept.
-            fresh = [one for one in self.history() if (one.generation, one.number) > seen]
+            steps = when_there(self._connections, self.history)
+            fresh = [one for one in steps if (one.generation, one.number) > seen]
             yield from fresh
             if fresh:
                 seen = (fresh[-1].generation, fresh[-1].number)

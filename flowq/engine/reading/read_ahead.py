@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from flowq.batch.chunk import Done
 from flowq.engine.connection import Connections
+from flowq.engine.patience import when_there
 from flowq.engine.reading.commit_line import CommitLine
-from flowq.engine.reading.results import State, done_of, read_blobs, read_commits, read_fields
+from flowq.engine.reading.results import READ_BLOBS, State, done_of, read_blobs, read_commits, read_fields
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import DecodeError
 
@@ -58,11 +60,23 @@ class ReadAhead:
         return state, fields
 
     def dones(self, fields: Sequence[str]) -> Iterator[Done]:
-        """The commits under these fields, each once, in this order; raises what ``read_fields`` raises."""
-        missing = read_fields(self._connections, self._batch_id, [one for one in fields if one not in self._read])
+        """The commits under these fields, each once, in this order.
+
+        Raises:
+            BatchLost: nothing stands under one of them.
+            NoRedis: Redis has not answered for 30 s.
+        """
+        missing = self._missing([one for one in fields if one not in self._read])
         for field in fields:
             known = self._read.pop(field, None)
             yield next(missing) if known is None else known
+
+    def _missing(self, fields: Sequence[str]) -> Iterator[Done]:
+        for at in range(0, len(fields), READ_BLOBS):
+            yield from when_there(self._connections, partial(self._read_whole, fields[at : at + READ_BLOBS]))
+
+    def _read_whole(self, fields: Sequence[str]) -> list[Done]:
+        return list(read_fields(self._connections, self._batch_id, fields))
 
     def _fetch(self) -> None:
         """Read what was seen; while Redis is away it is left for later."""
