@@ -32,10 +32,10 @@ from flowq.engine.app import queue_list
 from flowq.engine.batches import Header, read_header
 from flowq.engine.connection import Connections
 from flowq.engine.feeding.birth import birth_of, header_of, source
-from flowq.engine.feeding.feed import Feeder, place_of
+from flowq.engine.feeding.feed import Feeder, Place, place_of
 from flowq.engine.fleet.presence import Fleet, WorkerRecord
 from flowq.engine.known_sizes import KnownSizes
-from flowq.engine.patience import trouble
+from flowq.engine.patience import trouble, when_there
 from flowq.engine.reading.closings import Closings
 from flowq.engine.reading.results import State
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -119,7 +119,8 @@ class CeleryExecutor:
         if key is not None:
             # The run may be there already: then its store is the one it began with, not the one of this job.
             try:
-                header = read_header(self.connections.redis, self.connections.keys, header.id)
+                redis, keys = self.connections.redis, self.connections.keys
+                header = when_there(self.connections, functools.partial(read_header, redis, keys, header.id))
             except REDIS_ERRORS as exc:
                 raise trouble(self.connections, exc) from exc
         return DurableRun(self.connections, self.closings, header, node.policy())
@@ -154,19 +155,15 @@ class CeleryExecutor:
 
     def _submit(self, job: BatchJob, items: Items, feeding: Feeding, here_s: float, checked: bool) -> BatchHandle[Any]:
         """Send it; what it takes longer than *here_s* seconds to write of a list is left to a thread."""
-        header = self._header(job)
-        place = 0 if job.key is None else place_of(self.connections, header.id)
+        batch_id = new_batch_id(job.label or job.node.name, job.key)
+        look = functools.partial(self._look, batch_id, job, items, checked)
+        # Redis was there for the batch before: no flow ends because it is away for a moment between two of its own.
+        header, place, slots, feeder = look() if self._latest is None else when_there(self.connections, look)
         # Others than Python's own may read from where this thread alone may, such as a database.
         by_any_thread = isinstance(items.at_hand(), (list, tuple, range))
         rest: Callable[[State], Feeding] | None = None
-        if place != "whole":
-            if place == 0 and checked:
-                self._check_workers(job.node, header)
-            stream = items.at_hand() is None
-            slots, known = self.fleet.slots(header.queue), self._sizes.get(header.spec)
-            birth = birth_of(self.connections, header, job, items.total, stream=stream, slots=slots, known=known)
-            feeder = Feeder(self.connections, header, birth, slots, resumable=job.key is not None)
-            given = source(items, job.node)
+        if place != "whole" and feeder is not None:
+            stream, given = items.at_hand() is None, source(items, job.node)
             if place == "fed":
                 feeding.begin(feeder, feeder.relief(given), 0.0)
             elif stream:
@@ -183,6 +180,24 @@ class CeleryExecutor:
             learn=functools.partial(self._sizes.note, header.spec) if job.node.counted() == 1 else None,
         )  # fmt: skip
         return self._latest
+
+    def _look(
+        self, batch_id: str, job: BatchJob, items: Items, checked: bool
+    ) -> tuple[Header, Place, int, Feeder | None]:
+        """What the batch is, and what writes its items from which place; None: they are written.
+
+        Nothing is begun yet, so all of it may be asked again.
+        """
+        header = self._header(batch_id, job)
+        place: Place = 0 if job.key is None else place_of(self.connections, header.id)
+        if place == "whole":
+            return header, place, 0, None
+        if place == 0 and checked:
+            self._check_workers(job.node, header)
+        slots, known = self.fleet.slots(header.queue), self._sizes.get(header.spec)
+        stream = items.at_hand() is None
+        birth = birth_of(self.connections, header, job, items.total, stream=stream, slots=slots, known=known)
+        return header, place, slots, Feeder(self.connections, header, birth, slots, resumable=job.key is not None)
 
     def _feed_rest(self, header: Header, slots: int, given: Iterable[Any], here_s: float, state: State) -> Feeding:
         """Have written what the end of the batch, redriven and in *state* now, kept from being written."""
@@ -206,8 +221,7 @@ class CeleryExecutor:
             self._fleet = Fleet(self.connections.redis, self.connections.keys)
         return self._fleet
 
-    def _header(self, job: BatchJob) -> Header:
-        batch_id = new_batch_id(job.label or job.node.name, job.key)
+    def _header(self, batch_id: str, job: BatchJob) -> Header:
         # A run keeps what its nodes write: that must not end with what this process keeps.
         keeps = isinstance(job.node, RunFlow)
         run_id, scope = (batch_id, batch_id) if keeps else ("", self._scope)

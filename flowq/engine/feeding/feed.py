@@ -125,7 +125,7 @@ class Feeder:
             RedisFull: there is no room for items; nothing was created.
         """
         if at == 0:
-            self._connections.headroom.require()
+            when_there(self._connections, self._connections.headroom.require)
             self._append(Piece(0, (), False))
 
     def feed(self, items: Iterable[Any], at: int = 0) -> None:

@@ -105,3 +105,15 @@ def test_a_run_that_has_not_ended_in_time_is_late_though_redis_is_away(
         run.result(timeout=0.1)
     breaking.breaks = False
     run.cancel()
+
+
+def test_a_flow_goes_on_though_redis_is_away_as_its_next_batch_begins(
+    cluster: flowq.LocalCluster, breaking: type[Breaking]
+) -> None:
+    assert nodes.Square().map(range(N)) == VALUES
+    breaking.breaks = True
+    assert nodes.Square().map(range(N)) == VALUES
+    assert nodes.Square().map(item for item in range(N)) == VALUES
+    assert nodes.Square().submit(range(N), key="over connections that break").result(timeout=30) == VALUES
+    run = nested.six_steps("/dev/null").submit({"numbers": [2]}, key="over connections that break")
+    assert RUN["result"](run) == STEPS
