@@ -18,6 +18,7 @@ from flowq.cli.ls import table as batch_table
 from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
 from flowq.client.counters import progress_of
+from flowq.client.left_alone import way_on
 from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, rate_text, span_text
 from flowq.client.run import DurableRun
@@ -115,7 +116,7 @@ def show_batch(handle: BatchHandle[Any], origin: Origin, as_json: bool) -> None:
     rows.add_row("node", Text(f"{handle.node} (queue {handle.queue})"))
     add_origin(rows, origin)
     if origin.producer_gone:
-        rows.add_row("producer", Text(f"gone before it had written all items: {way_out(handle, origin)}", "yellow"))
+        rows.add_row("producer", Text(f"gone before it had written all items: {way_on(handle.id, origin)}", "yellow"))
     rows.add_row("items", Text(" · ").join([Text(count_of(now)), figures(now)]))
     rows.add_row("time", f"{span_text(state.seconds)}, {rate_text(now.rate) or 'nothing done yet'}")
     if now.eta_s and state.state == "running":
@@ -134,10 +135,3 @@ def show_batch(handle: BatchHandle[Any], origin: Origin, as_json: bool) -> None:
     console.print(rows)
     if state.failed:
         console.print(f"\nSee why: [bold]flowq failures {handle.id}[/bold]", highlight=False)
-
-
-def way_out(handle: BatchHandle[Any], origin: Origin) -> str:
-    """What to do about a batch that nobody feeds."""
-    if origin.key is not None:
-        return "a submit of the same items under its key writes the rest"
-    return f"what is there runs, `flowq cancel {handle.id}` ends it"

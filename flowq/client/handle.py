@@ -153,7 +153,7 @@ class BatchHandle(Generic[R]):
             left_s = left_alone.LOOK_EVERY_S if left_s is None else min(left_s, left_alone.LOOK_EVERY_S)
             ended = wait(left_s)
             if not ended:
-                self._left_alone.look()
+                self._left_alone.look(is_fed_here=self.is_fed_here)
             if not ended and self._policy.deadline is not None:
                 self._expire()
             if until is not None and time.monotonic() >= until:

@@ -1,4 +1,4 @@
-"""Telling who waits for a batch that a worker has left it to others: there may be none that can run it."""
+"""Telling who waits for a batch why it may wait for long: a worker has left it to others, or its producer is gone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import time
 
 from flowq.engine.connection import Connections
-from flowq.engine.fleet.lacks import read_lack
+from flowq.engine.reading.origin import Origin, read_origin
 from flowq.engine.redis_client import REDIS_ERRORS
 
 log = logging.getLogger("flowq")
@@ -21,18 +21,34 @@ class LeftAlone:
     def __init__(self, connections: Connections, batch_id: str) -> None:
         self._connections, self._batch_id = connections, batch_id
         self._next_at = time.monotonic() + LOOK_EVERY_S
-        self._said: str | None = None
+        self._said = set[str]()
 
-    def look(self) -> None:
-        """Called while the batch has not ended, as often as one likes."""
+    def look(self, *, is_fed_here: bool = False) -> None:
+        """Called while the batch has not ended, as often as one likes.
+
+        Args:
+            is_fed_here: this process gives it its items: whatever its beat says, its producer lives.
+        """
         if time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + LOOK_EVERY_S
         with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
-            lack = read_lack(self._connections, self._batch_id)
-            if lack is not None and lack != self._said:
-                self._said = lack
-                log.warning(
-                    "items of %s wait for another worker, this one cannot run them: %s", self._batch_id, lack,
-                    extra={"batch": self._batch_id},
-                )  # fmt: skip
+            origin = read_origin(self._connections, self._batch_id)
+            if origin.left_by is not None:
+                self._say("items of %s wait for another worker, this one cannot run them: %s", origin.left_by)
+            if origin.producer_gone and not is_fed_here:
+                self._say(
+                    "the producer of %s is gone before it had written all items: %s", way_on(self._batch_id, origin)
+                )
+
+    def _say(self, message: str, why: str) -> None:
+        if why not in self._said:
+            self._said.add(why)
+            log.warning(message, self._batch_id, why, extra={"batch": self._batch_id})
+
+
+def way_on(batch_id: str, origin: Origin) -> str:
+    """What to do about a batch that nobody feeds."""
+    if origin.key is not None:
+        return "a submit of the same items under its key writes the rest"
+    return f"what is there runs, `flowq cancel {batch_id}` ends it"

@@ -18,7 +18,7 @@ from redis import Redis
 
 import flowq
 from flowq.batch.executor import activate, activated, deactivate
-from flowq.client import CeleryExecutor
+from flowq.client import CeleryExecutor, left_alone
 from flowq.client.overview import batches
 from flowq.codec import loads
 from flowq.engine import patience, redis_client
@@ -209,7 +209,12 @@ PRODUCER = """
 
 
 def test_a_killed_producers_batch_stands_still_and_is_whole_after_a_submit_under_its_key(
-    server: EmbeddedRedis, cluster: flowq.LocalCluster, oracle: str, tmp_path: Path
+    server: EmbeddedRedis,
+    cluster: flowq.LocalCluster,
+    oracle: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     n = 400
     dies = Program(tmp_path / "producer.py", PRODUCER, server.url, oracle)
@@ -226,9 +231,20 @@ def test_a_killed_producers_batch_stands_still_and_is_whole_after_a_submit_under
         stands = read_state(connections, batch_id)
         # Nothing more is given out, though there is more, and workers with nothing to do.
         assert stands.done == int(redis.hget(keys.meta(batch_id), "cur")) < stands.avail < n
+        # Who waits for it is told so, once; only who writes the rest is not.
+        monkeypatch.setattr(left_alone, "LOOK_EVERY_S", 0.05)
+        waiting = flowq.get_batch(batch_id)
+        gone = f"the producer of {batch_id} is gone before it had written all items"
+        until(lambda: waiting.wait(0.05) or gone in caplog.text, 10, "it is said")
+        assert not waiting.wait(0.2)
+        assert [one.getMessage() for one in caplog.records if gone in one.getMessage()] == [
+            f"{gone}: a submit of the same items under its key writes the rest"
+        ]
+        caplog.clear()
         handle = faulty.Traced(oracle, seconds=0.005).submit((i for i in range(n)), key="nightly")
         assert handle.id == batch_id
         assert handle.result(timeout=60) == [i * 3 for i in range(n)]
+        assert gone not in caplog.text
     finally:
         dies.abandon()
         connections.close()

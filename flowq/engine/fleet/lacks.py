@@ -1,4 +1,4 @@
-"""What a worker lacks that has left a batch to others, kept in Redis for whoever waits for it, or looks at it.
+"""What a worker lacks that has left a batch to others, kept in Redis for whoever waits for it, or looks (origin.py).
 
 It decides nothing: a chunk that was left is brought again, and a worker that knows more takes it.
 """
@@ -21,9 +21,3 @@ def note_lack(connections: Connections, batch_id: str, worker: str, reason: str)
         connections.redis.set(connections.keys.lack(batch_id), f"{worker}: {reason}", ex=KEPT_S)
     except REDIS_ERRORS as error:
         log.debug("what is lacked was not noted", extra={"batch": batch_id, "error": repr(error)})
-
-
-def read_lack(connections: Connections, batch_id: str) -> str | None:
-    """Which worker left something of a batch to others in the last minutes, and why; None if none did."""
-    found: bytes | None = connections.redis.get(connections.keys.lack(batch_id))
-    return None if found is None else found.decode(errors="replace")
