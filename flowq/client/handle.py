@@ -34,7 +34,7 @@ from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ending.gather import put_together
 from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Control
-from flowq.engine.patience import when_there
+from flowq.engine.patience import redis_in_words, when_there
 from flowq.engine.reading.closings import Closings
 from flowq.engine.reading.read_ahead import ReadAhead
 from flowq.engine.reading.results import State, read_dones, read_holders, read_state, reason_of, was_freed
@@ -341,6 +341,9 @@ class BatchHandle(Generic[R]):
         """End the batch: what has no outcome yet reads as cancelled. Idempotent.
 
         Items that run are told within a second or so. What is finished stays readable.
+
+        Raises:
+            NoRedis: Redis does not answer, as with the other acts; the batch runs on.
         """
         self._control("cancel")
 
@@ -376,7 +379,7 @@ class BatchHandle(Generic[R]):
             return self
         self._feeding = None  # what its source did not give is not part of the batch any more
         self._ahead = None  # it has seen the batch closed
-        state = self.state()
+        state = self._state_when_there()
         if self._rest is not None and not state.sealed:
             feeding = self._rest(state)
             self._feeding = feeding if feeding.is_apart else None
@@ -388,7 +391,8 @@ class BatchHandle(Generic[R]):
         return self
 
     def _control(self, act: Control, *, feeds: bool = False) -> str:
-        done, _, chunk_ids = self._connections.ledger.control(self.id, act, feeds=feeds)
+        with redis_in_words(self._connections):
+            done, _, chunk_ids = self._connections.ledger.control(self.id, act, feeds=feeds)
         if done == "lost" and act != "cancel":
             raise BatchLost(self.id)
         if done == "gone":

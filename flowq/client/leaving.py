@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.errors import NoRedis
 
 log = logging.getLogger("flowq")
 
@@ -55,5 +56,5 @@ def said_if_not_cancelled(handle: Cancellable) -> Iterator[None]:
     """The block cancels *handle*; that Redis does not answer is logged, with what to do."""
     try:
         yield
-    except REDIS_ERRORS as exc:
+    except (NoRedis, *REDIS_ERRORS) as exc:
         log.warning("%s was not cancelled: Redis does not answer (%s). `flowq cancel` ends it", handle.id, exc)

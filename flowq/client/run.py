@@ -20,7 +20,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ending.facts import awaited_events, children, send_event
 from flowq.engine.fleet.presence import Fleet
-from flowq.engine.patience import when_there
+from flowq.engine.patience import redis_in_words, when_there
 from flowq.engine.reading.closings import Closings
 from flowq.engine.reading.results import State, read_dones, read_state, status_of
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -136,8 +136,10 @@ class DurableRun:
         Raises:
             EncodeError: the value cannot travel.
             FlowError: the run has ended.
+            NoRedis: Redis does not answer, as with the other acts; nothing was sent, so far as is known.
         """
-        send_event(self._connections, self.id, name, value)
+        with redis_in_words(self._connections):
+            send_event(self._connections, self.id, name, value)
 
     def awaits(self) -> list[str]:
         """The names of the events that it waits for now, for ``send``."""
@@ -149,14 +151,20 @@ class DurableRun:
 
     def cancel(self) -> None:
         """See Run. Its batches end within a second."""
-        self._connections.ledger.control(self.id, "cancel")
+        with redis_in_words(self._connections):
+            self._connections.ledger.control(self.id, "cancel")
 
     def pause(self) -> None:
         """See Run. Its batches rest within a second."""
-        self._connections.ledger.control(self.id, "pause")
+        with redis_in_words(self._connections):
+            self._connections.ledger.control(self.id, "pause")
 
     def resume(self, from_step: int | None = None, *, fork: bool = False) -> DurableRun:
         """See Run."""
+        with redis_in_words(self._connections):
+            return self._resumed(from_step, fork=fork)
+
+    def _resumed(self, from_step: int | None, *, fork: bool) -> DurableRun:
         status = self.status
         if fork:
             step = max((one.number for one in self.history()), default=0) if from_step is None else from_step

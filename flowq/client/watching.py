@@ -16,6 +16,7 @@ from flowq.client.progress import Display
 from flowq.core.context import current_context
 from flowq.engine.reading.results import State
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.errors import NoRedis
 
 WANTED_LOOK_S = 0.2  # whether anybody waits for the call that waits for the batch
 
@@ -107,6 +108,6 @@ def _ended(handle: Waited, timeout_s: float | None) -> bool:
         if handle.wait(max(0.0, left_s)):
             return True
         if ctx.cancelled:
-            with contextlib.suppress(*REDIS_ERRORS):  # asked again with the next look
+            with contextlib.suppress(NoRedis, *REDIS_ERRORS):  # asked again with the next look
                 handle.cancel()
     return False

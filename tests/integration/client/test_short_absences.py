@@ -96,6 +96,35 @@ def test_who_looks_for_a_batch_or_a_run_while_redis_is_away_is_told_so(
             look("b-1234567890")
 
 
+BATCH_ACTS: dict[str, Callable[[Any], Any]] = {
+    "cancel": lambda batch: batch.cancel(),
+    "pause": lambda batch: batch.pause(),
+    "resume": lambda batch: batch.resume(),
+    "retry_failed": lambda batch: batch.retry_failed(),
+}
+RUN_ACTS: dict[str, Callable[[Any], Any]] = {
+    "cancel": lambda run: run.cancel(),
+    "pause": lambda run: run.pause(),
+    "resume": lambda run: run.resume(),
+    "send": lambda run: run.send("event", 1),
+}
+
+
+def test_who_cancels_pauses_or_resumes_while_redis_is_away_is_told_so(
+    cluster: flowq.LocalCluster, breaking: type[Breaking]
+) -> None:
+    batch, run = nodes.Sleepy().submit([20.0]), nested.six_steps("/dev/null", 20.0).submit({"numbers": [1]})
+    breaking.breaks = True
+    for thing, acts in ((batch, BATCH_ACTS), (run, RUN_ACTS)):
+        for act in acts.values():
+            breaking.sent.clear()
+            with pytest.raises(flowq.NoRedis, match="no Redis answers at"):
+                act(thing)
+    breaking.breaks = False
+    batch.cancel()
+    run.cancel()
+
+
 def test_a_run_that_has_not_ended_in_time_is_late_though_redis_is_away(
     cluster: flowq.LocalCluster, breaking: type[Breaking]
 ) -> None:
