@@ -43,7 +43,10 @@ class _Folder:
     def write(self, name: str, data: bytes) -> str:
         self._path.mkdir(parents=True, exist_ok=True)
         path = self._path / name
-        path.write_bytes(data)
+        with path.open("wb") as part:
+            part.write(data)
+            part.flush()
+            os.fsync(part.fileno())  # it is named in Redis next, which must not outlive it when the machine dies
         return str(path)
 
     def names(self) -> list[str]:
