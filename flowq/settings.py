@@ -28,6 +28,7 @@ class Settings(BaseSettings):
         queue: the default queue.
         imports: modules a worker imports, so that their node classes are known ("app.nodes,app.flows").
         main_path: a script whose node classes a local worker loads as ``__main__``.
+        main_module: the dotted name under which ``python -m`` found that script (None: it was run by its path).
         lease_s: seconds after which a worker that stopped beating has lost its chunks.
         pulse_s: seconds between beats and caretaker rounds.
         slots: processes of a worker (None: the machine's cores).
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     queue: Annotated[str, Field(min_length=1)] = "flowq"
     imports: Annotated[tuple[str, ...], NoDecode] = ()
     main_path: Path | None = None
+    main_module: str | None = None
     lease_s: Annotated[float, Field(ge=1)] = 10.0
     pulse_s: Annotated[float, Field(gt=0, le=10)] = 1.0
     slots: Annotated[int, Field(ge=1)] | None = None

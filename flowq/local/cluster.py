@@ -25,7 +25,7 @@ from flowq.errors import ConfigError
 from flowq.local.child_process import end_all
 from flowq.local.local_worker import LocalWorker, is_local_worker
 from flowq.local.private_folder import PrivateFolder
-from flowq.local.program import import_path, main_path
+from flowq.local.program import import_path, main_module, main_path
 from flowq.local.redis_server import EmbeddedRedis
 from flowq.local.spawner import Spawner
 from flowq.settings import Settings
@@ -256,6 +256,7 @@ class LocalCluster:
             "FLOWQ_BROKER_URL": self.broker_url,
             "FLOWQ_LOG_LEVEL": self._log_level,
             "FLOWQ_MAIN_PATH": None if main is None else str(main),
+            "FLOWQ_MAIN_MODULE": main_module(),
             "FLOWQ_IMPORTS": ",".join(self._imports) or None,
             # On a Redis of its own nobody but this program says where to.
             "FLOWQ_SINKS": "*" if self._broker_url is None else None,
@@ -266,6 +267,7 @@ class LocalCluster:
         env = {**os.environ}
         # This program's script, not that of whoever started the program.
         env.pop("FLOWQ_MAIN_PATH", None)
+        env.pop("FLOWQ_MAIN_MODULE", None)
         return {**env, **{name: value for name, value in ours.items() if value is not None}, **self._env}
 
 

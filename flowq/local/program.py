@@ -32,6 +32,13 @@ def main_path() -> Path | None:
     return path
 
 
+def main_module() -> str | None:
+    """The dotted name under which ``python -m`` found the script; None if it was run by its path."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    # A folder or a zip archive that is run has its __main__.py under that very name.
+    return None if main_path() is None or spec is None or spec.name == "__main__" else str(spec.name)
+
+
 def _comes_with_python(path: Path) -> bool:
     folders = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")}
     zipped = path.suffix == ".zip" and path.parent in {folder.parent for folder in folders}

@@ -163,7 +163,7 @@ def load_modules(settings: Settings) -> None:
         for name in settings.imports:
             importlib.import_module(name)
         if settings.main_path is not None:
-            load_main(settings.main_path)
+            load_main(settings.main_path, settings.main_module)
 
 
 def _connect_signals(room: Room) -> None:

@@ -12,16 +12,21 @@ from flowq.registry import rename_module
 LOADED_AS = "__mp_main__"
 
 
-def load_main(path: Path) -> None:
+def load_main(path: Path, name: str | None = None) -> None:
     """Run the script at *path* under another name than ``__main__``, as multiprocessing's spawn does.
 
-    What stands under ``if __name__ == "__main__":`` does not run; the classes it registers answer to ``__main__:…``.
+    With the *name* that ``python -m`` found it by it is part of its package: it may import relatively, and its folder
+    is none to import from. What stands under ``if __name__ == "__main__":`` does not run; the classes it registers
+    answer to ``__main__:…``.
     """
     # multiprocessing, when imported, enters the running program itself under this name.
     if sys.modules.get(LOADED_AS) not in (None, sys.modules["__main__"]):
         return
     module = types.ModuleType(LOADED_AS)
     sys.modules[LOADED_AS] = module
-    sys.path.insert(0, str(path.resolve().parent))
-    module.__dict__.update(runpy.run_path(str(path), run_name=LOADED_AS))
+    if name is None:
+        sys.path.insert(0, str(path.resolve().parent))
+        module.__dict__.update(runpy.run_path(str(path), run_name=LOADED_AS))
+    else:
+        module.__dict__.update(runpy.run_module(name, run_name=LOADED_AS, alter_sys=True))
     rename_module(LOADED_AS, "__main__")
