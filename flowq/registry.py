@@ -60,6 +60,9 @@ class Registry:
     def of(self, base: type) -> list[str]:
         return sorted(name for name, cls in self._classes.items() if issubclass(cls, base))
 
+    def in_module(self, module: str) -> list[str]:
+        return sorted(name for name in (*self._classes, *self._functions) if name.startswith(f"{module}:"))
+
     def module_of(self, cls: type) -> str:
         return self._renamed.get(cls.__module__, cls.__module__)
 
@@ -156,6 +159,11 @@ def is_registered_function(fn: object) -> bool:
 def registered_names(base: type) -> list[str]:
     """The names of the registered subclasses of *base*, sorted."""
     return _registry.of(base)
+
+
+def names_in(module: str) -> list[str]:
+    """The names of the classes and functions that are registered from *module*, sorted."""
+    return _registry.in_module(module)
 
 
 def rename_module(module: str, new: str) -> None:

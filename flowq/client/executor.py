@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flowq.batch.async_items import AsyncItems
@@ -21,7 +21,7 @@ from flowq.client.handle import BatchHandle
 from flowq.client.leaving import Leaving
 from flowq.client.progress import display
 from flowq.client.run import DurableRun
-from flowq.client.unknown_node import unknown_node, worker_of
+from flowq.client.unknown_node import given_of_main, unknown_node, worker_of
 from flowq.client.watching import Watching
 from flowq.codec import loads
 from flowq.core.drive import Steps, async_twin, loop_runs
@@ -193,7 +193,7 @@ class CeleryExecutor:
         if place == "whole":
             return header, place, 0, None
         if place == 0 and checked:
-            self._check_workers(job.node, header)
+            self._check_workers(job.node, header, items.at_hand())
         slots, known = self.fleet.slots(header.queue), self._sizes.get(header.spec)
         stream = items.at_hand() is None
         birth = birth_of(self.connections, header, job, items.total, stream=stream, slots=slots, known=known)
@@ -241,10 +241,13 @@ class CeleryExecutor:
                 "flowq is installed on a Celery app of their own. Send with that app: flowq.connect(app=that_app)"
             )
 
-    def _check_workers(self, node: Any, header: Header) -> None:
+    def _check_workers(self, node: Any, header: Header, items: Sequence[Any] | None) -> None:
         """Refuse what no worker could run; with no worker on a queue at all, say that the batch waits."""
         self._check_list(header.queue)
-        wanted = spec_of(node).class_names()
+        spec = spec_of(node)
+        wanted = spec.class_names()
+        if self.fleet.workers(header.queue):
+            wanted |= given_of_main(spec, items if isinstance(items, list | tuple) else ())
         if not _some_know(wanted, self.fleet.workers(header.queue)):
             there = self.fleet.workers(header.queue, fresh=True)
             if not _some_know(wanted, there) and (there or not _some_know(wanted, self.fleet.workers())):

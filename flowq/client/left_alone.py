@@ -35,7 +35,8 @@ class LeftAlone:
         with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
             origin = read_origin(self._connections, self._batch_id)
             if origin.left_by is not None:
-                self._say("items of %s wait for another worker, this one cannot run them: %s", origin.left_by)
+                why = origin.left_by + _way_out(origin.left_by, self._batch_id)
+                self._say("items of %s wait for another worker, this one cannot run them: %s", why)
             if origin.producer_gone and not is_fed_here:
                 self._say(
                     "the producer of %s is gone before it had written all items: %s", way_on(self._batch_id, origin)
@@ -52,3 +53,14 @@ def way_on(batch_id: str, origin: Origin) -> str:
     if origin.key is not None:
         return "a submit of the same items under its key writes the rest"
     return f"what is there runs, `flowq cancel {batch_id}` ends it"
+
+
+def _way_out(lack: str, batch_id: str) -> str:
+    """What to do where no worker will ever come that knows what is lacking; nothing where one may."""
+    if "'__main__:" not in lack:
+        return ""
+    return (
+        ". Workers cannot import a program (__main__); those of its LocalCluster know what stands at the top of its "
+        "script, and nothing that was typed at a prompt. Move it to a module that the workers import, and end the "
+        f"batch: `flowq cancel {batch_id}`"
+    )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
+from flowq.core.hooks import Hook
+from flowq.core.node import Node
+from flowq.core.spec_models import FlowSpec
 from flowq.errors import UnknownNode
-from flowq.registry import registered
+from flowq.registry import class_name, is_known_name, registered
 from flowq.settings import Settings
+
+_MAIN = "__main__:"
+_INSIDE = ".<locals>."
 
 
 def unknown_node(node: str, missing: Sequence[str], *, queue: str, workers: int) -> UnknownNode | None:
@@ -16,7 +24,7 @@ def unknown_node(node: str, missing: Sequence[str], *, queue: str, workers: int)
 
     Args:
         node: its name.
-        missing: the names of the classes, ``module:QualName``; at least one.
+        missing: the names of the classes, and of what `given_of_main` found, ``module:QualName``; at least one.
         queue: where it was to be sent.
         workers: how many there are on that queue.
     """
@@ -26,27 +34,66 @@ def unknown_node(node: str, missing: Sequence[str], *, queue: str, workers: int)
     return None if reason is None else UnknownNode(f"node {node}", reason)
 
 
+def given_of_main(spec: FlowSpec, items: Sequence[Any]) -> set[str]:
+    """The registered functions and classes of the program itself (``__main__:…``) that the nodes of *spec* are given,
+    and the first of the *items*: most batches have items of one kind.
+
+    Of modules a worker may know more than it says; of a program, one that says nothing of it knows nothing.
+    """
+    values = [value for one in spec.nodes for value in (*one.args, *one.kwargs.values())] + list(items[:1])
+    return {name for name in _named_in(values) if name.startswith(_MAIN) and is_known_name(name)}
+
+
+def _named_in(value: Any) -> Iterator[str]:
+    if type(value) in (list, tuple):
+        for one in value:
+            yield from _named_in(one)
+    elif type(value) is dict:
+        yield from _named_in(list(value.values()))
+    else:
+        yield class_name(value if isinstance(value, FunctionType) else type(value))
+
+
 def worker_of(queue: str) -> str:
     """The command that starts a worker on *queue*."""
     return "flowq worker" if queue == Settings.model_fields["queue"].default else f"flowq worker --queue {queue}"
 
 
 def _of_the_program(missing: Sequence[str]) -> str | None:
-    names = [name for name in missing if name.startswith("__main__:")]
+    names = [name for name in missing if name.startswith(_MAIN)]
     if not names:
         return None
+    what = f"its class {names[0]}" if _is_node(names[0]) else f"what it is given, {names[0]},"
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     if main is None or not Path(main).is_file():
         return (
-            f"its class {names[0]} was typed here (in a notebook, at a prompt, on stdin), and workers cannot import "
+            f"{what} was typed here (in a notebook, at a prompt, on stdin), and workers cannot import "
             "what was typed here. Write the node into a .py file and import it; the workers are told of that module by "
             '`flowq.LocalCluster(imports=["that_module"])`, or by FLOWQ_IMPORTS=that_module'
         )
+    if _INSIDE in names[0]:
+        return (
+            f"{what} is made inside the function {_maker(names[0])}(), which workers do not call as they import the "
+            "program. Define it at the top of the script (for the workers of a LocalCluster), or of a module that the "
+            "workers import (FLOWQ_IMPORTS)"
+        )
     return (
-        f"its class {names[0]} is defined in the program that runs (__main__), which remote workers cannot "
+        f"{what} is defined in the program that runs (__main__), which remote workers cannot "
         "import. Move it to a module and start the workers with FLOWQ_IMPORTS=that.module, or use "
         "`with flowq.LocalCluster():`"
     )
+
+
+def _is_node(name: str) -> bool:
+    try:
+        return issubclass(registered(name), Node | Hook)
+    except KeyError:  # a function
+        return False
+
+
+def _maker(name: str) -> str:
+    """The function that makes what is called *name*, ``module:make.<locals>.Made``."""
+    return name.partition(":")[2].partition(_INSIDE)[0]
 
 
 def _of_a_module(missing: Sequence[str]) -> str:
@@ -64,6 +111,13 @@ def _of_a_module(missing: Sequence[str]) -> str:
             "`flowq worker --import that.module`)"
         )
     module = missing[0].partition(":")[0]
+    inside = [name for name in missing if _INSIDE in name]
+    if inside:
+        return (
+            f"{inside[0]}: it is made inside the function {_maker(inside[0])}(), which workers do not call by "
+            f"themselves. Define it at the top of {module}, or call that function there, and start the workers with "
+            f"FLOWQ_IMPORTS={module}"
+        )
     return (
         f"{', '.join(missing)}. Start them with FLOWQ_IMPORTS={module} (or `flowq worker --import {module}`, or "
         f'`flowq.LocalCluster(imports=["{module}"])`)'

@@ -24,7 +24,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.fleet.presence import WorkerRecord, announce, withdraw
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import ConfigError
-from flowq.registry import registered_names
+from flowq.registry import names_in, registered_names
 from flowq.worker.caretaker import Caretaker
 from flowq.worker.leases import Leases
 from flowq.worker.quiet_forks import QuietForks
@@ -150,7 +150,8 @@ class Pulse(bootsteps.StartStopStep):
 
 def record(worker: Any, started_at: float) -> WorkerRecord:
     """What this worker says of itself."""
-    nodes = (*registered_names(Node), *registered_names(Hook))
+    # Of a local program's own script everything: whoever sends knows then that no worker will ever have the rest of it.
+    nodes = tuple(dict.fromkeys((*registered_names(Node), *registered_names(Hook), *names_in("__main__"))))
     queues = {name: queue_list(worker.app, name) for name in worker.app.amqp.queues.consume_from}
     pid = worker.pid if hasattr(worker, "pid") else 0
     return WorkerRecord(

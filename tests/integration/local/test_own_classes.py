@@ -1,0 +1,170 @@
+"""What workers know of the program that starts them: what stands at the top of its script. The rest is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.programs import ROOT, Program
+
+Start = Callable[[str], Program]
+
+GIVES_WHAT_A_FUNCTION_MAKES = """
+    import dataclasses
+    import logging.handlers
+    import queue
+    import flowq
+    from flowq.client import left_alone
+
+    @flowq.parallel_batch_node
+    def shown(item):
+        return repr(item)
+
+    class Keeps(flowq.ParallelBatchNode):
+        def __init__(self, kept, **options):
+            super().__init__(**options)
+            self.kept = kept
+
+        def exec(self, item):
+            return self.kept, item
+
+    @flowq.register
+    def at_the_top(item):
+        return item + 1
+
+    def main():
+        @flowq.register
+        def cube(item):
+            return item**3
+
+        @flowq.register
+        @dataclasses.dataclass
+        class Pixel:
+            x: int
+
+        @flowq.parallel_batch_node
+        def inner(item):
+            return item
+
+        with flowq.LocalCluster(workers=1, slots=1):
+            shared = {"items": [1, 2]}
+            flowq.MapNode(at_the_top).run(shared)
+            print(shared["results"], flush=True)
+            for batch in (
+                lambda: flowq.MapNode(cube).run({"items": [1]}),
+                lambda: Keeps(Pixel(3)).map([1]),
+                lambda: Keeps({"by": [Pixel(3)]}).map([1]),
+                lambda: Keeps(3, key=cube).map([1]),
+                lambda: shown.map([Pixel(3)]),
+                lambda: shown.map([{"at": (Pixel(3),)}]),
+                lambda: inner.map([1]),
+            ):
+                try:
+                    print("ran", batch(), flush=True)
+                except flowq.UnknownNode as error:
+                    print(error, flush=True)
+            batch = shown.submit(iter([Pixel(3)]))  # what a generator will give nobody knows
+            left_alone.LOOK_EVERY_S = 0.1
+            logging.getLogger("flowq").addHandler(logging.handlers.QueueHandler(said := queue.Queue()))
+            while said.empty():
+                batch.wait(0.2)
+            print(said.get().getMessage(), flush=True)
+            batch.cancel()
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+def test_what_a_function_of_the_script_makes_is_refused_and_not_waited_for(program: Start) -> None:
+    one = program(GIVES_WHAT_A_FUNCTION_MAKES)
+    assert one.line() == "[2, 3]"
+    for name in ("cube", "Pixel", "Pixel", "cube", "Pixel", "Pixel", "inner"):
+        said = one.line()
+        assert f"__main__:main.<locals>.{name}" in said
+        assert "inside the function main()" in said
+        assert "top of the script" in said
+    said = one.line()
+    assert "'__main__:main.<locals>.Pixel'" in said
+    assert "end the batch: `flowq cancel shown-" in said
+    assert one.end()[0] == 0
+
+
+def test_what_was_typed_at_a_prompt_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    typed = """
+        import flowq
+        @flowq.register
+        def cube(item): return item**3
+
+        cluster = flowq.LocalCluster(workers=1, slots=1).start()
+        flowq.MapNode(cube).run({"items": [1]})
+        cluster.stop()
+    """
+    done = subprocess.run(
+        [sys.executable, "-i"],
+        input=textwrap.dedent(typed),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "UnknownNode" in done.stderr
+    assert "what it is given, __main__:cube, was typed here" in done.stderr
+
+
+@pytest.mark.parametrize(("words", "dot"), [(("-m", "shop"), "."), (("-m", "shop.run"), "."), (("shop",), "")])
+def test_a_program_of_a_package_is_imported_as_it_was_started(words: tuple[str, ...], dot: str, tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "__init__.py").touch()
+    (shop / "prices.py").write_text("import flowq\n@flowq.parallel_batch_node\ndef price(item): return item * 2\n")
+    # Of a package's folder nothing is imported by its bare name, though it be that of a module of Python's own.
+    (shop / "tabnanny.py").touch()
+    source = f"""
+        from __future__ import annotations
+
+        import flowq
+        from pydantic import BaseModel
+        from {dot}prices import price
+
+        @flowq.register
+        class Row(BaseModel):
+            at: Place
+
+        @flowq.register
+        class Place(BaseModel):
+            x: int
+
+        @flowq.parallel_batch_node
+        def moved(row):
+            return row.at.x + 1
+
+        @flowq.parallel_batch_node
+        def own(item):
+            import tabnanny
+            return hasattr(tabnanny, "check")
+
+        if __name__ == "__main__":
+            with flowq.LocalCluster(workers=1, slots=1):
+                print(price.map([1]), moved.map([Row(at=Place(x=2))]), own.map([1]))
+    """
+    (shop / "__main__.py").write_text(textwrap.dedent(source))
+    (shop / "run.py").write_text(textwrap.dedent(source))
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == f"[2] [3] [{dot == '.'}]\n", done.stderr
