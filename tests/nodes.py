@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
@@ -610,3 +611,25 @@ class Gated(Lengths):
     def exec(self, item: bytes) -> int:
         until(Path(self.gate).exists, 60, "the gate")
         return len(item)
+
+
+class SaysWhichItem(flowq.Node[Any, Any]):
+    """Keeps in the store what its call was told of an item; ``fails`` with that."""
+
+    def __init__(self, fails: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.fails = fails
+
+    def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> tuple[Any, ...]:
+        told = (ctx.item_index, ctx.item_key, ctx.idempotency_key)
+        if self.fails:
+            raise ValueError(repr(told))
+        return told
+
+    def post(self, shared: Any, prep_res: Any, exec_res: tuple[Any, ...]) -> None:
+        shared.setdefault("told", []).append(exec_res)
+
+
+class PutsALock(flowq.Node[Any, Any]):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["lock"] = threading.Lock()

@@ -7,7 +7,7 @@ import copy
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
-from flowq.errors import FlowError, RunCancelled
+from flowq.errors import CannotTravel, FlowError, RunCancelled
 
 LOOK_EVERY_S = 0.02
 
@@ -41,8 +41,8 @@ class InlineRun:
         self.id = new_batch_id(label or flow.name, key)
         self.label = label or flow.name
         self._flow = flow
-        self._begun_with = copy.deepcopy(shared)
-        self._shared: Any = copy.deepcopy(shared)
+        self._begun_with = _copied(shared)
+        self._shared: Any = _copied(shared)
         self._kept: list[_Kept] = []
         self._events: dict[str, list[Any]] = defaultdict(list)
         self._received: dict[str, int] = defaultdict(int)
@@ -58,7 +58,7 @@ class InlineRun:
     def start(self, at: int = 0) -> None:
         """Run in a thread, from after step *at*."""
         frames: list[Frame] = []
-        self._shared = copy.deepcopy(self._begun_with)
+        self._shared = _copied(self._begun_with)
         if at:
             frames, self._shared = copy.deepcopy((self._kept[at - 1].frames, self._kept[at - 1].store))
         del self._kept[at:]
@@ -183,7 +183,7 @@ class InlineRun:
         self._since_s = now_s
         self._taken.settle(self._received)
         with self._changed:
-            self._kept.append(_Kept(step, *copy.deepcopy((journey.frames, shared))))
+            self._kept.append(_Kept(step, copy.deepcopy(journey.frames), _copied(shared)))
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._status != "paused")
             if self._status == "cancelled":
@@ -208,6 +208,28 @@ class InlineRun:
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             self._move("running", "parked")
+
+
+def _copied(shared: Any) -> Any:
+    """A copy of the store: a run keeps one of after each step, as on workers.
+
+    Raises:
+        CannotTravel: a value cannot be copied, such as a lock or a client that holds one; names its key.
+    """
+    try:
+        return copy.deepcopy(shared)
+    except Exception as exc:
+        for key in shared if isinstance(shared, Mapping) else ():
+            value = shared[key]
+            try:
+                copy.deepcopy(value)
+            except Exception as own:
+                raise CannotTravel(
+                    f"shared[{key!r}]",
+                    f"a submitted run keeps its store, and {type(value).__name__} cannot be copied ({own}). "
+                    "Make it in exec or setup instead of keeping it in the store.",
+                ) from exc
+        raise
 
 
 class _Here(Journey):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
@@ -230,3 +231,21 @@ def test_a_flow_runs_inside_of_an_item(executor: str, node: type[Node[Any, Any]]
 def test_functional_nodes_travel(executor: str) -> None:
     assert isinstance(nodes.triple, Node)
     assert nodes.triple.map([1, 2]) == [3, 6]
+
+
+def test_the_nodes_of_a_submitted_flow_are_no_items_and_share_no_idempotency_key(executor: str) -> None:
+    charge = nodes.SaysWhichItem(name="charge")
+    charge >> nodes.SaysWhichItem(name="refund")
+    told = flowq.Flow(charge).submit({}).result(timeout=20).shared["told"]
+    assert list(told) == [(None, None, None)] * 2
+    with pytest.raises(ValueError, match="None, None, None") as failed:
+        flowq.Flow(nodes.SaysWhichItem(True, name="charge")).submit({}).result(timeout=20)
+    assert failed.value.__notes__[0] == "in node charge, attempt 1"
+
+
+@pytest.mark.parametrize(("node", "shared"), [(nodes.PutsALock, {}), (nodes.SaysWhichItem, {"lock": threading.Lock()})])
+def test_what_the_store_of_a_submitted_flow_cannot_keep_is_named(
+    executor: str, node: type[Node[Any, Any]], shared: dict[str, Any]
+) -> None:
+    with pytest.raises(flowq.FlowqError, match=r"shared\['lock'\]"):
+        flowq.Flow(node()).submit(shared).result(timeout=20)

@@ -105,6 +105,8 @@ class ItemJourneys:
         journey.kept = blob
         if self.header.keeps:  # events are sent to runs: an item of a batch would wait for ever
             ctx.on_wait = journey.wait_for
+            # That a run is an item is nobody's business: nodes that took its key for theirs would all act under one.
+            ctx.item_index = ctx.idempotency_key = None
         return journey
 
 
