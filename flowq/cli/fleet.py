@@ -91,5 +91,5 @@ def local_options(command: Command) -> Command:
     slots = click.option(
         "--slots", type=click.IntRange(1), help="Items a local worker runs at a time (default: cores)."
     )
-    workers = click.option("--workers", type=click.IntRange(1), default=1, help="Local workers (default: 1).")
+    workers = click.option("--workers", type=click.IntRange(1), help="Local workers (default: 1).")
     return workers(slots(queues_option("local workers consume")(command)))

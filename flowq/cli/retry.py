@@ -29,7 +29,7 @@ from flowq.settings import Settings
 @local_options
 @json_option
 def retry(
-    batch: str | None, detach: bool, workers: int, slots: int | None, queues: tuple[str, ...], as_json: bool
+    batch: str | None, detach: bool, workers: int | None, slots: int | None, queues: tuple[str, ...], as_json: bool
 ) -> None:
     """Run what failed once more.
 
@@ -55,7 +55,7 @@ def retry(
             sys.exit(status)
         batch, modules = handle.id, handle.modules
         queues = queues or tuple(dict.fromkeys((here.executor.settings.queue, handle.queue)))
-    sys.exit(with_local_workers(batch, modules, Local(workers, slots, queues), shown, console, as_json))
+    sys.exit(with_local_workers(batch, modules, Local(workers or 1, slots, queues), shown, console, as_json))
 
 
 def with_local_workers(

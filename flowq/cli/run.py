@@ -39,7 +39,7 @@ from flowq.settings import Settings
 @click.option("--progress", type=click.Choice(["auto", "bar", "lines", "off"]), help="How progress is shown on stderr.")
 @json_option
 def run(
-    target: str, local: bool, workers: int, slots: int | None, queues: tuple[str, ...], values: tuple[str, ...],
+    target: str, local: bool, workers: int | None, slots: int | None, queues: tuple[str, ...], values: tuple[str, ...],
     limit: int | None, progress: Mode | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run a flow and wait for its end.
@@ -57,10 +57,12 @@ def run(
     shown = display(progress or settings.progress, console)
     if local and settings.broker_url is not None:
         raise Mistake("FLOWQ_BROKER_URL is set, and --local does not use it: give one of them")
+    if not local and (workers is not None or slots is not None or queues):
+        raise Mistake("--workers, --slots and --queue are of local workers: give --local, too")
     began = time.monotonic()
     place: AbstractContextManager[Sent | None]
     if local:
-        place = to_local_workers(Local(workers, slots, queues), (module_of(target),), shown, console)
+        place = to_local_workers(Local(workers or 1, slots, queues), (module_of(target),), shown, console)
     elif settings.broker_url is not None:
         place = to_fleet(settings, shown, console)
     else:
