@@ -137,12 +137,12 @@ class Fanout(Node[Item, Result]):
         """Take the keywords of a batch node; for the constructor of a subclass, after its own ``super().__init__``."""
         unknown = sorted(options.keys() - _OPTIONS)
         if unknown:
-            from difflib import get_close_matches  # for this error alone
+            from flowq.batch.options_elsewhere import meant_by  # for this error alone
 
             made_of_function = "__wrapped__" in vars(type(self))
             what = f"node {type(self).__name__}" if made_of_function else f"{type(self).__name__}()"
-            near = get_close_matches(unknown[0], (*_NODES_OPTIONS, *_OPTIONS), n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
+            near = meant_by(unknown[0], (*_NODES_OPTIONS, *_OPTIONS))
+            meant = f"; did you mean {near}?" if near else ""
             raise TypeError(f"{what} got an unexpected keyword argument {unknown[0]!r}{meant}")
         self.label = options.get("label")
         self.limit = options.get("limit")

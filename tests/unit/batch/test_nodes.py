@@ -74,6 +74,12 @@ def test_an_unknown_keyword_is_a_type_error_and_a_wrong_value_a_value_error() ->
         Length(concurency=3)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="; did you mean 'concurrency'"):
         Length(concurency=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"'rate_limit'; did you mean 'rate'\?"):  # Celery's
+        Length(rate_limit="10/m")  # type: ignore[call-arg]
+    with pytest.raises(
+        TypeError, match=r"'autoretry_for'; did you mean retry=flowq\.Retry\(attempts=…, retry_on=…\)\?"
+    ):
+        Length(autoretry_for=(OSError,))  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"^node len got .* 'max_retry'; did you mean 'max_retries'\?"):
         parallel_batch_node(max_retry=3)(len)
     with pytest.raises(TypeError, match=r"'zzz'$"):

@@ -1,0 +1,32 @@
+"""What a keyword that no batch node has may mean: a slip of the pen, or the name of an option in another system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+# Of Celery, PocketFlow's relatives, Dask, joblib, concurrent.futures, Prefect: what they call what flowq has.
+ELSEWHERE = {
+    "attempts": "'max_retries'",
+    "autoretry_for": "retry=flowq.Retry(attempts=…, retry_on=…)",
+    "continue_on_error": "on_error='collect'",
+    "default_retry_delay": "'wait'",
+    "dont_autoretry_for": "retry=flowq.Retry(attempts=…, give_up_on=…)",
+    "max_attempts": "'max_retries'",
+    "max_batch_size": "'max_items'",
+    "max_concurrency": "'concurrency'",
+    "max_workers": "'concurrency'",
+    "n_jobs": "'concurrency'",
+    "rate_limit": "'rate'",
+    "retry_backoff": "retry=flowq.Retry(attempts=…, wait=…, backoff=…)",
+    "retry_delay_seconds": "'wait'",
+    "soft_time_limit": "'timeout'",
+    "time_limit": "'timeout'",
+    "timeout_seconds": "'timeout'",
+}
+
+
+def meant_by(given: str, known: Sequence[str]) -> str | None:
+    """What to write for the keyword *given*, where only *known* ones are taken; None if nothing is like it."""
+    near = get_close_matches(given, known, n=1)
+    return ELSEWHERE.get(given) or (repr(near[0]) if near else None)
