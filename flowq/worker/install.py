@@ -19,7 +19,7 @@ from celery import Celery, signals
 from kombu.asynchronous import get_event_loop
 
 from flowq.batch.allowed_sinks import restrict, restricted
-from flowq.batch.executor import activate, activated, set_default
+from flowq.batch.executor import Executor, activate, activated, set_default
 from flowq.batch.inline import InlineExecutor
 from flowq.client.executor import CeleryExecutor
 from flowq.codec import register_kombu
@@ -129,6 +129,8 @@ def install(app: Celery, settings: Settings | None = None) -> Celery:
         return app
     register_kombu()
     settings = settings or Settings()
+    if settings.broker_url is None:
+        set_default(partial(_here, app))
     settings = settings.model_copy(update={"broker_url": broker_of(app)})
     backend = str(app.conf.result_backend or "")
     if not backend.startswith(("redis", "rediss", "socket", "sentinel")):
@@ -146,6 +148,16 @@ def install(app: Celery, settings: Settings | None = None) -> Celery:
     app.steps["worker"].add(Pulse)
     _connect_signals(room)
     return app
+
+
+def _here(app: Celery) -> Executor:
+    """Where a program's batches go that has flowq on *app* and says nothing: nowhere, which is seldom what is meant."""
+    logging.getLogger("flowq").warning(
+        "batches of this program run in its own process, and not on the workers of the Celery app %r: "
+        "flowq.activate(flowq.connect(app=app)) sends them there",
+        app.main,
+    )
+    return InlineExecutor()
 
 
 def _wake_consumer() -> None:

@@ -365,6 +365,27 @@ def test_a_teams_own_app_runs_its_own_tasks_and_flowqs_batches(tmp_path: Path) -
     assert "Traceback" not in log.read_text()
 
 
+def test_a_program_with_flowq_on_its_app_is_told_that_its_batches_do_not_go_to_the_apps_workers(tmp_path: Path) -> None:
+    said = {}
+    for name, activates in (("nothing said", ""), ("run here on purpose", "flowq.activate(flowq.InlineExecutor())")):
+        source = f"""
+            import flowq
+            from tests import nodes
+            from tests.integration import team_app
+
+            {activates}
+            for _ in range(2):
+                print(nodes.Square().map([3]), flush=True)
+        """
+        producer = Program(tmp_path / "producer.py", source)
+        assert [producer.line(), producer.line()] == ["[9]", "[9]"]
+        status, said[name] = producer.end()
+        assert status == 0
+    assert said["nothing said"].count("not on the workers of the Celery app 'team'") == 1
+    assert "flowq.activate(flowq.connect(app=app))" in said["nothing said"]
+    assert said["run here on purpose"] == ""
+
+
 SUBMITTING_TASKS_PROGRAM = """
     import flowq
     from flowq.client.overview import batches
