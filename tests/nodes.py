@@ -630,6 +630,17 @@ class SaysWhichItem(flowq.Node[Any, Any]):
         shared.setdefault("told", []).append(exec_res)
 
 
+class KeepsInPrep(flowq.ParallelBatchNode[int, int]):
+    """Sets in ``prep`` what ``exec`` reads, as one may in one process."""
+
+    def prep(self, shared: Any) -> list[int]:
+        self.base = shared["base"]
+        return [1, 2]
+
+    def exec(self, item: int) -> int:
+        return self.base + item + (len(self.nowhere) if item > 1 else 0)  # type: ignore[attr-defined, no-any-return]
+
+
 class PutsALock(flowq.Node[Any, Any]):
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         shared["lock"] = threading.Lock()

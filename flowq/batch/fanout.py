@@ -26,7 +26,7 @@ from flowq.core.callables import function_of, is_async
 from flowq.core.drive import Steps, drive, drive_async
 from flowq.core.hooks import AnyHook
 from flowq.core.node import Item, Node, Result
-from flowq.core.notes import add_failure_note
+from flowq.core.notes import add_failure_note, add_left_behind_note
 from flowq.core.retry import Retry
 from flowq.core.streamed import whole
 from flowq.errors import FlowError, LoopRunning
@@ -280,6 +280,7 @@ class Fanout(Node[Item, Result]):
     def note_failed_item(self, error: Exception, index: int, attempt: int) -> None:
         """Leave on *error* which item failed with it, and at which try."""
         add_failure_note(error, node=self.name, item_index=index, attempts=attempt + 1)
+        add_left_behind_note(error, self)
 
     def take(self, shared: Any, result: BatchResult[Any]) -> None:
         """Bring what the items changed into *shared*."""

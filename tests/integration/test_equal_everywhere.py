@@ -243,6 +243,20 @@ def test_the_nodes_of_a_submitted_flow_are_no_items_and_share_no_idempotency_key
     assert failed.value.__notes__[0] == "in node charge, attempt 1"
 
 
+def test_an_attribute_that_prep_sets_stays_in_the_program_and_who_misses_it_is_told(executor: str) -> None:
+    with pytest.raises(flowq.BatchError) as failed:
+        nodes.KeepsInPrep().run({"base": 5})
+    (error,) = failed.value.exceptions
+    assert isinstance(error, AttributeError)
+    said = [note for note in error.__notes__ if "setup" in note]
+    if executor == "workers":
+        assert "no attribute 'base'" in str(error)
+        assert said[0].startswith("self.base is a matter of prep, which runs in the program")
+    else:
+        assert "no attribute 'nowhere'" in str(error)
+        assert not said
+
+
 @pytest.mark.parametrize(("node", "shared"), [(nodes.PutsALock, {}), (nodes.SaysWhichItem, {"lock": threading.Lock()})])
 def test_what_the_store_of_a_submitted_flow_cannot_keep_is_named(
     executor: str, node: type[Node[Any, Any]], shared: dict[str, Any]
