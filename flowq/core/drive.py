@@ -203,7 +203,8 @@ def _unawaited(fn: Callable[..., Any], value: Any) -> FlowError:
     close = getattr(value, "close", None)
     if close is not None:
         close()  # a coroutine that is never awaited would warn
+    way_out = "Use" if is_async(fn) else "Declare it `async def`, or use"
     return FlowError(
         f"{label_of(fn)} returned an awaitable ({type(value).__name__}) in a synchronous run. "
-        "Declare it `async def`, or use `await run_async(shared)`."
+        f"{way_out} `await run_async(shared)`."
     )

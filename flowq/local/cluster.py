@@ -45,7 +45,7 @@ class LocalCluster:
         queues: that the workers consume, as ``celery worker -Q`` has it: these and no others, so name "flowq", the
             default queue, beside those of nodes with a ``queue=``; none: the default queue.
         broker_url: a Redis that somebody else runs; None: an embedded one.
-        log_level: of the workers' logs.
+        log_level: of the workers' logs (``cluster.workers[0].log_path``); what items print is there at "INFO".
         lease_s: seconds after which a lost worker's items are given to another; None: what the settings say.
         env: further environment variables of the workers.
         redis_server: the redis-server to embed; None: FLOWQ_REDIS_SERVER, or the first one found.

@@ -124,9 +124,19 @@ def test_an_awaitable_in_a_sync_drive_is_refused_and_closed() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(FlowError, match="later returned an awaitable"):
+        with pytest.raises(FlowError, match=r"later returned an awaitable .* run\. Use `await run_async"):
             drive(steps())
         gc.collect()
+
+
+def test_who_hands_an_awaitable_on_is_told_to_declare_it() -> None:
+    async def later() -> None: ...
+
+    def steps() -> Steps[None]:
+        yield lambda: later(), ()
+
+    with pytest.raises(FlowError, match="Declare it `async def`, or use `await run_async"):
+        drive(steps())
 
 
 def test_a_generator_left_by_an_error_is_finished() -> None:
