@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -17,6 +19,7 @@ from flowq.settings import Settings
 
 _MAIN = "__main__:"
 _INSIDE = ".<locals>."
+_MOST_LOOKED_AT = 200  # an item may be a list of millions, or hold itself
 
 
 def unknown_node(node: str, missing: Sequence[str], *, queue: str, workers: int) -> UnknownNode | None:
@@ -41,17 +44,20 @@ def given_of_main(spec: FlowSpec, items: Sequence[Any]) -> set[str]:
     Of modules a worker may know more than it says; of a program, one that says nothing of it knows nothing.
     """
     values = [value for one in spec.nodes for value in (*one.args, *one.kwargs.values())] + list(items[:1])
-    return {name for name in _named_in(values) if name.startswith(_MAIN) and is_known_name(name)}
+    named = itertools.islice(_named_in(values), _MOST_LOOKED_AT)
+    return {name for name in named if name.startswith(_MAIN) and is_known_name(name)}
 
 
-def _named_in(value: Any) -> Iterator[str]:
-    if type(value) in (list, tuple):
-        for one in value:
-            yield from _named_in(one)
-    elif type(value) is dict:
-        yield from _named_in(list(value.values()))
-    else:
-        yield class_name(value if isinstance(value, FunctionType) else type(value))
+def _named_in(values: Iterable[Any]) -> Iterator[str]:
+    """The names of the functions and classes among *values* and in what they hold, the outer ones first."""
+    waiting: deque[Iterable[Any]] = deque([values])
+    while waiting:
+        for value in waiting.popleft():
+            if type(value) in (list, tuple, set, frozenset):
+                waiting.append(value)
+            elif type(value) is dict:
+                waiting.append(value.values())
+            yield class_name(value if isinstance(value, FunctionType) else type(value))
 
 
 def worker_of(queue: str) -> str:
