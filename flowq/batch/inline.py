@@ -72,7 +72,8 @@ class InlineExecutor:
         self._say_once()
         with self._lock:
             known = None if job.key is None else self._handles.get(new_batch_id(job.label or job.node.name, job.key))
-            if known is not None:
+            # What broke off with its source, who submits it again goes on with, as on workers; here from the start.
+            if known is not None and not known.broke_off:
                 return known
             handle = InlineHandle(LocalBatch.of(job, sequential=self._sequential, gates=self._gates))
             self._handles[handle.id] = handle
@@ -127,6 +128,11 @@ class InlineHandle:
     def node(self) -> str:
         """The name of the node whose items they are."""
         return self._batch.node
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether it has ended since the source of its items raised."""
+        return self._ended.is_set() and self._batch.source_broke
 
     def start(self) -> None:
         """Begin; once."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -255,6 +257,32 @@ def test_an_attribute_that_prep_sets_stays_in_the_program_and_who_misses_it_is_t
     else:
         assert "no attribute 'nowhere'" in str(error)
         assert not said
+
+
+def test_a_batch_whose_source_raised_is_gone_on_with_under_its_key(executor: str, tmp_path: Path) -> None:
+    def numbers(broken: bool) -> Iterator[int]:
+        for number in range(300):
+            if broken and number == 200:
+                raise OSError("the database is away")
+            yield number
+
+    first = nodes.Square().submit(numbers(broken=True), key=str(tmp_path))
+    with pytest.raises(OSError, match="database is away"):
+        first.result(timeout=20)
+    second = nodes.Square().submit(numbers(broken=False), key=str(tmp_path))
+    assert second.id == first.id
+    assert second.result(timeout=20) == [number * number for number in range(300)]
+    assert nodes.Square().submit(numbers(broken=True), key=str(tmp_path)).result(timeout=20)[299] == 299 * 299
+
+
+@pytest.mark.parametrize(
+    ("given", "what"), [({"key": 7}, "key"), ({"key": date(2026, 11, 22)}, "key"), ({"label": 5}, "label")]
+)
+def test_a_key_or_a_label_that_is_no_text_is_refused(executor: str, given: dict[str, Any], what: str) -> None:
+    with pytest.raises(TypeError, match=rf"the {what} of a batch or run is text, not .*: give {what}=str"):
+        nodes.Square().submit([1], **given)
+    with pytest.raises(TypeError, match=rf"the {what} of a batch or run is text, not .*: give {what}=str"):
+        flowq.Flow(nodes.SquaresOf()).submit({"n": 1}, **given)
 
 
 @pytest.mark.parametrize(("node", "shared"), [(nodes.PutsALock, {}), (nodes.SaysWhichItem, {"lock": threading.Lock()})])
