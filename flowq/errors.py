@@ -279,6 +279,12 @@ class BatchError(ExceptionGroup[Exception], FlowqError):
     def __init__(self, message: str, errors: Mapping[int, Exception], results: Any = None) -> None:
         super().__init__(message, list(errors.values()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, as by a pool of processes, it keeps its errors by index and of its results the values."""
+        values = list(self.results) if isinstance(self.results, list) else None
+        notes = getattr(self, "__notes__", None)
+        return type(self), (self.message, dict(self.errors), values), None if notes is None else {"__notes__": notes}
+
     def derive(self, excs: Sequence[Exception]) -> BatchError:  # type: ignore[override]
         """The part of this group that holds *excs*, with their indices (what ``except*`` and ``split`` use)."""
         kept = {index: exc for index, exc in self.errors.items() if any(exc is one for one in excs)}

@@ -73,7 +73,7 @@ class InlineExecutor:
         with self._lock:
             known = None if job.key is None else self._handles.get(new_batch_id(job.label or job.node.name, job.key))
             # What broke off with its source, who submits it again goes on with, as on workers; here from the start.
-            if known is not None and not known.broke_off:
+            if known is not None and not known._broke_off:
                 return known
             handle = InlineHandle(LocalBatch.of(job, sequential=self._sequential, gates=self._gates))
             self._handles[handle.id] = handle
@@ -130,7 +130,7 @@ class InlineHandle:
         return self._batch.node
 
     @property
-    def broke_off(self) -> bool:
+    def _broke_off(self) -> bool:
         """Whether it has ended since the source of its items raised."""
         return self._ended.is_set() and self._batch.source_broke
 

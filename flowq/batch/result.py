@@ -66,6 +66,15 @@ class BatchResult(Account, list[R]):
         if len(self) < n:
             self.extend(cast("list[R]", [None] * (n - len(self))))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled it is what it is wherever it is sent: the list of its values."""
+        return list, (list(self),)
+
+    def __copy__(self) -> BatchResult[R]:
+        twin: BatchResult[R] = type(self)(self)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
     def __deepcopy__(self, memo: dict[int, Any]) -> BatchResult[R]:
         # The values are the user's; the outcomes beside them are facts, which nobody changes.
         twin: BatchResult[R] = type(self)(copy.deepcopy(list(self), memo))

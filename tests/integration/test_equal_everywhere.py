@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -283,6 +285,22 @@ def test_a_key_or_a_label_that_is_no_text_is_refused(executor: str, given: dict[
         nodes.Square().submit([1], **given)
     with pytest.raises(TypeError, match=rf"the {what} of a batch or run is text, not .*: give {what}=str"):
         flowq.Flow(nodes.SquaresOf()).submit({"n": 1}, **given)
+
+
+def test_a_result_and_what_it_raises_can_be_pickled_and_copied(executor: str) -> None:
+    result = nodes.Picky(on_error="collect").map(range(20))
+    assert result.errors
+    pickled = pickle.loads(pickle.dumps(result))
+    assert (type(pickled), pickled) == (list, list(result))
+    for copied in (copy.copy(result), copy.deepcopy(result)):
+        assert (type(copied), list(copied.items), copied.errors) == (flowq.BatchResult, list(result.items), result.errors)
+    with pytest.raises(flowq.BatchError) as failed:
+        nodes.Picky().map(range(20))
+    failed.value.add_note("seen here")
+    error = pickle.loads(pickle.dumps(failed.value))
+    assert (type(error), str(error), error.__notes__) == (flowq.BatchError, str(failed.value), ["seen here"])
+    assert {i: str(one) for i, one in error.errors.items()} == {i: str(one) for i, one in failed.value.errors.items()}
+    assert error.results == list(failed.value.results)
 
 
 @pytest.mark.parametrize(("node", "shared"), [(nodes.PutsALock, {}), (nodes.SaysWhichItem, {"lock": threading.Lock()})])
