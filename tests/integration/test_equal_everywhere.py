@@ -293,7 +293,11 @@ def test_a_result_and_what_it_raises_can_be_pickled_and_copied(executor: str) ->
     pickled = pickle.loads(pickle.dumps(result))
     assert (type(pickled), pickled) == (list, list(result))
     for copied in (copy.copy(result), copy.deepcopy(result)):
-        assert (type(copied), list(copied.items), copied.errors) == (flowq.BatchResult, list(result.items), result.errors)
+        assert (type(copied), list(copied.items), copied.errors) == (
+            flowq.BatchResult,
+            list(result.items),
+            result.errors,
+        )
     with pytest.raises(flowq.BatchError) as failed:
         nodes.Picky().map(range(20))
     failed.value.add_note("seen here")
