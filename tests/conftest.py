@@ -23,17 +23,23 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[EmbeddedRedis]:
+def session_redis_server() -> Iterator[EmbeddedRedis]:
     with EmbeddedRedis() as server:
         yield server
 
 
 @pytest.fixture
+def redis_server(session_redis_server: EmbeddedRedis) -> Iterator[EmbeddedRedis]:
+    """The shared server, empty: whatever a test leaves in it would be another's batches and messages."""
+    yield session_redis_server
+    with Redis.from_url(session_redis_server.redis_url) as client:
+        client.flushall()
+
+
+@pytest.fixture
 def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
-    client = Redis.from_url(redis_server.redis_url)
-    yield client
-    client.flushall()
-    client.close()
+    with Redis.from_url(redis_server.redis_url) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
