@@ -100,7 +100,10 @@ class Connections:
         self._check_pid()
         with self._lock:
             if self._producer is None:
-                self._kombu = with_one_client(self.app.connection_for_write())
+                # kombu would try for six seconds to connect, at every publish, and with this lock held: slots would
+                # stand so long for a message that a caretaker sends again.
+                sending = self.app.connection_for_write(transport_options={"max_retries": 0})
+                self._kombu = with_one_client(sending)
                 self._producer = Producer(self._kombu, auto_declare=False)
             try:
                 yield self._producer
