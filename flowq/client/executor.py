@@ -35,7 +35,7 @@ from flowq.engine.feeding.birth import birth_of, header_of, source
 from flowq.engine.feeding.feed import Feeder, Place, place_of
 from flowq.engine.fleet.presence import Fleet, WorkerRecord
 from flowq.engine.known_sizes import KnownSizes
-from flowq.engine.patience import trouble, when_there
+from flowq.engine.patience import redis_in_words, trouble, when_there
 from flowq.engine.reading.closings import Closings
 from flowq.engine.reading.results import State
 from flowq.engine.redis_client import REDIS_ERRORS
@@ -142,7 +142,8 @@ class CeleryExecutor:
             if leaving is not None:
                 leaving.waits_for(handle)
             self._watching.wait(handle, job.node.on_progress)
-            return handle.result()
+            with redis_in_words(self.connections):
+                return handle.result()
 
     def _start(self, job: BatchJob, feeding: Feeding, here_s: float, *, checked: bool = True) -> BatchHandle[Any]:
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)

@@ -11,9 +11,9 @@ from flowq.batch.chunk import Done
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_there
 from flowq.engine.reading.commit_line import CommitLine
-from flowq.engine.reading.results import READ_BLOBS, State, done_of, read_blobs, read_commits, read_fields
+from flowq.engine.reading.results import READ_BLOBS, State, done_of, read_blobs, read_commits
 from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.errors import DecodeError
+from flowq.errors import BatchLost, DecodeError
 
 LOOK_EVERY_S = 1.0
 MOST_FIELDS = 64
@@ -62,8 +62,8 @@ class ReadAhead:
     def dones(self, fields: Sequence[str]) -> Iterator[Done]:
         """The commits under these fields, each once, in this order.
 
-        Raises:
-            BatchLost: nothing stands under one of them.
+        Raises (while it is read):
+            BatchLost: one is not there.
             NoRedis: Redis has not answered for 30 s.
         """
         missing = self._missing([one for one in fields if one not in self._read])
@@ -73,15 +73,19 @@ class ReadAhead:
 
     def _missing(self, fields: Sequence[str]) -> Iterator[Done]:
         for at in range(0, len(fields), READ_BLOBS):
-            yield from when_there(self._connections, partial(self._read_whole, fields[at : at + READ_BLOBS]))
+            some = fields[at : at + READ_BLOBS]
+            for blob in when_there(self._connections, partial(self._blobs, some)):
+                if blob is None:
+                    raise BatchLost(self._batch_id)
+                yield done_of(blob)
 
-    def _read_whole(self, fields: Sequence[str]) -> list[Done]:
-        return list(read_fields(self._connections, self._batch_id, fields))
+    def _blobs(self, fields: Sequence[str]) -> list[bytes | None]:
+        return list(read_blobs(self._connections, self._batch_id, fields))
 
     def _fetch(self) -> None:
         """Read what was seen; while Redis is away it is left for later."""
         with contextlib.suppress(*REDIS_ERRORS):
-            self._keep(list(read_blobs(self._connections, self._batch_id, self._seen)))
+            self._keep(self._blobs(self._seen))
 
     def _keep(self, blobs: Sequence[bytes | None]) -> None:
         for field, blob in zip(self._seen, blobs, strict=True):

@@ -103,6 +103,47 @@ def test_a_redis_that_is_lost_while_a_command_looks_is_said(
         look()
 
 
+REFUSES = 'redis.execute_command("ACL", "SETUSER", "default", "-hmget")'
+GOES_AWAY = "redis.shutdown(nosave=True)"
+SPOILT = """
+import os
+
+from redis import Redis
+
+from tests import nodes
+
+redis = Redis.from_url(os.environ["REDIS_OF_TEST"])
+
+
+def spoil(progress):
+    if progress.state == "succeeded":
+        {how}
+
+
+flow = nodes.SquaresOf(on_progress=spoil)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [(REFUSES, "refuses: "), (GOES_AWAY, "no Redis answers at")],
+    ids=["it refuses", "it is away"],
+)
+def test_a_redis_that_fails_as_a_finished_result_is_read_is_a_sentence(
+    server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, words: str
+) -> None:
+    name = f"spoilt_{REFUSES == how}"
+    (tmp_path / f"{name}.py").write_text(SPOILT.format(how=how))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(patience, "AWAY_FOR_S", 0.0)
+    env = {"FLOWQ_BROKER_URL": server.url, "COLUMNS": "200", "REDIS_OF_TEST": server.redis_url}
+    with flowq.LocalCluster(workers=1, slots=1, broker_url=server.url, imports=["tests.nodes"], grace_s=0):
+        result = CliRunner().invoke(main, ["run", f"{name}:flow"], env=env)
+    assert words in result.output
+    assert "Traceback" not in result.output
+    assert result.exit_code == 2
+
+
 @pytest.mark.parametrize(
     "words", [("ls",), ("status",), ("gc",), ("watch", "{id}"), ("cancel", "{id}"), ("retry", "{id}"), ("doctor",)]
 )
