@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import array
 import datetime
+import ipaddress
 import json
 import uuid
+import zoneinfo
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 import flowq
@@ -71,6 +77,43 @@ def test_values_have_the_form_that_json_gives_them(executor: str, tmp_path: Path
     day, one = datetime.date(2026, 11, 20), uuid.UUID(int=7)
     result: Any = nodes.Echo(sink=str(tmp_path)).map([None, 2**70, (1, "ü\n"), {"a": {1}}, day, one, nodes.Point(1, 2)])
     assert list(result) == [None, 2**70, [1, "ü\n"], {"a": [1]}, "2026-11-20", str(one), {"x": 1, "y": 2}]
+
+
+FORMS: list[tuple[Any, Any]] = [
+    (range(1, 7, 2), [1, 3, 5]),
+    (range(5, 1), []),
+    (array.array("d", [1.5, 2]), [1.5, 2.0]),
+    (deque([1, 2], maxlen=5), [1, 2]),
+    (Counter("aab"), {"a": 2, "b": 1}),
+    (OrderedDict(b=1, a=range(2)), {"b": 1, "a": [0, 1]}),
+    (defaultdict(list, {3: [deque([1])]}), {"3": [[1]]}),
+    (1 + 2j, "1+2j"),
+    (Fraction(1, 3), "1/3"),
+    (ipaddress.ip_address("::1"), "::1"),
+    (ipaddress.ip_network("10.0.0.0/8"), "10.0.0.0/8"),
+    (zoneinfo.ZoneInfo("Europe/Berlin"), "Europe/Berlin"),
+    (datetime.timezone(datetime.timedelta(hours=2)), "UTC+02:00"),
+    ({datetime.UTC: 1}, {"UTC": 1}),
+    (numpy.int64(3), 3),
+    (numpy.float32(0.5), 0.5),
+    (numpy.arange(4).reshape(2, 2), [[0, 1], [2, 3]]),
+]
+
+
+def test_whatever_travels_has_a_form(executor: str, tmp_path: Path) -> None:
+    result: Any = nodes.Echo(sink=str(tmp_path)).map([value for value, _ in FORMS])
+    assert list(result) == [form for _, form in FORMS]
+    assert sorted(map(str, lines_of(result))) == sorted(str(form) for _, form in FORMS)
+
+
+@pytest.mark.parametrize("numbers", [range(2_000_000), range(10**30)], ids=["long", "longer than any list"])
+def test_a_range_that_is_too_long_to_be_written_out_fails_its_item(
+    inline: object, tmp_path: Path, numbers: range
+) -> None:
+    result: Any = nodes.Echo(on_error="collect", sink=str(tmp_path)).map([numbers, 1])
+    assert list(result) == [None, 1]
+    assert "item 0" in str(result.errors[0])
+    assert "more than 1,000,000 numbers" in str(result.errors[0])
 
 
 def test_what_failed_can_be_run_again(executor: str, tmp_path: Path) -> None:
