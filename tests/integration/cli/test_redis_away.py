@@ -132,7 +132,7 @@ flow = nodes.SquaresOf(on_progress=spoil)
 def test_a_redis_that_fails_as_a_finished_result_is_read_is_a_sentence(
     server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, words: str
 ) -> None:
-    name = f"spoilt_{REFUSES == how}"
+    name = f"spoilt_{how == REFUSES}"
     (tmp_path / f"{name}.py").write_text(SPOILT.format(how=how))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(patience, "AWAY_FOR_S", 0.0)
