@@ -75,7 +75,8 @@ class Progress:
     """Where a batch stands.
 
     Attributes:
-        total: its items; None while their number is not known.
+        total: its items; None while their number is not known, as of a source that is still read. Of a batch that ended
+            before its source, the items that were read.
         done: items with an outcome, ``ok + fallback + failed``.
         parked: items that wait for another try without a slot.
         running: items in flight.

@@ -213,6 +213,8 @@ class LocalBatch(OneByOne):
     def progress(self, state: State) -> Progress:
         """Where the batch stands."""
         log, total = self.log, self._items.total
+        if total is None and state not in ("running", "paused"):
+            total = self._items.taken  # nothing more is read
         elapsed_s = (perf_counter() if self._ended is None else self._ended) - self._began
         rate = log.done / elapsed_s if elapsed_s > 0 else 0.0
         left = None if total is None else total - log.done

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,27 @@ def test_row_054_a_function_is_told_of_progress_while_the_batch_is_waited_for(ex
     assert told[-1].done == 100
     assert [one.done for one in told] == sorted(one.done for one in told)
     assert len(told) <= 60
+
+
+def test_row_054_how_many_items_a_source_has_is_not_known_before_its_end(executor: str) -> None:
+    told: list[flowq.Progress] = []
+
+    def source() -> Iterator[int]:
+        while not told:
+            time.sleep(0.005)
+            yield 1
+
+    result = nodes.Slow(0.01, on_progress=told.append).map(source())
+    assert told[0].total is None
+    assert (told[-1].state, told[-1].total) == ("succeeded", len(result))
+
+
+def test_row_054_a_batch_that_ends_before_its_source_has_the_items_that_were_read(executor: str) -> None:
+    told: list[flowq.Progress] = []
+    with pytest.raises(flowq.BatchError) as raised:
+        nodes.Picky(on_progress=told.append).map(itertools.count())
+    assert raised.value.results is not None
+    assert (told[-1].state, told[-1].total) == ("failed", len(raised.value.results))
 
 
 def test_row_054_a_method_may_be_told_as_well(inline: None) -> None:
