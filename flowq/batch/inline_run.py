@@ -53,6 +53,7 @@ class InlineRun:
         self._action: str | None = None
         self._error: BaseException | None = None
         self._works = False
+        self._waits = 0  # for events, side by side
         self._since_s = 0.0
 
     def start(self, at: int = 0) -> None:
@@ -198,6 +199,7 @@ class InlineRun:
 
     async def _sent(self, name: str, number: int, timeout_s: float | None) -> None:
         until = None if timeout_s is None else time.monotonic() + timeout_s
+        self._waits += 1
         self._move("parked", "running")
         try:
             while len(self._events[name]) <= number:
@@ -207,7 +209,9 @@ class InlineRun:
                     raise TimeoutError(f"the event {name!r} did not come within {timeout_s:g} s")
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
-            self._move("running", "parked")
+            self._waits -= 1
+            if not self._waits:
+                self._move("running", "parked")
 
 
 def _copied(shared: Any) -> Any:

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 from flowq.batch.branches import Branches, Ended, SideBySide, ended_for_good
 from flowq.core.callables import in_loop
 from flowq.core.context import ItemContext
-from flowq.core.drive import Call, Steps, async_twin, bounded, call_async, drive
+from flowq.core.drive import Call, ControlFlow, Steps, async_twin, bounded, call_async, drive
+from flowq.core.journey import Left
 from flowq.core.merge import apply_delta
 from flowq.core.node import Node
+from flowq.errors import FlowError
 
 T = TypeVar("T")
 
@@ -148,8 +150,19 @@ async def _first_success(tasks: Iterable[asyncio.Future[T]]) -> asyncio.Future[T
     raise _nobody([task.exception() for task in order if not task.cancelled()])
 
 
-def _nobody(errors: Iterable[BaseException | None]) -> ExceptionGroup[Exception]:
-    raised = [error for error in errors if isinstance(error, Exception)]
+def _nobody(errors: Iterable[BaseException | None]) -> BaseException:
+    """What a race raises that nobody has won: it waits as long as a contender does that has left its process."""
+    ended = list(errors)
+    waiting = {error.fact: error for error in ended if isinstance(error, Left)}
+    if len(waiting) > 1:
+        return FlowError(
+            f"a race on workers cannot wait for several events at once: {', '.join(sorted(waiting))}. Let one event tell "
+            "by its value which it is"
+        )
+    for error in ended:
+        if isinstance(error, ControlFlow):
+            return error
+    raised = [error for error in ended if isinstance(error, Exception)]
     return ExceptionGroup(f"none of {len(raised)} succeeded", raised)
 
 

@@ -395,6 +395,20 @@ class Approval(flowq.Node):
         return "yes" if exec_res["ok"] else "no"
 
 
+class Hears(flowq.Node):
+    """Waits for an event, and keeps what it brought under its name."""
+
+    def __init__(self, event: str, timeout_s: float | None = None) -> None:
+        super().__init__()
+        self.event, self.timeout_s = event, timeout_s
+
+    async def exec(self, prep_res: Any, *, ctx: flowq.ItemContext) -> Any:
+        return await ctx.wait_for(self.event, timeout=self.timeout_s)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared[self.event] = exec_res
+
+
 class AsksAPerson(grapheteria.Node):
     async def prepare(self, shared: Any, request_input: Any) -> Any:
         name = await request_input(prompt="Name?", request_id="name")

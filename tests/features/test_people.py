@@ -8,7 +8,8 @@ import pytest
 
 import flowq
 from flowq.compat import pocketflow
-from tests.features.graphs import Approval, AsksAPerson, PocketSays, Says
+from tests.features.functions import Refuses
+from tests.features.graphs import Approval, AsksAPerson, Hears, PocketSays, Says
 from tests.features.nodes import Ledger
 from tests.nodes import Echo
 from tests.waiting import until
@@ -46,6 +47,41 @@ def test_row_083_request_input_of_grapheteria_waits_in_the_same_way(executor: st
     run.send("name", "ada")
     run.send("person", "yes")
     assert run.result(timeout=20).shared["asked"] == ["ada", "yes"]
+
+
+@pytest.mark.parametrize("events", [["one", "two"], ["two", "one"]])
+def test_row_083_branches_wait_side_by_side_and_get_their_events_in_any_order(executor: str, events: list[str]) -> None:
+    run = flowq.Flow(flowq.Parallel(Hears("one"), Hears("two"))).submit({})
+    until(lambda: run.status == "parked", timeout_s=20)
+    run.send(events[0], events[0].upper())
+    assert not run.wait(0.5), "one event is not both"
+    until(lambda: run.status == "parked", timeout_s=20)
+    run.send(events[1], events[1].upper())
+    assert run.result(timeout=20).shared == {"one": "ONE", "two": "TWO"}
+
+
+@pytest.mark.parametrize("waits", [[None, 0.5], [0.5, None]])
+def test_row_083_a_branch_s_wait_ends_in_time_beside_one_without_an_end(
+    executor: str, waits: list[float | None]
+) -> None:
+    run = flowq.Flow(flowq.Parallel(Hears("one", waits[0]), Hears("two", waits[1]))).submit({})
+    with pytest.raises(TimeoutError, match=r"did not come within 0\.5 s"):
+        run.result(timeout=20)
+
+
+@pytest.mark.parametrize("waits_last", [True, False])
+def test_row_083_a_race_waits_for_the_one_that_has_not_failed(executor: str, waits_last: bool) -> None:
+    nodes = [Refuses(), Hears("one")]
+    run = flowq.Flow(flowq.RaceNode(*(nodes if waits_last else nodes[::-1]))).submit({})
+    until(lambda: run.status == "parked", timeout_s=20)
+    run.send("one", 1)
+    assert run.result(timeout=20).shared == {"one": 1}
+
+
+def test_row_083_on_workers_a_race_cannot_be_between_two_events(cluster: flowq.LocalCluster) -> None:
+    run = flowq.Flow(flowq.RaceNode(Hears("one"), Hears("two"))).submit({})
+    with pytest.raises(flowq.FlowError, match="cannot wait for several events at once: event:one:0, event:two:0"):
+        run.result(timeout=20)
 
 
 def test_row_083_nobody_can_answer_a_flow_that_was_not_submitted() -> None:

@@ -133,6 +133,8 @@ class ItemJourney(BatchJourney):
         self._taken = Taken()
         # By fact, the waits for it that were in vain since the last node, or since the flow began anew.
         self._in_vain: dict[str, int] = {}
+        # By fact, when the waits for it end that the node under way has begun and that brought nothing so far.
+        self._ends: dict[str, float] = {}
 
     # -- nodes -----------------------------------------------------------------------------------------------------
 
@@ -148,6 +150,7 @@ class ItemJourney(BatchJourney):
         self._taken.settle(state.received)
         state.until.clear()
         self._in_vain.clear()
+        self._ends.clear()
         if self._among.keep is not None:
             kept = self._encoded()
             self._among.keep(self._index, kept)
@@ -157,6 +160,7 @@ class ItemJourney(BatchJourney):
         """See Journey."""
         self._reached.until.clear()
         self._in_vain.clear()
+        self._ends.clear()
         return super().restart(flow, attempt)
 
     def arrived(self, shared: Overlay, action: str | None) -> Any:
@@ -279,17 +283,22 @@ class ItemJourney(BatchJourney):
             until_s = until.setdefault(wait, time.time() + timeout_s)
         # A node that begins anew comes to where it was left: a wait that was in vain is, though the event is there now.
         if until_s != IN_VAIN:
+            if until_s is not None:
+                self._ends[wait] = until_s
             value = await asyncio.to_thread(
                 read, self._connections, lambda: read_fact(self._connections, self._among.header.id, fact)
             )
             if value is not None:
+                self._ends.pop(wait, None)
                 return value
-        now_s = time.time()
-        if until_s is not None and now_s >= until_s:
+        if until_s is not None and time.time() >= until_s:
+            self._ends.pop(wait, None)
             self._in_vain[fact], until[wait] = in_vain + 1, IN_VAIN
             raise TimeoutError(f"the event {name!r} did not come within {timeout_s:g} s")
         state = await asyncio.to_thread(self._encoded)
-        raise Left("event", fact, state, None if until_s is None else until_s - now_s)
+        # Of several that its branches wait for, the run waits for one. None of them may wait for longer than it says.
+        ends_s = min(self._ends.values(), default=None)
+        raise Left("event", fact, state, None if ends_s is None else max(0.0, ends_s - time.time()))
 
 
 def may_be_left(flow: BatchFlow) -> bool:
