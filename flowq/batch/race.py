@@ -69,6 +69,7 @@ class RaceNode(_Winner, SideBySide):
 
     Raises:
         ExceptionGroup: none of them succeeded; it holds the error of each, in their order.
+        FlowError: on workers, two of them wait for events at the same time.
     """
 
     async def run_all_async(self, shared: Any) -> str | None:
@@ -156,8 +157,8 @@ def _nobody(errors: Iterable[BaseException | None]) -> BaseException:
     waiting = {error.fact: error for error in ended if isinstance(error, Left)}
     if len(waiting) > 1:
         return FlowError(
-            f"a race on workers cannot wait for several events at once: {', '.join(sorted(waiting))}. Let one event tell "
-            "by its value which it is"
+            f"a race on workers cannot wait for several events at once: {', '.join(sorted(waiting))}. "
+            "Let one event tell by its value which it is"
         )
     for error in ended:
         if isinstance(error, ControlFlow):

@@ -44,9 +44,8 @@ def test_a_rate_holds_over_all_processes(cluster: flowq.LocalCluster, path: str,
 def test_who_waits_long_for_a_permit_holds_no_slot(cluster: flowq.LocalCluster, path: str, kind: Any) -> None:
     slow = kind(path, rate=flowq.Rate(1, per=2.2)).submit(keys(*range(2)))
     until(lambda: starts(path), 5, "the first one is there")
-    began = time.monotonic()
     assert Square().map(range(500)) == [i * i for i in range(500)]
-    assert time.monotonic() - began < 1.2
+    assert len(starts(path)) == 1, "the second one waits still"
     assert slow.result() == ["0", "1"]
     first, second = starts(path)
     assert second - first == pytest.approx(2.2, abs=0.4)

@@ -553,10 +553,11 @@ def async_batches_keep_the_order(pf: ModuleType) -> Seen:
     def batch(kind):
         class Batch(kind):
             async def prep_async(self, shared):
-                return [0.004, 0.0, 0.002]
+                return [2, 0, 1]
 
             async def exec_async(self, item):
-                await asyncio.sleep(item)
+                for _ in range(100 * item):  # rounds of the loop, not a time: a busy machine changes no order
+                    await asyncio.sleep(0)
                 ended.append(item)
                 return item * 2
 
@@ -567,7 +568,7 @@ def async_batches_keep_the_order(pf: ModuleType) -> Seen:
 
     seen = {}
     for name in ("AsyncBatchNode", "AsyncParallelBatchNode"):
-        ended: list[float] = []
+        ended: list[int] = []
         seen[name] = (asyncio.run(batch(getattr(pf, name)).run_async({})), ended)
     return seen
 
@@ -590,7 +591,8 @@ def async_batch_flows_share_the_dict(pf: ModuleType) -> Seen:
     def flow(kind):
         class Add(pf.AsyncNode):
             async def post_async(self, shared, prep_res, exec_res):
-                await asyncio.sleep(self.params["n"] / 1000)
+                for _ in range(100 * self.params["n"]):  # as above
+                    await asyncio.sleep(0)
                 shared["order"].append(self.params["n"])
 
         class Batch(kind):
