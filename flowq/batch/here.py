@@ -10,15 +10,14 @@ import contextlib
 import contextvars
 import math
 import threading
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from time import perf_counter, time
 from typing import Any
 
 from flowq.batch.allowed_sinks import refusal
 from flowq.batch.budget import places_here, share_of_an_item
-from flowq.batch.chunk import Done, ItemDone
+from flowq.batch.chunk import ItemDone
 from flowq.batch.executor import BatchJob, Progress, Report, State
 from flowq.batch.gate import Gate
 from flowq.batch.here_gate import Gates, here_gate
@@ -26,7 +25,7 @@ from flowq.batch.here_one_by_one import LOOK_EVERY_S, OneByOne
 from flowq.batch.here_twins import HereTwins
 from flowq.batch.in_flight import Source
 from flowq.batch.items import Items, Picked
-from flowq.batch.log import Log
+from flowq.batch.log import Before, Log
 from flowq.batch.naming import new_batch_id
 from flowq.batch.reasons import CANCELLED, late, stopped
 from flowq.batch.result import BatchResult
@@ -378,16 +377,6 @@ class LocalBatch(OneByOne):
         if self._node.on_progress is not None:
             self._node.on_progress(self.progress(self.state))
         return result
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What a batch has brought before some of its items are run again: its runs, length, seconds and items."""
-
-    runs: list[Done]
-    n: int
-    seconds: float
-    inputs: Mapping[int, Any] | Sequence[Any]
 
 
 def once_more(

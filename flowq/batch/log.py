@@ -6,13 +6,25 @@ Never here: deciding what that means for the batch (inline).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.in_item_order import Span
 
 _AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a batch has brought before some of its items are run again: its runs, length, seconds and items."""
+
+    runs: list[Done]
+    n: int
+    seconds: float
+    inputs: Mapping[int, Any] | Sequence[Any]
 
 
 class Log:

@@ -10,7 +10,8 @@ from typing import Any, Unpack
 from flowq.batch.account import Known
 from flowq.batch.chunk import Done
 from flowq.batch.fanout import Fanout
-from flowq.batch.here import Before, once_more
+from flowq.batch.here import once_more
+from flowq.batch.log import Before
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.core.drive import Steps
