@@ -10,18 +10,14 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, overload
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import from_json
 
 from flowq.batch.allowed_sinks import refusal
-from flowq.errors import ConfigError, EncodeError
-
-MOST_NUMBERS = 1_000_000
-"""Numbers of a range in a line: the range itself takes no memory, whatever its length."""
+from flowq.errors import ConfigError
 
 
 class Sink(Protocol):
@@ -110,33 +106,6 @@ def generation_of(address: str) -> int:
     """The generation in which a part was written; -1 if its name is none of flowq's."""
     found = re.search(r"\d{12}-\d{12}\.(\d+)\.[0-9a-f]{12}\.jsonl$", address)
     return int(found[1]) if found else -1
-
-
-def line_of(value: Any, index: int) -> bytes:
-    """*value* as a line of JSON: models, dataclasses, dates, decimals and the like in the form pydantic gives them; a
-    range and an array, numpy's too, as a list, a time zone by its name.
-
-    Raises:
-        EncodeError: JSON has no form for it.
-    """
-    try:
-        return to_json(value, inf_nan_mode="constants", fallback=_form_of)
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise EncodeError("", f"{error} (a sink holds JSON)", index) from error
-
-
-def _form_of(value: Any) -> Any:
-    """What is written for a value that pydantic has no form for."""
-    if isinstance(value, range):
-        if (value.stop - value.start) // value.step > MOST_NUMBERS:  # its len() has a limit
-            raise ValueError(f"a range of more than {MOST_NUMBERS:,} numbers is not written out")
-        return list(value)
-    if isinstance(value, tzinfo):
-        return str(value)
-    as_list = getattr(type(value), "tolist", None)  # array.array, numpy's arrays and scalars
-    if as_list is None:
-        raise TypeError(f"there is no form for {type(value).__qualname__}")
-    return as_list(value)
 
 
 def read_part(address: str) -> tuple[Any, ...]:

@@ -6,9 +6,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from flowq.batch.as_json import line_of
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.outcome import Outcome
-from flowq.batch.sink import PartValues, Sink, line_of, part_name
+from flowq.batch.sink import PartValues, Sink, part_name
 from flowq.errors import EncodeError, SinkFailed
 
 TRIES = 3

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import click
 
+from flowq.batch.as_json import plain
 from flowq.batch.outcome import Outcome
 from flowq.cli.group import Mistake, imports_option, json_option
 from flowq.cli.place import place
@@ -34,8 +35,8 @@ def results(
     """Print what became of each item of a batch.
 
     BATCH is an id, or how one begins; the newest batch if left out. One line an item, in item order: JSON with
-    -o file.jsonl or --json, else comma-separated values. What JSON does not know is written as its text. An item that
-    has no outcome yet reads as cancelled.
+    -o file.jsonl or --json, else comma-separated values. Models and dataclasses are written as objects, as in a sink,
+    and what JSON has no form for as its text. An item that has no outcome yet reads as cancelled.
     """
     if out is not None and out.suffix not in SUFFIXES:
         raise Mistake(f"results are written to a file that ends in {' or '.join(SUFFIXES)}, not to {out}")
@@ -79,7 +80,7 @@ def write(file: IO[str], rows: Iterable[dict[str, Any]], columns: tuple[str, ...
     written = 0
     for row in rows:
         if as_lines:
-            file.write(json.dumps({name: row[name] for name in columns}, default=str) + "\n")
+            file.write(json.dumps({name: plain(row[name]) for name in columns}) + "\n")
         else:
             table.writerow(cells(row, columns))
         written += 1
@@ -90,4 +91,4 @@ def cells(row: dict[str, Any], columns: tuple[str, ...]) -> Iterator[Any]:
     """The row's values; those that are neither text nor a number as JSON."""
     for name in columns:
         value = row[name]
-        yield value if value is None or isinstance(value, str | int | float) else json.dumps(value, default=str)
+        yield value if value is None or isinstance(value, str | int | float) else json.dumps(plain(value))

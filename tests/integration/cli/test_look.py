@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,13 @@ def test_results_are_lines_or_a_file(flowq_cli: Flowq, failed: flowq.BatchHandle
     ]
     flowq_cli("results", failed.id, "-o", str(records), "--status", "failed")
     assert json.loads(records.read_text())["index"] == 7
+
+
+def test_results_of_whatever_kind_are_written(flowq_cli: Flowq, cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    batch = submit(nodes.Echo(), [{(1, 2): Fraction(1, 3)}, range(3)])
+    assert batch.wait(20)
+    lines = [json.loads(line) for line in flowq_cli("results", batch.id, "--json", "--inputs").output.splitlines()]
+    assert [(line["output"], line["input"]) for line in lines] == [({"1,2": "1/3"},) * 2, ([0, 1, 2],) * 2]
 
 
 def test_long_results_are_in_item_order(flowq_cli: Flowq, cluster: flowq.LocalCluster) -> None:
