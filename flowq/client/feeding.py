@@ -11,7 +11,7 @@ from typing import Self
 
 from flowq.engine.feeding.feed import Feeder
 
-LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised
+LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised, or the reverse
 
 
 class Feeding:
@@ -78,6 +78,8 @@ class Feeding:
             self._thread.join(LAST_WORDS_S)
             self._joined = True
         if self.error is not None:
+            if self._thread is not None:
+                self._thread.join(LAST_WORDS_S)  # it may be about to end the batch
             raise self.error
 
     def _run(self, steps: Generator[None, None, None]) -> None:

@@ -80,3 +80,28 @@ def window(connections: Connections, batch_id: str) -> int:
     """The chunks that may be open at once, as the batch has it."""
     keys: Keys = connections.keys
     return int(connections.redis.hget(keys.meta(batch_id), "window"))
+
+
+def test_a_batch_has_ended_when_what_its_source_raised_is_told(
+    cluster: flowq.LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is slow with the cancel; an error that came first would leave a batch behind that runs, for a moment."""
+    ledger = executor_of(cluster).connections.ledger
+    control, raised, told = ledger.control, threading.Event(), threading.Event()
+
+    def slow(*args: Any, **options: Any) -> Any:
+        raised.set()
+        told.wait(0.3)
+        return control(*args, **options)
+
+    def source() -> Iterator[int]:
+        yield from range(10)
+        raise LookupError("the source broke")
+
+    monkeypatch.setattr(ledger, "control", slow)
+    handle = nodes.Square().submit(source())
+    assert raised.wait(10)
+    with pytest.raises(LookupError, match="the source broke"):
+        handle.wait(20)
+    told.set()
+    assert handle.state().state == "cancelled"
