@@ -50,7 +50,7 @@ SELF.append(SELF)
         (SELF, "[[...]]"),
         (10**30, 10**30),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_every_value_can_be_printed(value: Any, written: Any) -> None:
     assert json.loads(json.dumps(plain(value))) == written
