@@ -10,10 +10,13 @@ from typing import Any, Literal
 
 from flowq.batch.branches import Ended, SideBySide, ended_for_good
 from flowq.batch.deltas import by_name, by_reducer, fold_deltas
-from flowq.core.drive import async_twin
+from flowq.core.drive import ControlFlow, async_twin
 from flowq.core.merge import apply_delta
 from flowq.core.node import Node
 from flowq.errors import MergeConflict
+
+LAST_WORDS_S = 0.2
+FAILED, LEAVES, GOES_ON = range(3)
 
 
 class Parallel(SideBySide):
@@ -51,8 +54,11 @@ class Parallel(SideBySide):
         """``run_all`` in the running event loop."""
         tasks = self.start_async(shared, _never)
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            ended = [task.result() for task in sorted(tasks, key=lambda task: not (task.done() and task.exception()))]
+            _, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            if running and min(map(_comes, tasks)) == LEAVES:
+                # Another's wait may end in this very moment. Left now, the run would wait on for that error.
+                await asyncio.wait(running, timeout=LAST_WORDS_S, return_when=asyncio.FIRST_EXCEPTION)
+            ended = [task.result() for task in sorted(tasks, key=_comes)]
         finally:
             await ended_for_good(tasks)
         return self._join(shared, ended)
@@ -87,3 +93,11 @@ class Parallel(SideBySide):
 
 def _never() -> bool:
     return False
+
+
+def _comes(branch: asyncio.Future[Ended]) -> int:
+    """Which branches are asked first how they ended: an error counts for more than that another one waits."""
+    if not branch.done():
+        return GOES_ON
+    error = asyncio.CancelledError() if branch.cancelled() else branch.exception()
+    return GOES_ON if error is None else LEAVES if isinstance(error, ControlFlow) else FAILED
