@@ -130,9 +130,9 @@ class Account:
         They run where the batch did; in the ``post`` of a submitted flow, in the process that calls. Never raises for
         items that fail again: look at ``.failed``, or call ``raise_for("raise")``. No store is changed: what the items
         of a BatchFlow changed is in its ``.delta``, all of them together, and a warning is logged where there is more
-        of it now. ``flow.take(shared, result)`` brings it into a store that has none of
-        it, as after a run that raised a BatchError; after one that went on (``on_error="collect"``) the changes of
-        the items that ended well are there already.
+        of it now. ``flow.take(shared, result)`` brings it into a store that has none of it, as after a run that raised
+        a BatchError; after one that went on (``on_error="collect"``) the changes of the items that ended well are there
+        already.
 
         Raises:
             ValueError: this result does not have its items any more.

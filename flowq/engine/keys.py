@@ -15,7 +15,7 @@
 | {p}:rate:{scope}:{key}      | string | a minute after the last one  | permit, pause (permits.py)        |
 | {p}:breaker:{scope}         | hash   | an hour after a failure      | circuit_ask, circuit_tell         |
 | {p}:cache:{scope}:{key}     | string | the cache's ttl              | memo.py                           |
-| {p}:batches                 | zset   | an id until it is confirmed  | append, redrive, wake, a close   |
+| {p}:batches                 | zset   | an id until it is confirmed  | the ledger's acts (lua/lib.lua)   |
 | {p}:catalog                 | zset   | an id for its retention      | append, catalog.py                |
 | {p}:totals                  | hash   | a month after the last one   | meter.py                          |
 | {p}:workers                 | zset   | 3 × the beat                 | presence.py                       |

@@ -15,6 +15,20 @@ from flowq.local import EmbeddedRedis
 from flowq.worker.boards import Boards
 
 
+class Clock:
+    """The ledger's, where a test says what time it is."""
+
+    ms = 1_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 def executor(settings: flowq.Settings) -> CeleryExecutor:
     """With the tasks of flowq alone, whatever other tests of this process have given to all of Celery's apps."""
     made = CeleryExecutor(settings)

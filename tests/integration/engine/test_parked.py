@@ -8,22 +8,11 @@ from redis import Redis
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Claimed, Committed, Ledger, Page, Parked, Tally, Times
 from tests.births import birth
+from tests.integration.engine.conftest import Clock
 
 BATCH = "parked"
 N = 1000
 PARKED = 600  # more than one wake looks at
-
-
-class Clock:
-    ms = 1_000_000
-
-    def __call__(self) -> int:
-        return self.ms
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

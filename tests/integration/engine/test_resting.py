@@ -15,23 +15,12 @@ from flowq.engine.running.chunk_task import run_chunk
 from flowq.engine.running.slot import Slot
 from flowq.worker.caretaker import Caretaker
 from tests.births import birth
+from tests.integration.engine.conftest import Clock
 from tests.nodes import Asks, Square
 from tests.waiting import until
 
 BATCH = "resting"
 REST_MS = 10_000
-
-
-class Clock:
-    ms = 1_000_000
-
-    def __call__(self) -> int:
-        return self.ms
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -15,6 +15,21 @@ from tests.programs import ROOT, Program
 
 Start = Callable[[str], Program]
 
+
+def python(*words: str, cwd: Path, typed: str | None = None) -> subprocess.CompletedProcess[str]:
+    """What a program printed that Python was started with in this folder, and was *typed* to it."""
+    return subprocess.run(
+        [sys.executable, *words],
+        input=typed,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 GIVES_WHAT_A_FUNCTION_MAKES = """
     import dataclasses
     import logging.handlers
@@ -106,16 +121,8 @@ def test_what_was_typed_at_a_prompt_is_refused_and_not_waited_for(tmp_path: Path
         flowq.MapNode(cube).run({"items": [1]})
         cluster.stop()
     """
-    done = subprocess.run(
-        [sys.executable, "-i"],
-        input=textwrap.dedent(typed),
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    done = python("-i", cwd=tmp_path, typed=textwrap.dedent(typed))
+    assert done.returncode == 0, done.stderr
     assert "UnknownNode" in done.stderr
     assert "what it is given, __main__:cube, was typed here" in done.stderr
 
@@ -158,13 +165,5 @@ def test_a_program_of_a_package_is_imported_as_it_was_started(words: tuple[str, 
     """
     (shop / "__main__.py").write_text(textwrap.dedent(source))
     (shop / "run.py").write_text(textwrap.dedent(source))
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(*words, cwd=tmp_path)
     assert done.stdout == f"[2] [3] [{dot == '.'}]\n", done.stderr
