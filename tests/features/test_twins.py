@@ -10,6 +10,7 @@ import pytest
 
 import flowq
 from tests import nodes
+from tests.waiting import until
 
 
 def ran(path: Path) -> list[int]:
@@ -109,3 +110,19 @@ def test_a_failed_twin_shows_its_item(cluster: flowq.LocalCluster, tmp_path: Pat
     handle = node.submit(i for i in range(110))
     handle.wait()
     assert [(one.index, one.input) for one in flowq.get_batch(handle.id).failures()] == [(3, 3), (53, 3), (103, 3)]
+
+
+def test_twins_of_a_batch_that_is_begun_anew_under_its_key_are_copies_of_what_runs_now(tmp_path: Path) -> None:
+    switch = tmp_path / "switch"
+    node = nodes.ByRest(str(tmp_path / "ran"), bad=(3,), switch=str(switch), on_error="collect")
+    # One process alone, which has read what the old batch came to.
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], grace_s=0) as cluster:
+        old = node.submit([3, 53, 103], key="again")
+        assert len(old.result().failed) == 3
+        redis, keys = cluster.executor.connections.redis, cluster.executor.connections.keys
+        until(lambda: not redis.zscore(keys.batches, old.id), 20, "it was confirmed")
+        redis.delete(*redis.keys(keys.pattern(old.id)))  # as when its retention has passed
+        switch.touch()
+        new = node.submit([3, 53, 103], key="again")
+        assert new.id == old.id
+        assert new.result() == [3, 3, 3]

@@ -132,6 +132,7 @@ class Slot:
         if known != born:
             self.headers.forget(batch_id)
             self.pages.forget(batch_id)
+            self.twins.forget(batch_id)
             self._works.pop(batch_id, None)
 
     @contextmanager

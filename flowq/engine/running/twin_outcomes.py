@@ -26,6 +26,11 @@ class TwinOutcomes:
         self._connections = connections
         self._cache: OrderedDict[tuple[str, bytes], Done] = OrderedDict()
 
+    def forget(self, batch_id: str) -> None:
+        """The commits of a batch are others by now."""
+        for place in [place for place in self._cache if place[0] == batch_id]:
+            del self._cache[place]
+
     def of(self, batch_id: str, gen: int, index: int, first: int, polls: int = 0) -> ItemDone:
         """How the item at *index* ends, whose twin is the item *first*; parked while that has not ended in *gen*.
 
