@@ -19,7 +19,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.ids import is_batch_id
 from flowq.engine.patience import redis_in_words
 from flowq.engine.stored.stored_items import StoredItems
-from flowq.errors import BatchLost, ConfigError, FlowError
+from flowq.errors import BatchLost, CannotTravel, ConfigError, DecodeError, FlowError
 from flowq.registry import registered
 
 
@@ -91,19 +91,25 @@ def _looked_up(connections: Connections, batch_id: str) -> tuple[Header, BatchPo
         return header, *read_policy(connections.redis, connections.keys, batch_id)
 
 
-def _key_of(header: Header) -> Callable[[Any], str] | None:
-    """The node's own ``key_of``, where this process knows the node's class. (A ``key=`` function did not travel.)"""
-    spec = FlowSpec.from_plain(loads(header.spec))
-    try:
-        cls = registered(spec.nodes[0].node)
-    except KeyError:
-        return None
-    if not issubclass(cls, Fanout) or cls.key_of is None:
-        return None
+def _key_of(header: Header) -> Callable[[Any], Any]:
+    """Makes an item's key of it; None of each where this process does not know the batch's node.
+
+    Nothing is looked up before a key is asked for: a constructor may do anything, a module may be imported until then,
+    and whoever only looks at a batch, or ends it, need not know its classes.
+    """
 
     @cache
-    def node() -> Any:
-        # Not before a key is asked for: a constructor may do anything.
-        return build(spec)
+    def own() -> Callable[[Any], Any] | None:
+        try:
+            spec = FlowSpec.from_plain(loads(header.spec))
+            cls = registered(spec.nodes[0].node)
+        except (KeyError, CannotTravel, DecodeError):
+            return None
+        is_keyed = issubclass(cls, Fanout) and (cls.key_of is not None or "key" in spec.nodes[0].kwargs)
+        return getattr(build(spec), "key_of", None) if is_keyed else None
 
-    return lambda item: str(node().key_of(item))
+    def key_of(item: Any) -> Any:
+        made = own()
+        return None if made is None else made(item)
+
+    return key_of

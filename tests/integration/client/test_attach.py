@@ -36,17 +36,34 @@ def catalog_of(cluster: LocalCluster) -> Catalog:
     return Catalog(connections.redis, connections.keys)
 
 
-def test_another_process_reads_a_batch_by_its_id(cluster: LocalCluster) -> None:
-    batch = submit(nodes.Keyed(max_retries=2, on_error="collect"), range(20), label="twenty")
-    assert batch.wait(20)
+def _elsewhere(cluster: LocalCluster, *words: str) -> str:
+    """What Python prints that is called so in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, batch.id],
+        [sys.executable, *words],
         env={"FLOWQ_BROKER_URL": cluster.broker_url, "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    label, ended, total, first, failed = json.loads(done.stdout)
+    return done.stdout
+
+
+def test_another_process_reads_a_batch_by_its_id(cluster: LocalCluster) -> None:
+    batch = submit(nodes.Keyed(max_retries=2, on_error="collect"), range(20), label="twenty")
+    assert batch.wait(20)
+    label, ended, total, first, failed = json.loads(_elsewhere(cluster, "-c", ELSEWHERE, batch.id))
     assert (label, ended, total, first) == ("twenty", True, 20, [0, 1, 2])
     assert failed == [[7, "key-7", 7, "ValueError('7 is refused')", 2, True]]
+
+
+def test_a_process_that_knows_no_class_of_a_batch_looks_at_it_all_the_same(cluster: LocalCluster) -> None:
+    batch = submit(nodes.Keyed(config={"at": nodes.Point(1, 2)}, on_error="collect"), [6, 7])
+    assert batch.wait(20)
+    look = "import flowq, sys; batch = flowq.get_batch(sys.argv[1]); print(batch.node, batch.progress().failed)"
+    assert _elsewhere(cluster, "-c", look, batch.id) == "Keyed 1\n"
+    assert batch.id in _elsewhere(cluster, "-m", "flowq", "status", batch.id)
+    (line,) = _elsewhere(cluster, "-m", "flowq", "failures", batch.id, "--json").splitlines()
+    assert (json.loads(line)["input"], json.loads(line)["key"]) == (7, None)
+    (line,) = _elsewhere(cluster, "-m", "flowq", "failures", batch.id, "--json", "--import", "tests.nodes").splitlines()
+    assert (json.loads(line)["input"], json.loads(line)["key"]) == (7, "key-7")
 
 
 def test_a_handle_that_was_attached_keeps_the_policy_of_the_batch(cluster: LocalCluster) -> None:
