@@ -110,8 +110,11 @@ class RunCancelled(FlowError):
     """A run was cancelled: it has no result."""
 
     def __init__(self, run_id: str) -> None:
-        super().__init__(f"the run {run_id} was cancelled; run.resume() lets it go on where it stood")
+        super().__init__(run_id)
         self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"the run {self.run_id} was cancelled; run.resume() lets it go on where it stood"
 
 
 class LoopRunning(FlowError):

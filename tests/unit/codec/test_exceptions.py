@@ -71,6 +71,7 @@ def throw(error: BaseException) -> Any:
         Missing("/x"),
         Rejected(1, why="late"),
         Rejected(code=1),
+        errors.RunCancelled("nightly-0a1b2c3d4e"),
         errors.UnknownAction("Parse", "x", ["a"]),
         errors.ItemTimeout(2.5),
         errors.WorkerCrashed("twice"),
