@@ -142,16 +142,14 @@ class FollowedRun:
                     emit_line(step_json(one))
                 else:
                     action = f" → {one.action}" if one.action not in (None, "default") else ""
-                    self._console.print(
-                        f"{one.number:>4}  {name_of(one)}{action}  [dim]{span_text(one.seconds)}[/dim]", highlight=False
-                    )
+                    took = (span_text(one.seconds), "dim")
+                    self._console.print(Text.assemble(f"{one.number:>4}  {name_of(one)}{action}  ", took))
             if fresh:
                 self._seen = (fresh[-1].generation, fresh[-1].number)
             if awaited != self._awaited and not self._as_json:
                 for name in awaited:
-                    self._console.print(
-                        f"      waits for {name!r}: [bold]flowq approve {self._run.id} {name}[/bold]", highlight=False
-                    )
+                    answer = (f"flowq approve {self._run.id} {name}", "bold")
+                    self._console.print(Text.assemble(f"      waits for {name!r}: ", answer))
             self._awaited = awaited
 
 

@@ -134,4 +134,4 @@ def show_kinds(console: Console, kinds: Counter[str], shown: int) -> None:
     """What more there is than what was shown."""
     if kinds.total() > shown:
         counted = ", ".join(f"{count:,} × {name}" for name, count in kinds.most_common(8))
-        console.print(f"\nThe first {shown:,} of {kinds.total():,}: {counted}. More with -n.", highlight=False)
+        console.print(Text(f"\nThe first {shown:,} of {kinds.total():,}: {counted}. More with -n."))

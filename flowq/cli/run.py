@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from flowq.batch.executor import activated
 from flowq.batch.fanout import Fanout
@@ -108,7 +109,7 @@ def outcome_of(node: Node[Any, Any], store: dict[str, Any], console: Console) ->
     try:
         return 0, node.run(store)
     except BatchError as error:
-        console.print(f"[bold red]{one_line(error.message)}[/bold red]", highlight=False)
+        console.print(Text(one_line(error.message), "bold red"))
         index, first = next(iter(error.errors.items()))
         item = error.results.items[index] if error.results is not None else None
         say_failure(console, index, None if item is None else item.input, first)
@@ -144,4 +145,4 @@ def summarize(console: Console, batches: list[Waited], action: str | None, statu
             )
     if status == 0:
         ended = f", with action {action!r}" if action not in (None, "default") else ""
-        console.print(f"Done in {span_text(seconds)}{ended}.", highlight=False)
+        console.print(f"Done in {span_text(seconds)}{ended}.", markup=False, highlight=False)

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.pretty import Pretty
 from rich.table import Table
+from rich.text import Text
 
 from flowq.cli.group import Mistake
 
@@ -38,5 +39,5 @@ def show_store(console: Console, store: Mapping[str, Any]) -> None:
     """One line a key, long values shortened."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for key, value in store.items():
-        table.add_row(key, Pretty(value, max_length=SHOWN_ELEMENTS, max_string=SHOWN_LETTERS, overflow="fold"))
+        table.add_row(Text(key), Pretty(value, max_length=SHOWN_ELEMENTS, max_string=SHOWN_LETTERS, overflow="fold"))
     console.print(table)

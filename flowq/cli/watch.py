@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from flowq.cli.absence import Absence
 from flowq.cli.attention import Attention
@@ -110,7 +111,7 @@ def warn_if_nobody_works(here: Place, handle: BatchHandle[Any], console: Console
     """Say so where the batch waits for workers that are not there, or for somebody who lets it go on."""
     state = handle.state()
     if state.state == "paused":
-        console.print(f"[yellow]{handle.id} is paused: `flowq resume {handle.id}` lets it go on.[/yellow]")
+        console.print(Text(f"{handle.id} is paused: `flowq resume {handle.id}` lets it go on.", "yellow"))
     if not state.closed and not here.executor.fleet.workers(handle.queue):
         start = worker_of(handle.queue)
-        console.print(f"[yellow]No worker consumes queue {handle.queue!r}: the batch waits for one ({start}).[/yellow]")
+        console.print(Text(f"No worker consumes queue {handle.queue!r}: the batch waits for one ({start}).", "yellow"))

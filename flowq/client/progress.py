@@ -247,7 +247,9 @@ def _columns(width: int) -> list[ProgressColumn]:
     narrow = width < ROOMY
     return [
         SpinnerColumn(finished_text=" "),
-        TextColumn("{task.description}", table_column=Column(no_wrap=True, max_width=max(12, width // 5))),
+        TextColumn(
+            "{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=max(12, width // 5))
+        ),
         BarColumn(bar_width=max(8, min(30, width - 72))),
         _Figures(compact=narrow),
         *([] if narrow else [TimeElapsedColumn()]),
