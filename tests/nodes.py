@@ -40,6 +40,13 @@ class Square(flowq.ParallelBatchNode[int, int]):
         return item * item
 
 
+class Boxed(flowq.ParallelBatchNode[Any, list[int]]):
+    """A list of a number; what is none fails."""
+
+    def exec(self, item: Any) -> list[int]:
+        return [int(item)]
+
+
 class AsyncSquare(flowq.ParallelBatchNode[int, int]):
     async def exec(self, item: int) -> int:
         await asyncio.sleep(0)

@@ -108,8 +108,8 @@ def generation_of(address: str) -> int:
     return int(found[1]) if found else -1
 
 
-def read_part(address: str) -> tuple[Any, ...]:
-    """The values of a part.
+def read_part(address: str) -> list[bytes]:
+    """The lines of a part, a value in each, as JSON: each reader makes values of its own of them.
 
     Raises:
         OSError: it cannot be read.
@@ -118,17 +118,17 @@ def read_part(address: str) -> tuple[Any, ...]:
     refused = refusal(address, act="read")
     if refused is not None:
         raise refused
-    return _values_at(address)
+    return _lines_at(address)
 
 
 @lru_cache(maxsize=2)  # parts never change; whoever reads one usually wants all of it
-def _values_at(address: str) -> tuple[Any, ...]:
+def _lines_at(address: str) -> list[bytes]:
     if "://" in address:
         fs, path = _file_system(address)
         data: bytes = fs.cat_file(path)
     else:
         data = Path(address).read_bytes()
-    return tuple(from_json(line) for line in data.splitlines())
+    return data.splitlines()
 
 
 class PartValues(Sequence[Any]):
@@ -154,17 +154,22 @@ class PartValues(Sequence[Any]):
     @overload
     def __getitem__(self, at: slice) -> list[Any]: ...
     def __getitem__(self, at: int | slice) -> Any:
-        if not self._without:
-            values = read_part(self.address)[at]
-            return list(values) if isinstance(at, slice) else values
-        return self._with_gaps()[at]
+        lines = self._lines()[at]
+        return [_value(line) for line in lines] if isinstance(lines, list) else _value(lines)
 
     def __iter__(self) -> Any:
         return iter(self[:])
 
-    def _with_gaps(self) -> list[Any]:
+    def _lines(self) -> list[bytes] | list[bytes | None]:
+        """A line for each item; None where it has none."""
+        if not self._without:
+            return read_part(self.address)
         lines = iter(read_part(self.address))
         return [None if place in self._without else next(lines) for place in range(self._n)]
+
+
+def _value(line: bytes | None) -> Any:
+    return None if line is None else from_json(line)
 
 
 def _file_system(url: str) -> tuple[Any, str]:

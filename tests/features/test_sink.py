@@ -53,6 +53,20 @@ def test_they_are_read_as_they_come_too(executor: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("on_error", ["collect", "skip"])
+@pytest.mark.parametrize("items", [range(3), [0, "none", 2]])
+def test_who_changes_a_value_that_was_read_changes_no_other_reader_s(
+    executor: str, tmp_path: Path, on_error: Any, items: Any
+) -> None:
+    result = nodes.Boxed(on_error=on_error, sink=str(tmp_path)).map(items)
+    for value in result:
+        if value is not None:
+            value.append("changed")
+    result.items[0].output.append("changed")
+    assert next(iter(result)) == [0]
+    assert result.items[0].output == [0]
+
+
+@pytest.mark.parametrize("on_error", ["collect", "skip"])
 def test_items_that_fail_have_no_line(executor: str, tmp_path: Path, on_error: Any) -> None:
     node = nodes.Picky(on_error=on_error)
     plain = node.map(range(200))
