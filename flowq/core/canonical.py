@@ -26,6 +26,8 @@ from flowq.core.callables import label_of
 from flowq.errors import CannotTravel
 from flowq.registry import IN_PARTS, LISTS, TYPECODES, class_name, is_registered_function
 
+_LONG_BITS = 1024
+
 
 def canonical(value: Any, where: str = "the value") -> bytes:
     """*value* as bytes: equal for equal values of equal type, whatever the order of a dict or a set.
@@ -100,6 +102,11 @@ def _deque(value: deque[Any], where: str) -> bytes:
     return _sequence("Dq", (_encode(value.maxlen, where), _list(value, where)))
 
 
+def _int(value: int) -> str:
+    # Python spells no number of more than 4,300 digits in decimals, or of more than 640 where a program says so.
+    return str(value) if value.bit_length() < _LONG_BITS else hex(value)
+
+
 def _range(value: range) -> str:
     # Equal ranges have equal numbers in them. Not `len`, which is at a loss with long ones.
     if not value:
@@ -149,7 +156,7 @@ def _zoned(value: Any) -> str:
 _EXACT: dict[type, Callable[[Any, str], bytes]] = {
     type(None): lambda value, where: b"N",
     bool: lambda value, where: b"T" if value else b"F",
-    int: _text("i", str),
+    int: _text("i", _int),
     float: _float,
     str: _text("s", str),
     bytes: lambda value, where: _framed("b", value),
