@@ -40,7 +40,7 @@ class Settings(BaseSettings):
             without a name, so that each key is fetched once and not by every process; at most a quarter of what is
             free there when the worker starts (0: every process fetches for itself).
         full_wait_s: seconds that a producer in the middle of its items waits for room in a full Redis before RedisFull.
-        redis_server: the redis-server binary that LocalCluster starts (None: it looks for one).
+        redis_server: the redis-server binary that LocalCluster and `flowq run --local` start (None: they look for one).
         ready_file: a worker touches this file with every pulse, from when it consumes; workers/health.py reads it.
         progress: what a blocking batch shows on stderr: "bar", "lines" (one every five seconds, for logs), "off", or
             "auto": bars in a terminal or a notebook.

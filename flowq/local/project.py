@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from flowq.errors import ConfigError
 from flowq.local.redis_server import EmbeddedRedis
+from flowq.settings import Settings
 
 FOLDER = ".flowq"
 STARTS_WITHIN_S = 10.0
@@ -77,8 +78,10 @@ class Project:
                     )
                 yield Opened(self._running_url(), False)
                 return
+            (self.folder / "live.json").unlink(missing_ok=True)  # of a command that was killed: its Redis is gone
             (self.folder / "data").mkdir(exist_ok=True)
-            with EmbeddedRedis(appendonly=True, data_folder=self.folder / "data") as redis:
+            server = Settings().redis_server
+            with EmbeddedRedis(redis_server=server, appendonly=True, data_folder=self.folder / "data") as redis:
                 self._write("live.json", json.dumps({"url": redis.url, "pid": os.getpid()}))
                 try:
                     yield Opened(redis.url, True)
