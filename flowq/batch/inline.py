@@ -6,11 +6,12 @@ import contextvars
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
+from flowq.batch.chunk import Done
 from flowq.batch.executor import BatchJob, Handle, Progress, State
 from flowq.batch.following import Stream
 from flowq.batch.here import LocalBatch
@@ -250,8 +251,8 @@ class InlineHandle:
             self._ended.wait()
             yield [] if self._result is None else [one for one in self._result.items if one.status != "cancelled"]
             return
-        for spans in self._following():
-            for done in log.fetch(spans):
+        for spans in self._following(free):
+            for done in self._fetch(spans):
                 yield list(done.outcomes())
             if free:
                 log.drop(spans)
@@ -265,8 +266,8 @@ class InlineHandle:
         if self._redriven:
             yield self.result()
             return
-        order, values = ItemOrder(log.fetch, self._first_to_read(free)), Values(self._batch.policy, plain_values)
-        for spans in self._following():
+        order, values = ItemOrder(self._fetch, self._first_to_read(free)), Values(self._batch.policy, plain_values)
+        for spans in self._following(free):
             for span in spans:
                 order.note(span)
             for piece in order.pieces(0):
@@ -296,12 +297,22 @@ class InlineHandle:
             raise ResultsFreed(self.id)
         return self._read_upto
 
-    def _following(self) -> Iterator[list[Span]]:
-        """What is logged, until nothing more will be."""
-        seen, ended = 0, False
+    def _following(self, free: bool) -> Iterator[list[Span]]:
+        """What is logged, until nothing more will be; raises ResultsFreed where another reader has dropped some."""
+        before, ended = 0, False
         while not ended:
-            spans, seen, ended = self._batch.log.take(seen, _WAIT_S)
+            spans, seen, ended = self._batch.log.take(before, _WAIT_S)
+            if not free and len(spans) < seen - before:
+                raise ResultsFreed(self.id)
+            before = seen
             yield spans
+
+    def _fetch(self, spans: Sequence[Span]) -> list[Done]:
+        """The outcomes of *spans*; raises ResultsFreed where another reader has dropped them meanwhile."""
+        found = self._batch.log.fetch(spans)
+        if len(found) < len(spans):
+            raise ResultsFreed(self.id)
+        return found
 
     def _run(self) -> None:
         try:

@@ -108,7 +108,7 @@ class Log:
             return spans, seen, self._closed and seen == len(self._entries)
 
     def fetch(self, spans: Sequence[Span]) -> list[Done]:
-        """The outcomes of *spans*."""
+        """The outcomes of *spans*, without those that were dropped."""
         entries = [self._entries[span.ref] for span in spans]
         return [one if isinstance(one, Done) else Done.gather(one[0], [one[1]]) for one in entries if one is not None]
 

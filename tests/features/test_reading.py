@@ -109,6 +109,17 @@ def test_a_batch_that_is_read_and_freed_raises_what_it_raises(executor: str) -> 
     assert raised.value.errors
 
 
+@pytest.mark.parametrize("read", ["as_completed", "results"])
+def test_who_has_begun_to_read_what_another_reader_frees_is_told(executor: str, read: str) -> None:
+    handle = nodes.AsyncSquare(concurrency=2, chunk_size=10).submit(range(3000))
+    assert handle.wait(30)
+    reader = getattr(handle, read)()
+    next(reader)
+    deque(handle.results(free=True))
+    with pytest.raises(flowq.ResultsFreed):
+        deque(reader)
+
+
 def test_freed_results_are_gone_from_redis_and_a_second_reader_goes_on(
     cluster: flowq.LocalCluster, wire: Redis
 ) -> None:
