@@ -61,7 +61,10 @@ class LocalBatch(OneByOne):
         reason: why it was closed before its last item, "" if it was not.
         state: how it ended, or will have: "succeeded" unless it was closed before its last item.
         going: unset while it is paused.
+        again: the last run of its items that ``retry_failed`` of its result has begun.
     """
+
+    again: LocalBatch | None = None
 
     def __init__(
         self,
@@ -367,9 +370,7 @@ class LocalBatch(OneByOne):
             cut_short=bool(self.reason) and self._items.total is None,
             inputs=after.inputs,
             key_of=self._node.key_of,
-            again=lambda indices: once_more(
-                self._job, after, indices, batch_id=self.id, places=self._places, gates=self._gates
-            ),
+            again=lambda indices: self._once_more(after, indices),
             over_store=self._job.shared is not None,
             sink=self.policy.sink is not None,
         )
@@ -378,17 +379,10 @@ class LocalBatch(OneByOne):
             self._node.on_progress(self.progress(self.state))
         return result
 
-
-def once_more(
-    job: BatchJob, before: Before, indices: Sequence[int], *, batch_id: str, places: int | None, gates: Gates
-) -> Steps[BatchResult[Any]]:
-    """Run the items of *indices* of the batch of *job*, which has ended, in this process; the result of all of it.
-
-    Args:
-        batch_id, places, gates: see :class:`LocalBatch`.
-    """
-    again = LocalBatch(
-        job, Picked(before.inputs, indices), places=places, batch_id=batch_id, gates=gates, before=before
-    )
-    result: BatchResult[Any] = yield again.run, ()
-    return result
+    def _once_more(self, before: Before, indices: Sequence[int]) -> Steps[BatchResult[Any]]:
+        items = Picked(before.inputs, indices)
+        self.again = LocalBatch(
+            self._job, items, places=self._places, batch_id=self.id, gates=self._gates, before=before
+        )
+        result: BatchResult[Any] = yield self.again.run, ()
+        return result

@@ -23,7 +23,7 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.reasons import CANCELLED
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values, plain_values
-from flowq.core.drive import Steps
+from flowq.core.drive import Call, Steps, drive
 from flowq.core.node import Node
 from flowq.errors import BatchError, ItemCancelled, MergeConflict, ResultsFreed
 
@@ -113,6 +113,8 @@ class InlineHandle:
         self._ended = threading.Event()
         self._read_upto = 0
         self._redriven = False
+        # What stands of the runs before a redrive: by name, figures of its progress.
+        self._standing: dict[str, int] = {}
         self._lock = threading.Lock()
 
     @property
@@ -156,8 +158,11 @@ class InlineHandle:
         return ended
 
     def progress(self) -> Progress:
-        """Where the batch stands."""
-        return self._batch.progress(self._state())
+        """Where the batch stands; redriven, at the pace of that run."""
+        now = self._now.progress(self._state())
+        if not self._redriven:
+            return now
+        return replace(now, **{name: getattr(now, name) + count for name, count in self._standing.items()})
 
     def result(self, timeout: float | None = None) -> BatchResult[Any]:
         """Block until the batch has ended and hand over its result.
@@ -209,25 +214,35 @@ class InlineHandle:
 
     def cancel(self) -> None:
         """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
-        self._batch.close(CANCELLED)
+        self._now.close(CANCELLED)
 
     def pause(self) -> None:
         """Begin nothing more until ``resume``; items that run end, and count. Idempotent."""
-        self._batch.going.clear()
+        self._now.going.clear()
 
     def resume(self) -> None:
         """Go on after ``pause``. Idempotent."""
-        self._batch.going.set()
+        self._now.going.set()
 
     def retry_failed(self) -> InlineHandle:
         """Run what failed or was cancelled once more; this handle. Nothing happens while the batch runs."""
         with self._lock:
             result = self._result
             if self._ended.is_set() and result is not None and (result.failed or result.cancelled):
-                self._redriven = True
+                steps = result._retried()
+                call = steps.send(None)  # from here on there is the run that acts are about
+                self._standing, self._redriven = _standing(result), True
                 self._ended.clear()
-                self._start(lambda: self._run_again(result))
+                self._start(lambda: self._run_again(steps, call))
         return self
+
+    @property
+    def _now(self) -> LocalBatch:
+        """The run that acts are about: the batch, or the last redrive of it."""
+        batch = self._batch
+        while self._redriven and batch.again is not None:
+            batch = batch.again
+        return batch
 
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
         """The outcomes as they come, until the batch has ended; none is raised. *free*: hold none that was read."""
@@ -323,9 +338,9 @@ class InlineHandle:
             self._ended.set()
             self._batch.log.close()
 
-    def _run_again(self, result: BatchResult[Any]) -> None:
+    def _run_again(self, steps: Steps[BatchResult[Any]], call: Call) -> None:
         try:
-            self._result = result.retry_failed()
+            self._result = drive(steps, call)
         except BaseException as error:  # as above
             self._result, self._error = None, error
         finally:
@@ -333,9 +348,17 @@ class InlineHandle:
 
     def _state(self) -> State:
         if not self._ended.is_set():
-            return "running" if self._batch.going.is_set() else "paused"
+            return "running" if self._now.going.is_set() else "paused"
         if self._result is None and not isinstance(self._error, MergeConflict):
             return "cancelled" if self._batch.source_broke else "failed"
         if self._redriven:
-            return "cancelled" if self._result is not None and self._result.cancelled else "succeeded"
+            is_whole = self._result is None or not (self._result.cancelled or self._now.reason)
+            return "succeeded" if is_whole else "cancelled"
         return self._batch.state
+
+
+def _standing(result: BatchResult[Any]) -> dict[str, int]:
+    """What there is of *result* already, whatever becomes of the items that have to run again."""
+    stats = result.stats()
+    kept, retried = stats.ok + stats.fallback, stats.retried - sum(one.attempts > 1 for one in result.failed)
+    return {"total": kept, "done": kept, "ok": stats.ok, "fallback": stats.fallback, "retried": retried}

@@ -10,7 +10,8 @@ from typing import Any, Unpack
 from flowq.batch.account import Known
 from flowq.batch.chunk import Done
 from flowq.batch.fanout import Fanout
-from flowq.batch.here import once_more
+from flowq.batch.here import LocalBatch
+from flowq.batch.items import Picked
 from flowq.batch.log import Before
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
@@ -100,8 +101,10 @@ def _again(
     if node.reduces:
         before = yield _with_deltas, (connections, batch_id, before)
     job = node.job(before.inputs, shared=shared)
-    gates = partial(fleet_gate, connections)
-    return (yield from once_more(job, before, indices, batch_id=batch_id, places=job.policy.concurrency, gates=gates))
+    items, gates = Picked(before.inputs, indices), partial(fleet_gate, connections)
+    again = LocalBatch(job, items, places=job.policy.concurrency, batch_id=batch_id, gates=gates, before=before)
+    result: BatchResult[Any] = yield again.run, ()
+    return result
 
 
 def _with_deltas(connections: Connections, batch_id: str, before: Before) -> Before:

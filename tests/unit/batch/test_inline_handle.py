@@ -178,3 +178,29 @@ def test_a_result_that_is_not_there_in_time_is_a_timeout() -> None:
         handle.result(timeout=0.05)
     assert (handle.label, handle.node) == ("slow", "Blocks")
     handle.cancel()
+
+
+@KINDS
+def test_the_acts_and_the_figures_are_those_of_the_redrive_that_runs(
+    kind: type[Blocking], options: dict[str, Any]
+) -> None:
+    world = World()
+    world.may_go.set()
+    handle: Handle[Any] = kind(world, on_error="collect", **options).submit(range(100))
+    assert handle.wait(10)
+    assert (handle.progress().ok, handle.progress().failed) == (90, 10)
+    world.may_go.clear()
+    handle.retry_failed()
+    handle.pause()
+    paused = handle.progress()
+    assert (paused.state, paused.total, paused.ok + paused.failed) == ("paused", 100, paused.done)
+    assert paused.ok == 90
+    assert not handle.wait(0.3)
+    assert len(world.begun) <= 100 + 3
+    handle.cancel()
+    assert handle.wait(10)
+    assert handle.progress().state == "cancelled"
+    world.mended = True
+    assert handle.retry_failed().result() == [x * 3 for x in range(100)]
+    ended = handle.progress()
+    assert (ended.state, ended.done, ended.ok, ended.failed, ended.total) == ("succeeded", 100, 100, 0, 100)
