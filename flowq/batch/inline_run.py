@@ -126,6 +126,10 @@ class InlineRun:
             self._move("running", "paused")
             return self
         if not fork and not self._ended:
+            if self._status == "cancelled":
+                raise FlowError(
+                    f"{self.id} was cancelled, and the node that ran still does: run.wait() first, or fork it"
+                )
             raise FlowError(f"{self.id} is {self._status}: cancel it first, or fork it")
         if self._status == "succeeded" and from_step is None:
             raise FlowError(f"{self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
