@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
@@ -17,15 +17,14 @@ _MOST_RESULTS = 10_000
 class Results:
     """Results by (scope, key); the least recently used of more than 10,000 are dropped."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], tuple[float, Any]] = OrderedDict()
 
     def get(self, scope: str, key: str) -> tuple[Any, ...]:
         with self._lock:
             until, value = self._kept.get((scope, key), (0.0, None))
-            if until <= self._clock():
+            if until <= monotonic():
                 return ()
             self._kept.move_to_end((scope, key))
         return (copy.deepcopy(value),)
@@ -36,7 +35,7 @@ class Results:
         except Exception:  # an open file, a lock: workers could not keep it either
             return
         with self._lock:
-            self._kept[scope, key] = self._clock() + ttl_s, value
+            self._kept[scope, key] = monotonic() + ttl_s, value
             self._kept.move_to_end((scope, key))
             if len(self._kept) > _MOST_RESULTS:
                 self._kept.popitem(last=False)

@@ -280,13 +280,13 @@ class Ledger:
         give: Give = "",
         size: int = 0,
         floor: int = 1,
-        window: int = 0,
         wait_ms: int = 0,
         most: int = 0,
         go_on: Sequence[str] | None = None,
     ) -> Committed | Stale | Refusal:
         """Store the outcomes of ``start … upto`` and move on; see lua/commit.lua for every argument.
 
+        The window stays as it is: the caretakers set it, as workers come and go.
         With *go_on* the holder takes another chunk in the same step, if there is one, with these fields of ``meta``.
 
         Redelivery: Stale (the ledger stands elsewhere) or "gone"; outcomes are stored once.
@@ -295,7 +295,7 @@ class Ledger:
         t = self.times
         parked = [part for record in tally.parked for part in record]
         reply = self._call(
-            "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms, window,
+            "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms, 0,
             size, floor, blob, part, tally.ok, tally.fallback, tally.failed, tally.retried,
             f"wait {wait_ms}" if give == "wait" else give,
             len(tally.failed_indices), *tally.failed_indices, len(tally.parked), *parked,

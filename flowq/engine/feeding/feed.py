@@ -128,9 +128,9 @@ class Feeder:
             when_there(self._connections, self._connections.headroom.require)
             self._append(Piece(0, (), False))
 
-    def feed(self, items: Iterable[Any], at: int = 0) -> None:
-        """All of ``steps``; raises what they raise."""
-        for _ in self.steps(items, at):
+    def feed(self, items: Iterable[Any]) -> None:
+        """All of ``steps``, from the first item on; raises what they raise."""
+        for _ in self.steps(items):
             pass
 
     def relieve(self, items: Iterable[Any]) -> None:
