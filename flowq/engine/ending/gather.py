@@ -21,7 +21,7 @@ from flowq.engine.ending.folds import reduced
 from flowq.engine.ending.parts import deltas_by_index
 from flowq.engine.limits.gate import fleet_gate
 from flowq.engine.patience import when_there
-from flowq.engine.reading.results import State, read_commits, read_fields, reason_of, was_freed
+from flowq.engine.reading.results import State, read_fields, read_state_and_fields, reason_of, was_freed
 from flowq.engine.stored.on_the_way import left_in_trouble, read
 from flowq.engine.stored.stored_items import StoredSequence
 from flowq.errors import ResultsFreed
@@ -77,7 +77,7 @@ def gather(
         MergeConflict: two items of a BatchFlow contradict each other.
         OutOfReach: Redis has not answered for 30 s.
     """
-    state, fields, _ = read(connections, lambda: read_commits(connections, batch_id))
+    state, fields, _ = read(connections, lambda: read_state_and_fields(connections, batch_id))
     dones = read(connections, lambda: list(read_fields(connections, batch_id, fields)))
     items, policy = StoredSequence(connections, batch_id, state.avail), node.policy()
     before = Before(dones, state.avail, state.seconds, items)

@@ -11,7 +11,7 @@ from flowq.batch.chunk import Done
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_there
 from flowq.engine.reading.commit_line import CommitLine
-from flowq.engine.reading.results import READ_BLOBS, State, done_of, read_blobs, read_commits
+from flowq.engine.reading.results import READ_BLOBS, State, done_of, read_blobs, read_state_and_fields
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import BatchLost, DecodeError
 
@@ -55,7 +55,7 @@ class ReadAhead:
 
     def commits(self) -> tuple[State, list[str]]:
         """The counters of the batch and the fields of its commits, and what is left of those that were seen."""
-        state, fields, blobs = read_commits(self._connections, self._batch_id, self._seen)
+        state, fields, blobs = read_state_and_fields(self._connections, self._batch_id, self._seen)
         self._keep(blobs)
         return state, fields
 

@@ -81,7 +81,7 @@ def read_state(connections: Connections, batch_id: str) -> State:
         return _state(batch_id, *pipe.execute())
 
 
-def read_commits(
+def read_state_and_fields(
     connections: Connections, batch_id: str, wanted: Sequence[str] = ()
 ) -> tuple[State, list[str], list[bytes | None]]:
     """The counters of a batch, what ``out_fields`` answers, and what stands under the fields that are *wanted* already,
