@@ -23,9 +23,8 @@ class MapNode(Worked[Item, Result], ParallelBatchNode[Item, Result]):
             this node beside it. None: a subclass defines ``exec``.
         items: key of the items, any iterable.
         out: key of the results.
-        concurrency: items in flight at once, over the whole fleet (None: what the executor finds right).
-        on_error: what becomes of failed items.
-        **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`.
+        **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`. Without a ``policy``, ``on_error`` is
+            "collect" and ``concurrency`` 10 unless they are given (None: what the executor finds right).
 
     Raises:
         TypeError: *work* is nothing that could run an item.

@@ -20,7 +20,7 @@ def dumps(value: Any, *, max_bytes: int = MAX_BYTES) -> bytes:
     array.array (of numbers), datetime, date, time, timedelta, timezone, ZoneInfo, Decimal, Fraction, UUID, Path, the
     addresses and networks of ipaddress, numpy arrays and scalars; Enum, dataclass, NamedTuple and pydantic objects
     whose classes are registered; such classes themselves, and classes of exceptions. Exceptions as
-    ``registry.portable`` makes them. Pydantic's secrets, sealed with FLOWQ_SECRET_KEY. An object that occurs twice
+    ``portable.portable`` makes them. Pydantic's secrets, sealed with FLOWQ_SECRET_KEY. An object that occurs twice
     arrives as two.
 
     Args:

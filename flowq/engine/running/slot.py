@@ -60,7 +60,7 @@ class Slot:
     Args:
         connections: the process's own.
         worker: the worker's name.
-        holds: the page this process shares with its main process.
+        holds: the board on which this process notes for its main process what it holds.
         blobs: the parts of stores that it shares with the worker's other processes, if there are others.
     """
 

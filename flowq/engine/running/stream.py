@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
-MAX_HELD = 100  # records; what a process's shared page has room for
+MAX_HELD = 100  # records; what a process's board has room for
 
 
 class StreamRun:
