@@ -77,9 +77,8 @@ class Branches(Node[Any, Any]):
         try:
             return (yield from self._visit(place, shared, more))
         finally:
-            if (
-                current_context() is ctx
-            ):  # a generator that is thrown away is closed in whatever context that happens in
+            # Compared first: a generator that is thrown away is closed in whatever context that happens in.
+            if current_context() is ctx:
                 enter_context(outer)
 
     def _visit(self, place: int, shared: Any, more: Mapping[str, Any]) -> Steps[Ended]:

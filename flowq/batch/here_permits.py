@@ -82,7 +82,7 @@ class HerePermits:
             left = [i for i in range(len(charges)) if i not in taken]
             waits = {i: buckets[i].earliest(self._rates[charges[i].rate], charges[i].weight) for i in left}
             last = max(waits, key=waits.__getitem__, default=0)
-            begin = max(start, *waits.values(), start)
+            begin = max([start, *waits.values()])
             if len(left) > 1 and begin - start > TOGETHER_OVER_S:
                 left = [last]
             for i in left:

@@ -55,10 +55,8 @@ def too_deep(data: bytes) -> bool:
 def _exceeds(data: bytes, limit: int) -> bool:
     at = 0
     left = 1  # values still to come in the container around `at`
-    outer: list[
-        tuple[int, int]
-    ] = []  # of each container further out: values left there, and where it goes on (-1: here)
-    goes_on = -1
+    outer: list[tuple[int, int]] = []  # of each container further out: its `left` and its `goes_on`
+    goes_on = -1  # where the container around this one goes on; -1: right behind it
     while True:
         while left == 0:
             if goes_on >= 0:

@@ -79,7 +79,8 @@ class Headroom:
                 with suppress(*REDIS_ERRORS):
                     self._look()
             memory = self._memory
-        return RedisFull(0, 0) if memory is None else RedisFull(memory.used_bytes, memory.max_bytes, wanted_bytes)
+        used_bytes, max_bytes = (0, 0) if memory is None else (memory.used_bytes, memory.max_bytes)
+        return RedisFull(used_bytes, max_bytes, wanted_bytes)
 
     def forget(self) -> None:
         """Look again at the next question: Redis has just refused something."""

@@ -46,7 +46,6 @@ class Pulse(bootsteps.StartStopStep):
         super().__init__(parent, **options)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._leases: Leases | None = None
         self._forks = QuietForks()
 
     def include_if(self, parent: Any) -> bool:
@@ -85,7 +84,7 @@ class Pulse(bootsteps.StartStopStep):
         connections = Connections(room.settings, parent.app)
         headers = Headers(connections.redis, connections.keys, CARED_FOR)
         name = parent.hostname
-        leases = self._leases = Leases(connections, headers, room.boards)
+        leases = Leases(connections, headers, room.boards)
         caretaker = Caretaker(connections, headers, name, leases.keep_up)
         pulse_s = room.settings.pulse_s
         announced = partial(self._announce, connections, parent, time.time())
