@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowq.cli.words import one_line
-from flowq.client.progress import count_of, figures, span_text
+from flowq.client.progress import span_text
 from flowq.engine.reading.origin import Origin
 from flowq.engine.reading.results import State
 
@@ -64,6 +64,3 @@ def state_text(state: str) -> Text:
 def ago(moment: float) -> str:
     """How long *moment* (seconds since the epoch) is gone: ``3 min 20 s ago``."""
     return f"{span_text(max(0.0, time.time() - moment))} ago"
-
-
-__all__ = ["add_origin", "ago", "count_of", "figures", "origin_json", "record_of", "span_text", "state_text"]

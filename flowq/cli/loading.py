@@ -22,10 +22,7 @@ def load(target: str) -> Node[Any, Any]:
     Raises:
         Mistake: it cannot be found, or is something else.
     """
-    module_name, _, name = target.partition(":")
-    if module_name.endswith(".py"):
-        module_name = ".".join(Path(module_name).with_suffix("").parts)
-    module = _imported(module_name)
+    module, name = _imported(module_of(target)), target.partition(":")[2]
     found = _attribute(module, name, target) if name else _only_flow(module)
     if callable(found) and not isinstance(found, Node):
         try:
@@ -38,7 +35,7 @@ def load(target: str) -> Node[Any, Any]:
 
 
 def module_of(target: str) -> str:
-    """The name of the module in ``module:name``."""
+    """The name of the module in ``module:name`` or ``path/of/module.py:name``."""
     module_name = target.partition(":")[0]
     return ".".join(Path(module_name).with_suffix("").parts) if module_name.endswith(".py") else module_name
 
