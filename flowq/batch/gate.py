@@ -177,26 +177,52 @@ class Gate:
             if found:
                 return Hit(found[0])
         if self.permits is not None and self.charges is not None:
-            is_last = False
-            while not is_last:
-                seconds, is_last = yield self.permits.book, (index, charges)
-                if part_over_s is not None and seconds > part_over_s:
-                    alone = self.charges.keyed and (yield self.permits.may_part, ())
-                    # Back in time to wait for the very moment.
-                    return Held(seconds - part_over_s, "permit", alone)
-                if apart and self.charges.keyed and not is_last:
-                    return Later(seconds)
-                if seconds > 0:
-                    yield wait, (seconds,)
-        ticket, waited_s = "" if self.circuit is None else secrets.token_hex(6), 0.0
-        while self.circuit is not None and (seconds := (yield self.circuit.ask, (ticket,))) > 0:
+            put_off = yield from self._permitted(self.permits, self.charges, index, charges, wait, part_over_s, apart)
+            if put_off is not None:
+                return put_off
+        if self.circuit is None:
+            return Go("", charges, key)
+        ticket = secrets.token_hex(6)
+        refused = yield from self._closed(self.circuit, ticket, wait, part_over_s)
+        return Go(ticket, charges, key, self.circuit.is_probe(ticket)) if refused is None else refused
+
+    def _permitted(
+        self,
+        permits: Permits,
+        kinds: Charges,
+        index: int,
+        charges: Sequence[Charge],
+        wait: Callable[[float], Any],
+        part_over_s: float | None,
+        apart: bool,
+    ) -> Steps[Held | Later | None]:
+        """Book a start and wait for it; what is answered instead of waiting for long."""
+        is_last = False
+        while not is_last:
+            seconds, is_last = yield permits.book, (index, charges)
+            if part_over_s is not None and seconds > part_over_s:
+                alone = kinds.keyed and (yield permits.may_part, ())
+                # Back in time to wait for the very moment.
+                return Held(seconds - part_over_s, "permit", alone)
+            if apart and kinds.keyed and not is_last:
+                return Later(seconds)
+            if seconds > 0:
+                yield wait, (seconds,)
+        return None
+
+    def _closed(
+        self, circuit: Circuit, ticket: str, wait: Callable[[float], Any], part_over_s: float | None
+    ) -> Steps[Refused | Held | None]:
+        """Wait until the circuit lets this try through; what is answered instead of waiting for long, or at all."""
+        waited_s = 0.0
+        while (seconds := (yield circuit.ask, (ticket,))) > 0:
             if self.breaker is not None and self.breaker.fail_fast:
                 return Refused(CircuitOpen(seconds))
             waited_s += seconds
             if part_over_s is not None and waited_s > part_over_s:
                 return Held(max(seconds, part_over_s), "breaker", False)
             yield wait, (seconds,)
-        return Go(ticket, charges, key, self.circuit is not None and self.circuit.is_probe(ticket))
+        return None
 
     def _key(self, item: Any) -> str | None:
         """The item's key for the memo; None: there is no memo, or the item is like no other."""

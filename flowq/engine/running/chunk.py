@@ -305,14 +305,7 @@ def store(
             return before
         reply = store(slot, work, chunk_id, rest, give, size, floor, split=split, go_on=go_on)
         return replace(reply, ids=before.ids + reply.ids) if isinstance(reply, Committed) else reply
-    counts = done.counts()
-    parked = [park for park in done.parked if park.index not in split]
-    tally = Tally(
-        counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
-        [outcome.index for outcome in done.notable.values() if outcome.status == "failed"],
-        [as_parked(park) for park in parked],
-        [(index, b"") for index in split if done.start <= index < done.upto],
-    )  # fmt: skip
+    tally = tally_of(done, split)
     ledger, batch_id = slot.connections.ledger, work.header.id
 
     def commit() -> Committed | Stale | Refusal:
@@ -330,6 +323,17 @@ def store(
         log.error("Redis stays full: items were run in vain", extra={"batch": batch_id, "chunk": chunk_id})
         ledger.commit(batch_id, chunk_id, done.start, done.start, slot.holder, give="hand")
         return "busy"
+
+
+def tally_of(done: Done, split: Sequence[int]) -> Tally:
+    """What the commit of *done* says of its outcomes; the items in *split* are no parked ones, but run on."""
+    counts = done.counts()
+    return Tally(
+        counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
+        [outcome.index for outcome in done.notable.values() if outcome.status == "failed"],
+        [as_parked(park) for park in done.parked if park.index not in split],
+        [(index, b"") for index in split if done.start <= index < done.upto],
+    )  # fmt: skip
 
 
 def as_parked(park: Park) -> Parked:
