@@ -9,6 +9,7 @@ import pytest
 import flowq
 from flowq.batch.executor import activated
 from flowq.batch.inline import InlineExecutor
+from flowq.engine.running.templates import KEPT
 from tests import nodes
 
 
@@ -34,3 +35,19 @@ def test_inline_it_is_opened_for_the_batch(tmp_path: Path, node: type[nodes.Conn
     with activated(InlineExecutor()):
         assert len(set(node(str(log)).map(range(10)))) == 1
     assert [line.split()[0] for line in log.read_text().splitlines()] == ["open", "close"]
+
+
+@pytest.mark.parametrize("node", [nodes.Connected, nodes.AsyncConnected])
+def test_a_process_that_meets_ever_new_nodes_closes_what_those_used_least_lately_keep_open(
+    tmp_path: Path, node: type[nodes.Connected]
+) -> None:
+    log = tmp_path / "log"
+    with flowq.LocalCluster(slots=1, imports=["tests.nodes"]):
+        for tries in range(2, KEPT + 12):
+            assert node(str(log), max_retries=tries).map([0])[0].startswith("client of ")
+            assert node(str(log)).map([0])[0].startswith("client of ")
+        acts = [line.split()[0] for line in log.read_text().splitlines()]
+        assert acts.count("open") == KEPT + 11, "the one that is used all the time is opened once"
+        assert acts.count("open") - acts.count("close") == KEPT
+    acts = [line.split()[0] for line in log.read_text().splitlines()]
+    assert acts.count("open") == acts.count("close")

@@ -97,6 +97,8 @@ class Slot:
             work = self._works[batch_id] = self._build(self.headers.get(batch_id))
             if len(self._works) > CACHED_WORKS:
                 self._works.popitem(last=False)
+        else:
+            self._templates.used(work.header.spec)
         self._works.move_to_end(batch_id)
         return work
 
@@ -204,7 +206,7 @@ class Slot:
     def close(self) -> None:
         """Leave the lifespans and write the last figures; when the process ends."""
         self.meter.write()
+        self._templates.close()
         if self._loop is not None:
-            self._loop.run(self._templates.close())
             self._loop.close()
             self._loop = None

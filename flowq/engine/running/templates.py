@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from flowq.codec import loads
@@ -13,7 +15,11 @@ from flowq.core.spec import FlowSpec, build
 from flowq.errors import CannotTravel, DecodeError
 from flowq.portable import text_of
 
-KEPT = 16
+log = logging.getLogger("flowq.run")
+
+KEPT = 64
+"""Graphs: programs that make a node for every customer or prompt would have a worker open files until it has no more.
+More than a slot keeps batches, so that none of those runs a node whose lifespan was left."""
 
 
 class Unbuilt(Exception):
@@ -25,7 +31,7 @@ class Unbuilt(Exception):
 
 
 class Templates:
-    """Nodes, their lifespans open: one for all batches of the same graph.
+    """Nodes, their lifespans open: one for all batches of the same graph. Those not used for longest are left.
 
     Args:
         run_async: runs a coroutine in the event loop that this process keeps for its life.
@@ -33,8 +39,7 @@ class Templates:
 
     def __init__(self, run_async: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         self._run_async = run_async
-        self._open = AsyncExitStack()
-        self._made: dict[bytes, Node[Any, Any]] = {}
+        self._made: OrderedDict[bytes, tuple[Node[Any, Any], AbstractAsyncContextManager[None] | None]] = OrderedDict()
 
     def of(self, spec: bytes) -> Node[Any, Any]:
         """The node that *spec* describes.
@@ -43,22 +48,41 @@ class Templates:
             CannotTravel, DecodeError: this process does not know it.
             Unbuilt: it cannot be made or opened here.
         """
-        node = self._made.get(spec)
-        if node is None:
-            node = made(spec)
+        if spec not in self._made:
+            node, span = made(spec), None
+            if len(self._made) >= KEPT:
+                self._leave_oldest()
             lasting = long_lived(node)
             if lasting:
+                span = opened(lasting)
                 try:
-                    self._run_async(self._open.enter_async_context(opened(lasting)))
+                    self._run_async(span.__aenter__())
                 except Exception as error:
                     raise Unbuilt(error) from error
-            if lasting or len(self._made) < KEPT:
-                self._made[spec] = node
-        return node
+            self._made[spec] = node, span
+        self.used(spec)
+        return self._made[spec][0]
 
-    async def close(self) -> None:
-        """Leave the lifespans."""
-        await self._open.aclose()
+    def used(self, spec: bytes) -> None:
+        """The node of *spec*, which was made here, is about to run."""
+        self._made.move_to_end(spec)
+
+    def close(self) -> None:
+        """Leave the lifespans, the latest first."""
+        while self._made:
+            self._leave(*self._made.popitem())
+
+    def _leave_oldest(self) -> None:
+        self._leave(*self._made.popitem(last=False))
+
+    def _leave(self, _: bytes, kept: tuple[Node[Any, Any], AbstractAsyncContextManager[None] | None]) -> None:
+        node, span = kept
+        if span is None:
+            return
+        try:
+            self._run_async(span.__aexit__(None, None, None))
+        except Exception as error:  # of a node that nobody runs here now: it hurts no other
+            log.error("what %s kept open did not close", node.name, exc_info=error)
 
 
 def made(spec: bytes) -> Node[Any, Any]:
