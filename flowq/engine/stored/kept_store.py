@@ -20,7 +20,7 @@ class KeptStore:
     """The changes of one overlay, relative to the snapshot below it.
 
     Args:
-        snapshots: where blobs lie; scope: which of them.
+        snapshots: where blobs lie; scope: which of them; listed_under: the id whose list names them.
         below: the manifest of the snapshot below.
         retention_s: how long a blob is kept from its last save on.
         floor, recent: the changes so far, see :class:`~flowq.engine.stored.reached.Reached`.
@@ -30,12 +30,14 @@ class KeptStore:
         self,
         snapshots: Snapshots,
         scope: str,
+        listed_under: str,
         below: Mapping[str, str],
         retention_s: float,
         floor: str = "",
         recent: Changes | None = None,
     ) -> None:
-        self._snapshots, self._scope, self._below, self._retention_s = snapshots, scope, below, retention_s
+        self._snapshots, self._scope, self._listed_under = snapshots, scope, listed_under
+        self._below, self._retention_s = below, retention_s
         self.floor, self.recent = floor, dict(recent or {})
         self._changes: Changes = {**(self._load_floor() if floor else {}), **self.recent}
         self._floor_keys = len(self._changes) - len(self.recent)
@@ -74,7 +76,7 @@ class KeptStore:
             self.floor, self.recent, self._floor_keys = content_hash(blob), {}, len(self._changes)
             blobs[self.floor] = blob
         if blobs:
-            self._snapshots.keep(self._scope, blobs, self._retention_s)
+            self._snapshots.keep(self._scope, blobs, self._retention_s, listed_under=self._listed_under)
 
     def manifest(self) -> dict[str, str]:
         """The whole store as it was saved last."""

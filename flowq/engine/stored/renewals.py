@@ -29,7 +29,7 @@ class Renewals:
         retention_s = int(retention_ms or 0) / 1000
         if not retention_s:
             return
-        self._snapshots.renew(header.scope, retention_s)
+        self._snapshots.renew(header.scope, retention_s, (header.manifest or {}).values(), header.listed_under)
         self._next_s[header.id] = time.monotonic() + min(LOOK_EVERY_S, retention_s / 4)
         self._next_s.move_to_end(header.id)
         if len(self._next_s) > REMEMBERED:

@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -88,6 +88,7 @@ class Snapshots:
         store: Mapping[str, Any],
         retention_s: float,
         *,
+        listed_under: str = "",
         require: Callable[[int], None] | None = None,
     ) -> dict[str, str]:
         """Upload what Redis lacks of *store* and answer its manifest.
@@ -96,6 +97,7 @@ class Snapshots:
             scope: where the blobs lie.
             store: what to save.
             retention_s: how long they are kept from now on.
+            listed_under: the id whose list names them from now on; "": none, as the manifest names them.
             require: called with the bytes to upload, raises if there is no room for them.
 
         Raises:
@@ -107,7 +109,7 @@ class Snapshots:
             blob = encoded_value(key, value)
             manifest[key] = content_hash(blob)
             blobs[manifest[key]] = blob
-        self.keep(scope, blobs, retention_s, require=require)
+        self.keep(scope, blobs, retention_s, listed_under=listed_under, require=require)
         return manifest
 
     def keep(
@@ -116,46 +118,61 @@ class Snapshots:
         blobs: Mapping[str, bytes],
         retention_s: float,
         *,
+        listed_under: str,
         require: Callable[[int], None] | None = None,
     ) -> None:
         """Upload what Redis lacks of *blobs*, by their hashes; the others are kept as long from now on."""
         if not blobs:
             return
-        sent_bytes = self._upload(scope, blobs, int(retention_s * 1000), require)
+        sent_bytes = self._upload(scope, blobs, int(retention_s * 1000), listed_under, require)
         if sent_bytes:
             Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sent_bytes})
 
     def _upload(
-        self, scope: str, blobs: Mapping[str, bytes], lifetime_ms: int, require: Callable[[int], None] | None
+        self,
+        scope: str,
+        blobs: Mapping[str, bytes],
+        lifetime_ms: int,
+        listed_under: str,
+        require: Callable[[int], None] | None,
     ) -> int:
         """How many bytes Redis lacked. Redelivery: what is there is not sent again."""
-        there = self._renew(scope, list(blobs), lifetime_ms)
+        # Listed first: what lies there unlisted would not be renewed.
+        there = self._renew(scope, list(blobs), lifetime_ms, listed_under, add=True)
         missing = {name: blob for name, blob in blobs.items() if name not in there}
         if not missing:
             return 0
         size_bytes = sum(len(blob) for blob in missing.values())
         if require is not None:
             require(size_bytes)
-        # Listed first: what lies there unlisted would not be renewed.
-        self._redis.sadd(self._keys.blobs(scope), *missing)
-        self._renew(scope, [], lifetime_ms)
         for name, blob in missing.items():
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
         return size_bytes
 
-    def renew(self, scope: str, retention_s: float) -> None:
-        """Keep all blobs of *scope* for so long from now on; none is kept shorter for it."""
-        names = [name.decode() for name in self._redis.smembers(self._keys.blobs(scope))]
-        for at in range(0, len(names), RENEWED_AT_ONCE):
-            self._renew(scope, names[at : at + RENEWED_AT_ONCE], int(retention_s * 1000))
+    def renew(self, scope: str, retention_s: float, names: Iterable[str], listed_under: str) -> None:
+        """Keep for so long from now on the blobs of *scope* with these *names*, and those that a list names.
 
-    def _renew(self, scope: str, names: Sequence[str], lifetime_ms: int) -> set[str]:
-        """Those of *names* that are there; they, and the list of them, live at least that long."""
-        keys = [self._keys.blobs(scope), *(self._keys.blob(scope, name) for name in names)]
+        None is kept shorter for it. What else lies in the scope is of others: renewed with them it would never go.
+        """
+        listed = [name.decode() for name in self._redis.smembers(self._keys.blobs(listed_under))]
+        wanted = [*dict.fromkeys((*names, *listed))]
+        for at in range(0, len(wanted), RENEWED_AT_ONCE):
+            self._renew(scope, wanted[at : at + RENEWED_AT_ONCE], int(retention_s * 1000), listed_under)
+
+    def _renew(
+        self, scope: str, names: Sequence[str], lifetime_ms: int, listed_under: str, *, add: bool = False
+    ) -> set[str]:
+        """Those of *names* that are there; they, and the list of them, live at least that long.
+
+        *add*: to the list, which is there unless its id is "".
+        """
+        keys = [self._keys.blobs(listed_under), *(self._keys.blob(scope, name) for name in names)]
         with self._redis.pipeline(transaction=False) as pipe:
+            if add and listed_under:
+                pipe.sadd(keys[0], *names)
             for key in keys:
                 pipe.pttl(key)
-            left = pipe.execute()
+            left = pipe.execute()[-len(keys) :]
             for key, left_ms in zip(keys, left, strict=True):
                 if NOT_THERE < left_ms < lifetime_ms:
                     pipe.pexpire(key, lifetime_ms)
