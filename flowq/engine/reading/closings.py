@@ -72,7 +72,10 @@ class Closings:
         if self._pid != os.getpid():
             self._idle, self._pid = [], os.getpid()  # another process' connections
         try:
-            pubsub = self._idle.pop() if self._idle else self._connections.redis.pubsub(ignore_subscribe_messages=True)
+            pubsub = self._idle.pop() if self._idle else self._connections.redis.pubsub()
+            # What came for it after its last wait, confirmations too: unread, all of it would stay in Redis' memory.
+            while pubsub.get_message() is not None:
+                pass
             pubsub.subscribe(channel)
         except REDIS_ERRORS:
             return None
@@ -84,7 +87,7 @@ class Closings:
         try:
             while (left := until - time.monotonic()) > 0:
                 message = pubsub.get_message(timeout=left)
-                if message is not None and message["channel"] == channel.encode():
+                if message is not None and message["type"] == "message" and message["channel"] == channel.encode():
                     return bytes(message["data"])
         except REDIS_ERRORS:
             pubsub.close()
