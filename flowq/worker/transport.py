@@ -112,6 +112,20 @@ class CarefulTransport(kombu_redis.Transport):
     """kombu's transport, with the careful channel."""
 
     Channel = CarefulChannel
+    _loop: Any = None
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        others = set(loop.on_tick)
+        super().register_with_event_loop(connection, loop)
+        self._loop, self._ticks = loop, loop.on_tick - others
+
+    def close_connection(self, connection: Any) -> None:
+        # kombu leaves there what it does at every tick: the loop would do so, and hold all that the connection had, for
+        # each that it has ever lost.
+        if self._loop is not None:
+            self._loop.on_tick -= self._ticks
+            self._loop = None
+        super().close_connection(connection)
 
 
 def _carefully(read: Callable[..., Any], *args: Any, **options: Any) -> Any:

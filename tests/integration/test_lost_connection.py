@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from kombu import Connection, Consumer, Exchange, Message, Queue
+from kombu.asynchronous import Hub
 from kombu.common import ignore_errors
 
 import flowq
@@ -77,6 +78,23 @@ def test_what_comes_late_over_a_lost_connection_fails_as_a_connection_error() ->
             message.ack()
         message.ack_log_error(log, connection.connection_errors)
         message.reject_log_error(log, connection.connection_errors, requeue=True)
+
+
+def test_a_loop_keeps_nothing_of_a_connection_that_was_lost() -> None:
+    loop = Hub()
+    with EmbeddedRedis() as server:
+        for _ in range(3):
+            with Connection(server.url) as connection:
+                connection.get_transport_cls = lambda: CarefulTransport
+                connection.transport.register_with_event_loop(connection.connection, loop)
+                take_one(connection)
+                assert len(loop.on_tick) == 1
+                server.kill()
+                ignore_errors(connection, connection.collect)
+                ignore_errors(connection, connection.close)
+            assert not loop.on_tick
+            server.restart()
+    loop.close()
 
 
 @pytest.mark.parametrize("how", ["ack_log_error", "reject_log_error"])
