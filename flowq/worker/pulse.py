@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,24 @@ READY_POLL_S = 0.1
 END_S = 5.0
 CARED_FOR = 512
 """Batches whose headers are kept: a round comes by all of them each second."""
+
+
+class Beat:
+    """A part of the pulse that must not be late, however long the others take."""
+
+    def __init__(self, part: Callable[[], None], every_s: float) -> None:
+        self._part, self._every_s = part, every_s
+        self._at = float("-inf")
+
+    def __call__(self) -> None:
+        """Now."""
+        self._at = time.monotonic()
+        self._part()
+
+    def keep_up(self) -> None:
+        """Now, if the last one is longer ago than it should be."""
+        if time.monotonic() - self._at > self._every_s:
+            self()
 
 
 class Pulse(bootsteps.StartStopStep):
@@ -85,9 +104,15 @@ class Pulse(bootsteps.StartStopStep):
         headers = Headers(connections.redis, connections.keys, CARED_FOR)
         name = parent.hostname
         leases = Leases(connections, headers, room.boards)
-        caretaker = Caretaker(connections, headers, name, leases.keep_up)
         pulse_s = room.settings.pulse_s
-        announced = partial(self._announce, connections, parent, time.time())
+        announced = Beat(partial(self._announce, connections, parent, time.time()), pulse_s)
+
+        def keep_up() -> None:
+            # With thousands of batches a round takes longer than the fleet waits for a sign of this worker.
+            leases.keep_up()
+            announced.keep_up()
+
+        caretaker = Caretaker(connections, headers, name, keep_up)
         while not room.ready.wait(READY_POLL_S):
             if self._stop.is_set():
                 return
@@ -102,7 +127,6 @@ class Pulse(bootsteps.StartStopStep):
                     log.warning("Redis did not answer a beat", extra={"error": repr(exc)})
                 except Exception:
                     log.exception("a beat failed")
-            room.announced()
             self._rest(pulse_s, caretaker)
         leases.stopping = room.stopping
         try:
@@ -144,7 +168,10 @@ class Pulse(bootsteps.StartStopStep):
             os.kill(os.getpid(), signal.SIGQUIT)
 
     def _announce(self, connections: Connections, parent: Any, started_at: float) -> None:
-        announce(connections.redis, connections.keys, record(parent, started_at))
+        try:
+            announce(connections.redis, connections.keys, record(parent, started_at))
+        finally:
+            parent.app.flowq.announced()
 
 
 def record(worker: Any, started_at: float) -> WorkerRecord:

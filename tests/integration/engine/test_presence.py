@@ -1,0 +1,40 @@
+"""A worker that looks after many batches: a round that takes long is no absence."""
+
+from __future__ import annotations
+
+from flowq.client.executor import CeleryExecutor
+from flowq.engine.batches import Headers
+from flowq.engine.fleet.presence import WorkerRecord, alive, announce
+from flowq.worker.caretaker import Caretaker
+from flowq.worker.pulse import Beat
+from tests.nodes import Square
+
+
+def test_a_worker_says_that_it_is_there_between_the_batches_of_a_round(producer: CeleryExecutor) -> None:
+    redis, keys = producer.connections.redis, producer.connections.keys
+    batches = [producer.submit(Square().job([item])).id for item in range(3)]
+    seen: list[int] = []
+
+    def sign() -> None:
+        seen.append(alive(redis, keys))
+        announce(redis, keys, WorkerRecord("one", "host", 1, 2, {}, (), "1", 0.0))
+
+    announced = Beat(sign, every_s=0.0)
+
+    def keep_up() -> None:
+        redis.delete(keys.worker("one"))  # as if the batch before had taken longer than the record lasts
+        announced.keep_up()
+
+    Caretaker(producer.connections, Headers(redis, keys), "one", keep_up).tick()
+    assert alive(redis, keys) == 1
+    assert seen == [0] * len(batches)
+
+
+def test_a_beat_that_is_not_late_is_not_made_again() -> None:
+    beats: list[None] = []
+    beat = Beat(lambda: beats.append(None), every_s=60.0)
+    for _ in range(3):
+        beat.keep_up()
+    assert len(beats) == 1
+    beat()
+    assert len(beats) == 2
