@@ -17,7 +17,7 @@ FlowqError
 │   ├── EncodeError          a value flowq cannot encode; names the item and the path inside it
 │   └── DecodeError          bytes flowq refuses
 ├── BatchError               items failed (an ExceptionGroup that keeps the finished results)
-├── BatchLost                Redis no longer holds the batch
+├── BatchLost                Redis no longer holds the batch or run
 ├── ResultsFreed             the results were read with ``free=True`` and are not held any more
 └── ItemError                what became of one item, other than its own exception
     ├── ItemTimeout          the item ran past its ``timeout``
@@ -295,15 +295,21 @@ class BatchError(ExceptionGroup[Exception], FlowqError):
 
 
 class BatchLost(FlowqError):
-    """Redis no longer holds the batch: it was emptied, or came back without its data."""
+    """Redis no longer holds the batch or run: it was emptied, or came back without its data.
 
-    def __init__(self, batch_id: str) -> None:
+    Attributes:
+        batch_id: its id.
+        kind: what was looked for: "batch", "run", or "batch or run".
+    """
+
+    def __init__(self, batch_id: str, kind: str = "batch") -> None:
         super().__init__(batch_id)
         self.batch_id = batch_id
+        self.kind = kind
 
     def __str__(self) -> str:
         return (
-            f"Redis does not hold batch {self.batch_id} (any more). `flowq ls` lists those that are there. It "
+            f"Redis does not hold {self.kind} {self.batch_id} (any more). `flowq ls` lists those that are there. It "
             "expired, was deleted, or Redis lost its data: check persistence (appendonly yes) and "
             "maxmemory-policy (noeviction), then submit it again."
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self, TypedDict, get_args
+from typing import Any, ClassVar, Literal, Never, Self, TypedDict, get_args
 
 from typing_extensions import Unpack
 
@@ -236,7 +236,7 @@ class Fanout(Node[Item, Result]):
     def job(
         self,
         items: Any,
-        *,
+        *others: Any,
         shared: Any = None,
         key: str | None = None,
         label: str | None = None,
@@ -246,9 +246,15 @@ class Fanout(Node[Item, Result]):
         """The batch of this node over *items*.
 
         Raises:
+            TypeError: there are *others* beside *items*.
             ValueError: *on_error* is none of what a policy takes.
             FlowError: nothing says what is done with an item.
         """
+        if others:
+            raise TypeError(
+                f"{self.name} was given {len(others) + 1} iterables, and a batch has one: zip them, as in "
+                f"node.map(zip(xs, ys)), and take each item apart in exec: `x, y = item`"
+            )
         wrong = self.mistakes()
         if wrong:
             raise FlowError(wrong[0])
@@ -302,12 +308,18 @@ class Fanout(Node[Item, Result]):
         return action if action is None or action.__class__ is str else checked_action(action, self.name)
 
     def map(
-        self, items: Any, *, label: str | None = None, limit: int | None = None, on_error: OnError | None = None
+        self,
+        items: Any,
+        *others: Never,
+        label: str | None = None,
+        limit: int | None = None,
+        on_error: OnError | None = None,
     ) -> BatchResult[Result]:
         """Run ``exec`` over *items* and return the values in their order. ``prep`` and ``post`` are not called.
 
         Args:
             items: an iterable of items, or an async one.
+            others: none: several iterables are zipped, and each item is a tuple.
             label: the batch's name for people.
             limit: only so many of the first items.
             on_error: for this batch, instead of the node's.
@@ -319,20 +331,27 @@ class Fanout(Node[Item, Result]):
                 :meth:`map_async`.
         """
         try:
-            return drive(self.executor().execute(self.job(items, label=label, limit=limit, on_error=on_error)))
+            return drive(self.executor().execute(self.job(items, *others, label=label, limit=limit, on_error=on_error)))
         except LoopRunning as error:
             raise LoopRunning(error.what, instead="node.map_async(items)") from None
 
     async def map_async(
-        self, items: Any, *, label: str | None = None, limit: int | None = None, on_error: OnError | None = None
+        self,
+        items: Any,
+        *others: Never,
+        label: str | None = None,
+        limit: int | None = None,
+        on_error: OnError | None = None,
     ) -> BatchResult[Result]:
         """:meth:`map` in the running event loop."""
-        return await drive_async(self.executor().execute(self.job(items, label=label, limit=limit, on_error=on_error)))
+        return await drive_async(
+            self.executor().execute(self.job(items, *others, label=label, limit=limit, on_error=on_error))
+        )
 
     def submit(
         self,
         items: Any,
-        *,
+        *others: Never,
         key: str | None = None,
         label: str | None = None,
         limit: int | None = None,
@@ -342,9 +361,10 @@ class Fanout(Node[Item, Result]):
 
         Args:
             items: an iterable of items, or an async one.
+            others: none, as for :meth:`map`.
             key: the batch's identity, with its label: submitting both again attaches to the batch that is there.
             label: the batch's name for people.
             limit: only so many of the first items.
             on_error: for this batch, instead of the node's.
         """
-        return active().submit(self.job(items, key=key, label=label, limit=limit, on_error=on_error))
+        return active().submit(self.job(items, *others, key=key, label=label, limit=limit, on_error=on_error))

@@ -25,6 +25,7 @@ from flowq.batch.result import BatchResult
 from flowq.batch.values import Values, plain_values
 from flowq.core.drive import Call, Steps, drive
 from flowq.core.node import Node
+from flowq.core.timeouts import seconds_of
 from flowq.errors import BatchError, ItemCancelled, MergeConflict, ResultsFreed
 
 _log = logging.getLogger("flowq")
@@ -151,7 +152,7 @@ class InlineHandle:
         Raises:
             Exception: what the source of its items raised.
         """
-        ended = self._ended.wait(timeout)
+        ended = self._ended.wait(seconds_of(timeout))
         # That items contradict each other does not end the batch: it is what its result says.
         if ended and self._error is not None and not isinstance(self._error, MergeConflict):
             raise self._error

@@ -20,6 +20,7 @@ from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
+from flowq.core.timeouts import seconds_of
 from flowq.errors import CannotTravel, FlowError, RunCancelled
 
 LOOK_EVERY_S = 0.02
@@ -73,8 +74,9 @@ class InlineRun:
 
     def wait(self, timeout: float | None = None) -> bool:
         """See Run."""
+        timeout_s = seconds_of(timeout)
         with self._changed:
-            return self._changed.wait_for(lambda: self._ended, timeout)
+            return self._changed.wait_for(lambda: self._ended, timeout_s)
 
     def result(self, timeout: float | None = None) -> RunResult:
         """See Run."""

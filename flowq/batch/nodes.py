@@ -6,7 +6,7 @@ Never here: what they have in common (fanout), flows over many params (batchflow
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Never, Self, TypeVar, overload
 
 from flowq.batch.executor import Executor
 from flowq.batch.fanout import Fanout
@@ -56,17 +56,18 @@ class _Of(Fanout[Item, Result]):
         node = made(items=items, out=out, count=count, **options)
         return node
 
-    def stream(self, items: Any, *, label: str | None = None, limit: int | None = None) -> Stream[Outcome]:
+    def stream(self, items: Any, *others: Never, label: str | None = None, limit: int | None = None) -> Stream[Outcome]:
         """Run ``exec`` over *items* and give their outcomes as they come: for ``for`` and for ``async for``.
 
         Leaving the loop early cancels the rest. What an item raised is in its outcome and is not raised here.
 
         Args:
             items: an iterable of items, or an async one.
+            others: none, as for ``map``.
             label: the batch's name for people.
             limit: only so many of the first items.
         """
-        handle = self.executor().submit(self.job(items, label=label, limit=limit))
+        handle = self.executor().submit(self.job(items, *others, label=label, limit=limit))
         return handle.as_completed().or_else(handle.cancel)
 
 

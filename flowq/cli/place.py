@@ -13,7 +13,7 @@ import click
 
 from flowq.cli.group import Mistake
 from flowq.client import BatchHandle, CeleryExecutor, connect
-from flowq.client.attach import attached, attached_run
+from flowq.client.attach import submitted
 from flowq.client.run import DurableRun
 from flowq.engine.care.catalog import PAGE, Catalog, Kind
 from flowq.engine.ending.facts import children
@@ -60,9 +60,9 @@ class Place:
             BatchLost: there is none.
             Mistake: several begin so, or it is a batch.
         """
-        found = self.thing(run_id)
+        found = self._named(run_id, "run")
         if not isinstance(found, DurableRun):
-            raise Mistake(f"{found.id} is a batch, and no run")
+            raise Mistake(f"{found.id} is a batch, and no run: `flowq status {found.id}` shows it")
         return found
 
     def thing(self, entry_id: str | None, kind: Kind | None = None) -> BatchHandle[Any] | DurableRun:
@@ -72,11 +72,13 @@ class Place:
             if newest is None:
                 raise Mistake("there is no batch yet")
             entry_id = newest.id
+        return self._named(entry_id, kind or "batch or run")
+
+    def _named(self, entry_id: str, kind: str) -> BatchHandle[Any] | DurableRun:
         try:
-            handle = attached(self.executor, entry_id)
+            return submitted(self.executor, entry_id, kind)
         except BatchLost:
-            handle = attached(self.executor, self._beginning(entry_id))
-        return attached_run(self.executor, handle.id) if handle.header.keeps else handle
+            return submitted(self.executor, self._beginning(entry_id), kind)
 
     def _beginning(self, start: str) -> str:
         """The one id that begins so, the batches of runs among them; *start* itself if there is none."""

@@ -42,6 +42,10 @@ def retry(
     shown = Display() if as_json else display(Settings().progress, console)
     with place() as here:
         handle = here.thing(batch)
+        if here.has_workers or isinstance(handle, DurableRun):
+            refuse_local(handle.id, workers, slots, queues)
+        elif detach:
+            raise Mistake(f"--detach is for a fleet: the workers that run {handle.id} end with this command")
         if isinstance(handle, DurableRun):
             handle.resume()
             sys.exit(0 if detach else follow(here, handle, console, as_json=as_json))
@@ -56,6 +60,15 @@ def retry(
         batch, modules = handle.id, handle.modules
         queues = queues or tuple(dict.fromkeys((here.executor.settings.queue, handle.queue)))
     sys.exit(with_local_workers(batch, modules, Local(workers or 1, slots, queues), shown, console, as_json))
+
+
+def refuse_local(entry_id: str, workers: int | None, slots: int | None, queues: tuple[str, ...]) -> None:
+    """Say that no workers are started here, if any were asked for."""
+    if workers is not None or slots is not None or queues:
+        raise Mistake(
+            f"--workers, --slots and --queue are of local workers, and others run {entry_id}: leave them away, or "
+            "start workers with `flowq worker`"
+        )
 
 
 def with_local_workers(

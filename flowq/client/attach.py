@@ -15,6 +15,7 @@ from flowq.client.run import DurableRun
 from flowq.codec import loads
 from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, read_header, read_policy
+from flowq.engine.care.catalog import Kind
 from flowq.engine.connection import Connections
 from flowq.engine.ids import is_batch_id
 from flowq.engine.patience import redis_in_words
@@ -32,11 +33,16 @@ def get_batch(batch_id: str) -> BatchHandle[Any]:
         batch_id: as ``handle.id``, ``flowq ls`` and Flower show it.
 
     Raises:
+        TypeError: *batch_id* is no str.
         BatchLost: there is no batch of this id (any more).
         ConfigError: batches of this program run in its own process, so there is nowhere to look.
+        FlowError: it is the id of a run.
         NoRedis: nothing answers at the broker's URL.
     """
-    return attached(_fleet_of(batch_id), batch_id)
+    found = submitted(_fleet_of(_checked(batch_id, "batch")), batch_id, "batch")
+    if isinstance(found, DurableRun):
+        raise FlowError(f"{batch_id} is a run and no batch: flowq.get_run({batch_id!r})")
+    return found
 
 
 def get_run(run_id: str) -> DurableRun:
@@ -46,12 +52,24 @@ def get_run(run_id: str) -> DurableRun:
         run_id: as ``run.id``, ``flowq ls`` and Flower show it.
 
     Raises:
+        TypeError: *run_id* is no str.
         BatchLost: there is no run of this id (any more).
         ConfigError: flows of this program run in its own process, so there is nowhere to look.
         FlowError: it is the id of a batch.
         NoRedis: nothing answers at the broker's URL.
     """
-    return attached_run(_fleet_of(run_id), run_id)
+    found = submitted(_fleet_of(_checked(run_id, "run")), run_id, "run")
+    if not isinstance(found, DurableRun):
+        raise FlowError(f"{run_id} is a batch and no run: flowq.get_batch({run_id!r})")
+    return found
+
+
+def _checked(wanted: Any, kind: Kind) -> str:
+    if isinstance(wanted, str):
+        return wanted
+    if isinstance(wanted, BatchHandle | DurableRun):
+        raise TypeError(f"flowq.get_{kind} takes an id, and was given the handle of {wanted.id} itself")
+    raise TypeError(f"flowq.get_{kind} takes the id of a {kind}, a str, not {type(wanted).__name__}")
 
 
 def _fleet_of(wanted: str) -> CeleryExecutor:
@@ -64,31 +82,44 @@ def _fleet_of(wanted: str) -> CeleryExecutor:
     return executor
 
 
-def attached_run(executor: CeleryExecutor, run_id: str) -> DurableRun:
-    """The run on the fleet of *executor*; raises what ``get_run`` raises."""
-    header, policy, _ = _looked_up(executor.connections, run_id)
-    if not header.keeps:
-        raise FlowError(f"{run_id} is a batch and no run: flowq.get_batch({run_id!r})")
-    return DurableRun(executor.connections, executor.closings, header, policy)
+def submitted(executor: CeleryExecutor, wanted: str, kind: str) -> BatchHandle[Any] | DurableRun:
+    """The batch or run of the id *wanted* on the fleet of *executor*.
 
+    Args:
+        kind: what is looked for, for the error.
 
-def attached(executor: CeleryExecutor, batch_id: str) -> BatchHandle[Any]:
-    """The handle of *batch_id* on the fleet of *executor*; raises what ``get_batch`` raises."""
+    Raises:
+        BatchLost: there is none of this id (any more).
+        NoRedis: nothing answers.
+    """
     connections = executor.connections
-    header, policy, total = _looked_up(connections, batch_id)
+    header, policy, total = _looked_up(connections, wanted, kind)
+    if header.keeps:
+        return DurableRun(connections, executor.closings, header, policy)
     return BatchHandle(
         connections, executor.closings, header, policy,
-        inputs=StoredItems(connections, batch_id), total=total, key_of=_key_of(header),
+        inputs=StoredItems(connections, wanted), total=total, key_of=_key_of(header),
     )  # fmt: skip
 
 
-def _looked_up(connections: Connections, batch_id: str) -> tuple[Header, BatchPolicy, int | None]:
+def attached(executor: CeleryExecutor, batch_id: str) -> BatchHandle[Any]:
+    """The handle of *batch_id*, which is the id of no run; raises what ``submitted`` raises."""
+    handle = submitted(executor, batch_id, "batch")
+    assert isinstance(handle, BatchHandle)
+    return handle
+
+
+def _looked_up(connections: Connections, wanted: str, kind: str) -> tuple[Header, BatchPolicy, int | None]:
     """What a batch or run is, what it remembers of its policy, and the number of its items if that was known."""
-    if not is_batch_id(batch_id):
-        raise BatchLost(batch_id)
-    with redis_in_words(connections):
-        header = read_header(connections.redis, connections.keys, batch_id)
-        return header, *read_policy(connections.redis, connections.keys, batch_id)
+    if not is_batch_id(wanted):
+        raise BatchLost(wanted, kind)
+    try:
+        with redis_in_words(connections):
+            header = read_header(connections.redis, connections.keys, wanted)
+            return header, *read_policy(connections.redis, connections.keys, wanted)
+    except BatchLost as lost:
+        lost.kind = kind
+        raise
 
 
 def _key_of(header: Header) -> Callable[[Any], Any]:

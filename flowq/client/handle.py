@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import functools
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
@@ -18,37 +15,31 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values
-from flowq.client import left_alone
 from flowq.client.counters import length_of, progress_of
 from flowq.client.failures import read_failures
 from flowq.client.feeding import Feeding
-from flowq.client.left_alone import LeftAlone
 from flowq.client.outcomes import read_outcomes, with_inputs
 from flowq.client.reading import Reading
+from flowq.client.submitted import Submitted
 from flowq.codec import loads
 from flowq.core.drive import Steps
 from flowq.core.spec import FlowSpec
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
-from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ending.gather import put_together
 from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Control
-from flowq.engine.patience import redis_in_words, when_there
+from flowq.engine.patience import when_there
 from flowq.engine.reading.closings import Closings
 from flowq.engine.reading.read_ahead import ReadAhead
-from flowq.engine.reading.results import State, read_dones, read_holders, read_state, reason_of, was_freed
-from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.reading.results import State, read_dones, read_holders, reason_of, was_freed
 from flowq.engine.running.reports import read_reports
 from flowq.engine.stored.stored_items import StoredItems
-from flowq.errors import BatchError, BatchLost, ItemCancelled, ResultsFreed
+from flowq.errors import BatchError, ItemCancelled, ResultsFreed
 
 R = TypeVar("R")
 
 log = logging.getLogger("flowq")
-
-FEEDING_LOOK_S = 0.5
-DEADLINE_LOOK_S = 0.2
 
 
 class BatchHandle(Generic[R]):
@@ -76,12 +67,12 @@ class BatchHandle(Generic[R]):
         rest: Callable[[State], Feeding] | None = None,
         learn: Callable[[Sizes], None] | None = None,
     ) -> None:
-        self._connections, self._closings, self._header = connections, closings, header
+        self._connections, self._header = connections, header
         self._policy = policy
         self._inputs, self._total, self._key_of = inputs, total, key_of
         self._feeding, self._rest, self._learn = feeding, rest, learn
         self._ahead: ReadAhead | None = None
-        self._left_alone = LeftAlone(connections, header.id)
+        self._submitted = Submitted(connections, closings, header, expires=policy.deadline is not None)
 
     @property
     def id(self) -> str:
@@ -128,7 +119,7 @@ class BatchHandle(Generic[R]):
             RedisFull, NoRedis: its items could not all be written; see ``submit``.
             Exception: what the source of its items raised.
         """
-        return self._wait(timeout, self._ahead)
+        return self._submitted.wait(timeout, feeding=self._feeding, ahead=self._ahead)
 
     def reading_ahead(self) -> BatchHandle[R]:
         """This handle for one thread: its ``wait`` reads what is committed meanwhile, and its ``result`` has that."""
@@ -136,39 +127,9 @@ class BatchHandle(Generic[R]):
         handle._ahead = ReadAhead(self._connections, self.id)
         return handle
 
-    def _wait(self, timeout: float | None, ahead: ReadAhead | None) -> bool:
-        wait = functools.partial(self._closings.wait, self.id) if ahead is None else ahead.wait
-        until = None if timeout is None else time.monotonic() + timeout
-        ended = False  # not kept for the next call: the batch may be redriven meanwhile, by whomever
-        while not ended:
-            left_s = None if until is None else max(0.0, until - time.monotonic())
-            if self._feeding is not None:
-                # A batch with a key is not closed by the error that ends its feeding: look in on it.
-                if self._feeding.under_way:
-                    left_s = FEEDING_LOOK_S if left_s is None else min(left_s, FEEDING_LOOK_S)
-                self._feeding.check(wait=False)
-            if self._policy.deadline is not None:
-                # The fleet holds it; with no worker there, whoever waits does.
-                left_s = DEADLINE_LOOK_S if left_s is None else min(left_s, DEADLINE_LOOK_S)
-            left_s = left_alone.LOOK_EVERY_S if left_s is None else min(left_s, left_alone.LOOK_EVERY_S)
-            ended = wait(left_s)
-            if not ended:
-                self._left_alone.look(is_fed_here=self.is_fed_here)
-            if not ended and self._policy.deadline is not None:
-                self._expire()
-            if until is not None and time.monotonic() >= until:
-                break
-        if self._feeding is not None:
-            self._feeding.check(wait=ended)
-        return ended
-
-    def _expire(self) -> None:
-        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
-            self._connections.ledger.control(self.id, "expire")
-
     def state(self) -> State:
         """The ledger's counters, crashes and losses included."""
-        return read_state(self._connections, self.id)
+        return self._submitted.state()
 
     def _state_when_there(self) -> State:
         return when_there(self._connections, self.state)
@@ -203,21 +164,13 @@ class BatchHandle(Generic[R]):
 
     def _assembled(self, timeout: float | None = None) -> BatchResult[R]:
         ahead = self._ahead or ReadAhead(self._connections, self.id)
-        state, fields = None, list[str]()
-        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
-            state, fields = ahead.commits()
-        until = None if timeout is None else time.monotonic() + timeout
-        has_waited = self._feeding is None
-        while state is None or not state.closed or not has_waited:
-            if not self._wait(None if until is None else max(0.0, until - time.monotonic()), ahead):
-                raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
-            state, fields = when_there(self._connections, ahead.commits)  # of several connections some may be lost
-            has_waited = True
-            if not state.closed:  # somebody had it redriven as soon as it had ended, which is all that *ahead* has seen
-                ahead = ReadAhead(self._connections, self.id)
+        closed = self._submitted.closed(timeout, feeding=self._feeding, ahead=ahead)
+        if closed is None:
+            raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
+        state, fields, ahead = closed
         if self._learn is not None and state.ok:
             self._learn(state.sizes)
-        if self._header.reduces and not self._closings.wait(self.id, timeout, finished=True):
+        if self._header.reduces and not self._submitted.aggregated(timeout):
             raise TimeoutError(f"batch {self.id} was not aggregated within {timeout:g} s")
         header = self._header
         return put_together(
@@ -345,7 +298,7 @@ class BatchHandle(Generic[R]):
         Raises:
             NoRedis: Redis does not answer, as with the other acts; the batch runs on.
         """
-        self._control("cancel")
+        self._ask("cancel")
 
     def pause(self) -> None:
         """Begin nothing more until ``resume``; items that run end, and count. A deadline goes on. Idempotent.
@@ -353,7 +306,7 @@ class BatchHandle(Generic[R]):
         Raises:
             BatchLost: Redis no longer holds the batch.
         """
-        self._control("pause")
+        self._ask("pause")
 
     def resume(self) -> None:
         """Go on after ``pause``. Idempotent.
@@ -361,7 +314,7 @@ class BatchHandle(Generic[R]):
         Raises:
             BatchLost: Redis no longer holds the batch.
         """
-        self._control("resume")
+        self._ask("resume")
 
     def retry_failed(self) -> BatchHandle[R]:
         """Run what failed or was cancelled once more, as a further generation of this very batch; this handle.
@@ -375,7 +328,7 @@ class BatchHandle(Generic[R]):
             BatchLost: Redis no longer holds the batch.
             ValueError: nor its items, which could not all be written.
         """
-        if self._control("redrive", feeds=self._rest is not None) != "ok":
+        if self._ask("redrive", feeds=self._rest is not None) != "ok":
             return self
         self._feeding = None  # what its source did not give is not part of the batch any more
         self._ahead = None  # it has seen the batch closed
@@ -390,13 +343,8 @@ class BatchHandle(Generic[R]):
             )  # fmt: skip
         return self
 
-    def _control(self, act: Control, *, feeds: bool = False) -> str:
-        with redis_in_words(self._connections):
-            done, _, chunk_ids = self._connections.ledger.control(self.id, act, feeds=feeds)
-        if done == "lost" and act != "cancel":
-            raise BatchLost(self.id)
-        if done == "gone":
+    def _ask(self, act: Control, *, feeds: bool = False) -> str:
+        said = self._submitted.ask(act, feeds=feeds)
+        if said == "gone":
             raise ValueError(f"batch {self.id} does not hold its items any more: run it again from its source")
-        self._connections.crash_points.reached("controlled", self.id)
-        publish_chunks(self._connections, self._header, chunk_ids)
-        return done
+        return said

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
-from flowq.client import left_alone
-from flowq.client.left_alone import LeftAlone
+from flowq.client.submitted import Submitted
 from flowq.core.overlay import Overlay
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
-from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ending.facts import awaited_events, children, send_event
 from flowq.engine.fleet.presence import Fleet
-from flowq.engine.patience import redis_in_words, when_there
+from flowq.engine.patience import when_there
 from flowq.engine.reading.closings import Closings
-from flowq.engine.reading.results import State, read_dones, read_state, status_of
+from flowq.engine.reading.results import State, read_dones, status_of
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.stored.snapshots import Snapshots
 from flowq.engine.walks.checkpoints import Checkpoints
 from flowq.errors import FlowError, RunCancelled
 
 EVENTS_EVERY_S = 0.3
+
+T = TypeVar("T")
 
 
 class DurableRun:
@@ -41,7 +39,7 @@ class DurableRun:
 
     def __init__(self, connections: Connections, closings: Closings, header: Header, policy: BatchPolicy) -> None:
         self._connections, self._closings, self._header, self._policy = connections, closings, header, policy
-        self._left_alone = LeftAlone(connections, header.id)
+        self._submitted = Submitted(connections, closings, header)
         self._kept = Checkpoints(connections, Snapshots(connections.redis, connections.keys), header)
 
     @property
@@ -62,16 +60,11 @@ class DurableRun:
 
     def state(self) -> State:
         """The ledger's counters of it, crashes and losses included."""
-        return read_state(self._connections, self.id)
+        return self._submitted.state()
 
     def wait(self, timeout: float | None = None) -> bool:
         """See Run. Raises BatchLost when Redis no longer holds it."""
-        until = math.inf if timeout is None else time.monotonic() + timeout
-        while not self._closings.wait(self.id, max(0.0, min(left_alone.LOOK_EVERY_S, until - time.monotonic()))):
-            self._left_alone.look()
-            if time.monotonic() >= until:
-                return False
-        return True
+        return self._submitted.wait(timeout)
 
     def result(self, timeout: float | None = None) -> RunResult:
         """See Run. The store's values are fetched when they are read.
@@ -113,14 +106,14 @@ class DurableRun:
             return "Redis does not answer"
 
     def history(self) -> list[Checkpoint]:
-        """See Run."""
-        return self._kept.steps()
+        """See Run. Raises BatchLost when Redis no longer holds it, as ``awaits`` and ``batches`` do."""
+        return self._found(self._kept.steps())
 
     def events(self) -> Iterator[Checkpoint]:
         """See Run. A Redis that goes away is waited for, for 30 s: NoRedis then."""
         seen = (0, 0)
         while True:
-            ended = self._closings.wait(self.id, EVENTS_EVERY_S)
+            ended = self.wait(EVENTS_EVERY_S)
             # By what identifies a step: the first of a long history are no longer kept.
             steps = when_there(self._connections, self.history)
             fresh = [one for one in steps if (one.generation, one.number) > seen]
@@ -138,30 +131,33 @@ class DurableRun:
             FlowError: the run has ended.
             NoRedis: Redis does not answer, as with the other acts; nothing was sent, so far as is known.
         """
-        with redis_in_words(self._connections):
+        with self._submitted.in_words():
             send_event(self._connections, self.id, name, value)
 
     def awaits(self) -> list[str]:
         """The names of the events that it waits for now, for ``send``."""
-        return awaited_events(self._connections, self.id)
+        return self._found(awaited_events(self._connections, self.id))
 
     def batches(self) -> list[str]:
         """The ids of the batches it has begun, for ``flowq.get_batch``."""
-        return children(self._connections, self.id)
+        return self._found(children(self._connections, self.id))
+
+    def _found(self, what: list[T]) -> list[T]:
+        if not what:  # of a run that is gone there is nothing either
+            self.state()
+        return what
 
     def cancel(self) -> None:
         """See Run. Its batches end within a second."""
-        with redis_in_words(self._connections):
-            self._connections.ledger.control(self.id, "cancel")
+        self._submitted.ask("cancel")
 
     def pause(self) -> None:
         """See Run. Its batches rest within a second."""
-        with redis_in_words(self._connections):
-            self._connections.ledger.control(self.id, "pause")
+        self._submitted.ask("pause")
 
     def resume(self, from_step: int | None = None, *, fork: bool = False) -> DurableRun:
         """See Run."""
-        with redis_in_words(self._connections):
+        with self._submitted.in_words():
             return self._resumed(from_step, fork=fork)
 
     def _resumed(self, from_step: int | None, *, fork: bool) -> DurableRun:
@@ -177,6 +173,5 @@ class DurableRun:
         elif status == "succeeded":
             raise FlowError(f"run {self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
         else:
-            _, _, ids = self._connections.ledger.control(self.id, "resume" if status == "paused" else "redrive")
-            publish_chunks(self._connections, self._header, ids)
+            self._submitted.ask("resume" if status == "paused" else "redrive")
         return self

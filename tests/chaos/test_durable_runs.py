@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import flowq
+from flowq.engine.reading.results import read_holders
 from tests import nested
 from tests.waiting import until
 
@@ -23,6 +24,7 @@ NUMBERS = 300
 PRODUCER = """
 import sys, time
 import flowq
+from flowq.engine.reading.results import read_holders
 from tests import nested
 run = nested.six_steps(sys.argv[1], 0.2).submit({"numbers": list(range(int(sys.argv[2])))}, key="walked away")
 print(run.id, flush=True)
@@ -36,7 +38,9 @@ def test_a_worker_killed_in_each_step_repeats_that_step_alone(tmp_path: Path) ->
         run = nested.six_steps(str(path), 1.0).submit({"numbers": [1, 2, 3]})
         for mark in MARKS:
             until(lambda mark=mark: f"{mark} begins" in nested.notes(path), 20, f"step {mark} runs")  # type: ignore[misc]
-            (holder,) = until(lambda: flowq.get_batch(run.id).held().values(), 5, "somebody holds the run")
+            (holder,) = until(
+                lambda: read_holders(cluster.executor.connections, run.id).values(), 5, "somebody holds the run"
+            )
             next(worker for worker in cluster.workers if f"{worker.name}@" in holder).kill()
             cluster.add_worker()
         assert run.result(timeout=40).shared["marks"] == MARKS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,11 +74,55 @@ def test_the_same_key_is_the_same_run_and_its_id_finds_it_again(
     assert found.result(timeout=30).shared["squares"] == [1]
     assert Counter(nested.notes(path))["one begins"] == 1
     assert nested.six_steps(str(path)).submit({"numbers": [1]}, key="nightly").status == "succeeded"
-    with pytest.raises(flowq.BatchLost):
-        flowq.get_run("nightly-0123456789")
-    batch = nested.Squares(str(path)).submit([1])
-    with pytest.raises(flowq.FlowError, match="is a batch and no run"):
+
+
+@pytest.mark.parametrize("unknown", ["nightly-0123456789", "{meta}", "", "Ünbekannt"])
+def test_an_id_of_no_run_is_said_to_be_that(runs_cluster: flowq.LocalCluster, unknown: str) -> None:
+    with pytest.raises(flowq.BatchLost, match=f"Redis does not hold run {unknown} ") as raised:
+        flowq.get_run(unknown)
+    assert (raised.value.batch_id, raised.value.kind) == (unknown, "run")
+
+
+def test_the_id_of_a_batch_finds_no_run_and_that_of_a_run_no_batch(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    batch = nested.Squares(str(tmp_path / "notes")).submit([1])
+    with pytest.raises(flowq.FlowError, match=f"is a batch and no run: flowq.get_batch.'{batch.id}'"):
         flowq.get_run(batch.id)
+    run = flowq.Flow(nested.Step("one", str(tmp_path / "notes"))).submit({})
+    with pytest.raises(flowq.FlowError, match=f"is a run and no batch: flowq.get_run.'{run.id}'"):
+        flowq.get_batch(run.id)
+    for look_up in (flowq.get_run, flowq.get_batch):
+        with pytest.raises(TypeError, match=f"was given the handle of {run.id} itself"):
+            look_up(run)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a str, not NoneType"):
+            look_up(None)  # type: ignore[arg-type]
+
+
+def test_a_run_that_redis_has_lost_is_said_to_be_a_run_whatever_is_asked_of_it(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    run = flowq.Flow(nested.Step("one", str(tmp_path / "notes"))).submit({})
+    assert run.wait(20)
+    connections = runs_cluster.executor.connections
+    connections.redis.delete(*connections.redis.keys(f"*{run.id}*"))
+    acts: list[Callable[[], object]] = [
+        lambda: run.status,
+        lambda: run.wait(1),
+        lambda: run.result(1),
+        run.history,
+        lambda: list(run.events()),
+        lambda: run.send("answer"),
+        run.pause,
+        run.resume,
+        lambda: run.resume(fork=True),
+        run.awaits,  # type: ignore[attr-defined]
+        run.batches,  # type: ignore[attr-defined]
+    ]
+    for act in acts:
+        with pytest.raises(flowq.BatchLost, match=f"Redis does not hold run {run.id} "):
+            act()
+    run.cancel()  # that has been seen to
 
 
 def test_who_reads_the_store_of_a_run_when_its_cluster_has_ended_is_told_so(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from click.testing import CliRunner, Result
 
 import flowq
 from flowq.cli import main
+from tests import nodes
 from tests.integration.cli.commands import Command
 from tests.integration.cli.conftest import Flowq
+from tests.submitting import submit
 
 BROKEN = {
     "syntax.py": "def f(:\n    pass\n",
@@ -134,11 +136,37 @@ def test_no_redis_is_said_without_the_password(here: Path) -> None:
     assert "a-secret" not in result.output
 
 
-def test_an_unknown_batch_is_said(flowq_cli: Flowq) -> None:
-    for command in ("status", "watch", "failures", "results", "cancel"):
-        result = flowq_cli(command, "no-such-batch")
+@pytest.mark.parametrize(
+    ("commands", "kind"),
+    [
+        (("status", "watch", "cancel", "pause", "resume", "retry"), "batch or run"),
+        (("failures", "results", "report"), "batch"),
+        (("approve",), "run"),
+    ],
+)
+def test_an_unknown_id_is_said_with_what_was_looked_for(flowq_cli: Flowq, commands: tuple[str, ...], kind: str) -> None:
+    for command in commands:
+        result = flowq_cli(command, "no-such-thing")
         assert result.exit_code == 2
-        assert "Redis does not hold batch no-such-batch" in result.output
+        assert f"Redis does not hold {kind} no-such-thing" in result.output
+
+
+def test_the_id_of_a_batch_is_no_runs(flowq_cli: Flowq) -> None:
+    batch = submit(nodes.Square(), [1])
+    assert batch.wait(20)
+    result = flowq_cli("approve", batch.id, "answer")
+    assert result.exit_code == 2
+    assert f"{batch.id} is a batch, and no run: `flowq status {batch.id}` shows it" in result.output
+
+
+@pytest.mark.parametrize("words", [("--workers", "2"), ("--slots", "2"), ("-Q", "gpu")])
+def test_a_retry_on_a_fleet_starts_no_workers_and_says_so(flowq_cli: Flowq, words: tuple[str, ...]) -> None:
+    batch = submit(nodes.Keyed(on_error="collect"), [7])
+    assert batch.wait(20)
+    result = flowq_cli("retry", batch.id, *words)
+    assert result.exit_code == 2
+    assert f"are of local workers, and others run {batch.id}" in result.output
+    assert batch.state().gen == 0, "nothing was begun"
 
 
 def test_results_go_to_known_kinds_of_files_in_folders_that_are_there(flowq_cli: Flowq, tmp_path: Path) -> None:

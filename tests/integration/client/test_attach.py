@@ -12,8 +12,8 @@ import pytest
 
 import flowq
 from flowq.client.failures import AT_ONCE, read_failures
-from flowq.client.handle import BatchHandle
 from flowq.client.outcomes import WINDOW_ITEMS
+from flowq.client.submitted import Submitted
 from flowq.engine.care.catalog import Catalog, Sweep
 from flowq.engine.keys import Keys
 from flowq.local import LocalCluster
@@ -146,19 +146,19 @@ def test_a_retention_that_ends_while_somebody_reads_is_no_list_of_cancelled_item
 def test_who_waits_for_a_batch_that_is_redriven_as_it_ends_waits_for_that_end(
     cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait = BatchHandle._wait
+    wait = Submitted.wait
     redriven = list[str]()
 
-    def redriven_at_once(handle: BatchHandle[Any], *args: Any) -> bool:
+    def redriven_at_once(submitted: Submitted, *args: Any, **more: Any) -> bool:
         if redriven:
-            return wait(handle, *args)
-        other = flowq.get_batch(handle.id)
+            return wait(submitted, *args, **more)
+        other = flowq.get_batch(submitted.id)
         other.cancel()
-        ended = wait(handle, *args)
+        ended = wait(submitted, *args, **more)
         redriven.append(other.retry_failed().id)
         return ended
 
-    monkeypatch.setattr(BatchHandle, "_wait", redriven_at_once)
+    monkeypatch.setattr(Submitted, "wait", redriven_at_once)
     batch = submit(nodes.Slow(0.02, on_error="collect"), range(40))
     result = batch.result(timeout=30)
     assert (redriven, list(result), batch.state().state) == ([batch.id], list(range(40)), "succeeded")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, assert_type
 
 import pytest
@@ -67,6 +68,18 @@ def test_a_policy_may_be_given_whole_and_not_in_halves() -> None:
     for half in ({"on_error": "skip"}, {"timeout": 3}, {"max_retries": 2}):
         with pytest.raises(ValueError, match="not both"):
             Length(policy=policy, **half)
+
+
+def test_several_iterables_are_refused_with_the_way_to_give_them() -> None:
+    several: list[Callable[[], object]] = [
+        lambda: score.map([1], [2]),  # type: ignore[call-overload]
+        lambda: asyncio.run(score.map_async([1], [2])),  # type: ignore[call-overload]
+        lambda: score.submit([1], [2]),  # type: ignore[call-overload]
+        lambda: score.stream([1], [2]),  # type: ignore[call-overload]
+    ]
+    for call in several:
+        with pytest.raises(TypeError, match=r"given 2 iterables.*node\.map\(zip\(xs, ys\)\)"):
+            call()
 
 
 def test_an_unknown_keyword_is_a_type_error_and_a_wrong_value_a_value_error() -> None:

@@ -1,0 +1,176 @@
+"""A batch or run that was submitted, as a program asks the ledger of it: how it stands, when it has ended, what is
+decided about it. Never what its items brought.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowq.client import left_alone
+from flowq.client.feeding import Feeding
+from flowq.client.left_alone import LeftAlone
+from flowq.core.timeouts import seconds_of
+from flowq.engine.batches import Header
+from flowq.engine.care.catalog import Kind
+from flowq.engine.connection import Connections
+from flowq.engine.dispatch import publish_chunks
+from flowq.engine.ledger import Control
+from flowq.engine.patience import redis_in_words, when_there
+from flowq.engine.reading.closings import Closings
+from flowq.engine.reading.read_ahead import ReadAhead
+from flowq.engine.reading.results import State, read_state
+from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.errors import BatchLost
+
+FEEDING_LOOK_S = 0.5
+DEADLINE_LOOK_S = 0.2
+
+
+class Submitted:
+    """One batch or run.
+
+    Args:
+        connections: the process's own.
+        closings: its waits.
+        header: what the batch or run is.
+        expires: whether it has a deadline. The fleet holds it; with no worker there, whoever waits does.
+    """
+
+    def __init__(self, connections: Connections, closings: Closings, header: Header, *, expires: bool = False) -> None:
+        self._connections, self._closings, self._header = connections, closings, header
+        self._expires = expires
+        self._left_alone = LeftAlone(connections, header.id)
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self._header.id
+
+    @property
+    def kind(self) -> Kind:
+        """What people call it."""
+        return "run" if self._header.keeps else "batch"
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """A BatchLost that the block raises of it says what it was."""
+        try:
+            yield
+        except BatchLost as lost:
+            if lost.batch_id == self.id:
+                lost.kind = self.kind
+            raise
+
+    @contextmanager
+    def in_words(self) -> Iterator[None]:
+        """As ``named``; and what Redis answers the block with, if that is an error, says what to do.
+
+        Raises:
+            ConfigError: see ``redis_in_words``.
+        """
+        with self.named(), redis_in_words(self._connections):
+            yield
+
+    def state(self) -> State:
+        """Its counters; raises BatchLost when Redis no longer holds it."""
+        with self.named():
+            return read_state(self._connections, self.id)
+
+    def ask(self, act: Control, *, feeds: bool = False) -> str:
+        """Decide something about it, and have done what follows; what the ledger says of that.
+
+        Raises:
+            BatchLost: Redis no longer holds it. That is no objection to a "cancel".
+            ConfigError: see ``redis_in_words``; nothing was decided, so far as is known.
+        """
+        with self.in_words():
+            done, _, chunk_ids = self._connections.ledger.control(self.id, act, feeds=feeds)
+            if done == "lost" and act != "cancel":
+                raise BatchLost(self.id)
+        self._connections.crash_points.reached("controlled", self.id)
+        publish_chunks(self._connections, self._header, chunk_ids)
+        return done
+
+    def wait(
+        self, timeout: float | None = None, *, feeding: Feeding | None = None, ahead: ReadAhead | None = None
+    ) -> bool:
+        """Block until it has ended, at most *timeout* seconds; whether it has.
+
+        Args:
+            timeout: None: without end.
+            feeding: what writes its items here, if anything does.
+            ahead: reads what is committed meanwhile.
+
+        Raises:
+            TypeError, ValueError: *timeout* is no number of seconds.
+            BatchLost: Redis no longer holds it.
+            Exception: what ended the feeding.
+        """
+        timeout = seconds_of(timeout)
+        wait = functools.partial(self._closings.wait, self.id) if ahead is None else ahead.wait
+        until = None if timeout is None else time.monotonic() + timeout
+        ended = False  # not kept for the next call: it may be redriven meanwhile, by whomever
+        while not ended:
+            under_way = feeding is not None and feeding.under_way
+            if feeding is not None:
+                # A batch with a key is not closed by the error that ends its feeding: look in on it.
+                feeding.check(wait=False)
+            with self.named():
+                ended = wait(self._slice_s(until, under_way=under_way))
+            if not ended:
+                self._left_alone.look(is_fed_here=under_way)
+                self._expire()
+            if until is not None and time.monotonic() >= until:
+                break
+        if feeding is not None:
+            feeding.check(wait=ended)
+        return ended
+
+    def _slice_s(self, until: float | None, *, under_way: bool) -> float:
+        """How long to wait before the next look."""
+        looks = [left_alone.LOOK_EVERY_S]
+        looks += [FEEDING_LOOK_S] if under_way else []
+        looks += [DEADLINE_LOOK_S] if self._expires else []
+        looks += [] if until is None else [max(0.0, until - time.monotonic())]
+        return min(looks)
+
+    def _expire(self) -> None:
+        if self._expires:
+            with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
+                self._connections.ledger.control(self.id, "expire")
+
+    def closed(
+        self, timeout: float | None, *, feeding: Feeding | None, ahead: ReadAhead
+    ) -> tuple[State, list[str], ReadAhead] | None:
+        """Block until it has ended: its counters, the fields of its commits, and what has read some of these by then.
+
+        Args:
+            timeout, feeding: as for ``wait``.
+            ahead: what has read some so far.
+
+        Returns:
+            None: it has not ended within *timeout* seconds.
+        """
+        timeout = seconds_of(timeout)
+        state, fields = None, list[str]()
+        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
+            state, fields = ahead.commits()
+        until = None if timeout is None else time.monotonic() + timeout
+        has_waited = feeding is None
+        while state is None or not state.closed or not has_waited:
+            left_s = None if until is None else max(0.0, until - time.monotonic())
+            if not self.wait(left_s, feeding=feeding, ahead=ahead):
+                return None
+            state, fields = when_there(self._connections, ahead.commits)  # of several connections some may be lost
+            has_waited = True
+            if not state.closed:  # somebody had it redriven as soon as it had ended, which is all that *ahead* has seen
+                ahead = ReadAhead(self._connections, self.id)
+        return state, fields, ahead
+
+    def aggregated(self, timeout: float | None) -> bool:
+        """Block until what its items brought is put together, at most *timeout* seconds; whether it is."""
+        return self._closings.wait(self.id, seconds_of(timeout), finished=True)
