@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import os
+import signal
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,8 @@ def breaks(how: str) -> None:
     """End as *how* says."""
     if how == "cancelled":
         asyncio.run(_cancelled())
+    if how == "exit":
+        sys.exit(3)
     raise Panic("no more") if how == "panic" else asyncio.CancelledError
 
 
@@ -92,6 +96,13 @@ class BreakingStep(flowq.Node[int, None]):
         shared["seen"] = [prep_res]
 
 
+class Exits(flowq.Node[Any, None]):
+    """A node that ends the process, as it thinks."""
+
+    def exec(self, prep_res: Any) -> None:
+        sys.exit(3)
+
+
 class BreakingFlow(flowq.BatchFlow):
     """The item of 2 ends with what is no Exception, in a node of its flow."""
 
@@ -104,7 +115,33 @@ class EndsItsProcess(flowq.ParallelBatchNode[int, int]):
 
     def exec(self, item: int) -> int:
         if item == 2:
-            raise SystemExit(3)
+            os._exit(3)
+        return item
+
+
+class ForksAndExits(flowq.ParallelBatchNode[int, int]):
+    """Item 2 forks a child, which ends itself as any program does."""
+
+    def exec(self, item: int) -> int:
+        if item == 2:
+            child = os.fork()
+            if child == 0:
+                sys.exit(7)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return item
+
+
+class ToldToEnd(flowq.ParallelBatchNode[int, int]):
+    """Item 2 is told to end its process, once, as a worker or an init system tells it."""
+
+    def __init__(self, once: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.once = once
+
+    def exec(self, item: int) -> int:
+        if item == 2 and not os.path.exists(self.once):
+            os.close(os.open(self.once, os.O_CREAT))
+            os.kill(os.getpid(), signal.SIGTERM)
         return item
 
 

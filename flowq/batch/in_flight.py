@@ -17,7 +17,7 @@ from flowq.batch.chunk import ItemDone
 from flowq.batch.gate import Entry, Held, Later
 from flowq.batch.threads import until_ended
 from flowq.batch.together import Given, TriesTogether, probes
-from flowq.batch.tries import Interrupted, Tries, is_failure
+from flowq.batch.tries import Interrupted, Tries
 from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
 
@@ -181,7 +181,7 @@ class InFlight:
         except Left as left:
             return tries.left(index, tries_used, left, perf_counter() - began)
         except BaseException as exc:
-            if not is_failure(exc):
+            if not tries.is_failure(exc):
                 raise
             failed = exc
         else:

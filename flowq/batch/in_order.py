@@ -15,7 +15,7 @@ from flowq.batch.chunk import Done, FlowItem, ItemDone
 from flowq.batch.gate import Entry, Gate, Held
 from flowq.batch.laps import Laps
 from flowq.batch.together import Given, TriesTogether, probes
-from flowq.batch.tries import Interrupted, Tries, is_awaitable, is_failure, unawaited
+from flowq.batch.tries import Interrupted, Tries, is_awaitable, unawaited
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
@@ -109,7 +109,7 @@ class InOrder:
                 self._done.add(self._tries.left(self._done.upto, 0, left, 0.0))
                 laps.lap(len(values) - at)
             except BaseException as exc:
-                if not is_failure(exc):
+                if not self._tries.is_failure(exc):
                     raise
                 failed = exc
             else:
@@ -166,7 +166,7 @@ class InOrder:
             except Left as left:
                 self._done.add(self._tries.left(self._done.upto, 0, left, 0.0))
             except BaseException as exc:
-                if not is_failure(exc):
+                if not self._tries.is_failure(exc):
                     raise
                 failed = exc
             if failed is None:

@@ -14,6 +14,7 @@ from typing import Any
 from flowq.batch.naming import new_batch_id
 from flowq.batch.run_flow import RunFlow
 from flowq.batch.taken import Taken
+from flowq.batch.tries import as_failure
 from flowq.core.context import ItemContext, check_event, enter_context
 from flowq.core.drive import finish
 from flowq.core.journey import Frame, Journey, Left
@@ -52,7 +53,7 @@ class InlineRun:
         self._status: RunStatus = "running"
         self._generation = 0
         self._action: str | None = None
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._works = False
         self._waits = 0  # for events, side by side
         self._since_s = 0.0
@@ -172,7 +173,7 @@ class InlineRun:
         except Left:  # it was cancelled
             pass
         except BaseException as error:  # whoever asks for the result gets it
-            self._error = error
+            self._error = as_failure(error)
             self._move("failed", "running", "paused", "parked")
         finally:
             with self._changed:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowq.batch.chunk import ItemDone, Park
 from flowq.batch.gate import Entry, Go
 from flowq.batch.policy import BatchPolicy
-from flowq.batch.tries import Tries, as_failure, is_awaitable, is_failure, retry_reason, unawaited
+from flowq.batch.tries import Tries, as_failure, is_awaitable, retry_reason, unawaited
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps
@@ -141,7 +141,7 @@ class TriesTogether(Tries):
         except Left:
             answers = [FlowError(f"{self.node.name}.exec_many cannot wait for an event or a batch")] * len(members)
         except BaseException as error:
-            if not is_failure(error):
+            if not self.is_failure(error):
                 raise
             answers = [_twin(error) for _ in members]
         took_s = (perf_counter() - began) / len(members)

@@ -6,6 +6,8 @@ Never here: many items (runner).
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
 from collections.abc import Callable
 from functools import partial
 from numbers import Real
@@ -23,7 +25,7 @@ from flowq.core.context import ItemContext, enter_context
 from flowq.core.drive import ControlFlow, Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
 from flowq.errors import CircuitOpen, FlowError, ItemCancelled
-from flowq.portable import portable, text_of
+from flowq.portable import notes_of, portable, text_of
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
@@ -41,14 +43,7 @@ class Unawaited(BaseException):
         self.error = error
 
 
-_ENDS_MORE = (SystemExit, KeyboardInterrupt, GeneratorExit, ControlFlow)
-
-
-def is_failure(exc: BaseException) -> bool:
-    """Whether what ``exec`` raised is the failure of its item, not the end of more than that."""
-    if isinstance(exc, asyncio.CancelledError):
-        return not _is_being_cancelled()
-    return not isinstance(exc, _ENDS_MORE)
+_ENDS_MORE = (KeyboardInterrupt, GeneratorExit, ControlFlow)
 
 
 def as_failure(exc: BaseException) -> Exception:
@@ -61,6 +56,8 @@ def as_failure(exc: BaseException) -> Exception:
         # It awaited something that was cancelled.
         error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
         return error.with_traceback(exc.__traceback__)
+    if isinstance(exc, SystemExit) and not notes_of(exc):
+        exc.add_note("an item that exits fails alone, and its process goes on: raise an Exception that says why")
     return portable(exc)
 
 
@@ -79,6 +76,23 @@ def unawaited(called: str, value: Any) -> Unawaited:
 def retry_reason(exc: Exception) -> str:
     """Why an item waits for its next try, for people."""
     return f"retry after {type(exc).__name__}: {text_of(exc)}"[:200]
+
+
+def _told_to_end(exc: SystemExit) -> bool:
+    """Whether a signal handler raised it: that is meant for the process, in whose main thread the item happened to run.
+
+    Python calls a handler with the frame that it interrupts: no other function is given the frame of its caller.
+    """
+    traceback = exc.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        names, rest, _, values = inspect.getargvalues(frame)
+        more = values.get(rest) if rest else ()
+        given = (*(values.get(name) for name in names), *(more if type(more) is tuple else ()))
+        if frame.f_back is not None and any(one is frame.f_back for one in given):
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _is_being_cancelled() -> bool:
@@ -126,11 +140,21 @@ class Tries:
         self.around = ItemContext(
             config=node.config, run_id=run_id, node=node.name, on_progress=on_progress, on_heartbeat=on_heartbeat
         )
+        self._pid = os.getpid()
         self._exec_wants_ctx = wants_ctx(self.exec)
         self._fallback_wants_ctx = wants_ctx(node.exec_fallback)
         self._exec_is_async = is_async(self.exec)
         self.is_async = self._exec_is_async or is_async(node.exec_fallback)
         self.is_plain = not self._exec_wants_ctx and policy.timeout is None
+
+    def is_failure(self, exc: BaseException) -> bool:
+        """Whether what ``exec`` raised is the failure of its item, not the end of more than that."""
+        if isinstance(exc, asyncio.CancelledError):
+            return not _is_being_cancelled()
+        if isinstance(exc, SystemExit):
+            # A child that the item has forked is to end there, and not to go on with the batch.
+            return os.getpid() == self._pid and not _told_to_end(exc)
+        return not isinstance(exc, _ENDS_MORE)
 
     def context(self, index: int, item: Any, attempt: int) -> ItemContext:
         """The context of one try of one item."""
@@ -199,7 +223,7 @@ class Tries:
                 except Left as left:
                     return self.left(index, attempt, left, busy_s + perf_counter() - began)
                 except BaseException as error:
-                    if not is_failure(error):
+                    if not self.is_failure(error):
                         raise
                     exc = error
                     busy_s += perf_counter() - began
@@ -314,7 +338,7 @@ class Tries:
             if self.node.brought is not None:
                 value = self.node.brought(value)
         except BaseException as error:
-            if not is_failure(error):
+            if not self.is_failure(error):
                 raise
             return self.failed(index, as_failure(error), attempt, busy_s + perf_counter() - began)
         outcome = Outcome(index, "fallback", error=portable(exc), attempts=attempt + 1)

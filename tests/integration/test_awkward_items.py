@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flowq
 from tests import awkward
+from tests.programs import Program
 
 
 def ended(node: flowq.ParallelBatchNode[Any, Any] | flowq.BatchFlow, items: Any) -> flowq.BatchResult[Any]:
@@ -31,13 +33,18 @@ def error_of(result: flowq.BatchResult[Any], index: int = 2) -> tuple[type[Excep
 ONE_FAILED = ["ok", "ok", "failed", "ok"]
 CANCELLED = (flowq.ItemCancelled, "exec ended with CancelledError, though nobody cancelled it", 1)
 PANIC = (flowq.RemoteError, "tests.awkward.Panic: no more", 1)
+EXIT = (flowq.RemoteError, "builtins.SystemExit: 3", 1)
 
 
 # -- what is no Exception ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [awkward.Breaks, awkward.BreaksAsync, awkward.BreaksInFallback])
-@pytest.mark.parametrize(("how", "error"), [("cancelled", CANCELLED), ("panic", PANIC)], ids=["cancelled", "panic"])
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [("cancelled", CANCELLED), ("panic", PANIC), ("exit", EXIT)],
+    ids=["cancelled", "panic", "exit"],
+)
 @pytest.mark.parametrize(
     "options",
     [{}, {"timeout": 20}, {"in_flight": 4}, {"max_retries": 3, "wait": 2}, {"breaker": flowq.Breaker(failures=9)}],
@@ -87,6 +94,58 @@ def test_an_item_that_ends_its_process_is_still_told_as_that(cluster: flowq.Loca
     result = ended(awkward.EndsItsProcess(on_error="collect"), range(4))
     assert statuses(result) == ONE_FAILED
     assert isinstance(result.errors[2], flowq.WorkerCrashed)
+
+
+def test_an_item_that_exits_says_what_to_raise_instead(executor: str) -> None:
+    result = ended(awkward.Breaks("exit", on_error="collect"), range(4))
+    assert "raise an Exception that says why" in "".join(result.errors[2].__notes__)
+    assert "sys.exit(3)" in result.items[2].traceback
+
+
+def test_an_item_that_exits_in_a_submitted_flow_fails_the_run(executor: str) -> None:
+    flow = flowq.Flow(awkward.Exits())
+    with pytest.raises(flowq.RemoteError, match=r"builtins\.SystemExit: 3"):
+        flow.submit({}).result(timeout=20)
+
+
+def test_a_child_that_an_item_forks_may_exit(tmp_path: Path) -> None:
+    source = """
+        from tests import awkward
+        print(list(awkward.ForksAndExits().map(range(4))), flush=True)
+        """
+    one = Program(tmp_path / "forks.py", source)
+    assert one.line() == "[0, 1, 7, 3]"
+    assert one.end()[0] == 0  # Python 3.12 warns on stderr of any fork beside threads
+
+
+def test_a_worker_that_is_told_to_end_in_the_middle_of_an_item_is_no_failure_of_it(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    result = ended(awkward.ToldToEnd(str(tmp_path / "told"), on_error="collect"), range(4))
+    assert list(result) == [0, 1, 2, 3]
+    assert (tmp_path / "told").exists()
+
+
+@pytest.mark.parametrize("handler", ["at_once", "lambda *told: sys.exit(9)", "functools.partial(leave, 9)"])
+def test_a_program_that_is_told_to_end_in_the_middle_of_an_item_ends(tmp_path: Path, handler: str) -> None:
+    one = Program(
+        tmp_path / "told.py",
+        f"""
+        import functools, signal, sys
+        import flowq
+        from tests import awkward
+
+        def leave(status, signum, frame):
+            sys.exit(status)
+
+        def at_once(signum, frame):
+            sys.exit(9)
+
+        signal.signal(signal.SIGTERM, {handler})
+        print(awkward.ToldToEnd({str(tmp_path / "told")!r}, on_error="collect").map(range(4)))
+        """,
+    )
+    assert one.end() == (9, "")
 
 
 @pytest.mark.parametrize("kind", [awkward.ClosesItself, awkward.ClosesItselfAsync])

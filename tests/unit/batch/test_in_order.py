@@ -337,7 +337,7 @@ def test_an_exec_that_returns_an_awaitable_without_saying_so_has_failed() -> Non
     assert "async def" in str(error)
 
 
-@pytest.mark.parametrize("leave", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("leave", [KeyboardInterrupt, GeneratorExit])
 def test_what_is_no_exception_of_an_item_leaves_the_run(leave: type[BaseException]) -> None:
     class Leaves(BatchNode[int, int]):
         def exec(self, x: int) -> int:
