@@ -175,12 +175,15 @@ class MergeConflict(FlowError):
 class BatchInputError(FlowqError, TypeError):
     """What was given as the items of a batch is not an iterable of items."""
 
-    def __init__(self, node: str, got: str) -> None:
+    def __init__(self, node: str, got: str, *, way_out: str = "") -> None:
         super().__init__(node, got)
         self.node = node
         self.got = got
+        self.way_out = way_out
 
     def __str__(self) -> str:
+        if self.way_out:
+            return f"{self.node} was given {self.got}. {self.way_out}"
         return (
             f"{self.node} was given {self.got} as its items. Return an iterable of items from prep "
             "(a list, a generator, None for no items); wrap a single item in a list."
@@ -198,7 +201,7 @@ class FewerItems(BatchInputError):
     def __init__(self, node: str, given: int, written: int) -> None:
         FlowqError.__init__(self, node, given, written)
         self.node = node
-        self.got = f"{given} items"
+        self.got, self.way_out = f"{given} items", ""
         self.given = given
         self.written = written
 

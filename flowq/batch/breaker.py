@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from flowq.core.given import is_number
 from flowq.core.retry import ErrorFilter, RetryAfter, error_filter, matches
 from flowq.registry import register
 
@@ -38,7 +38,7 @@ class Breaker:
     def __post_init__(self) -> None:
         if isinstance(self.failures, bool) or not isinstance(self.failures, int) or self.failures < 1:
             raise ValueError(f"failures counts failed tries, a whole number >= 1, not {self.failures!r}")
-        if not 0 < self.reset < math.inf:
+        if not is_number(self.reset) or self.reset <= 0:
             raise ValueError(f"reset is finite and > 0 seconds, not {self.reset!r}")
         object.__setattr__(self, "trip_on", error_filter("trip_on", self.trip_on))
 

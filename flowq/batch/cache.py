@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -10,6 +9,7 @@ from typing import Any
 
 from flowq.core.canonical import canonical
 from flowq.core.functional import NAMELESS
+from flowq.core.given import is_number
 from flowq.core.likeness import INSIDE, makings
 from flowq.errors import CannotTravel
 from flowq.registry import class_name, is_registered, register
@@ -44,7 +44,7 @@ class Cache:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.ttl < math.inf:
+        if not is_number(self.ttl) or self.ttl <= 0:
             raise ValueError(f"ttl is finite and > 0 seconds, not {self.ttl!r}")
 
     @classmethod

@@ -24,6 +24,7 @@ from flowq.batch.together import group_size
 from flowq.core.actions import checked_action
 from flowq.core.callables import function_of, is_async
 from flowq.core.drive import Steps, drive, drive_async
+from flowq.core.given import require_function
 from flowq.core.hooks import AnyHook
 from flowq.core.node import Item, Node, Result
 from flowq.core.notes import add_failure_note, add_left_behind_note
@@ -151,14 +152,18 @@ class Fanout(Node[Item, Result]):
             self.listen(hooks)
         told = options.get("on_progress")
         if told is not None:
+            require_function("on_progress", told)
             self.on_progress = told
             self._arguments[1].pop("on_progress", None)  # it stays here
         key = options.get("key")
         if key is not None:
+            require_function("key", key)
             self.key_of = key
         self._options = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
         given = options.get("policy")
         if given is not None:
+            if not isinstance(given, BatchPolicy):
+                raise TypeError(f"policy takes a flowq.BatchPolicy, not {given!r:.200}")
             if self._options or self.retry != Retry() or self.timeout is not None:
                 raise ValueError("give either policy=BatchPolicy(...) or its parts as keywords, not both")
             self.retry, self.timeout = given.retry, given.timeout

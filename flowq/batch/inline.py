@@ -24,8 +24,8 @@ from flowq.batch.reasons import CANCELLED
 from flowq.batch.result import BatchResult
 from flowq.batch.values import Values, plain_values
 from flowq.core.drive import Call, Steps, drive
+from flowq.core.given import seconds_of
 from flowq.core.node import Node
-from flowq.core.timeouts import seconds_of
 from flowq.errors import BatchError, ItemCancelled, MergeConflict, ResultsFreed
 
 _log = logging.getLogger("flowq")

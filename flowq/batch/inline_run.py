@@ -17,11 +17,11 @@ from flowq.batch.taken import Taken
 from flowq.batch.tries import as_failure
 from flowq.core.context import ItemContext, check_event, enter_context
 from flowq.core.drive import finish
+from flowq.core.given import seconds_of
 from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
-from flowq.core.timeouts import seconds_of
 from flowq.errors import CannotTravel, FlowError, RunCancelled
 
 LOOK_EVERY_S = 0.02

@@ -5,10 +5,12 @@ Never here: running or sending them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
+from operator import index
 from time import monotonic
-from typing import Any
+from typing import Any, SupportsIndex
 
 from flowq.batch.async_items import AsyncItems
 from flowq.errors import BatchInputError
@@ -46,8 +48,13 @@ class Items:
             max_items: more items than that are refused (None: no limit); judged after *limit*.
 
         Raises:
+            ValueError: *limit* is no number of items.
             BatchInputError: *given* is not an iterable of items, or holds more than *max_items*.
         """
+        if limit is not None:
+            if isinstance(limit, bool) or not isinstance(limit, SupportsIndex) or index(limit) < 0:
+                raise ValueError(f"limit counts items, a whole number >= 0, or None for all; not {limit!r:.200}")
+            limit = min(index(limit), sys.maxsize)
         items = _checked(name, given)
         self._name = name
         self._given = items
@@ -131,7 +138,11 @@ class Items:
 
     def _refuse_more_than_allowed(self, n: int) -> None:
         if self._max_items is not None and n > self._max_items:
-            raise BatchInputError(self._name, f"more than max_items={self._max_items} items")
+            raise BatchInputError(
+                self._name,
+                f"more than max_items={self._max_items} items",
+                way_out="Give fewer (limit= takes the first ones), or raise max_items.",
+            )
 
 
 class Picked:

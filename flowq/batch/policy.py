@@ -21,6 +21,11 @@ OnError = Literal["raise", "collect", "skip"]
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+NUMBERS = (
+    "timeout", "deadline", "max_failures", "concurrency", "in_flight", "cache", "chunk_size", "priority", "retention_s",
+    "max_items",
+)  # fmt: skip
+LONGEST_QUEUE = 200  # characters; what names it in a message has room for 255
 Rates: TypeAlias = str | Rate | list[str | Rate] | tuple[str | Rate, ...]
 
 
@@ -74,6 +79,24 @@ class BatchPolicy(BaseModel):
     max_items: Annotated[int, Field(ge=0)] | None = None
     sink: Annotated[str, Field(min_length=1)] | None = None
     item_events: bool | None = None
+
+    @field_validator(*NUMBERS, mode="before")
+    @classmethod
+    def _no_flag(cls, value: object) -> object:
+        # True would be 1: concurrency=True one item at a time.
+        if isinstance(value, bool):
+            raise ValueError(f"it takes a number, not {value}")
+        return value
+
+    @field_validator("queue")
+    @classmethod
+    def _queue_of_a_worker(cls, value: str | None) -> str | None:
+        if value is not None and (not 0 < len(value) <= LONGEST_QUEUE or "," in value or not value.isprintable()):
+            raise ValueError(
+                f"a queue has a name of 1 to {LONGEST_QUEUE} printable characters without a comma, as workers take it "
+                "(`flowq worker -Q name`); None is the default one"
+            )
+        return value
 
     @field_validator("max_failures")
     @classmethod

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+from flowq.core.given import is_number
 from flowq.registry import register
 
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour)\s*")
@@ -54,7 +54,7 @@ class Rate:
             value = getattr(self, field)
             if value is None and field == "burst":
                 continue
-            if not 0 < value < math.inf:
+            if not is_number(value) or value <= 0:
                 raise ValueError(f"{field} of a rate is finite and > 0, not {value!r}")
         if self.burst is not None and self.burst < 1:
             raise ValueError(f"burst counts starts, at least 1, not {self.burst!r}")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from flowq.client import left_alone
 from flowq.client.feeding import Feeding
 from flowq.client.left_alone import LeftAlone
-from flowq.core.timeouts import seconds_of
+from flowq.core.given import seconds_of
 from flowq.engine.batches import Header
 from flowq.engine.care.catalog import Kind
 from flowq.engine.connection import Connections

@@ -193,6 +193,8 @@ def as_hooks(given: Iterable[AnyHook] | None) -> tuple[Hook, ...]:
     """
     if isinstance(given, Hook) or (isinstance(given, type) and issubclass(given, Hook)):
         raise TypeError("hooks is a list: hooks=[hook]")
+    if given is not None and not isinstance(given, Iterable):
+        raise TypeError(f"hooks is a list: hooks=[{getattr(given, '__name__', 'hook')}]")
     return tuple(_as_hook(one) for one in given or ())
 
 

@@ -9,7 +9,6 @@ import types
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from typing_extensions import TypeVar
@@ -17,6 +16,7 @@ from typing_extensions import TypeVar
 from flowq.core.callables import in_loop
 from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import drive_async
+from flowq.core.given import is_number, require_text
 from flowq.core.hooks import AnyHook, Hook, Listeners, as_hooks
 from flowq.core.life_cycle import LifeCycle
 from flowq.core.lifespan import drive_open, finish_open, long_lived_here
@@ -124,10 +124,14 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
     ) -> None:
         if retry is not None and (max_retries, wait) != (1, 0):
             raise ValueError("give either retry=Retry(...) or max_retries and wait, not both")
-        if timeout is not None and not (isinstance(timeout, Real) and timeout > 0):
+        if retry is not None and not isinstance(retry, Retry):
+            raise TypeError(f"retry takes a flowq.Retry, such as flowq.Retry(attempts=3, wait=1), not {retry!r:.200}")
+        if timeout is not None and not (is_number(timeout) and timeout > 0):
             raise ValueError(f"timeout is in seconds and above 0, not {timeout!r}; None means no timeout")
         self.retry = Retry(attempts=max_retries, wait=wait) if retry is None else retry
         self.timeout = timeout
+        if name is not None:
+            require_text("the name of a node", name)
         self._name = name
         if config is not None:
             self.config = config

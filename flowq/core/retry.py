@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+from flowq.core.given import is_number
 from flowq.errors import FlowqError
 from flowq.registry import class_name, register
 
@@ -72,8 +73,7 @@ class Retry:
             value = getattr(self, name)
             if value is None and name == "max_wait":
                 continue
-            # Written so that a NaN is refused as well.
-            if not 0 <= value < math.inf:
+            if not is_number(value) or value < 0:
                 raise ValueError(f"{name} must be finite and >= 0, not {value!r}")
         for name in ("retry_on", "give_up_on"):
             object.__setattr__(self, name, error_filter(name, getattr(self, name)))

@@ -20,6 +20,7 @@ log = logging.getLogger("flowq.dispatch")
 
 FOLD_ITEMS = 20_000
 MAX_FOLDS = 64
+SHOWN_LETTERS = 200
 
 Segment = tuple[int, int]
 
@@ -53,7 +54,7 @@ def items_repr(header: Header, chunk_id: str) -> str:
     """How a chunk reads in Flower: ``stdlib-audit · items 400–499``."""
     first, stop = span(chunk_id)
     what = f"item {first}" if stop == first + 1 else f"items {first}–{stop - 1}"
-    return f"{header.label} · {what}"
+    return f"{_short(header.label)} · {what}"
 
 
 def _send(connections: Connections, producer: object, header: Header, chunk_id: str) -> None:
@@ -64,7 +65,7 @@ def _send(connections: Connections, producer: object, header: Header, chunk_id: 
         args=(header.id, chunk_id),
         argsrepr=items_repr(header, chunk_id),
         kwargsrepr=header.id,
-        shadow=header.node,
+        shadow=_short(header.node),
         ignore_result=True,
     )
     options: dict[str, Any] = {} if header.priority is None else {"priority": sent_priority(header.priority)}
@@ -87,8 +88,8 @@ def publish_aggregate(connections: Connections, header: Header, folds: int = 1) 
             app.signature(FOLD, args=(header.id, gen, *segment), app=app).set(
                 queue=header.queue,
                 serializer="flowq",
-                shadow=f"{header.node} fold",
-                argsrepr=f"{header.label} · items {segment[0]}–{segment[1] - 1}",
+                shadow=f"{_short(header.node)} fold",
+                argsrepr=f"{_short(header.label)} · items {segment[0]}–{segment[1] - 1}",
                 kwargsrepr=header.id,
             )
             for segment in segments
@@ -97,14 +98,19 @@ def publish_aggregate(connections: Connections, header: Header, folds: int = 1) 
         finish.set(
             queue=header.queue,
             serializer="flowq",
-            shadow=f"{header.node} finish",
-            argsrepr=header.label,
+            shadow=f"{_short(header.node)} finish",
+            argsrepr=_short(header.label),
             kwargsrepr=header.id,
         )
         with connections.producer() as producer:
             chord(parts, finish, app=app).apply_async(producer=producer)
     except (*REDIS_ERRORS, OperationalError) as exc:
         log.warning("an aggregation was not published; it stays due", extra={"batch": header.id, "error": repr(exc)})
+
+
+def _short(name: str) -> str:
+    """*name* as it stands in a message: workers refuse one whose names are longer than Flower could ever show."""
+    return name if len(name) <= SHOWN_LETTERS else f"{name[:SHOWN_LETTERS]}…"
 
 
 def cut(n: int, parts: int) -> list[Segment]:

@@ -114,11 +114,14 @@ def when_taken(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
 
 
 def trouble(connections: Connections, error: Exception) -> ConfigError:
-    """What a Redis error on the producer's side is for the caller: RedisFull or NoRedis."""
+    """What a Redis error on the producer's side is for the caller: RedisFull, NoRedis, or what it refuses."""
     if is_full(error):
         connections.headroom.forget()
         return connections.headroom.full()
-    return NoRedis(redacted(connections.settings.url), str(error) or type(error).__name__)
+    url = redacted(connections.settings.url)
+    if isinstance(error, AWAY_ERRORS):
+        return NoRedis(url, str(error) or type(error).__name__)
+    return ConfigError(f"the Redis at {url} refuses: {error}. `flowq doctor` says what to change.")
 
 
 @contextmanager
@@ -132,8 +135,4 @@ def redis_in_words(connections: Connections) -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        if isinstance(error, AWAY_ERRORS) or is_full(error):
-            raise trouble(connections, error) from error
-        raise ConfigError(
-            f"the Redis at {redacted(connections.settings.url)} refuses: {error}. `flowq doctor` says what to change."
-        ) from error
+        raise trouble(connections, error) from error

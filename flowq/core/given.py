@@ -1,0 +1,52 @@
+"""Arguments as a caller gave them, checked: a number, a text, a function, how long to wait. Never what they are for."""
+
+from __future__ import annotations
+
+import math
+import threading
+from numbers import Real
+from typing import Any, TypeGuard
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether *value* is a finite number. True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(abs(value) < math.inf)  # type: ignore[operator]
+
+
+def require_text(what: str, value: Any, hint: str = "") -> None:
+    """Refuse what is no text that can be written as UTF-8.
+
+    Args:
+        what: how it is called in the error.
+        hint: what to do where it is no text at all.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is text, not {value!r:.200}{hint}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} cannot be written as UTF-8: {error}") from None
+
+
+def require_function(what: str, value: Any) -> None:
+    """Refuse what cannot be called; raises TypeError."""
+    if not callable(value):
+        raise TypeError(f"{what} takes a function, not {value!r:.200}")
+
+
+def seconds_of(timeout: float | None) -> float | None:
+    """*timeout* as any lock takes it: None for one that never comes.
+
+    Raises:
+        TypeError, ValueError: it is no number of seconds.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, Real):
+        raise TypeError(f"timeout is a number of seconds, or None to wait without end, not {type(timeout).__name__}")
+    if math.isnan(timeout):
+        raise ValueError("timeout is a number of seconds, or None to wait without end, not NaN")
+    return None if timeout > threading.TIMEOUT_MAX else max(0.0, float(timeout))
