@@ -7,11 +7,12 @@ ever imports a module or builds an object from what a message says.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
 from types import FunctionType
 from typing import Any, TypeVar
 
 AnyThing = TypeVar("AnyThing", bound=type | FunctionType)
-AnyList = TypeVar("AnyList", bound=type[list[Any]])
+AnyList = TypeVar("AnyList", bound=type[Sequence[Any]])
 AnyClass = TypeVar("AnyClass", bound=type)
 
 # What a defaultdict may make its values with, by the names that messages use.
@@ -110,7 +111,7 @@ def register(thing: AnyThing) -> AnyThing:
 
 
 def sent_as_list(cls: AnyList) -> AnyList:
-    """Let messages carry instances of *cls* as the plain lists they are; what else they know stays behind."""
+    """Let messages carry instances of *cls* as plain lists of what they hold; what else they know stays behind."""
     LISTS.add(cls)
     return cls
 

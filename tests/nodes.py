@@ -361,6 +361,14 @@ class FromStore(flowq.ParallelBatchNode[Any, Any]):
         shared["result"] = list(exec_res)
 
 
+class KeepsItsItems(FromStore):
+    """Leaves in the store the items that its ``post`` is given."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["kept"] = prep_res
+        shared["by name"] = {"kept": prep_res, "same": prep_res == shared["items"] and prep_res == prep_res}
+
+
 class SleepyFromStore(Sleepy):
     def prep(self, shared: Any) -> Any:
         return [60.0 for _ in shared["items"]]
@@ -646,6 +654,27 @@ class KeepsInPrep(flowq.ParallelBatchNode[int, int]):
 
     def exec(self, item: int) -> int:
         return self.base + item + (len(self.nowhere) if item > 1 else 0)  # type: ignore[attr-defined, no-any-return]
+
+
+class Raises(flowq.Node[Any, Any]):
+    """Raises what can be rebuilt elsewhere, or cannot."""
+
+    def __init__(self, how: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.how = how
+
+    def exec(self, prep_res: Any) -> None:
+        match self.how:
+            case "registered":
+                raise Refused("no", 3)
+            case "not registered":
+                raise Unknown("nobody knows me")
+            case "holds a lock":
+                raise ValueError(threading.Lock())
+            case "no exception":
+                raise asyncio.CancelledError("by nobody")
+            case "a batch":
+                Picky().map([7])
 
 
 class PutsALock(flowq.Node[Any, Any]):

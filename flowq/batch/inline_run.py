@@ -23,6 +23,7 @@ from flowq.core.node import Node
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
 from flowq.errors import CannotTravel, FlowError, RunCancelled
+from flowq.portable import portable
 
 LOOK_EVERY_S = 0.02
 
@@ -173,7 +174,7 @@ class InlineRun:
         except Left:  # it was cancelled
             pass
         except BaseException as error:  # whoever asks for the result gets it
-            self._error = as_failure(error)
+            self._error = _as_told(error, root)
             self._move("failed", "running", "paused", "parked")
         finally:
             with self._changed:
@@ -219,6 +220,13 @@ class InlineRun:
             self._waits -= 1
             if not self._waits:
                 self._move("running", "parked")
+
+
+def _as_told(error: BaseException, root: RunFlow) -> Exception:
+    """What the run failed with, as any process can rebuild it: on workers nobody is told more."""
+    failure = as_failure(error)
+    root.note_failed_item(failure, 0, 0)
+    return portable(failure)
 
 
 def _copied(shared: Any) -> Any:

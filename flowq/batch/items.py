@@ -6,6 +6,7 @@ Never here: running or sending them.
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from operator import index
@@ -28,6 +29,19 @@ def to_list(value: Any) -> list[Any]:
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | Mapping):
         return list(value)
     return [value]
+
+
+def part(items: Sequence[Any], start: int, stop: int) -> Sequence[Any]:
+    """The items from *start* to before *stop*, fewer at the end.
+
+    Of a sequence that is not Python's own they are read one by one, as inline: it need not take slices, and what a
+    slice of it is nobody knows.
+    """
+    if isinstance(items, list | tuple | range):
+        return items[start:stop]
+    if isinstance(items, deque):  # the way to its middle is long: walked once
+        return list(islice(items, start, stop))
+    return [items[place] for place in range(start, min(stop, len(items)))]
 
 
 class Items:

@@ -6,8 +6,8 @@ import copy
 import pickle
 import threading
 from array import array
-from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections import Counter, OrderedDict, UserList, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,39 @@ def test_a_generator_is_read_lazily_and_works(executor: str) -> None:
     shared: dict[str, Any] = {"items": (i for i in range(3000))}
     nodes.FromStore().run(shared)
     assert shared["result"] == list(range(3000))
+
+
+class ByIndex(Sequence[Any]):
+    """A sequence that takes no slices."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self._n:
+            raise IndexError(index)
+        return index
+
+
+SEQUENCES: list[Callable[[int], Sequence[Any]]] = [
+    ByIndex,
+    lambda n: deque(range(n)),
+    lambda n: UserList(range(n)),
+    lambda n: array("q", range(n)),
+]
+
+
+@pytest.mark.parametrize("n", [1, 700])
+@pytest.mark.parametrize("made", SEQUENCES, ids=["by index", "deque", "UserList", "array"])
+def test_a_sequence_that_is_no_list_is_read_item_by_item(
+    executor: str, made: Callable[[int], Sequence[Any]], n: int
+) -> None:
+    assert nodes.Echo().map(made(n)) == list(range(n))
+    assert nodes.Echo().map(made(n), limit=500) == list(range(min(n, 500)))
+    assert nodes.FailsOn([0], on_error="collect").submit(made(n)).result(timeout=20).failed[0].input == 0
 
 
 @pytest.mark.parametrize("given", [7, "text", {"a": 1}])
@@ -313,3 +346,37 @@ def test_what_the_store_of_a_submitted_flow_cannot_keep_is_named(
 ) -> None:
     with pytest.raises(flowq.FlowqError, match=r"shared\['lock'\]"):
         flowq.Flow(node()).submit(shared).result(timeout=20)
+
+
+def test_the_items_that_post_is_given_can_be_kept_in_the_store(executor: str) -> None:
+    shared = {"items": [{"n": 1}, None, (2, "b")]}
+    ended = flowq.Flow(nodes.KeepsItsItems()).submit(shared).result(timeout=20).shared
+    assert ended["kept"] == shared["items"]
+    assert ended["by name"] == {"kept": shared["items"], "same": True}
+    flow = nodes.CountAll(start=nodes.KeepsItsItems(), merge="last")
+    within = {**shared, "count": 1}
+    flow.run(within)
+    assert within["by name"] == {"kept": shared["items"], "same": True}
+    assert type(within["kept"]) is list
+
+
+@pytest.mark.parametrize(
+    ("how", "told", "note"),
+    [
+        ("registered", nodes.Refused, "in node Raises, attempt 1"),
+        ("not registered", flowq.RemoteError, "in node Raises, attempt 1"),
+        ("holds a lock", flowq.RemoteError, "in node Raises, attempt 1"),
+        ("no exception", flowq.ItemCancelled, "in node Flow"),
+        ("a batch", flowq.BatchError, "in node Raises, attempt 1"),
+    ],
+)
+def test_a_submitted_flow_fails_with_what_any_process_can_rebuild(
+    executor: str, how: str, told: type[Exception], note: str
+) -> None:
+    run = flowq.Flow(nodes.Raises(how)).submit({})
+    with pytest.raises(told) as failed:
+        run.result(timeout=20)
+    assert run.status == "failed"
+    assert type(failed.value) is told
+    assert failed.value.__notes__[0] == note
+    assert getattr(failed.value, "results", None) is None

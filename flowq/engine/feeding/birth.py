@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flowq.batch.executor import BatchJob
-from flowq.batch.items import Items
+from flowq.batch.items import Items, part
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.sink import address_of
 from flowq.batch.sizing import first_floor
@@ -185,8 +185,8 @@ def source(items: Items, node: Any) -> Iterable[Any]:
     """
     at_hand = items.at_hand()
     given: Iterable[Any] = _one_by_one(items) if at_hand is None else at_hand
-    if at_hand is not None and items.total != len(at_hand):
-        given = at_hand[: items.total]
+    if at_hand is not None and items.total is not None and items.total != len(at_hand):
+        given = part(at_hand, 0, items.total)
     return Marked(given, node.key_of) if node.computes_once else given
 
 

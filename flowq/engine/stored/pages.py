@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from flowq.batch.items import part
 from flowq.batch.twins import Marked, Twin
 from flowq.codec import dumps, explain, loads, unsealed_bytes
 from flowq.engine.keys import Keys
@@ -107,7 +108,7 @@ class Pager:
         pages, size_bytes = list[Page](), 0
         enough_bytes, enough_items = FIRST_BYTES, at + self._first_items
         while at < total:
-            page = self._fill(items[at : at + self._fits], at)
+            page = self._fill(part(items, at, at + self._fits), at)
             pages.append(page)
             at, size_bytes = at + page.n, size_bytes + len(page.blob)
             enough = size_bytes >= enough_bytes and at >= enough_items

@@ -10,6 +10,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.stored.on_the_way import read
 from flowq.engine.stored.pages import PageReader
 from flowq.errors import BatchLost
+from flowq.registry import sent_as_list
 
 
 class StoredItems(Mapping[int, Any]):
@@ -43,8 +44,14 @@ class StoredItems(Mapping[int, Any]):
         return iter(range(len(self)))
 
 
+@sent_as_list
 class StoredSequence(Sequence[Any]):
-    """The items of a batch in their order, a page at a time: what ``post`` is given of a batch that was waited for."""
+    """The items of a batch in their order, a page at a time: what ``post`` is given of a batch that was waited for.
+
+    It equals the list that it is where it is sent, or kept in a store.
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # as a list
 
     def __init__(self, connections: Connections, batch_id: str, n: int) -> None:
         self._connections, self._stored, self._n = connections, StoredItems(connections, batch_id), n
@@ -70,3 +77,8 @@ class StoredSequence(Sequence[Any]):
 
     def __len__(self) -> int:
         return self._n
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or not isinstance(other, list | StoredSequence):
+            return self is other
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
