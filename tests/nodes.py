@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -367,6 +367,46 @@ class KeepsItsItems(FromStore):
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         shared["kept"] = prep_res
         shared["by name"] = {"kept": prep_res, "same": prep_res == shared["items"] and prep_res == prep_res}
+
+
+class TellsOutcomes(flowq.ParallelBatchNode[int, int]):
+    """Has its items from a generator, and leaves in the store what became of each."""
+
+    def prep(self, shared: Any) -> Iterator[int]:
+        return iter(range(shared["count"]))
+
+    def exec(self, item: int) -> int:
+        if item % 7 == 5:
+            raise Refused("no", item)
+        return item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["told"] = [(one.index, one.status) for one in exec_res.items]
+        shared["ok"] = [one.output for one in exec_res.ok]
+        shared["refused"] = [one.error.args[1] for one in exec_res.failed]
+
+
+class LooksBack(TellsOutcomes):
+    """Looks at its items once more in ``post``."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["pairs"] = list(zip(prep_res, exec_res, strict=False))
+
+
+@flowq.register
+@dataclass(frozen=True)
+class Upto:
+    """Numbers that can be read again and again, and have no length."""
+
+    n: int
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.n))
+
+
+class KeepsOdd(flowq.FilterNode[int]):
+    def exec(self, item: int) -> bool:
+        return item % 2 == 1
 
 
 class SleepyFromStore(Sleepy):

@@ -184,7 +184,12 @@ class Account:
         return self._runs[owner].outcome(index, key=key, input=item)
 
     def _input(self, index: int) -> Any:
-        return self._inputs[index] if self._has_input(index) and self._inputs is not None else None
+        if self._inputs is None:
+            return None
+        try:
+            return self._inputs[index]
+        except LookupError:  # dropped: it must not look as if there were no more outcomes
+            return None
 
     def _has_input(self, index: int) -> bool:
         if self._inputs is None:

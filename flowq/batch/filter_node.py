@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sized
 from itertools import islice
 from typing import Any
 
@@ -50,11 +50,11 @@ class FilterNode(Worked[Item, bool]):
     brought = staticmethod(bool)
 
     def prep(self, shared: Any) -> Any:
-        """The items, which are read once more afterwards: an iterator's in a list, as many as are asked about."""
+        """The items, which are read once more afterwards: of what has no length in a list, as many as are asked about."""
         items = super().prep(shared)
         if isinstance(items, AsyncIterable) and not isinstance(items, Iterable):
             return _Read(items)
-        if not isinstance(items, Iterator):
+        if not isinstance(items, Iterable) or isinstance(items, Sized):
             return items
         most, limit = self.policy().max_items, self.limit
         # One too many is for the batch to refuse.

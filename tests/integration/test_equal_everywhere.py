@@ -380,3 +380,27 @@ def test_a_submitted_flow_fails_with_what_any_process_can_rebuild(
     assert type(failed.value) is told
     assert failed.value.__notes__[0] == note
     assert getattr(failed.value, "results", None) is None
+
+
+@pytest.mark.parametrize("count", [5, 700])
+@pytest.mark.parametrize("on_error", ["collect", "skip"])
+def test_post_in_a_submitted_flow_is_told_of_every_item_of_a_generator(
+    executor: str, on_error: str, count: int
+) -> None:
+    run = flowq.Flow(nodes.TellsOutcomes(on_error=on_error)).submit({"count": count})
+    ended = run.result(timeout=20).shared
+    refused = range(5, count, 7)
+    assert ended["told"] == [(item, "failed" if item in refused else "ok") for item in range(count)]
+    assert ended["ok"] == [item for item in range(count) if item not in refused]
+    assert ended["refused"] == list(refused)
+
+
+def test_post_that_looks_back_at_items_of_an_iterator_is_told_that_they_are_gone(cluster: flowq.LocalCluster) -> None:
+    with pytest.raises(LookupError, match=r"item 0 of 5 is no longer there.*Return a list from prep"):
+        flowq.Flow(nodes.LooksBack(on_error="skip")).submit({"count": 5}).result(timeout=20)
+
+
+def test_a_filter_in_a_submitted_flow_keeps_items_of_what_has_no_length(executor: str) -> None:
+    run = flowq.Flow(nodes.KeepsOdd()).submit({"items": nodes.Upto(9)})
+    ended = run.result(timeout=20).shared
+    assert (ended["filtered"], ended["filtered_count"], ended["original_count"]) == ([1, 3, 5, 7], 4, 9)

@@ -64,16 +64,22 @@ class StoredSequence(Sequence[Any]):
         """The item at *index*.
 
         Raises:
-            IndexError: there is none, or Redis holds it no more.
+            IndexError: there is none.
+            LookupError: Redis holds it no more. An IndexError would look like the end to whoever reads them all.
             OutOfReach: Redis has not answered for 30 s.
         """
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(self._n))]
         place = index + self._n if index < 0 else index
+        if not 0 <= place < self._n:
+            raise IndexError(f"there is no item {index} among {self._n}")
         try:
             return read(self._connections, lambda: self._stored[place])
         except KeyError:
-            raise IndexError(f"item {index} of {self._n} is not there") from None
+            raise LookupError(
+                f"item {place} of {self._n} is no longer there: items of an iterator are dropped as they end well. "
+                "Return a list from prep, or have exec return what post needs of an item"
+            ) from None
 
     def __len__(self) -> int:
         return self._n
