@@ -153,6 +153,10 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         """
         return fold_deltas(list(deltas), self.reducers, self.last)
 
+    def item_goes_on(self, index: int) -> bool:
+        """See :meth:`Fanout.item_goes_on`."""
+        return self.journeys is not None and self.journeys.go_on(index)
+
     def item_call(self) -> Callable[..., FlowItem | Awaitable[FlowItem]]:
         """One item: a walk over the flow."""
         return self._walk_item_async if self._items_are_async() else self._walk_item

@@ -296,6 +296,14 @@ class Fanout(Node[Item, Result]):
     def take(self, shared: Any, result: BatchResult[Any]) -> None:
         """Bring what the items changed into *shared*."""
 
+    def goes_on(self) -> bool:
+        """See :meth:`Node.goes_on`."""
+        return not self.is_local and isinstance(self.journey, BatchJourney) and self.journey.goes_on_from_batch()
+
+    def item_goes_on(self, index: int) -> bool:
+        """Whether the item at *index*, which is about to be tried, was left within this try."""
+        return False
+
     def visit(self, shared: Any) -> Steps[str | None]:
         """See :meth:`Node.visit`. On a journey that is left here the batch goes on, and the walk after it."""
         journey = self.journey

@@ -32,6 +32,10 @@ class BatchJourney(Journey):
         """Whether the node that is visited next was left while its batch ran."""
         raise NotImplementedError
 
+    def goes_on_from_batch(self) -> bool:
+        """Whether it was, in this generation: a batch that is redriven is begun once more."""
+        raise NotImplementedError
+
     def fan_out(self, job: BatchJob) -> Steps[BatchResult[Any]]:
         """Start the batch; its result if it ended at once.
 
@@ -65,4 +69,8 @@ class Journeys(Protocol):
         Raises:
             Left: that could not be read.
         """
+        ...
+
+    def go_on(self, index: int) -> bool:
+        """Whether the item at *index* was left in this generation, and its journey goes on."""
         ...

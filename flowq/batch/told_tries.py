@@ -73,7 +73,7 @@ class ToldTries(_Told):
         return value
 
     def _begin(self, index: int, item: Any, attempt: int) -> float:
-        if attempt == 0:
+        if attempt == 0 and not self.node.item_goes_on(index):
             self._tell("start", index, item, attempt)
         return perf_counter()
 

@@ -242,6 +242,10 @@ class Flow(Node[Any, Any]):
                 node = self._enter(self.next_node(node, action, shared), params, visits)
             ended["action"] = run(_one_call(self.phase(3), shared, prep_res, action))
 
+    def goes_on(self) -> bool:
+        """See :meth:`Node.goes_on`."""
+        return self.journey is not None and self.journey.goes_on()
+
     def visit(self, shared: Any) -> Steps[str | None]:
         """See :meth:`Node.visit`. On a journey the flow goes on where it was left: its ``prep`` runs once."""
         journey = self.journey

@@ -149,11 +149,15 @@ class Listeners:
         return any(kind.startswith(prefix) for kind in self._told)
 
     @contextmanager
-    def span(self, what: Literal["run", "node"], node: str) -> Iterator[dict[str, Any]]:
-        """Tell of the start and, by how the block is left, of the end or the error. The dict: fields of the end."""
+    def span(self, what: Literal["run", "node"], node: str, *, goes_on: bool = False) -> Iterator[dict[str, Any]]:
+        """Tell of the start and, by how the block is left, of the end or the error. The dict: fields of the end.
+
+        *goes_on*: it was left where it had to wait, and its start was told then.
+        """
         began = perf_counter()
         ended: dict[str, Any] = {}
-        self.tell(f"{what}_start", node)
+        if not goes_on:
+            self.tell(f"{what}_start", node)
         try:
             yield ended
         except Exception as exc:

@@ -89,6 +89,10 @@ class Journey:
         self.frames: list[Frame] = []
         self.steps = steps
 
+    def goes_on(self) -> bool:
+        """Whether the flow that is entered next is under way, from before the walk was left."""
+        return bool(self._ahead)
+
     def enter(self, flow: Flow) -> Frame:
         """*flow* is under way from here on: where it was left, or at its start."""
         frame = self._ahead.pop(0) if self._ahead else Frame(self.number(flow.start_node))

@@ -81,9 +81,13 @@ class LifeCycle:
         return steps if self._listeners is None else self._telling(self._listeners, what, steps)
 
     def _telling(self, listeners: Listeners, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
-        with listeners.span(what, self.name) as ended:
+        with listeners.span(what, self.name, goes_on=what == "node" and self.goes_on()) as ended:
             action = ended["action"] = yield from steps
         return action
+
+    def goes_on(self) -> bool:
+        """Whether this visit goes on with one that was left where it had to wait."""
+        return False
 
     def visit(self, shared: Any) -> Steps[str | None]:
         """The life cycle, as calls: ``prep``, :meth:`perform`, ``post``. Returns the action."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import flowq
+from tests.features.graphs import Once
 from tests.features.nodes import Flaky, Ledger
 
 
@@ -55,3 +56,15 @@ def test_row_082_a_stream_is_read_without_an_event_loop_as_well(executor: str) -
     flow = flowq.Flow(start=Flaky(max_retries=2, on_error="collect"))
     kinds = [event.kind for event in flow.stream({}) if event.kind.startswith("node")]
     assert kinds == ["node_start", "node_end"]
+
+
+def test_row_081_what_is_left_while_its_batch_runs_begins_once(executor: str, tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    inner = flowq.Flow(start=Flaky(max_retries=2, on_error="collect"), name="Inner")
+    each = Once(start=Flaky(max_retries=2, on_error="collect"))
+    inner >> each
+    flowq.Flow(start=inner, hooks=[Ledger(str(path))]).submit({}).result(timeout=20)
+    lines = [line.split()[:2] for line in path.read_text().splitlines()]
+    starts = [where for kind, where in lines if kind == "node_start"]
+    assert starts == ["Flow", "Flow/Inner", "Flow/Inner/Flaky", "Flow/Once", "Flow/Once/Flaky"]
+    assert [where for kind, where in lines if kind == "item_start"].count("Flow/Once") == 1

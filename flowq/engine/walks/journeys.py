@@ -43,7 +43,7 @@ from flowq.engine.stored.kept_store import KeptStore
 from flowq.engine.stored.on_the_way import left_in_trouble, read, write
 from flowq.engine.stored.reached import Reached
 from flowq.engine.stored.snapshots import Snapshots
-from flowq.errors import BatchLost
+from flowq.errors import BatchLost, DecodeError
 
 log = logging.getLogger("flowq.journeys")
 
@@ -92,6 +92,14 @@ class ItemJourneys:
         self.gen, self.keep = gen, keep
         if reached:
             self._left[index] = reached
+
+    def go_on(self, index: int) -> bool:
+        """See Journeys."""
+        blob = self._left.get(index, b"")
+        try:
+            return blob != b"" and Reached.decode(blob).gen == self.gen
+        except DecodeError:  # the journey says so
+            return False
 
     def __call__(self, flow: BatchFlow, ctx: ItemContext, store: Overlay) -> ItemJourney:
         """See Journeys. Raises DecodeError for a state that this process cannot read."""
@@ -175,6 +183,14 @@ class ItemJourney(BatchJourney):
         return state.encode()
 
     # -- batches ---------------------------------------------------------------------------------------------------
+
+    def goes_on(self) -> bool:
+        """See Journey. What failed, and is redriven, has begun anew for whoever is told of it."""
+        return super().goes_on() and not self._redriven
+
+    def goes_on_from_batch(self) -> bool:
+        """See BatchJourney."""
+        return self.waits_for_batch() and not self._redriven
 
     def waits_for_batch(self) -> bool:
         """See BatchJourney."""
