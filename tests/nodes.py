@@ -452,6 +452,26 @@ class SquaresOf(Square):
         shared["squares"] = list(exec_res)
 
 
+class FailsOnce(flowq.ParallelBatchNode[int, int]):
+    """Item 1 fails the first time that any process runs it; the others do not."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path
+
+    def prep(self, shared: Any) -> Any:
+        return [0, 1, 2]
+
+    def exec(self, item: int) -> int:
+        if item == 1 and not Path(self.path).exists():
+            Path(self.path).touch()
+            raise Refused("the first time")
+        return item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["result"] = list(exec_res)
+
+
 class BreaksUnless(flowq.Node):
     """Fails until a file is there."""
 

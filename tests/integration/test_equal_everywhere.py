@@ -404,3 +404,18 @@ def test_a_filter_in_a_submitted_flow_keeps_items_of_what_has_no_length(executor
     run = flowq.Flow(nodes.KeepsOdd()).submit({"items": nodes.Upto(9)})
     ended = run.result(timeout=20).shared
     assert (ended["filtered"], ended["filtered_count"], ended["original_count"]) == ([1, 3, 5, 7], 4, 9)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_further_try_of_a_submitted_flow_runs_its_batches_once_more(
+    executor: str, nested: bool, tmp_path: Path
+) -> None:
+    flow = flowq.Flow(nodes.FailsOnce(str(tmp_path / "tried")), max_retries=2)
+    run = (flowq.Flow(flow) if nested else flow).submit({})
+    assert run.result(timeout=20).shared["result"] == [0, 1, 2]
+
+
+def test_a_further_try_of_a_flow_in_a_batch_flow_runs_its_batches_once_more(executor: str, tmp_path: Path) -> None:
+    shared = {"count": 1}
+    nodes.CountAll(flowq.Flow(nodes.FailsOnce(str(tmp_path / "tried")), max_retries=2)).run(shared)
+    assert shared["result"] == [0, 1, 2]  # type: ignore[comparison-overlap]

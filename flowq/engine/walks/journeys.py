@@ -231,7 +231,9 @@ class ItemJourney(BatchJourney):
         """
         parent = self._among.header
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
-        step = f"{parent.id}:{self._reached.gen}:{self._index}:{self._attempt}:{self.steps}"
+        # A further try of a flow runs its batches once more, though no node of it was done in the one before.
+        tries = ".".join(str(frame.attempt) for frame in self.frames)
+        step = f"{parent.id}:{self._reached.gen}:{self._index}:{self._attempt}:{self.steps}:{tries}"
         manifest = None
         if job.shared is not None:
             self._kept.save(self._store)
