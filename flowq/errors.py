@@ -265,6 +265,13 @@ class DecodeError(CodecError):
         self.lacks = lacks
 
 
+def _is_part(part: BaseException, whole: BaseException) -> bool:
+    """Whether *part* is *whole*, or a group of what stands in that group."""
+    if not (isinstance(part, BaseExceptionGroup) and isinstance(whole, BaseExceptionGroup)):
+        return part is whole
+    return all(any(_is_part(one, other) for other in whole.exceptions) for one in part.exceptions)
+
+
 class BatchError(ExceptionGroup[Exception], FlowqError):
     """Items of a batch failed. An ExceptionGroup of their exceptions.
 
@@ -293,7 +300,9 @@ class BatchError(ExceptionGroup[Exception], FlowqError):
 
     def derive(self, excs: Sequence[Exception]) -> BatchError:  # type: ignore[override]
         """The part of this group that holds *excs*, with their indices (what ``except*`` and ``split`` use)."""
-        kept = {index: exc for index, exc in self.errors.items() if any(exc is one for one in excs)}
+        kept: dict[int, Exception] = {}
+        for index, exc in self.errors.items():
+            kept.update({index: part for part in excs if _is_part(part, exc)})
         return BatchError(self.message, kept, self.results)
 
 

@@ -151,6 +151,19 @@ class Picky(flowq.ParallelBatchNode[int, int]):
         raise exc
 
 
+class PickyOf(Picky):
+    """Refuses one of its items, and raises what nobody knows for another."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_failures=2, **options)
+
+    def prep(self, shared: Any) -> Any:
+        return [1, 7, 3]
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        exec_res.raise_for("raise")
+
+
 class AsyncPicky(Picky):
     async def exec(self, item: int) -> int:  # type: ignore[override]
         await asyncio.sleep(0)

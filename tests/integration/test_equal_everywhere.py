@@ -419,3 +419,18 @@ def test_a_further_try_of_a_flow_in_a_batch_flow_runs_its_batches_once_more(exec
     shared = {"count": 1}
     nodes.CountAll(flowq.Flow(nodes.FailsOnce(str(tmp_path / "tried")), max_retries=2)).run(shared)
     assert shared["result"] == [0, 1, 2]  # type: ignore[comparison-overlap]
+
+
+def test_a_batch_error_within_another_is_split_as_any_group(executor: str) -> None:
+    with pytest.raises(flowq.BatchError) as raised:
+        nodes.CountAll(nodes.PickyOf()).run({"count": 2})
+    (inner,) = raised.value.exceptions[:1]
+    assert isinstance(inner, flowq.BatchError)
+    refused, rest = raised.value.split(nodes.Refused)
+    assert refused is not None
+    assert rest is not None
+    for part, kind in ((refused, nodes.Refused), (rest, flowq.RemoteError)):
+        assert part.errors.keys() <= raised.value.errors.keys()
+        (inner,) = part.exceptions[:1]
+        assert isinstance(inner, flowq.BatchError)
+        assert {type(one) for one in inner.exceptions} == {kind}
