@@ -300,9 +300,7 @@ class BatchError(ExceptionGroup[Exception], FlowqError):
 
     def derive(self, excs: Sequence[Exception]) -> BatchError:  # type: ignore[override]
         """The part of this group that holds *excs*, with their indices (what ``except*`` and ``split`` use)."""
-        kept: dict[int, Exception] = {}
-        for index, exc in self.errors.items():
-            kept.update({index: part for part in excs if _is_part(part, exc)})
+        kept = {index: part for index, exc in self.errors.items() for part in excs if _is_part(part, exc)}
         return BatchError(self.message, kept, self.results)
 
 

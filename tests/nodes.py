@@ -322,6 +322,18 @@ def meet_all(**options: Any) -> MeetAll:
     return MeetAll(start=ReadsAndMeets(), **options)
 
 
+class ReadsWithDefaults(flowq.Node):
+    """Reads what is not there in every way a dict has, and says what it found, in order."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        try:
+            found = [shared["nowhere"]]
+        except KeyError:
+            found = ["KeyError"]
+        found += [shared.get("best", 0), shared.setdefault("seen", {"a": 1}), shared.pop("gone", "gone")]
+        shared["found"] = [*found, sorted(shared)]
+
+
 class Quarrel(flowq.Node):
     """Two items set one key to different values."""
 

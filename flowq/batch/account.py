@@ -15,6 +15,7 @@ from flowq.batch.policy import BatchPolicy, OnError
 from flowq.batch.stats import Stats, item_times, quantile
 from flowq.core.compare import same
 from flowq.core.drive import Steps, drive, drive_async
+from flowq.core.reducers import MISSING
 from flowq.errors import BatchError, ItemCancelled
 
 R = TypeVar("R")
@@ -178,18 +179,19 @@ class Account:
         """The outcome of the item at *index* (0 ≤ index < n)."""
         owner = self._owners[index]
         item = self._input(index)
-        key = None if item is None else key_for_people(self._key_of, item)
+        key = None if item is MISSING else key_for_people(self._key_of, item)
+        item = None if item is MISSING else item
         if owner == _NOBODY:
             return Outcome(index, "cancelled", error=ItemCancelled(self._why()), attempts=0, key=key, input=item)
         return self._runs[owner].outcome(index, key=key, input=item)
 
     def _input(self, index: int) -> Any:
         if self._inputs is None:
-            return None
+            return MISSING
         try:
             return self._inputs[index]
         except LookupError:  # dropped: it must not look as if there were no more outcomes
-            return None
+            return MISSING
 
     def _has_input(self, index: int) -> bool:
         if self._inputs is None:

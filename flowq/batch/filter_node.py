@@ -50,7 +50,7 @@ class FilterNode(Worked[Item, bool]):
     brought = staticmethod(bool)
 
     def prep(self, shared: Any) -> Any:
-        """The items, which are read once more afterwards: of what has no length in a list, as many as are asked about."""
+        """The items, which are read once more afterwards: in a list, of what has no length, as many as are asked."""
         items = super().prep(shared)
         if isinstance(items, AsyncIterable) and not isinstance(items, Iterable):
             return _Read(items)

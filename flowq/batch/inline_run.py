@@ -22,6 +22,7 @@ from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
+from flowq.core.store import Store
 from flowq.errors import CannotTravel, FlowError, RunCancelled
 from flowq.portable import portable
 
@@ -44,8 +45,10 @@ class InlineRun:
         self.id = new_batch_id(label or flow.name, key)
         self.label = label or flow.name
         self._flow = flow
-        self._begun_with = _copied(shared)
-        self._shared: Any = _copied(shared)
+        # As on workers: a dict, which makes up no values for keys that are not there.
+        plain = dict(shared) if isinstance(shared, Mapping) and not isinstance(shared, Store) else shared
+        self._begun_with = _copied(plain)
+        self._shared: Any = _copied(plain)
         self._kept: list[_Kept] = []
         self._events: dict[str, list[Any]] = defaultdict(list)
         self._received: dict[str, int] = defaultdict(int)

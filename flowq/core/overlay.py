@@ -67,6 +67,8 @@ class MappingBase:
         return dict.fromkeys(self._mapping, NOT_READ)
 
     def load(self, key: str) -> Any:
+        if key not in self._mapping:  # a defaultdict would make one up, here alone
+            raise KeyError(key)
         value = self._mapping[key]
         if type(value) in UNCHANGING:
             return value
@@ -137,8 +139,10 @@ class Overlay(Store, dict[str, Any]):
             ValueError: a change that the key's reducer cannot express.
         """
         with self.lock:
-            for key in list(self._kept):
-                self[key]
+            if self._kept:
+                for key in list(self._kept):
+                    self[key]
+                self._own = {key: self._own[key] for key in self if key in self._own}  # what was kept was set first
             ops = {key: self._op(key, value, index, reducers) for key, value in self._own.items()}
             changes: Delta = {key: op for key, op in ops.items() if op is not None}
             changes.update((key, ("del", None, index)) for key in self._deleted)
@@ -174,7 +178,7 @@ class Overlay(Store, dict[str, Any]):
                 del self._kept[key]
             else:
                 value = self._base.load(key)
-                if type(value) not in UNCHANGING or there is MISSING:  # a base may make one up, as a Counter does
+                if type(value) not in UNCHANGING:
                     self._own[key] = value
             dict.__setitem__(self, key, value)
             return value

@@ -434,3 +434,33 @@ def test_a_batch_error_within_another_is_split_as_any_group(executor: str) -> No
         (inner,) = part.exceptions[:1]
         assert isinstance(inner, flowq.BatchError)
         assert {type(one) for one in inner.exceptions} == {kind}
+
+
+@pytest.mark.parametrize("kind", [defaultdict, Counter])
+def test_a_store_that_makes_up_values_is_a_dict_of_what_is_there(executor: str, kind: type[dict[Any, Any]]) -> None:
+    def shared() -> dict[Any, Any]:
+        return defaultdict(list, count=1) if kind is defaultdict else Counter(count=1)
+
+    found = ["KeyError", 0, {"a": 1}, "gone", ["count", "seen"]]
+    within = shared()
+    nodes.CountAll(nodes.ReadsWithDefaults()).run(within)
+    assert within["found"] == found
+    assert sorted(within) == ["count", "found", "seen"]
+    ended = flowq.Flow(nodes.ReadsWithDefaults()).submit(shared()).result(timeout=20).shared
+    assert ended["found"] == found
+
+
+def test_a_key_is_told_of_an_item_that_is_none(executor: str) -> None:
+    node = nodes.KeyedFromStore(on_error="collect")
+    handle = node.submit([None, 7])
+    handle.wait(20)
+    assert [(one.input, one.key) for one in handle.outcomes(inputs=True)] == [(None, "key-None"), (7, "key-7")]
+    assert [one.key for one in handle.result().items] == ["key-None", "key-7"]
+
+
+def test_keys_of_the_store_come_in_the_order_in_which_items_set_them(executor: str) -> None:
+    shared: dict[str, Any] = {"count": 1, "items": [1]}
+    first, last = nodes.KeepsItsItems(), nodes.ReadsWithDefaults()
+    first >> nodes.FromStore() >> last
+    nodes.CountAll(first).run(shared)
+    assert list(shared) == ["count", "items", "kept", "by name", "result", "seen", "found"]

@@ -62,11 +62,17 @@ def test_what_nobody_can_change_in_place_is_loaded_once_and_not_compared() -> No
     assert "text" not in base.loaded
 
 
-def test_a_value_that_a_base_makes_up_is_the_overlays_own() -> None:
-    overlay = Overlay(MappingBase(collections.Counter({"seen": 1})))
-    assert overlay["never"] == 0
-    assert "never" in overlay
-    assert overlay.pop("never", None) == 0
+@pytest.mark.parametrize("base", [collections.Counter({"seen": 1}), collections.defaultdict(list, {"seen": 1})])
+def test_a_base_makes_up_no_values(base: dict[str, Any]) -> None:
+    overlay = Overlay(MappingBase(base))
+    with pytest.raises(KeyError):
+        overlay["never"]
+    assert (overlay.get("never", "none"), overlay.pop("never", "none"), overlay.setdefault("never", 5)) == (
+        "none",
+        "none",
+        5,
+    )
+    assert list(base) == ["seen"]
 
 
 def test_the_base_never_changes_and_the_overlay_sees_its_own_writes() -> None:
