@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowq.core.given import is_number
+from flowq.core.given import is_number, require_text
 from flowq.core.retry import ErrorFilter, RetryAfter, error_filter, matches
 from flowq.registry import register
 
@@ -38,6 +38,8 @@ class Breaker:
     def __post_init__(self) -> None:
         if isinstance(self.failures, bool) or not isinstance(self.failures, int) or self.failures < 1:
             raise ValueError(f"failures counts failed tries, a whole number >= 1, not {self.failures!r}")
+        if self.name is not None:
+            require_text("the name of a breaker", self.name)
         if not is_number(self.reset) or self.reset <= 0:
             raise ValueError(f"reset is finite and > 0 seconds, not {self.reset!r}")
         object.__setattr__(self, "trip_on", error_filter("trip_on", self.trip_on))

@@ -9,7 +9,7 @@ from typing import Any
 
 from flowq.core.canonical import canonical
 from flowq.core.functional import NAMELESS
-from flowq.core.given import is_number
+from flowq.core.given import is_number, require_text
 from flowq.core.likeness import INSIDE, makings
 from flowq.errors import CannotTravel
 from flowq.registry import class_name, is_registered, register
@@ -44,6 +44,8 @@ class Cache:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        if self.name is not None:
+            require_text("the name of a cache", self.name)
         if not is_number(self.ttl) or self.ttl <= 0:
             raise ValueError(f"ttl is finite and > 0 seconds, not {self.ttl!r}")
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from flowq.batch.chunk import Done
 from flowq.core.merge import REDUCERS, Delta, Reducer, Reducers, merge_deltas
+from flowq.core.reducers import as_reducer
 
 T = TypeVar("T")
 
@@ -72,10 +73,15 @@ def by_reducer(merge: Mapping[str, Any]) -> Reducers:
 
     Raises:
         ValueError: there is no reducer of that name.
+        TypeError: *merge* is no mapping, or has what is no reducer.
     """
+    if not isinstance(merge, Mapping):
+        raise TypeError(f'merge is "last" or reducers by key, not {merge!r:.200}')
     for key, reducer in merge.items():
         if isinstance(reducer, str) and reducer not in REDUCERS:
             raise ValueError(f"no reducer is called {reducer!r} (for key {key!r}): there are {', '.join(REDUCERS)}")
+        if not isinstance(reducer, str):
+            as_reducer(reducer)
     return {key: REDUCERS[one] if isinstance(one, str) else one for key, one in merge.items()}
 
 

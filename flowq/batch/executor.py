@@ -250,7 +250,16 @@ def active() -> Executor:
 
 
 def activate(executor: Executor) -> None:
-    """Make *executor* the active one of this process, until ``deactivate(executor)``."""
+    """Make *executor* the active one of this process, until ``deactivate(executor)``.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not all(callable(getattr(executor, act, None)) for act in ("execute", "submit")):
+        raise TypeError(
+            "activate takes an executor, such as flowq.connect(…), or .executor of a started LocalCluster, not "
+            f"{type(executor).__name__}"
+        )
     _active.push(executor)
 
 

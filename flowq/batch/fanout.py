@@ -24,7 +24,7 @@ from flowq.batch.together import group_size
 from flowq.core.actions import checked_action
 from flowq.core.callables import function_of, is_async
 from flowq.core.drive import Steps, drive, drive_async
-from flowq.core.given import require_function
+from flowq.core.given import require_function, require_store
 from flowq.core.hooks import AnyHook
 from flowq.core.node import Item, Node, Result
 from flowq.core.notes import add_failure_note, add_left_behind_note
@@ -198,7 +198,12 @@ class Fanout(Node[Item, Result]):
         return whole(self.exec, self.gather) if self.gathers else self.exec
 
     def mistakes(self) -> list[str]:
-        """That nothing says what is done with an item: each would come to None, and nobody would know."""
+        """That nothing says what is done with an item: each would come to None, and nobody would know. And that a rate
+        names a method that is not there: no worker could make the node.
+        """
+        for name in (one for rate in self.policy().rates() for one in (rate.key, rate.weight)):
+            if isinstance(name, str) and not callable(getattr(self, name, None)):
+                return [f"a rate of {self.name} names a method {name!r}, which {type(self).__name__} does not have"]
         if self.exec_many is not None or function_of(self.item_call()) is not Node.exec:
             return []
         return [
@@ -280,6 +285,8 @@ class Fanout(Node[Item, Result]):
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
         """The middle of the life cycle: the batch. Returns what ``post`` is given."""
+        if self.carries_changes:
+            require_store(shared)
         result = yield from self.executor().execute(self.job(prep_res, shared=shared))
         self.take(shared, result)
         return self.conclude(prep_res, result)

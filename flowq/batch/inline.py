@@ -133,6 +133,9 @@ class InlineHandle:
         """The name of the node whose items they are."""
         return self._batch.node
 
+    def __repr__(self) -> str:
+        return f"<BatchHandle {self.id}>"
+
     @property
     def _broke_off(self) -> bool:
         """Whether it has ended since the source of its items raised."""

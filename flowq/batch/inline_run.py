@@ -17,7 +17,7 @@ from flowq.batch.taken import Taken
 from flowq.batch.tries import as_failure
 from flowq.core.context import ItemContext, check_event, enter_context
 from flowq.core.drive import finish
-from flowq.core.given import seconds_of
+from flowq.core.given import require_whole, seconds_of
 from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
 from flowq.core.run_result import RunResult, RunStep
@@ -71,6 +71,9 @@ class InlineRun:
         del self._kept[at:]
         self._status, self._error, self._works, self._since_s = "running", None, True, time.time()
         threading.Thread(target=self._run, args=(frames, at), name=f"flowq-run-{self.id}").start()
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}>"
 
     @property
     def status(self) -> RunStatus:
@@ -129,6 +132,8 @@ class InlineRun:
 
     def resume(self, from_step: int | None = None, *, fork: bool = False) -> InlineRun:
         """See Run."""
+        if from_step is not None:
+            require_whole("from_step", from_step, 0)
         if self._status == "paused" and from_step is None:
             self._move("running", "paused")
             return self

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from flowq.core.given import require_whole
 
 T = TypeVar("T")
 
@@ -25,6 +28,7 @@ class WorkerPool:
     """
 
     def __init__(self, n: int) -> None:
+        require_whole("the number of threads", n, -sys.maxsize)
         self.n = max(1, n)
         self._threads = ThreadPoolExecutor(self.n, thread_name_prefix="flowq-pool")
         # What runs and what is queued: a submit beyond that waits for a place.

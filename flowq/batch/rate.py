@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from flowq.core.given import is_number
+from flowq.core.given import is_number, require_text
 from flowq.registry import register
 
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour)\s*")
@@ -58,6 +58,8 @@ class Rate:
                 raise ValueError(f"{field} of a rate is finite and > 0, not {value!r}")
         if self.burst is not None and self.burst < 1:
             raise ValueError(f"burst counts starts, at least 1, not {self.burst!r}")
+        if self.name is not None:
+            require_text("the name of a rate", self.name)
         for field in ("key", "weight"):
             value = getattr(self, field)
             if not (value is None or isinstance(value, str) or callable(value)):

@@ -29,6 +29,8 @@ def connect(settings: Settings | str | None = None, *, app: Any = None) -> Celer
         NoRedis: nothing answers there.
         ConfigError: *settings* is no URL of a Redis, or the broker of *app* is not Redis.
     """
+    if settings is not None and not isinstance(settings, str | Settings):
+        raise TypeError(f"connect takes flowq.Settings or the URL of a Redis, not {type(settings).__name__}")
     settings = _settings_of(settings) if isinstance(settings, str) else settings or Settings()
     if app is not None:
         settings = settings.model_copy(update={"broker_url": broker_of(app)})

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import BatchPolicy
 from flowq.client.submitted import Submitted
+from flowq.core.given import require_whole
 from flowq.core.overlay import Overlay
 from flowq.core.run_result import RunResult, RunStep
 from flowq.core.runs import Checkpoint, RunStatus
@@ -157,6 +158,8 @@ class DurableRun:
 
     def resume(self, from_step: int | None = None, *, fork: bool = False) -> DurableRun:
         """See Run."""
+        if from_step is not None:
+            require_whole("from_step", from_step, 0)
         with self._submitted.in_words():
             return self._resumed(from_step, fork=fork)
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flowq.core.callables import wants_ctx
+from flowq.core.given import require_text
 from flowq.core.limit import begin_anew
 from flowq.errors import FlowError
 
@@ -115,7 +116,8 @@ class ItemContext:
 
 
 def check_event(name: str) -> None:
-    """Raises ValueError if no event can have this name; for who sends it and who waits for it, wherever they run."""
+    """Raises TypeError or ValueError if no event can have this name; for who sends and who waits, wherever they run."""
+    require_text("the name of an event", name)
     if not name or any(char.isspace() for char in name):
         raise ValueError(f"an event is named by one word, not {name!r}")
 

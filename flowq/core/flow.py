@@ -15,6 +15,7 @@ from flowq.core.check import problems
 from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Call, Steps, bounded, drive, drive_async, in_loop, loop_runs
 from flowq.core.event_stream import EventStream
+from flowq.core.given import require_whole
 from flowq.core.hooks import AnyHook
 from flowq.core.journey import Journey
 from flowq.core.lifespan import held_open, long_lived_here, opened
@@ -25,6 +26,7 @@ from flowq.core.run_result import Recorder, RunResult
 from flowq.core.runs import Run, handover
 from flowq.core.spec import FlowSpec, spec_of
 from flowq.core.straight import go, goes_straight, lives_as
+from flowq.core.wiring import check_node
 from flowq.errors import FlowError, LoopRunning, UnknownAction
 
 # What a class may not have of its own for its walk to be all there is to it.
@@ -87,8 +89,8 @@ class Flow(Node[Any, Any]):
         hooks: Iterable[AnyHook] | None = None,
     ) -> None:
         super().__init__(max_retries, wait, retry=retry, timeout=timeout, name=name, config=config, hooks=hooks)
-        if max_steps is not None and max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, not {max_steps}; None means no limit")
+        if max_steps is not None:
+            require_whole("max_steps", max_steps, 1)
         self.start_node = start
         self.strict = strict
         self.max_steps = max_steps
@@ -103,11 +105,13 @@ class Flow(Node[Any, Any]):
 
     def start(self, node: AnyNode) -> AnyNode:
         """Set the node to begin with; returns it."""
+        check_node(node, "a flow starts with")
         self.start_node = node
         return node
 
     def connect(self, source: Node[Any, Any], action: str, target: Node[Any, Any]) -> Self:
         """Let *action* of *source* lead to *target*; returns this flow, so that connections can be chained."""
+        check_node(source, "an edge leads from")
         source.next(target, action)
         self._connected.append(source)
         return self

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from numbers import Real
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 
@@ -29,6 +30,28 @@ def require_text(what: str, value: Any, hint: str = "") -> None:
         value.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"{what} cannot be written as UTF-8: {error}") from None
+
+
+def require_whole(what: str, value: Any, least: int) -> None:
+    """Refuse what is no whole number of at least *least*; raises TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{what} is a whole number, not {value!r:.200}")
+    if value < least:
+        raise ValueError(f"{what} is {least} or more, not {value!r}")
+
+
+def require_names(what: str, value: Any) -> None:
+    """Refuse what is no list of texts, such as one text, which would be taken letter by letter; raises TypeError."""
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{what} is a list of names: {what}=[{value!r:.200}]")
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{what} is a list of names, not {value!r:.200}")
+
+
+def require_store(shared: Any) -> None:
+    """Refuse what no items or runs can share; raises TypeError."""
+    if not isinstance(shared, Mapping):
+        raise TypeError(f"the shared store is a dict or a flowq.SharedStore, not {type(shared).__name__}")
 
 
 def require_function(what: str, value: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flowq.core.callables import label_of
+from flowq.core.wiring import check_node
 
 if TYPE_CHECKING:
     from flowq.core.node import Node
@@ -27,6 +28,9 @@ def reachable(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
     """*start* and every node that can be reached from it, the insides of flows and other nodes of nodes included.
 
     Depth first, along the edges in the order they were wired; each node once.
+
+    Raises:
+        TypeError: a flow was given something else to start with.
     """
     found: dict[int, Node[Any, Any]] = {}
     # A stack of its own: a chain of ten thousand nodes must not recurse.
@@ -35,6 +39,7 @@ def reachable(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
         node = todo.pop()
         if id(node) in found:
             continue
+        check_node(node, "a flow starts with")  # that edges lead to nodes was seen to as they were wired
         found[id(node)] = node
         if node.is_plain and not node.predicates and node.start_node is None:
             todo.extend(reversed(node.successors.values()))  # as below, in a tenth of the time

@@ -240,6 +240,8 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Replace ``self.params``. A flow does it to each node it visits."""
+        if not isinstance(params, Mapping):
+            raise TypeError(f"params are a dict, not {params!r:.200}")
         self.params = params
 
     @property

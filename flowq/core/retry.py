@@ -32,7 +32,9 @@ class RetryAfter(FlowqError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"retry after {self.retry_after:g} s{': ' + self.reason if self.reason else ''}"
+        asked_s = asked_wait_s(self)
+        after = repr(self.retry_after) if asked_s is None else f"{asked_s:g} s"
+        return f"retry after {after}{f': {self.reason}' if self.reason else ''}"
 
 
 @register

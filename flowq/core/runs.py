@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from flowq.core.given import require_store
+from flowq.core.graph import reachable
 from flowq.core.run_result import RunResult
 from flowq.errors import FlowError
 
@@ -119,6 +121,8 @@ class Handover:
         """Hand *flow* over."""
         if self._submit is None:
             raise FlowError("nothing takes submitted flows: import flowq")
+        require_store(shared)
+        reachable(flow)  # what is no node is told here, and not by the thread or worker that walks
         return self._submit(flow, shared, key, label)
 
 

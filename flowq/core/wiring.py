@@ -29,8 +29,10 @@ class Wired:
 
     def next(self, node: AnyNode, action: str = DEFAULT) -> AnyNode:
         """Let *action* lead to *node*; returns *node*. ``a >> b`` and ``a - "action" >> b`` are the same."""
-        _check_target(node)
+        check_node(node, "an edge leads to")
         action = action or DEFAULT
+        if not isinstance(action, str):
+            raise TypeError(f"an action is text, not {action!r:.200}")
         if action in self.successors:
             warnings.warn(f"Overwriting successor for action '{action}'", stacklevel=2)
         self.successors[action] = node
@@ -42,7 +44,7 @@ class Wired:
         Predicates are asked in the order they were added, before the default edge. They are plain, quick functions, and
         stay in the process that runs the flow.
         """
-        _check_target(node)
+        check_node(node, "an edge leads to")
         if not callable(predicate) or is_async(predicate):
             raise TypeError("a predicate is a plain function of the shared store")
         self.predicates.append((predicate, node))
@@ -55,9 +57,10 @@ class Wired:
         return Transition(cast("Node[Any, Any]", self), action)
 
 
-def _check_target(node: Any) -> None:
+def check_node(node: Any, what: str) -> None:
+    """Refuse what is no node; *what* begins the sentence that says so."""
     if isinstance(node, Wired):
         return
     if inspect.isclass(node) and issubclass(node, Wired):
-        raise TypeError(f"{node.__name__} is a class: wire an instance of it, {node.__name__}(...)")
-    raise TypeError(f"an edge leads to a node, not to {type(node).__name__}")
+        raise TypeError(f"{node.__name__} is a class: give an instance of it, {node.__name__}(...)")
+    raise TypeError(f"{what} a node, not {type(node).__name__}")

@@ -91,6 +91,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
 
 def broker_of(app: Celery) -> str:
     """The app's broker URL, with the TLS of ``broker_use_ssl`` in it; ConfigError unless it is one Redis."""
+    if not isinstance(app, Celery):
+        raise TypeError(f"app is a Celery app, celery.Celery(…), not {type(app).__name__}")
     url = str(app.conf.broker_url or "")
     if not url.startswith(("redis://", "rediss://", "redis+socket://")):
         raise ConfigError(f"flowq needs Redis as broker, this app has {url.partition('://')[0] or 'none'}")

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from flowq.batch.executor import activate, deactivate
 from flowq.client import CeleryExecutor, connect
 from flowq.client.unknown_node import worker_of
+from flowq.core.given import require_names, require_whole
 from flowq.errors import ConfigError
 from flowq.local.child_process import end_all
 from flowq.local.local_worker import LocalWorker, is_local_worker
@@ -70,8 +71,11 @@ class LocalCluster:
         ready_timeout_s: float = 30.0,
         grace_s: float = 5.0,
     ) -> None:
-        if workers < 0 or (slots is not None and slots < 1):
-            raise ValueError(f"a cluster has 0 or more workers of 1 or more slots, not {workers} of {slots}")
+        require_whole("workers", workers, 0)
+        if slots is not None:
+            require_whole("slots", slots, 1)
+        require_names("imports", imports)
+        require_names("queues", queues)
         self.slots = slots if slots is not None else max(1, _cores() // max(1, workers))
         self.queues = tuple(queues)
         self._wanted = workers

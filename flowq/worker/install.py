@@ -129,8 +129,7 @@ def install(app: Celery, settings: Settings | None = None) -> Celery:
         return app
     register_kombu()
     settings = settings or Settings()
-    if settings.broker_url is None:
-        set_default(partial(_here, app))
+    says_where = settings.broker_url is not None
     settings = settings.model_copy(update={"broker_url": broker_of(app)})
     backend = str(app.conf.result_backend or "")
     if not backend.startswith(("redis", "rediss", "socket", "sentinel")):
@@ -147,6 +146,8 @@ def install(app: Celery, settings: Settings | None = None) -> Celery:
     add_tasks(app, room)
     app.steps["worker"].add(Pulse)
     _connect_signals(room)
+    if not says_where:
+        set_default(partial(_here, app))  # last: an app that was refused is nowhere to send to
     return app
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,77 @@ def test_names_may_be_as_long_and_as_strange_as_one_likes(executor: str) -> None
 def test_text_that_no_one_can_write_is_refused(executor: str, what: str) -> None:
     with pytest.raises(ValueError, match=f"the {what} of a batch or run cannot be written as UTF-8"):
         nodes.Square().submit([2], **{what: "\ud800"})
+
+
+class Marks(flowq.Node[Any, Any]):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["marked"] = True
+
+
+class Marked(flowq.BatchFlow):
+    def prep(self, shared: Any) -> list[dict[str, int]]:
+        return [{"n": 1}]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: flowq.Flow(Marks).run({}), "Marks is a class: give an instance of it, Marks(...)"),  # type: ignore[arg-type]
+        (lambda: flowq.Flow(flowq.Flow("Marks")).submit({}), "a flow starts with a node, not str"),  # type: ignore[arg-type]
+        (lambda: flowq.Flow().start(3), "a flow starts with a node, not int"),  # type: ignore[type-var]
+        (lambda: flowq.Flow(Marks(), max_steps="3"), "max_steps is a whole number, not '3'"),  # type: ignore[arg-type]
+        (lambda: flowq.Flow().connect(Marks, "on", Marks()), "Marks is a class"),  # type: ignore[arg-type]
+        (lambda: flowq.Flow().connect(Marks(), 3, Marks()), "an action is text, not 3"),  # type: ignore[arg-type]
+        (lambda: Marks().set_params([1]), "params are a dict, not [1]"),  # type: ignore[arg-type]
+        (lambda: flowq.Flow(Marks()).submit([1]), "the shared store is a dict or a flowq.SharedStore, not list"),
+        (lambda: Marked(Marks()).run(None), "the shared store is a dict or a flowq.SharedStore, not NoneType"),
+        (lambda: Marked(Marks(), merge=3), 'merge is "last" or reducers by key, not 3'),  # type: ignore[arg-type]
+        (lambda: flowq.Parallel(Marks(), merge={"n": 3}), "a reducer is a flowq reducer or a function of two values"),
+        (lambda: flowq.activate("redis://here"), "such as flowq.connect(…), or .executor of a started LocalCluster"),  # type: ignore[arg-type]
+        (lambda: flowq.connect(["redis://here"]), "connect takes flowq.Settings or the URL of a Redis, not list"),  # type: ignore[arg-type]
+        (lambda: flowq.connect("redis://here", app=flowq), "app is a Celery app, celery.Celery(…), not module"),
+        (lambda: flowq.install("app"), "app is a Celery app, celery.Celery(…), not str"),  # type: ignore[arg-type]
+        (lambda: flowq.LocalCluster(imports="tests.nodes"), "imports is a list of names: imports=['tests.nodes']"),
+        (lambda: flowq.LocalCluster(queues="gpu"), "queues is a list of names: queues=['gpu']"),
+        (lambda: flowq.LocalCluster(workers="2"), "workers is a whole number, not '2'"),  # type: ignore[arg-type]
+        (lambda: flowq.LocalCluster(slots=1.5), "slots is a whole number, not 1.5"),  # type: ignore[arg-type]
+        (lambda: flowq.WorkerPool("4"), "the number of threads is a whole number, not '4'"),  # type: ignore[arg-type]
+        (lambda: flowq.scheduled(flowq.Flow(Marks()), 5, key=["k"]), "the key of a schedule is text, not ['k']"),  # type: ignore[arg-type]
+        (lambda: flowq.scheduled(flowq.Flow(Marks()), 0, key="k"), "a timedelta or a number of seconds above 0, not 0"),
+        (lambda: flowq.scheduled(Marks, 5, key="k"), "scheduled takes a flow or a node, not type"),  # type: ignore[arg-type]
+        (lambda: flowq.scheduled(Marks(), 5, key="k", shared=[1]), "the shared store is a dict"),  # type: ignore[arg-type]
+        (lambda: flowq.Cache(3, name=3), "the name of a cache is text, not 3"),  # type: ignore[arg-type]
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_call_cannot_take_is_said(executor: str, call: Callable[[], object], said: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(said)):
+        call()
+
+
+@pytest.mark.parametrize("name", [3, None, ["go"], b"go", {"go": 1}], ids=repr)
+def test_an_event_is_named_by_text(executor: str, tmp_path: Path, name: Any) -> None:
+    run = flowq.Flow(nested.Step("one", str(tmp_path / "notes"))).submit({})
+    with pytest.raises(TypeError, match="the name of an event is text"):
+        run.send(name)
+    assert run.wait(20)
+
+
+@pytest.mark.parametrize("step", ["1", 1.5, True, [1]], ids=repr)
+def test_a_run_goes_on_from_a_step_that_is_a_whole_number(executor: str, tmp_path: Path, step: Any) -> None:
+    run = flowq.Flow(nested.Step("one", str(tmp_path / "notes"))).submit({})
+    assert run.wait(20)
+    for fork in (False, True):
+        with pytest.raises(TypeError, match="from_step is a whole number"):
+            run.resume(from_step=step, fork=fork)
+
+
+def test_what_asks_for_a_retry_can_be_printed_whatever_it_asks() -> None:
+    assert str(flowq.RetryAfter(timedelta(minutes=1))) == "retry after 60 s"  # type: ignore[arg-type]
+    assert str(flowq.RetryAfter("soon", "busy")) == "retry after 'soon': busy"  # type: ignore[arg-type]
+
+
+def test_a_rate_that_names_a_method_that_is_not_there_says_so(executor: str) -> None:
+    for rate in (flowq.Rate(9, key="customer"), flowq.Rate(9, weight="customer")):
+        with pytest.raises(flowq.FlowError, match="names a method 'customer', which Square does not have"):
+            nodes.Square(rate=rate).submit([1])

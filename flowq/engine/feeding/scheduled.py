@@ -9,6 +9,7 @@ from celery.beat import BeatLazyFunc
 from celery.schedules import crontab, schedule
 
 from flowq.codec import dumps
+from flowq.core.given import is_number, require_store, require_text
 from flowq.core.node import Node
 from flowq.core.spec import spec_of
 from flowq.engine.app import MAX_KEY, RUN_FLOW
@@ -43,6 +44,10 @@ def scheduled(
         CannotTravel, EncodeError: the flow or the store.
         ConfigError: together they are over 48 KiB, or *key* is too long.
     """
+    if not isinstance(flow, Node):
+        raise TypeError(f"scheduled takes a flow or a node, not {type(flow).__name__}")
+    require_text("the key of a schedule", key)
+    require_store({} if shared is None else shared)
     if len(key) > MAX_KEY:
         raise ConfigError(f"the key of a schedule has at most {MAX_KEY} characters, {key[:20]!r}… has {len(key):,}")
     spec, store = encoded(spec_of(flow)), dumps(shared or {})
@@ -67,7 +72,10 @@ def period_s(when: Any) -> float:
     if isinstance(when, crontab):
         return 60.0
     every = when.run_every if isinstance(when, schedule) else when
-    return float(every.total_seconds() if hasattr(every, "total_seconds") else every)
+    seconds = every.total_seconds() if hasattr(every, "total_seconds") else every
+    if not is_number(seconds) or seconds <= 0:
+        raise TypeError(f"when is a crontab, a timedelta or a number of seconds above 0, not {when!r:.200}")
+    return float(seconds)
 
 
 def due_moment(every_s: float) -> int:

@@ -515,9 +515,9 @@ def test_an_action_that_is_no_string_is_refused() -> None:
 
 
 def test_wiring_a_class_or_something_else_says_what_is_wrong() -> None:
-    with pytest.raises(TypeError, match=r"Double is a class: wire an instance of it, Double\(...\)"):
+    with pytest.raises(TypeError, match=r"Double is a class: give an instance of it, Double\(...\)"):
         Node() >> Double  # type: ignore[type-var]
-    with pytest.raises(TypeError, match="not to NoneType"):
+    with pytest.raises(TypeError, match="an edge leads to a node, not NoneType"):
         Node() >> None  # type: ignore[type-var]
 
 
