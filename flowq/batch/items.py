@@ -32,16 +32,13 @@ def to_list(value: Any) -> list[Any]:
 
 
 def part(items: Sequence[Any], start: int, stop: int) -> Sequence[Any]:
-    """The items from *start* to before *stop*, fewer at the end.
-
-    Of a sequence that is not Python's own they are read one by one, as inline: it need not take slices, and what a
-    slice of it is nobody knows.
-    """
-    if isinstance(items, list | tuple | range):
-        return items[start:stop]
+    """The items from *start* to before *stop*, fewer at the end; one by one of a sequence that takes no slices."""
     if isinstance(items, deque):  # the way to its middle is long: walked once
         return list(islice(items, start, stop))
-    return [items[place] for place in range(start, min(stop, len(items)))]
+    try:
+        return items[start:stop]
+    except TypeError:
+        return [items[place] for place in range(start, min(stop, len(items)))]
 
 
 class Items:

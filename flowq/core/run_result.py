@@ -35,7 +35,8 @@ class RunResult:
         action: the last action.
         error: what the run failed with; None if it succeeded.
         shared: the store it ran on.
-        steps: the visits in the order they ended, those of nested flows before the flow's own.
+        steps: the visits in the order they ended, those of nested flows before the flow's own; those within a batch
+            flow's items where these run in this process.
         seconds: how long it took.
     """
 
