@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.worker.consumer import Consumer
+from kombu.common import ignore_errors
 
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.worker.refusals import headers_objection, one_line, told
@@ -36,6 +37,17 @@ class CarefulConsumer(Consumer):
         connection.get_transport_cls = lambda: CarefulTransport
         connection.ensure_connection = functools.partial(connection.ensure_connection, **LOOK_FOR_REDIS)
         return self.ensure_connected(connection)
+
+    def connect(self) -> Any:
+        connection = self.connection_for_read(heartbeat=self.amqheartbeat)
+        try:
+            if self.hub:
+                connection.transport.register_with_event_loop(connection.connection, self.hub)
+        except BaseException:
+            # A full Redis refuses what kombu begins with. Celery tries again at once, and leaves open what it opened.
+            ignore_errors(connection, connection.close)
+            raise
+        return connection
 
     def on_send_event_buffered(self) -> None:
         now = time.monotonic()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 from celery.exceptions import Reject
 from redis import Redis
@@ -35,6 +36,7 @@ from tests.births import birth
 from tests.faulty import runs_of, trace
 from tests.heavy import Heavy, heavy
 from tests.messages import Log
+from tests.nodes import Square
 from tests.waiting import until
 
 MIB = 1024 * 1024
@@ -257,6 +259,22 @@ def test_workers_outlive_a_redis_that_is_full_again_and_again(tmp_path: Path) ->
         assert len(pids) == 2
         redis.close()
     assert runs_of(oracle) == dict.fromkeys(range(n + 100), 1)
+
+
+def test_a_worker_that_connects_again_and_again_to_a_full_redis_leaves_no_connection_open() -> None:
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"], redis_options=OPTIONS, grace_s=0) as cluster:
+        redis = Redis.from_url(cluster.redis.redis_url)
+        main = psutil.Process(cluster.workers[0].pid)
+        assert Square().map([1, 2]) == [1, 4]
+        had = main.num_fds()
+        refuse_everything(redis)
+        redis.client_kill_filter(_type="normal", skipme=True)
+        log = Log(cluster.workers[0].log_path)
+        until(lambda: len(log.lines("Cannot connect")) > 20, 30, "it has tried to connect twenty times")
+        assert main.num_fds() < had + 10
+        as_before(redis)
+        assert Square().map([3, 4]) == [9, 16]
+        redis.close()
 
 
 def test_a_scheduled_flow_is_begun_once_there_is_room() -> None:
