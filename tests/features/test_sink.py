@@ -6,6 +6,8 @@ import array
 import datetime
 import ipaddress
 import json
+import os
+import signal
 import uuid
 import zoneinfo
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -18,8 +20,10 @@ import numpy
 import pytest
 
 import flowq
-from flowq.batch.sink import part_name
-from tests import nodes, stores
+from flowq.batch.sink import open_sink, part_name
+from flowq.engine.ending.sink_sweep import take_back
+from tests import nodes, policed, stores
+from tests.messages import Log
 from tests.waiting import until
 
 N = 3000
@@ -183,6 +187,39 @@ def test_parts_that_were_written_in_vain_are_removed_at_the_end(cluster: flowq.L
     assert later.exists(), "a redrive may name it in a moment"
     assert stranger.exists(), "it is not ours"
     assert list(handle.result()) == [0.2] * 6
+
+
+def test_a_part_that_is_written_after_its_batch_has_been_finished_is_removed(tmp_path: Path) -> None:
+    path, options = str(tmp_path / "noted"), {"workers": 2, "slots": 1, "lease_s": 1, "grace_s": 0}
+    with flowq.LocalCluster(imports=["tests.policed"], log_level="INFO", **options) as cluster:
+        handle = policed.Call(path, 1.0, sink=str(tmp_path / "out")).submit([{"key": "one"}])
+        (holder,) = until(lambda: policed.noted(path) and handle.held().values(), 10, "the item runs")
+        worker = next(one for one in cluster.workers if f"{one.name}@" in holder)
+        worker.kill(signal.SIGSTOP)
+        result = handle.result(timeout=30)
+        until(lambda: handle.state().confirmed == 0, 10, "the batch has been finished")
+        # Its main process stays frozen: nobody tells it that what it runs is another's by now.
+        os.kill(policed.noted(path)[0][1], signal.SIGCONT)
+        Log(worker.log_path, whole=True).await_line("ForkPoolWorker", "succeeded")
+        assert len(policed.noted(path, "end")) == 2
+        assert list((tmp_path / "out" / handle.id).iterdir()) == [Path(part.address) for part in result.parts]
+        assert list(result) == ["one"]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_part_stays_of_which_the_answer_was_lost_or_nobody_knows(
+    cluster: flowq.LocalCluster, tmp_path: Path, lost: bool
+) -> None:
+    handle = nodes.Square(sink=str(tmp_path)).submit(range(100))
+    result = handle.result()
+    connections = cluster.executor.connections
+    commits = connections.redis.hgetall(connections.keys.of(handle.id, "out"))
+    if lost:  # its retention is over
+        connections.redis.delete(*connections.keys.own(handle.id))
+    for field, blob in commits.items():
+        sink = open_sink(str(tmp_path), handle.id)
+        take_back(connections, handle.header, sink, field.decode().removesuffix("~0"), blob)
+    assert list(result) == [n * n for n in range(100)]
 
 
 def test_a_batch_is_finished_though_its_sink_cannot_be_looked_through(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 
 from flowq.batch.allowed_sinks import refusal
-from flowq.batch.sink import PartValues, generation_of, open_sink
+from flowq.batch.chunk import Done
+from flowq.batch.sink import PartValues, Sink, generation_of, open_sink
+from flowq.codec import loads
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
+from flowq.engine.ids import generation, record
 from flowq.engine.reading.results import read_dones
 
 log = logging.getLogger("flowq.sink")
@@ -36,6 +39,25 @@ def sweep(connections: Connections, header: Header, gen: int) -> int:
     except Exception as error:
         return _not_removed(header, error)
     return len(orphans)
+
+
+def take_back(connections: Connections, header: Header, sink: Sink, chunk_id: str, blob: bytes) -> None:
+    """Remove the part that *blob* names, a commit that was refused: the batch may have been swept already.
+
+    Not where the ledger holds that very commit (it was made twice, and the first answer was lost), nor where it holds
+    nothing of the batch any more: nobody knows then which parts it named.
+    """
+    done = Done.from_plain(loads(blob))
+    if not _is_sunk(done.values):
+        return
+    field = f"{generation(chunk_id)}:{done.start}-{done.upto}~{record(chunk_id)}"
+    redis, keys = connections.redis, connections.keys
+    try:
+        # In this order: all keys of a batch go at the same moment.
+        if redis.hget(keys.of(header.id, "out"), field) != blob and redis.exists(keys.meta(header.id)):
+            sink.remove(done.values.address)  # type: ignore[attr-defined]
+    except Exception as error:
+        _not_removed(header, error)
 
 
 def _not_removed(header: Header, error: Exception) -> int:

@@ -22,6 +22,7 @@ from flowq.batch.tries import as_failure
 from flowq.batch.twins import Twin
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ending.family import end_plain, wake_starved
+from flowq.engine.ending.sink_sweep import take_back
 from flowq.engine.ids import generation, split_id
 from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Claimed, Committed, Give, Parked, Refusal, Stale, Tally
@@ -316,13 +317,16 @@ def store(
         )  # fmt: skip
 
     try:
-        return when_taken(commit, log_as={"batch": batch_id, "chunk": chunk_id})
+        reply = when_taken(commit, log_as={"batch": batch_id, "chunk": chunk_id})
     except ResponseError as error:
         if not is_full(error):
             raise
         log.error("Redis stays full: items were run in vain", extra={"batch": batch_id, "chunk": chunk_id})
         ledger.commit(batch_id, chunk_id, done.start, done.start, slot.holder, give="hand")
         return "busy"
+    if work.sink is not None and not isinstance(reply, Committed):
+        take_back(slot.connections, work.header, work.sink, chunk_id, blob)
+    return reply
 
 
 def tally_of(done: Done, split: Sequence[int]) -> Tally:
