@@ -25,9 +25,9 @@ DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 def new_cluster(
     *, workers: int, slots: int, lease_s: float = LEASE_S, env: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[flowq.LocalCluster]:
-    """A LocalCluster whose workers know the witnesses; what they wrote is printed if the block fails."""
+    """A LocalCluster whose workers know the witnesses and nested flows; their logs are printed if the block fails."""
     with flowq.LocalCluster(
-        workers=workers, slots=slots, lease_s=lease_s, imports=["tests.chaos.witness"], grace_s=0,
+        workers=workers, slots=slots, lease_s=lease_s, imports=["tests.chaos.witness", "tests.nested"], grace_s=0,
         env={"PYTHONFAULTHANDLER": "1", **(env or {})}, **options,
     ) as cluster:  # fmt: skip
         try:

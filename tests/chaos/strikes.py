@@ -1,4 +1,4 @@
-"""What strikes a fleet: five kinds of fault on a random schedule, with their times and victims noted.
+"""What strikes a fleet: five kinds of fault on a random schedule, or eleven, with their times and victims noted.
 
 It keeps the fleet alive as its operator would: a killed worker is replaced, a frozen one goes on after a while.
 """
@@ -24,6 +24,7 @@ from tests.chaos.fleet import connect, processes_of, queue_of
 EVERY_S = 2.0
 FROZEN_S = 8.0
 REDIS_AWAY_S = 0.5
+FULL_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,17 @@ class Strike:
 class Striker:
     """Strikes *cluster* every two seconds while `run` runs.
 
+    Args:
+        cluster: with a Redis of its own.
+        rng: says when what strikes whom.
+        every_s: seconds between two strikes.
+
     Attributes:
         strikes: what it did, in order.
     """
 
-    def __init__(self, cluster: flowq.LocalCluster, rng: random.Random) -> None:
-        self._cluster, self._rng = cluster, rng
+    def __init__(self, cluster: flowq.LocalCluster, rng: random.Random, every_s: float = EVERY_S) -> None:
+        self._cluster, self._rng, self._every_s = cluster, rng, every_s
         self._connections = connect(cluster)
         self._frozen: dict[LocalWorker, float] = {}
         self._replacing = ThreadPoolExecutor(1, thread_name_prefix="operator")
@@ -50,9 +56,13 @@ class Striker:
         self._pause = threading.Event()
         self.strikes: list[Strike] = []
 
+    def kinds(self) -> list[Callable[[], str]]:
+        """What may strike; each says what it did."""
+        return [self._kill_worker, self._kill_child, self._freeze_worker, self._restart_redis, self._delete_queue]
+
     def run(self, seconds: float, check_alive: Callable[[], None]) -> None:
         """Strike for so long; at its end the fleet is whole again: nobody frozen, the dead replaced."""
-        kinds = [self._kill_worker, self._kill_child, self._freeze_worker, self._restart_redis, self._delete_queue]
+        kinds = self.kinds()
         ends_at = time.monotonic() + seconds
         next_at = time.monotonic()
         while next_at < ends_at:
@@ -64,7 +74,7 @@ class Striker:
             at = time.monotonic()
             what = kinds[len(self.strikes) % len(kinds)]()
             self.strikes.append(Strike(what, at))
-            next_at += EVERY_S
+            next_at += self._every_s
         while self._frozen:
             self._wait_until(min(self._frozen.values()))
             self._thaw()
@@ -129,3 +139,52 @@ class Striker:
         except REDIS_ERRORS as error:
             return f"spared: the queue could not be deleted: {error!r}"
         return "delete the queue"
+
+
+class HarderStriker(Striker):
+    """Knows six more: of single processes, of connections, and of a Redis that forgets, is full, or stands still."""
+
+    def kinds(self) -> list[Callable[[], str]]:
+        more = [self._kill_main, self._freeze_child, self._cut_connections, self._forget_scripts]
+        return [*super().kinds(), *more, self._fill_redis, self._freeze_redis]
+
+    def _kill_main(self) -> str:
+        awake = self._awake()
+        if len(awake) < 2:
+            return "spared: it would have been the last worker awake"
+        worker = self._rng.choice(awake)
+        os.kill(worker.pid, signal.SIGKILL)
+        self._replacements.append(self._replacing.submit(self._cluster.add_worker))
+        return f"SIGKILL main process of {worker.name} alone"
+
+    def _freeze_child(self) -> str:
+        worker = self._rng.choice(self._awake())
+        children = [process for process in processes_of(worker) if process.pid != worker.pid]
+        if not children:
+            return f"spared: {worker.name} has no child yet"
+        child: psutil.Process = self._rng.choice(children)
+        child.suspend()
+        self._pause.wait(self._every_s)
+        child.resume()
+        return f"SIGSTOP child {child.pid} of {worker.name} for {self._every_s:g} s"
+
+    def _cut_connections(self) -> str:
+        cut = self._connections.redis.client_kill_filter(_type="normal", skipme=True)
+        return f"CLIENT KILL of {cut} connections"
+
+    def _forget_scripts(self) -> str:
+        self._connections.redis.script_flush()
+        return "SCRIPT FLUSH"
+
+    def _fill_redis(self) -> str:
+        self._connections.redis.config_set("maxmemory", "100kb")
+        self._pause.wait(FULL_S)
+        self._connections.redis.config_set("maxmemory", 0)
+        return f"Redis is full for {FULL_S:g} s"
+
+    def _freeze_redis(self) -> str:
+        redis = psutil.Process(self._cluster.redis.pid)
+        redis.suspend()
+        self._pause.wait(FULL_S)
+        redis.resume()
+        return f"SIGSTOP Redis for {FULL_S:g} s"
