@@ -229,7 +229,7 @@ class CeleryExecutor:
         if job.shared is None:
             return header_of(job, batch_id, self.settings.queue)
         require = self.connections.headroom.require
-        manifest = self._snapshots.save(scope, job.shared, job.policy.retention_s, listed_under=run_id, require=require)
+        manifest = self._snapshots.save(scope, job.shared, job.policy.retention_s, require=require)
         return header_of(job, batch_id, self.settings.queue, manifest=manifest, scope=scope, run_id=run_id, keeps=keeps)
 
     def _check_list(self, queue: str) -> None:

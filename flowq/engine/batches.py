@@ -60,14 +60,6 @@ class Header:
     sink: str = ""
     root: str = ""
 
-    @property
-    def listed_under(self) -> str:
-        """The id whose list names the blobs that its items keep: that of its run, which goes on with them, or its own.
-
-        What others keep in the scope of their producer, which ends with that, is no concern of this batch.
-        """
-        return self.scope if self.run_id else self.id
-
     def fields(self) -> dict[str, Any]:
         """The header as fields of the meta hash."""
         body = (

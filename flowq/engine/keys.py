@@ -10,7 +10,6 @@
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
 | {p}:{scope}:blob:{hash}     | string | retention, renewed while used| snapshots.py                      |
-| {p}:{batch}:blobs           | set    | as the blobs                 | snapshots.py                      |
 | {p}:{batch}:booked:{index}  | string | until its start has passed   | permit (permits.py)               |
 | {p}:rate:{scope}:{key}      | string | a minute after the last one  | permit, pause (permits.py)        |
 | {p}:breaker:{scope}         | hash   | an hour after a failure      | circuit_ask, circuit_tell         |
@@ -105,9 +104,6 @@ class Keys:
 
     def finished_channel(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:finished"
-
-    def blobs(self, batch_id: str) -> str:
-        return f"{self.prefix}:{{{batch_id}}}:blobs"
 
     def blob(self, scope: str, content_hash: str) -> str:
         return f"{self.prefix}:{{{scope}}}:blob:{content_hash}"

@@ -111,8 +111,7 @@ class Cleaner:
         names = [name.decode() for name in self._redis.scan_iter(self._keys.pattern(batch), count=AT_ONCE)]
         if not but_blobs:
             return names
-        listed, blob = self._keys.blobs(batch), self._keys.blob(batch, "")
-        return [name for name in names if name != listed and not name.startswith(blob)]
+        return [name for name in names if not name.startswith(self._keys.blob(batch, ""))]
 
 
 def _header(owner: str, told: Sequence[bytes | None]) -> Header | None:

@@ -20,7 +20,7 @@ class KeptStore:
     """The changes of one overlay, relative to the snapshot below it.
 
     Args:
-        snapshots: where blobs lie; scope: which of them; listed_under: the id whose list names them.
+        snapshots: where blobs lie; scope: which of them.
         below: the manifest of the snapshot below.
         retention_s: how long a blob is kept from its last save on.
         floor, recent: the changes so far, see :class:`~flowq.engine.stored.reached.Reached`.
@@ -30,16 +30,15 @@ class KeptStore:
         self,
         snapshots: Snapshots,
         scope: str,
-        listed_under: str,
         below: Mapping[str, str],
         retention_s: float,
         floor: str = "",
         recent: Changes | None = None,
     ) -> None:
-        self._snapshots, self._scope, self._listed_under = snapshots, scope, listed_under
-        self._below, self._retention_s = below, retention_s
+        self._snapshots, self._scope, self._below, self._retention_s = snapshots, scope, below, retention_s
         self.floor, self.recent = floor, dict(recent or {})
-        self._changes: Changes = {**(self._load_floor() if floor else {}), **self.recent}
+        below_recent = changes_in(snapshots, scope, floor) if floor else {}
+        self._changes: Changes = {**below_recent, **self.recent}
         self._floor_keys = len(self._changes) - len(self.recent)
         self._unchanging: dict[str, Any] = {}
 
@@ -76,7 +75,7 @@ class KeptStore:
             self.floor, self.recent, self._floor_keys = content_hash(blob), {}, len(self._changes)
             blobs[self.floor] = blob
         if blobs:
-            self._snapshots.keep(self._scope, blobs, self._retention_s, listed_under=self._listed_under)
+            self._snapshots.keep(self._scope, blobs, self._retention_s)
 
     def manifest(self) -> dict[str, str]:
         """The whole store as it was saved last."""
@@ -93,8 +92,15 @@ class KeptStore:
     def _load(self, name: str) -> Any:
         return loads(self._snapshots.load(self._scope, name))
 
-    def _load_floor(self) -> Changes:
-        changes = self._load(self.floor)
-        if type(changes) is not dict:
-            raise DecodeError(f"the blob {self.floor} of {self._scope} holds no changes of a store")
-        return changes
+
+def changes_in(snapshots: Snapshots, scope: str, floor: str) -> Changes:
+    """The changes that the blob *floor* holds.
+
+    Raises:
+        BatchLost: Redis does not hold it.
+        DecodeError: it holds something else.
+    """
+    changes = loads(snapshots.load(scope, floor))
+    if type(changes) is not dict:
+        raise DecodeError(f"the blob {floor} of {scope} holds no changes of a store")
+    return changes

@@ -75,12 +75,7 @@ class SnapshotsOnTheWay(Snapshots):
         return read(self._connections, lambda: fetch(scope, name))
 
     def _upload(
-        self,
-        scope: str,
-        blobs: Mapping[str, bytes],
-        lifetime_ms: int,
-        listed_under: str,
-        require: Callable[[int], None] | None,
+        self, scope: str, blobs: Mapping[str, bytes], lifetime_ms: int, require: Callable[[int], None] | None
     ) -> int:
         upload = super()._upload
-        return write(lambda: upload(scope, blobs, lifetime_ms, listed_under, require), log_as={"scope": scope})
+        return write(lambda: upload(scope, blobs, lifetime_ms, require), log_as={"scope": scope})

@@ -88,7 +88,6 @@ class Snapshots:
         store: Mapping[str, Any],
         retention_s: float,
         *,
-        listed_under: str = "",
         require: Callable[[int], None] | None = None,
     ) -> dict[str, str]:
         """Upload what Redis lacks of *store* and answer its manifest.
@@ -97,7 +96,6 @@ class Snapshots:
             scope: where the blobs lie.
             store: what to save.
             retention_s: how long they are kept from now on.
-            listed_under: the id whose list names them from now on; "": none, as the manifest names them.
             require: called with the bytes to upload, raises if there is no room for them.
 
         Raises:
@@ -109,7 +107,7 @@ class Snapshots:
             blob = encoded_value(key, value)
             manifest[key] = content_hash(blob)
             blobs[manifest[key]] = blob
-        self.keep(scope, blobs, retention_s, listed_under=listed_under, require=require)
+        self.keep(scope, blobs, retention_s, require=require)
         return manifest
 
     def keep(
@@ -118,27 +116,20 @@ class Snapshots:
         blobs: Mapping[str, bytes],
         retention_s: float,
         *,
-        listed_under: str,
         require: Callable[[int], None] | None = None,
     ) -> None:
         """Upload what Redis lacks of *blobs*, by their hashes; the others are kept as long from now on."""
         if not blobs:
             return
-        sent_bytes = self._upload(scope, blobs, int(retention_s * 1000), listed_under, require)
+        sent_bytes = self._upload(scope, blobs, int(retention_s * 1000), require)
         if sent_bytes:
             Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sent_bytes})
 
     def _upload(
-        self,
-        scope: str,
-        blobs: Mapping[str, bytes],
-        lifetime_ms: int,
-        listed_under: str,
-        require: Callable[[int], None] | None,
+        self, scope: str, blobs: Mapping[str, bytes], lifetime_ms: int, require: Callable[[int], None] | None
     ) -> int:
         """How many bytes Redis lacked. Redelivery: what is there is not sent again."""
-        # Listed first: what lies there unlisted would not be renewed.
-        there = self._renew(scope, list(blobs), lifetime_ms, listed_under, add=True)
+        there = self._renew(scope, list(blobs), lifetime_ms)
         missing = {name: blob for name, blob in blobs.items() if name not in there}
         if not missing:
             return 0
@@ -149,35 +140,27 @@ class Snapshots:
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
         return size_bytes
 
-    def renew(self, scope: str, retention_s: float, names: Iterable[str], listed_under: str) -> None:
-        """Keep for so long from now on the blobs of *scope* with these *names*, and those that a list names.
+    def renew(self, scope: str, names: Iterable[str], retention_s: float) -> None:
+        """Keep the blobs of *scope* with these *names* for so long from now on; none is kept shorter for it.
 
-        None is kept shorter for it. What else lies in the scope is of others: renewed with them it would never go.
+        What else lies there is others', or was given up: renewed with them it would never go.
         """
-        listed = [name.decode() for name in self._redis.smembers(self._keys.blobs(listed_under))]
-        wanted = [*dict.fromkeys((*names, *listed))]
+        wanted = list(names)
         for at in range(0, len(wanted), RENEWED_AT_ONCE):
-            self._renew(scope, wanted[at : at + RENEWED_AT_ONCE], int(retention_s * 1000), listed_under)
+            self._renew(scope, wanted[at : at + RENEWED_AT_ONCE], int(retention_s * 1000))
 
-    def _renew(
-        self, scope: str, names: Sequence[str], lifetime_ms: int, listed_under: str, *, add: bool = False
-    ) -> set[str]:
-        """Those of *names* that are there; they, and the list of them, live at least that long.
-
-        *add*: to the list, which is there unless its id is "".
-        """
-        keys = [self._keys.blobs(listed_under), *(self._keys.blob(scope, name) for name in names)]
+    def _renew(self, scope: str, names: Sequence[str], lifetime_ms: int) -> set[str]:
+        """Those of *names* that are there; they live at least that long."""
+        keys = [self._keys.blob(scope, name) for name in names]
         with self._redis.pipeline(transaction=False) as pipe:
-            if add and listed_under:
-                pipe.sadd(keys[0], *names)
             for key in keys:
                 pipe.pttl(key)
-            left = pipe.execute()[-len(keys) :]
+            left = pipe.execute()
             for key, left_ms in zip(keys, left, strict=True):
                 if NOT_THERE < left_ms < lifetime_ms:
                     pipe.pexpire(key, lifetime_ms)
             pipe.execute()
-        return {name for name, left_ms in zip(names, left[1:], strict=True) if left_ms != NOT_THERE}
+        return {name for name, left_ms in zip(names, left, strict=True) if left_ms != NOT_THERE}
 
     def load(self, scope: str, name: str) -> bytes:
         """The encoded value with this hash.

@@ -58,9 +58,7 @@ class Checkpoints:
         header = self._header
         below = header.manifest or {}
         if states:
-            kept = KeptStore(
-                self._snapshots, header.scope, header.listed_under, below, 0.0, states[-1].floor, states[-1].recent
-            )
+            kept = KeptStore(self._snapshots, header.scope, below, 0.0, states[-1].floor, states[-1].recent)
             below = kept.manifest()
         schema = model_of(header.schema) if header.schema else None
         return Overlay(_FromAfar(self._connections, self._snapshots, header.scope, below), schema)

@@ -134,7 +134,7 @@ class ItemJourney(BatchJourney):
             reached.until.clear()  # whoever lets a run go on gives its waits their time once more
         reached.gen = among.gen
         self._kept = KeptStore(
-            among.snapshots, header.scope or header.id, header.listed_under, header.manifest or {}, among.retention_s,
+            among.snapshots, header.scope or header.id, header.manifest or {}, among.retention_s,
             reached.floor, reached.recent,
         )  # fmt: skip
         self._kept.restore(store)

@@ -5,15 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 import flowq
 from flowq.client.executor import CeleryExecutor
+from flowq.codec import content_hash, dumps
 from flowq.engine.batches import Header
+from flowq.engine.running.chunk_task import run_chunk
 from flowq.engine.running.slot import Slot
+from flowq.engine.stored.kept_store import RECENT_KEYS
+from flowq.engine.stored.reached import Reached
 from flowq.engine.stored.renewals import Renewals
 from tests import nested
 
 SOON_S = 20
+STEPS = 3
 RETENTION_S = 60.0
+
+
+class Counts(flowq.Node[Any, Any]):
+    """Sets *keys* keys anew in each of its three steps."""
+
+    def __init__(self, keys: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.keys = keys
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> str:
+        step = shared.get("key 0", [0])[0] + 1
+        for key in range(self.keys):
+            shared[f"key {key}"] = [step, key]
+        return "again" if step < STEPS else "done"
 
 
 def submitted(producer: CeleryExecutor, shared: dict[str, Any]) -> Header:
@@ -57,20 +78,31 @@ def test_nothing_but_blobs_that_go_lies_where_a_producer_keeps_its_stores(produc
 
 def test_what_an_item_that_waits_has_kept_stays_as_long_as_its_batch_runs(producer: CeleryExecutor, slot: Slot) -> None:
     header = submitted(producer, {"words": "given"})
-    work = slot.work(header.id)
-    assert work.journeys is not None
     given = blobs_of(producer, header)
-    (park,) = work.runner.run([{"place": 0}], 0).parked
-    assert park.reason == "batch"
+    run_chunk(slot, header.id, "0:0-1")
     kept = blobs_of(producer, header) - given
-    assert kept, "it has changed its store"
+    assert kept, "it has changed its store, and waits for its batch"
     assert kept_for_s(producer, header, given | kept) == {True}
 
 
-def test_a_run_keeps_all_that_its_steps_and_their_batches_have_kept(producer: CeleryExecutor, slot: Slot) -> None:
-    run = producer.submit_run(flowq.Flow(nested.Leaves(3, retention_s=RETENTION_S)), {"words": "given"}, None, None)
+@pytest.mark.parametrize("keys", [1, RECENT_KEYS * 2], ids=["a key", "so many that they are put together"])
+def test_a_run_keeps_what_the_steps_had_that_it_can_go_back_to_and_no_other(
+    producer: CeleryExecutor, slot: Slot, keys: int
+) -> None:
+    redis = producer.connections.redis
+    again = Counts(keys)
+    again - "again" >> again
+    again - "done" >> flowq.Node()
+    run = producer.submit_run(flowq.Flow(again), {"words": "given"}, None, None)
     header = slot.headers.get(run.id)
-    given = blobs_of(producer, header)
-    slot.work(run.id).runner.run([{}], 0)
-    assert blobs_of(producer, header) > given
-    assert kept_for_s(producer, header, blobs_of(producer, header)) == {True}
+    run_chunk(slot, run.id, "0:0-1")
+    everything, saved = blobs_of(producer, header), producer.connections.keys.of(run.id, "saved")
+    assert kept_for_s(producer, header, everything) == {True}
+    reached = {field: Reached.decode(blob) for field, blob in redis.hgetall(saved).items()}
+    before = [field for field, one in reached.items() if one.steps < STEPS]
+    redis.hdel(saved, *before)  # as when a thousand have come after them
+    assert run.history()[0].number == STEPS
+    values = {content_hash(dumps([step, key])): step for step in range(1, STEPS + 1) for key in range(keys)}
+    assert set(values) < everything
+    for step in range(1, STEPS + 1):
+        assert kept_for_s(producer, header, [name for name, of in values.items() if of == step]) == {step == STEPS}
