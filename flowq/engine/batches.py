@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -148,10 +148,15 @@ def _is_whole(header: Header) -> bool:
 
 
 class Headers:
-    """Headers that this process has read; of more than *most* the least recently used are forgotten."""
+    """Headers that this process has read; of more than *most* the least recently used are forgotten.
 
-    def __init__(self, redis: RedisClient, keys: Keys, most: int = CACHED_BATCHES) -> None:
-        self._redis, self._keys, self._most = redis, keys, most
+    Args:
+        redis, keys: where they lie.
+        specs: with the graphs, which may hold megabytes; without, for a process that runs no items.
+    """
+
+    def __init__(self, redis: RedisClient, keys: Keys, most: int = CACHED_BATCHES, *, specs: bool = True) -> None:
+        self._redis, self._keys, self._most, self._specs = redis, keys, most, specs
         self._known: OrderedDict[str, Header] = OrderedDict()
 
     def get(self, batch_id: str) -> Header:
@@ -175,7 +180,7 @@ class Headers:
             self._keep(parse_header(batch_id, fields))
 
     def _keep(self, header: Header) -> Header:
-        self._known[header.id] = header
+        header = self._known[header.id] = header if self._specs else replace(header, spec=b"")
         if len(self._known) > self._most:
             self._known.popitem(last=False)
         return header

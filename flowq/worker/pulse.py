@@ -101,7 +101,7 @@ class Pulse(bootsteps.StartStopStep):
 
     def _run(self, parent: Any, room: Any) -> None:
         connections = Connections(room.settings, parent.app)
-        headers = Headers(connections.redis, connections.keys, CARED_FOR)
+        headers = Headers(connections.redis, connections.keys, CARED_FOR, specs=False)
         name = parent.hostname
         leases = Leases(connections, headers, room.boards)
         pulse_s = room.settings.pulse_s

@@ -17,7 +17,7 @@ from flowq.portable import text_of
 
 log = logging.getLogger("flowq.run")
 
-KEPT = 64
+KEPT = 32
 """Graphs: programs that make a node for every customer or prompt would have a worker open files until it has no more.
 More than a slot keeps batches, so that none of those runs a node whose lifespan was left."""
 

@@ -1,6 +1,8 @@
-"""A worker that looks after many batches: a round that takes long is no absence."""
+"""A worker that looks after many batches: a round that takes long is no absence, and it holds little of each."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.batches import Headers
@@ -38,3 +40,11 @@ def test_a_beat_that_is_not_late_is_not_made_again() -> None:
     assert len(beats) == 1
     beat()
     assert len(beats) == 2
+
+
+def test_who_cares_for_batches_and_runs_none_holds_no_graphs(producer: CeleryExecutor) -> None:
+    redis, keys = producer.connections.redis, producer.connections.keys
+    header = producer.submit(Square().job([1])).header
+    headers = Headers(redis, keys, specs=False)
+    for _ in range(2):
+        assert headers.get(header.id) == replace(header, spec=b"")
