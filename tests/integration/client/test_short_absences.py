@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from redis import ConnectionPool, Redis
+from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.connection import UnixDomainSocketConnection
 from redis.exceptions import ConnectionError
@@ -16,6 +16,7 @@ import flowq
 from flowq.batch.executor import activated
 from flowq.client.executor import CeleryExecutor
 from flowq.engine import connection, patience
+from flowq.engine.redis_client import PlainClient
 from tests import nested, nodes
 
 N = 40
@@ -42,7 +43,7 @@ def breaking(cluster: flowq.LocalCluster, monkeypatch: pytest.MonkeyPatch) -> It
     """The test's program has connections of its own to the shared workers' Redis, all of this class."""
     kind = type("BreakingHere", (Breaking,), {"sent": set()})
     pool = ConnectionPool(kind, path=str(cluster.redis.socket_path), retry=Retry(NoBackoff(), 0))
-    monkeypatch.setattr(connection, "make_client", lambda url: Redis(connection_pool=pool))
+    monkeypatch.setattr(connection, "make_client", lambda url: PlainClient(connection_pool=pool))
     monkeypatch.setattr(patience, "AGAIN_S", 0.01)
     executor = CeleryExecutor(cluster.executor.settings)
     with activated(executor):
