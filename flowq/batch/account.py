@@ -71,7 +71,7 @@ class Account:
     delta: Any = None
 
     _runs: list[Done]
-    _owners: array[int]
+    _n: int
     _inputs: Mapping[int, Any] | Sequence[Any] | None = None
     _key_of: Callable[[Any], str] | None = None
     _again: Again | None = None
@@ -80,13 +80,13 @@ class Account:
     @property
     def items(self) -> Outcomes:
         """One outcome an item, built when it is looked at."""
-        return Outcomes(self, range(len(self._owners)))
+        return Outcomes(self, range(self._n))
 
     @property
     def ok(self) -> Outcomes:
         """The outcomes that have an output: "ok" and "fallback"."""
         without = {*self._failed, *self._cancelled}
-        return Outcomes(self, [index for index in range(len(self._owners)) if index not in without])
+        return Outcomes(self, [index for index in range(self._n) if index not in without])
 
     @property
     def failed(self) -> Outcomes:
@@ -107,7 +107,7 @@ class Account:
     def stats(self) -> Stats:
         """The batch's figures."""
         noted = Counter(outcome.status for outcome in self._standing.values())
-        n, cancelled = len(self._owners), len(self._cancelled)
+        n, cancelled = self._n, len(self._cancelled)
         times = item_times(self._runs)
         wall_s = max(self.seconds, 1e-9)
         return Stats(
@@ -172,7 +172,7 @@ class Account:
         if on_error == "collect":
             return
         policy = BatchPolicy(on_error=on_error, max_failures=max_failures)
-        if self._cancelled or self.cut_short or len(self._failed) > policy.failures_allowed(len(self._owners)):
+        if self._cancelled or self.cut_short or len(self._failed) > policy.failures_allowed(self._n):
             raise BatchError(self._summary(), self.errors or self._first_cancelled(), self)
 
     def outcome(self, index: int) -> Outcome:
@@ -199,6 +199,17 @@ class Account:
         return index in self._inputs if isinstance(self._inputs, Mapping) else index < len(self._inputs)
 
     @cached_property
+    def _owners(self) -> array[int]:
+        """The number of the run that says what became of each item. Most programs ask for the values, and not for it."""
+        owners = array("i", [_NOBODY]) * self._n
+        for number, done in enumerate(self._runs):
+            before = [(park.index, owners[park.index]) for park in done.parked]
+            owners[done.start : done.upto] = array("i", [number]) * len(done.values)
+            for index, owner in before:
+                owners[index] = owner
+        return owners
+
+    @cached_property
     def _standing(self) -> dict[int, Outcome]:
         """What is not a plain first-try success, where no later run stands over it."""
         return {
@@ -214,7 +225,7 @@ class Account:
 
     @cached_property
     def _cancelled(self) -> list[int]:
-        if _cover_all(self._runs, len(self._owners)) or _NOBODY not in self._owners:
+        if _cover_all(self._runs, self._n) or _NOBODY not in self._owners:
             return []
         return [index for index, owner in enumerate(self._owners) if owner == _NOBODY]
 
@@ -228,11 +239,11 @@ class Account:
         return self.reason or "the batch ended before this item had an outcome"
 
     def _first_cancelled(self) -> dict[int, Exception]:
-        index = self._cancelled[0] if self._cancelled else len(self._owners)
+        index = self._cancelled[0] if self._cancelled else self._n
         return {index: ItemCancelled(self._why())}
 
     def _summary(self) -> str:
-        parts = [f"{len(self._failed)} of {len(self._owners)} items failed"]
+        parts = [f"{len(self._failed)} of {self._n} items failed"]
         if self._failed:
             first = self._failed[0]
             error = self._standing[first].error
@@ -245,13 +256,7 @@ class Account:
 
     def _account(self, runs: list[Done], n: int, **known: Unpack[Known]) -> None:
         """Take up the runs of the batch; see ``BatchResult.assemble`` for the arguments."""
-        owners = array("i", [_NOBODY]) * n
-        for number, done in enumerate(runs):
-            before = [(park.index, owners[park.index]) for park in done.parked]
-            owners[done.start : done.upto] = array("i", [number]) * len(done.values)
-            for index, owner in before:
-                owners[index] = owner
-        self._runs, self._owners = runs, owners
+        self._runs, self._n = runs, n
         self.label, self.seconds = known.get("label", ""), known.get("seconds", 0.0)
         self.reason, self.cut_short = known.get("reason", ""), known.get("cut_short", False)
         self._inputs, self._key_of, self._again = known.get("inputs"), known.get("key_of"), known.get("again")

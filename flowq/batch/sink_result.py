@@ -68,7 +68,7 @@ class SinkResult(Account, Generic[R]):
         return sorted(parts, key=lambda part: part.start)
 
     def __len__(self) -> int:
-        n = len(self._owners)
+        n = self._n
         return n - len(self._failed) - len(self._cancelled) if self._skips else n
 
     def __iter__(self) -> Iterator[Any]:
@@ -91,10 +91,10 @@ class SinkResult(Account, Generic[R]):
         Raises:
             EncodeError: it is of more items than are sent.
         """
-        if len(self._owners) > MOST_SENT:
+        if self._n > MOST_SENT:
             raise EncodeError("", f"a result of more than {MOST_SENT:,} items is not sent; send what .parts says")
         runs = [replace(d, seconds=d.item_seconds, durations=None, deltas=None).to_plain() for d in self._runs]
-        return len(self._owners), self._skips, self.label, self.seconds, self.reason, self.cut_short, runs
+        return self._n, self._skips, self.label, self.seconds, self.reason, self.cut_short, runs
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> SinkResult[R]:
@@ -119,7 +119,7 @@ class SinkResult(Account, Generic[R]):
         return self._told() == other._told() if isinstance(other, SinkResult) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash((self.label, len(self._owners)))
+        return hash((self.label, self._n))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SinkResult[R]:
         return copy.copy(self)  # facts, which nobody changes
@@ -127,7 +127,7 @@ class SinkResult(Account, Generic[R]):
     def _told(self) -> tuple[Any, ...]:
         noted = [[(i, one.status, one.attempts) for i, one in done.notable.items()] for done in self._runs]
         runs = [(done.start, done.upto, getattr(done.values, "address", "")) for done in self._runs]
-        return len(self._owners), self._skips, self.label, self.reason, self.cut_short, runs, noted
+        return self._n, self._skips, self.label, self.reason, self.cut_short, runs, noted
 
     def __repr__(self) -> str:
         return f"<SinkResult of {self.label or 'a batch'}: {len(self)} values in {len(self.parts)} parts>"

@@ -50,7 +50,8 @@ def encode_page(items: Sequence[Any], first: int, *, marked: bool = False) -> by
         twins = {place: item.first for place, item in enumerate(items) if type(item) is Twin}
         items = [None if place in twins else item for place, item in enumerate(items)]
     try:
-        return dumps((list(items), twins) if twins else list(items))
+        plain = items if type(items) is list else list(items)
+        return dumps((plain, twins) if twins else plain)
     except EncodeError as error:
         for offset, item in enumerate(items):
             found = explain(item, first + offset)
@@ -191,13 +192,11 @@ class PageReader:
         """
         firsts = [first for first in firsts if first < stop]
         pages = self._pages(batch_id, firsts)
-        if len(firsts) == 1:
-            first = firsts[0]
-            items = pages[first][start - first : stop - first]
-        else:
-            items = []
-            for first in firsts:
-                items += pages[first][max(0, start - first) : stop - first]
+        items: list[Any] = []
+        for first in firsts:
+            page = pages[first]
+            is_whole = start <= first and first + len(page) <= stop
+            items += page if is_whole else page[max(0, start - first) : stop - first]
         if len(items) != stop - start:
             raise DecodeError(f"items {start} to {stop} of batch {batch_id}: their pages hold {len(items)} of them")
         return items
