@@ -200,7 +200,7 @@ class Account:
 
     @cached_property
     def _owners(self) -> array[int]:
-        """The number of the run that says what became of each item. Most programs ask for the values, and not for it."""
+        """The number of the run that says what became of each item. Most programs ask for the values alone."""
         owners = array("i", [_NOBODY]) * self._n
         for number, done in enumerate(self._runs):
             before = [(park.index, owners[park.index]) for park in done.parked]

@@ -127,6 +127,11 @@ class OwnBoard:
         self._held.pop((batch_id, chunk_id), None)
         self._write()
 
+    def move(self, batch_id: str, chunk_id: str, to: str) -> None:
+        """Beat for chunk *to* from now on, which the same holder has instead of this one."""
+        _, _, holder = self._held.pop((batch_id, chunk_id))
+        self.hold(batch_id, to, holder)
+
     def gone(self) -> bool:
         """Whether all that it holds is gone from the ledger: nobody waits any more for what its items bring."""
         return bool(_WORD.unpack_from(self._memory, self._gone_at)[0] == self._sequence)

@@ -9,7 +9,7 @@ import logging
 import threading
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -38,23 +38,13 @@ class Meter:
         self._redis, self._keys = redis, keys
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._counts: Counter[str] = Counter()
-        self._sums: dict[str, float] = defaultdict(float)
+        self._brought: dict[Labels, _Brought] = defaultdict(_Brought)
         self._timer: threading.Timer | None = None
 
     def done(self, queue: str, node: str, done: Done) -> None:
         """A commit stored *done*, a run over items of *node* that came by *queue*."""
-        labels = (queue.replace(APART, " "), node.replace(APART, " "))
-        counts: Counter[str] = Counter()
-        for name, n in done.counts().items():
-            counts[_field(name, labels)] = n
-        counts[_field("chunks", labels, _bucket(done.seconds))] = 1
-        for bucket, n in _buckets(done).items():
-            counts[_field("items", labels, bucket)] = n
         with self._lock:
-            self._counts.update(counts)
-            self._sums[_field("chunk_s", labels)] += done.seconds
-            self._sums[_field("item_s", labels)] += done.item_seconds
+            self._brought[queue, node].add(done)
             if self._timer is None:
                 self._timer = threading.Timer(WRITE_AFTER_S, self.write)
                 self._timer.daemon = True
@@ -64,11 +54,13 @@ class Meter:
         """Write what was added up; when the process ends, and by itself. Returns when it is written, by whomever."""
         with self._writing:
             with self._lock:
-                counts, self._counts = self._counts, Counter()
-                sums, self._sums = self._sums, defaultdict(float)
+                brought, self._brought = self._brought, defaultdict(_Brought)
                 timer, self._timer = self._timer, None
             if timer is not None:
                 timer.cancel()
+                counts, sums = Counter[str](), defaultdict[str, float](float)
+                for (queue, node), one in brought.items():
+                    one.spell((queue.replace(APART, " "), node.replace(APART, " ")), counts, sums)
                 self.add(counts, sums)
 
     def add(self, counts: Mapping[str, int], sums: Mapping[str, float] | None = None) -> None:
@@ -84,6 +76,34 @@ class Meter:
                 pipe.execute()
         except REDIS_ERRORS as error:
             log.debug("figures were not written", extra={"error": repr(error)})
+
+
+@dataclass(slots=True)
+class _Brought:
+    """What commits brought of one node by one queue."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    chunks: Counter[int] = field(default_factory=Counter)
+    items: Counter[int] = field(default_factory=Counter)
+    chunk_s: float = 0.0
+    item_s: float = 0.0
+
+    def add(self, done: Done) -> None:
+        for name, n in done.counts().items():
+            self.outcomes[name] += n
+        self.chunks[_bucket(done.seconds)] += 1
+        for bucket, n in _buckets(done):
+            self.items[bucket] += n
+        self.chunk_s += done.seconds
+        self.item_s += done.item_seconds
+
+    def spell(self, labels: Labels, counts: Counter[str], sums: dict[str, float]) -> None:
+        """Add it to what is written, by the names of its fields."""
+        counts.update({_field(name, labels): n for name, n in self.outcomes.items()})
+        counts.update({_field("chunks", labels, bucket): n for bucket, n in self.chunks.items()})
+        counts.update({_field("items", labels, bucket): n for bucket, n in self.items.items()})
+        sums[_field("chunk_s", labels)] += self.chunk_s
+        sums[_field("item_s", labels)] += self.item_s
 
 
 @dataclass(slots=True)
@@ -145,12 +165,12 @@ def _bucket(seconds: float) -> int:
     return bisect_left(BUCKETS_S, seconds)
 
 
-def _buckets(done: Done) -> Counter[int]:
-    """The items of a run by the bucket of their time, those that wait for another try left out."""
+def _buckets(done: Done) -> Iterable[tuple[int, int]]:
+    """Buckets and how many items of a run have such times, those that wait for another try left out."""
     n = len(done.values) - len(done.parked)
     if done.durations is None or done.parked:
         mean_s = done.item_seconds / n if n else 0.0
-        return Counter({_bucket(mean_s): n})
+        return [(_bucket(mean_s), n)]
     times = sorted(done.durations)
     below = [bisect_right(times, bound) for bound in BUCKETS_S] + [n]
-    return Counter({bucket: upto - at for bucket, (at, upto) in enumerate(pairwise([0, *below]))})
+    return enumerate(upto - at for at, upto in pairwise([0, *below]))

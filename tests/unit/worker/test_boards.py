@@ -49,3 +49,17 @@ def test_another_child_has_boards_of_its_own(shared: Boards) -> None:
     shared.own(1).hold("batch", "0:9-10", "worker/1")
     assert len(held(shared)) == BOARDS_A_CHILD + 1
     assert {board.pid for board in shared.used()} == {os.getpid()}
+
+
+def test_what_a_child_goes_on_with_takes_the_place_of_what_it_held() -> None:
+    shared = Boards()
+    own = shared.own(0)
+    own.hold("batch", "0:0-1", "worker/1")
+    own.hold("other", "0:5-6", "worker/1")
+    before = shared.used()[0].sequence
+    own.move("batch", "0:0-1", "0:1-3")
+    [board] = shared.used()
+    assert sorted(board.held) == [("batch", "0:1-3", "worker/1"), ("other", "0:5-6", "worker/1")]
+    assert board.sequence == before + 2  # written once
+    own.release("batch", "0:1-3")
+    assert held(shared) == ["0:5-6"]
