@@ -81,8 +81,8 @@ class RedisFull(ConfigError):
             what = f"Redis uses {used:.1f} of {most:.1f} MiB ({share:.0%} of maxmemory)"
         wanted = f" and {self.wanted_bytes / mib:.1f} MiB more were to be written" if self.wanted_bytes else ""
         return (
-            f"{what}{wanted}. flowq writes no items above 80 %, so that workers can store what they make of those that "
-            "are there. Raise maxmemory, let running batches end, or keep finished ones for less long (retention_s)."
+            f"{what}{wanted}. flowq writes no more items above 80 %, so that there is room for the results of those it "
+            "has written. Raise maxmemory, let running batches end, or keep finished ones for less time (retention_s)."
         )
 
 
@@ -191,7 +191,7 @@ class BatchInputError(FlowqError, TypeError):
 
 
 class FewerItems(BatchInputError):
-    """A batch that was begun was to go on with fewer items than it has already: with those of another source.
+    """A batch that was half written was given again, with fewer items than are written: not the same items.
 
     Attributes:
         given: how many items there were.
@@ -207,9 +207,9 @@ class FewerItems(BatchInputError):
 
     def __str__(self) -> str:
         return (
-            f"{self.node} was given {self.got}, but {self.written} of its batch are written already: the source is not "
-            "the one that it began with, or lacks some. A batch with a key stays as it was: submit all its items under "
-            "that key, or give what is another batch a key of its own."
+            f"{self.node} was given {self.got}, but {self.written} of its batch are written already: these are not the "
+            "items that it began with, or some are missing. A batch with a key keeps its items: submit all of them "
+            "under that key, or use another key for another batch."
         )
 
 
@@ -319,7 +319,7 @@ class BatchLost(FlowqError):
 
     def __str__(self) -> str:
         return (
-            f"Redis does not hold {self.kind} {self.batch_id} (any more). `flowq ls` lists those that are there. It "
+            f"Redis does not hold {self.kind} {self.batch_id} (any more). `flowq ls` lists those that it holds. It "
             "expired, was deleted, or Redis lost its data: check persistence (appendonly yes) and "
             "maxmemory-policy (noeviction), then submit it again."
         )
