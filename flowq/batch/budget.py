@@ -1,6 +1,6 @@
 """How many items may be in flight inside an item: ``concurrency`` holds for a batch and all that are nested in it.
 
-A number, fixed when a batch begins: nothing is handed to and fro, so nothing can wait for each other.
+An item's share is a number, fixed when its batch begins: no batch waits for another's places, so none can deadlock.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class Gate:
 
     Attributes:
         charges: what an item takes of the rates; None: there are none.
-        permits, circuit, memo: None where the policy has no such thing.
+        permits, circuit, memo: None where the policy asks for none.
         breaker: whose circuit it is.
         key_of: makes an item's key of it, for the memo.
         per_s: starts per second that hold for all items together; None: none do, or keys have limits of their own.

@@ -37,7 +37,7 @@ class InOrder:
         tries: takes one item through its tries.
         items: the items, of which ``done.start`` is the first.
         done: filled by the run.
-        max_failed: failures put up with; the next one ends the run.
+        max_failed: failures that are tolerated; the next one ends the run.
         park_over_s: an item whose wait is longer is parked; None: it is slept.
     """
 

@@ -40,12 +40,12 @@ class BatchPolicy(BaseModel):
         deadline: seconds that the whole batch may take; items without an outcome by then are cancelled.
         on_error: "raise": the first failure stops the batch, which raises BatchError; "collect": every outcome is
             kept and nothing is raised; "skip": failed items are left out of the result.
-        max_failures: how many failures (an int) or which share of the items (a float between 0 and 1) is put up
-            with; past it the batch stops. Under "raise" the default is 0, else there is no limit.
+        max_failures: how many failures (an int) or which share of the items (a float between 0 and 1) are tolerated;
+            one more stops the batch. Under "raise" the default is 0, else there is no limit.
         concurrency: items in flight at once, over the whole fleet, those of batches inside an item's process included
             (None: what the executor finds right).
-        in_flight: items that one process keeps in flight, when ``exec`` is async; when it blocks, in as many threads,
-            if this was given at all, else one item at a time.
+        in_flight: items that one process keeps in flight. An async ``exec`` has them in one event loop; a blocking
+            one in as many threads, but only if a number is given: else it runs one item at a time.
         rate: tries begun per time over the whole fleet: "100/s", "30/min", "5000/h", a Rate, or several that all hold.
         breaker: leaves a service that keeps failing alone for a while.
         cache: seconds for which a result is used again for items of the same key, or a Cache.
@@ -55,7 +55,7 @@ class BatchPolicy(BaseModel):
         retention_s: seconds that a finished batch is kept.
         max_items: a batch of more items is refused (None: no limit).
         sink: a folder (text or a path), or a URL for fsspec, that takes the results as JSON lines; they are not kept
-            elsewhere then, and the result is a :class:`~flowq.batch.sink_result.SinkResult` (None: no such thing).
+            elsewhere then, and the result is a :class:`~flowq.batch.sink_result.SinkResult` (None: no sink).
         item_events: on workers, True shows every item in Flower as a task of its own, at some 0.1 ms an item; None
             only those that failed, 100 a worker process; False none.
     """
@@ -131,7 +131,7 @@ class BatchPolicy(BaseModel):
         return value
 
     def failure_budget(self) -> tuple[int | None, float | None]:
-        """The failures put up with, as ``(count, share)``; None where there is no such limit."""
+        """The failures that are tolerated, as ``(count, share)``; None where there is no such limit."""
         if isinstance(self.max_failures, float):
             return None, self.max_failures
         if self.max_failures is None and self.on_error == "raise":

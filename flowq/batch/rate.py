@@ -30,8 +30,8 @@ class Rate:
     Attributes:
         limit: starts, or weight, in *per* seconds.
         per: seconds.
-        burst: starts that may happen at once after a pause (None: those of 20 ms, at least one). In any *per* seconds
-            there are at most ``limit + burst``.
+        burst: starts that may happen at once after a pause (None: as many as the rate allows in 20 ms, at least one).
+            In any *per* seconds there are at most ``limit + burst``.
         key: items of different keys have limits of their own. A function of the item, which reaches workers if it is
             registered, or the name of a method of the node (None: one limit for all items).
         weight: how much of the limit an item takes: a function, or the name of a method (None: 1 each).

@@ -107,8 +107,8 @@ class Runner:
             watch: ``watch(index)`` is called before each item.
             park_over_s: an item whose wait for the next try is longer is parked, and the run goes on; None: it is
                 slept.
-            max_failed: failures in this run that are put up with; the next one ends it. None: no limit, but for a
-                policy that puts up with none at all, so that nobody runs on after the failure that ends the batch.
+            max_failed: failures that are tolerated in this run; the next one ends it. None: no limit, except under a
+                policy that tolerates none, so that nobody runs on after the failure that ends the batch.
 
         Returns:
             What the run brought: fewer items than given when it was ended early, or held (``Done.held_s``).

@@ -73,7 +73,7 @@ class ItemContext:
             self.on_heartbeat(self)
 
     async def wait_for(self, name: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 -- as asyncio.wait_for
-        """The value of the next event *name* that somebody sends to this run (``run.send``). A slot is not held.
+        """Wait for the next event *name* that is sent to this run (``run.send``), and return its value. Holds no slot.
 
         A run on workers leaves its process here, and the node begins anew, from its ``prep``, when the event has come:
         what stands before the wait runs again. Several waits in one node get the events in the order they were sent;
@@ -87,7 +87,7 @@ class ItemContext:
         Raises:
             TimeoutError: it has not come in time.
             FlowError: nobody could send it: the flow was not submitted, or this is an item of a batch.
-            ValueError: nor by this name.
+            ValueError: *name* is not one word.
         """
         check_event(name)
         if self.on_wait is None:

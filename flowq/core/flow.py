@@ -53,7 +53,7 @@ class Flow(Node[Any, Any]):
         strict: raise ``UnknownAction`` where the flow would end with a warning.
         max_steps: nodes one walk may visit at most, so that a loop which never ends becomes an error. None: no limit.
         max_retries, wait, retry, timeout: as a node's, for the walk as a whole, which starts again at *start*; what the
-            failed walk wrote stays in the store. Mostly they belong to the nodes.
+            failed walk wrote stays in the store. Usually it is a node that should be tried again, not the walk.
         config: settings, read as ``self.config``.
         hooks: who is told of what happens in the flow and in its nodes, in batches' items too; see
             :class:`~flowq.core.hooks.Hook`.

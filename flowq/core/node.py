@@ -201,8 +201,8 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
     def setup(self) -> Any:
         """Open what the node uses in every call, a connection or a model: set attributes of ``self``. May be async.
 
-        Called once before the node is used: on workers once a process, else once a batch or, for a node that is no
-        batch node, once a run. A plain ``setup`` is called in the thread that runs the items one after another.
+        Called once before the node is used: on workers once per process; in your own process once per batch, or per run
+        of a node that has no items. A plain ``setup`` is called in the thread that runs the items one after another.
         """
 
     @in_loop

@@ -53,11 +53,11 @@ class Retry:
         retry_on: what is worth another try: an exception class, a tuple of them, or a predicate of the exception.
             Classes are kept by name (``module:QualName``), so that they reach the workers, whatever is imported there;
             an exception matches when its class or a base of it has the name. A predicate stays in this process.
-        give_up_on: what is not, although *retry_on* has it; the same three forms.
+        give_up_on: what is not worth another try, even if *retry_on* matches; in the same three forms.
 
     Raises:
         ValueError: attempts < 1, or a negative number of seconds.
-        TypeError: a filter that is none.
+        TypeError: *retry_on* or *give_up_on* has none of these forms.
     """
 
     attempts: int = 1
