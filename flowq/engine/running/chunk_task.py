@@ -39,7 +39,7 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
     if not is_batch_id(batch_id) or not is_chunk_id(chunk_id):
         log.error("a chunk was refused: %.100r of %.100r is none", chunk_id, batch_id)
         return "refused"
-    lacking = slot.unfit.reason(batch_id)
+    lacking = _lacking(slot, batch_id)
     if lacking is not None:
         return _leave(slot, batch_id, chunk_id, lacking)
     claim = _claim(slot, batch_id, chunk_id)
@@ -47,6 +47,13 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
         return claim if claim in SAID else _not_there(slot, batch_id, chunk_id, claim)
     with slot.holding(batch_id, claim.id) as note:
         return _run_claims(slot, batch_id, claim, note)
+
+
+def _lacking(slot: Slot, batch_id: str) -> str | None:
+    """Why this process cannot run the batch, as it found out before; None if nothing is known against it."""
+    if slot.unfit.reason(batch_id) is not None:  # no claim will say whether it is still the same batch
+        slot.recognise(batch_id, slot.connections.redis.hget(slot.connections.keys.meta(batch_id), BORN))
+    return slot.unfit.reason(batch_id)
 
 
 def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:

@@ -126,8 +126,8 @@ class Slot:
             return Work(header, node, node.policy(), Runner(node, node.policy()), 1)
 
     def recognise(self, batch_id: str, born: bytes | None) -> None:
-        """A claim says when the batch was *born*: what this process knows of an older one of its id holds no more."""
-        known = self._born.pop(batch_id, born)
+        """The batch was *born* then, Redis says: what this process knows of an older one of its id holds no more."""
+        known = self._born.pop(batch_id, None)
         self._born[batch_id] = born
         if len(self._born) > RECOGNISED:
             self._born.popitem(last=False)
@@ -135,6 +135,7 @@ class Slot:
             self.headers.forget(batch_id)
             self.pages.forget(batch_id)
             self.twins.forget(batch_id)
+            self.unfit.forget(batch_id)
             self._works.pop(batch_id, None)
 
     @contextmanager

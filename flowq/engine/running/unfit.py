@@ -34,7 +34,7 @@ class _Lack:
 
 
 class Unfit:
-    """One process's memory of them. What it lacks to run a batch it lacks for its life; what else failed may pass."""
+    """One process's memory of them. What it lacks to run a batch it lacks for its life; other failures may pass."""
 
     def __init__(self) -> None:
         self._batches: OrderedDict[str, _Lack] = OrderedDict()
@@ -58,6 +58,10 @@ class Unfit:
         """Why this process cannot run a batch; None if nothing is known against it."""
         lack = self._batches.get(batch_id)
         return lack.reason if lack is not None and lack.until_s > time.monotonic() else None
+
+    def forget(self, batch_id: str) -> None:
+        """What is known against a batch holds no more."""
+        self._batches.pop(batch_id, None)
 
     def wanted(self, batch_id: str) -> frozenset[str]:
         """The node classes that a worker needs for the batch; none if that cannot be said."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 import flowq
 from flowq.client import left_alone
+from flowq.engine.reading.origin import read_origin
 from tests import nodes
 from tests.integration.cli.conftest import Flowq
 from tests.submitting import submit
@@ -69,3 +70,20 @@ def test_who_waits_for_what_workers_have_left_is_told_why_and_so_is_who_looks(
     left.cancel()
     assert left.wait(20)
     assert json.loads(flowq_cli("status", left.id, "--json").output)["left_by"] is None
+
+
+@pytest.mark.parametrize("node", [nodes.Echo, nodes.AsyncSquare])
+def test_what_workers_have_left_is_run_when_it_is_begun_anew_under_its_key_with_items_that_they_know(
+    node: type[flowq.ParallelBatchNode[Any, Any]],
+) -> None:
+    # One process alone, which has seen that it cannot read the old batch.
+    with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], grace_s=0) as cluster:
+        connections = cluster.executor.connections
+        old = node().submit([Stranger(1)], key="again")
+        until(lambda: read_origin(connections, old.id).left_by, 20, "the worker has left it")
+        old.cancel()
+        until(lambda: not connections.redis.zscore(connections.keys.batches, old.id), 20, "it was confirmed")
+        connections.redis.delete(*connections.redis.keys(connections.keys.pattern(old.id)))  # its retention has passed
+        new = node().submit([1], key="again")
+        assert new.id == old.id
+        assert new.result(timeout=20) == [1]
