@@ -51,6 +51,7 @@ def session_cluster() -> Iterator[LocalCluster]:
         imports=[
             "tests.as_a_dict",
             "tests.awkward",
+            "tests.drawn",
             "tests.nodes",
             "tests.features.functions",
             "tests.features.nodes",

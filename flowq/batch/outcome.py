@@ -35,7 +35,8 @@ class Outcome:
         attempts: tries of ``exec`` that came to an end; 0 when the item never ran or was cut short.
         execution_time: seconds spent on the item, waits between tries not counted.
         worker: the process that ran it ("" for this one).
-        key: what the node's ``key=`` function made of the item, if there is one; None where it raised.
+        key: what the node's ``key=`` function made of the item, if there is one; None where it raised, and where the
+            item is not at hand any more.
         input: the item itself where it is still at hand, else None.
     """
 

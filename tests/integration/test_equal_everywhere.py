@@ -385,7 +385,7 @@ def test_a_submitted_flow_fails_with_what_any_process_can_rebuild(
 @pytest.mark.parametrize("count", [5, 700])
 @pytest.mark.parametrize("on_error", ["collect", "skip"])
 def test_post_in_a_submitted_flow_is_told_of_every_item_of_a_generator(
-    executor: str, on_error: str, count: int
+    executor: str, on_error: Any, count: int
 ) -> None:
     run = flowq.Flow(nodes.TellsOutcomes(on_error=on_error)).submit({"count": count})
     ended = run.result(timeout=20).shared
