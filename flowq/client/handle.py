@@ -32,7 +32,7 @@ from flowq.engine.ledger import Control
 from flowq.engine.patience import when_there
 from flowq.engine.reading.closings import Closings
 from flowq.engine.reading.read_ahead import ReadAhead
-from flowq.engine.reading.results import State, read_dones, read_holders, reason_of, was_freed
+from flowq.engine.reading.results import State, read_dones, read_holders, reason_of, require_kept, was_freed
 from flowq.engine.running.reports import read_reports
 from flowq.engine.stored.stored_items import StoredItems
 from flowq.errors import BatchError, ItemCancelled, ResultsFreed
@@ -269,8 +269,10 @@ class BatchHandle(Generic[R]):
         Only what they need is read. Of a batch that is being redriven, only those that failed again are among them.
 
         Raises:
+            BatchLost: Redis no longer holds the batch.
             DecodeError: an item or a result is of a class that this process does not know: import its module.
         """
+        require_kept(self._connections, self.id)  # or it would read as one in which nothing failed
         return with_inputs(read_failures(self._connections, self.id), self._stored(), self._key_of)
 
     def _stored(self) -> Any:

@@ -141,6 +141,8 @@ def test_a_retention_that_ends_while_somebody_reads_is_no_list_of_cancelled_item
     until(lambda: not connections.redis.exists(connections.keys.meta(batch.id)), 10, "the end of its retention")
     with pytest.raises(flowq.BatchLost):
         list(outcomes)
+    with pytest.raises(flowq.BatchLost):
+        batch.failures()
 
 
 def test_who_waits_for_a_batch_that_is_redriven_as_it_ends_waits_for_that_end(
