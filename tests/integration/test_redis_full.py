@@ -233,6 +233,26 @@ def test_an_item_that_finds_no_room_for_a_batch_of_its_own_waits_for_it(redis: R
     assert park.reason == "batch"
 
 
+def test_a_fork_that_finds_no_room_leaves_nothing_behind_for_good(tmp_path: Path) -> None:
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nested"], redis_options=OPTIONS, grace_s=0) as cluster:
+        redis, connections = Redis.from_url(cluster.redis.redis_url), cluster.executor.connections
+        run = nested.six_steps(str(tmp_path / "notes")).submit({"numbers": [1, 2]})
+        run.result(timeout=30)
+        cluster.kill_worker(0)
+        fill(redis, int(0.82 * MAX_BYTES))
+        connections.headroom.forget()
+        with pytest.raises(flowq.RedisFull):
+            run.resume(from_step=2, fork=True)
+        assert [key for key in redis.scan_iter("flowq:{*") if redis.ttl(key) == -1] == []
+        empty(redis)
+        connections.headroom.forget()
+        fork = run.resume(from_step=2, fork=True)
+        assert redis.ttl(connections.keys.of(fork.id, "saved")) == -1, "it may wait for as long as it likes"
+        cluster.add_worker()
+        assert fork.result(timeout=30).shared["squares"] == [1, 4]
+        redis.close()
+
+
 def in_hand(oracle: str) -> int:
     """How many executions have begun and not ended."""
     return sum(one.ended is None for one in trace(oracle))

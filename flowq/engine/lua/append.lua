@@ -14,6 +14,8 @@ if redis.call('EXISTS', META) == 0 then
   set('state', 'running', 'gen', 0, 'cur', 0, 'avail', 0, 'sealed', 0, 'window', 1, 'weight', 0, 'ok', 0,
     'fallback', 0, 'failed', 0, 'retried', 0, 'crashes', 0, 'losses', 0, 'confirmed', -1, 'created_ms', int(now))
   set(unpack(ARGV, birth))
+  -- What a fork goes on from was written before, for a while.
+  redis.call('PERSIST', SAVED)
   begin_deadline()
   local id = redis.call('HGET', META, 'id')
   redis.call('ZADD', BATCHES, int(now), id)

@@ -25,6 +25,8 @@ from flowq.engine.stored.stored_items import StoredItems
 from flowq.errors import FlowError
 
 RUN = 0  # the index of a run in its batch of one
+# Seconds that the state of a fork is kept for until the run is there: whoever makes it may die or find no room.
+UNBORN_S = 3600
 
 
 class Checkpoints:
@@ -91,7 +93,11 @@ class Checkpoints:
         if state:
             # The events that this run has received are not among those that are sent to the new one.
             state = replace(Reached.decode(state), received={}).encode()
-            connections.redis.hset(connections.keys.of(run_id, "saved"), f"last:{RUN}", state)
+            with connections.redis.pipeline() as pipe:
+                saved = connections.keys.of(run_id, "saved")
+                pipe.hset(saved, f"last:{RUN}", state)
+                pipe.expire(saved, UNBORN_S)
+                pipe.execute()
         birth = birth_fields(connections, header, policy, 1, 1)
         Feeder(connections, header, birth, slots).feed([params])
         return header
