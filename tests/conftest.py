@@ -55,6 +55,7 @@ def session_cluster() -> Iterator[LocalCluster]:
             "tests.nodes",
             "tests.features.functions",
             "tests.features.nodes",
+            "tests.features.waits",
             "tests.mendable",
             "tests.nested",
             "tests.patient",

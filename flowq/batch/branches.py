@@ -16,8 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from flowq.core.beside import Beside
 from flowq.core.context import ItemContext, current_context, enter_context
-from flowq.core.drive import Call, Steps, bounded, drive, drive_async
+from flowq.core.drive import Call, ControlFlow, Steps, bounded, drive, drive_async
 from flowq.core.flow import Flow
 from flowq.core.merge import Reducers
 from flowq.core.node import Node
@@ -28,11 +29,12 @@ from flowq.errors import ItemCancelled
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a branch ended well: its place, its action, and its view of the store."""
+    """How a branch ended well: its place, its action, its view of the store, and the context of all its calls."""
 
     place: int
     action: str | None
     store: Overlay
+    ctx: ItemContext
 
 
 class Branches(Node[Any, Any]):
@@ -64,24 +66,33 @@ class Branches(Node[Any, Any]):
         """Whether running this needs an event loop: for itself or for one of its nodes."""
         return super().has_async() or any(node.has_async() for node in self.branches)
 
-    def branch(self, place: int, shared: Any, over: Callable[[], bool], more: Mapping[str, Any]) -> Steps[Ended]:
+    def branch(
+        self, place: int, shared: Any, over: Callable[[], bool], more: Mapping[str, Any], beside: Beside
+    ) -> Steps[Ended]:
         """One branch from its beginning to its end.
 
         Args:
             over: whether nobody waits for it any more; ``ctx.cancelled`` asks it.
             more: params beside those of this node.
+            beside: the branches that run at the same time.
         """
         outer = current_context()
         ctx = self._within(over)
         enter_context(ctx)
         try:
-            return (yield from self._visit(place, shared, more))
+            with beside.runs(ctx):
+                return (yield from self._visit(place, shared, more, ctx))
+        except ControlFlow:
+            raise
+        except BaseException:
+            ctx.failed = True
+            raise
         finally:
             # Compared first: a generator that is thrown away is closed in whatever context that happens in.
             if current_context() is ctx:
                 enter_context(outer)
 
-    def _visit(self, place: int, shared: Any, more: Mapping[str, Any]) -> Steps[Ended]:
+    def _visit(self, place: int, shared: Any, more: Mapping[str, Any], ctx: ItemContext) -> Steps[Ended]:
         node = self.branches[place].__copy__()
         node.set_params({**node.params, **self.params, **more})
         if not isinstance(node, Flow):
@@ -89,7 +100,7 @@ class Branches(Node[Any, Any]):
         self.overhear(node, node.name)
         store = Overlay(MappingBase(shared), self._schema(shared))
         action = yield from node.step(store)
-        return Ended(place, action, store)
+        return Ended(place, action, store, ctx)
 
     def reducers_of(self, shared: Any) -> Reducers:
         """How the changes to a key of *shared* go together."""
@@ -122,18 +133,23 @@ class SideBySide(Branches):
 
     def start(self, pool: ThreadPoolExecutor, shared: Any, over: Callable[[], bool]) -> list[Future[Ended]]:
         """Begin every branch in a thread of *pool*."""
+        beside = Beside()
         return [
-            pool.submit(contextvars.copy_context().run, drive, self.branch(place, shared, over, {}))
+            pool.submit(contextvars.copy_context().run, drive, self.branch(place, shared, over, {}, beside))
             for place in range(len(self.branches))
         ]
 
     def start_async(self, shared: Any, over: Callable[[], bool]) -> list[asyncio.Task[Ended]]:
         """Begin every branch as a task of the running event loop."""
-        return [asyncio.create_task(self._branch_async(place, shared, over)) for place in range(len(self.branches))]
+        beside = Beside()
+        return [
+            asyncio.create_task(self._branch_async(self.branch(place, shared, over, {}, beside), place))
+            for place in range(len(self.branches))
+        ]
 
-    async def _branch_async(self, place: int, shared: Any, over: Callable[[], bool]) -> Ended:
+    async def _branch_async(self, branch: Steps[Ended], place: int) -> Ended:
         try:
-            return await drive_async(self.branch(place, shared, over, {}))
+            return await drive_async(branch)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

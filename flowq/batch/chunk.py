@@ -28,7 +28,7 @@ class Park:
         tries: tries it has used.
         due_in_s: seconds until it goes on by itself (None: never).
         reason: for people.
-        fact: name of what it waits for; "" for its time alone.
+        facts: names of what it waits for, whichever is there first; none: for its time alone.
         reached: how far it has come; goes into the ledger, not into what the run brought.
     """
 
@@ -36,7 +36,7 @@ class Park:
     tries: int
     due_in_s: float | None
     reason: str
-    fact: str = ""
+    facts: tuple[str, ...] = ()
     reached: bytes = b""
 
 

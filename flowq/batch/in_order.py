@@ -278,7 +278,7 @@ class _HereContext(ItemContext):
         self.config, self.run_id, self.node = around.config, around.run_id, around.node
         self.is_cancelled = tries.cancelled or around.is_cancelled
         self.on_progress, self.on_heartbeat = around.on_progress, around.on_heartbeat
-        self.on_wait, self.outer, self.failed = around.on_wait, None, False
+        self.on_wait, self.outer, self.failed, self.beside = around.on_wait, None, False, None
 
     @property
     def item_index(self) -> int:  # type: ignore[override]

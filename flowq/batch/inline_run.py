@@ -7,14 +7,14 @@ import copy
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flowq.batch.naming import new_batch_id
 from flowq.batch.run_flow import RunFlow
-from flowq.batch.taken import Taken
 from flowq.batch.tries import as_failure
+from flowq.batch.waits import Sent, Wait, Waits
 from flowq.core.context import ItemContext, check_event, enter_context
 from flowq.core.drive import finish
 from flowq.core.given import require_whole, seconds_of
@@ -50,16 +50,15 @@ class InlineRun:
         self._begun_with = _copied(plain)
         self._shared: Any = _copied(plain)
         self._kept: list[_Kept] = []
-        self._events: dict[str, list[Any]] = defaultdict(list)
+        self._events: dict[str, list[Sent]] = defaultdict(list)
         self._received: dict[str, int] = defaultdict(int)
-        self._taken = Taken()
+        self._waits = _HereWaits(self)
         self._changed = threading.Condition()
         self._status: RunStatus = "running"
         self._generation = 0
         self._action: str | None = None
         self._error: Exception | None = None
         self._works = False
-        self._waits = 0  # for events, side by side
         self._since_s = 0.0
 
     def start(self, at: int = 0) -> None:
@@ -120,7 +119,7 @@ class InlineRun:
         with self._changed:
             if self._ended:
                 raise FlowError(f"{self.id} has {self._status}: nobody receives the event {name!r} any more")
-            self._events[name].append(value)
+            self._events[name].append(Sent(sum(map(len, self._events.values())), value))
 
     def cancel(self) -> None:
         """See Run. What runs in a thread is not interrupted: its node is the last one."""
@@ -169,11 +168,11 @@ class InlineRun:
                 self._changed.notify_all()
 
     def _run(self, frames: list[Frame], steps: int) -> None:
-        self._taken = Taken()
+        self._waits = _HereWaits(self)
         root = RunFlow(self._flow)
         root.journey = journey = _Here(self, root, frames, steps)
         journey.enter(root)
-        enter_context(ItemContext(run_id=self.id, is_cancelled=self._is_cancelled, on_wait=self._wait_for))
+        enter_context(ItemContext(run_id=self.id, is_cancelled=self._is_cancelled, on_wait=self._waits.wait_for))
         try:
             self._action = finish(
                 root.walk(self._shared, self._flow.params), needs_loop=root.has_async(), what=self.label
@@ -198,36 +197,41 @@ class InlineRun:
             journey.steps, name, journey.frames[-1].action, now_s, now_s - self._since_s, self._generation
         )
         self._since_s = now_s
-        self._taken.settle(self._received)
+        self._waits.taken.settle(self._received)
         with self._changed:
             self._kept.append(_Kept(step, copy.deepcopy(journey.frames), _copied(shared)))
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._status != "paused")
             if self._status == "cancelled":
-                raise Left("cancelled", "", b"")
+                raise Left("cancelled", (), b"")
 
-    async def _wait_for(self, ctx: ItemContext, name: str, timeout_s: float | None) -> Any:
-        async with self._taken.turn(name):
-            number = self._received[name] + self._taken.count(name)
-            await self._sent(name, number, timeout_s)
-            self._taken.give(name, ctx)
-            return self._events[name][number]
 
-    async def _sent(self, name: str, number: int, timeout_s: float | None) -> None:
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        self._waits += 1
-        self._move("parked", "running")
+class _HereWaits(Waits):
+    """What the node under way of an inline run waits for."""
+
+    def __init__(self, run: InlineRun) -> None:
+        super().__init__()
+        self._run = run
+
+    def received(self, name: str) -> int:
+        return self._run._received[name]
+
+    async def told(self, wait: Wait) -> Any:
+        self._run._move("parked", "running")
         try:
-            while len(self._events[name]) <= number:
-                if self._status == "cancelled":
-                    raise Left("cancelled", "", b"")
-                if until is not None and time.monotonic() >= until:
-                    raise TimeoutError(f"the event {name!r} did not come within {timeout_s:g} s")
-                await asyncio.sleep(LOOK_EVERY_S)
+            return await super().told(wait)
         finally:
-            self._waits -= 1
-            if not self._waits:
-                self._move("running", "parked")
+            if not self._open:
+                self._run._move("running", "parked")
+
+    async def look(self, waits: Sequence[Wait]) -> Mapping[Wait, Sent]:
+        if self._run._status == "cancelled":
+            raise Left("cancelled", (), b"")
+        events = self._run._events
+        return {wait: events[wait.name][wait.number] for wait in waits if len(events[wait.name]) > wait.number}
+
+    async def rest(self, waits: Sequence[Wait]) -> None:
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _as_told(error: BaseException, root: RunFlow) -> Exception:

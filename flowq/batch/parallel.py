@@ -15,7 +15,6 @@ from flowq.core.merge import apply_delta
 from flowq.core.node import Node
 from flowq.errors import MergeConflict
 
-LAST_WORDS_S = 0.2
 FAILED, LEAVES, GOES_ON = range(3)
 
 
@@ -54,10 +53,7 @@ class Parallel(SideBySide):
         """``run_all`` in the running event loop."""
         tasks = self.start_async(shared, _never)
         try:
-            _, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            if running and min(map(_comes, tasks)) == LEAVES:
-                # Another's wait may end in this very moment. Left now, the run would wait on for that error.
-                await asyncio.wait(running, timeout=LAST_WORDS_S, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             ended = [task.result() for task in sorted(tasks, key=_comes)]
         finally:
             await ended_for_good(tasks)

@@ -7,22 +7,25 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from flowq.batch.branches import Branches, Ended, SideBySide, ended_for_good
+from flowq.core.beside import Beside
 from flowq.core.callables import in_loop
-from flowq.core.context import ItemContext
+from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import Call, ControlFlow, Steps, async_twin, bounded, call_async, drive
-from flowq.core.journey import Left
 from flowq.core.merge import apply_delta
 from flowq.core.node import Node
-from flowq.errors import FlowError
 
 T = TypeVar("T")
 
 
 async def race(*contenders: Awaitable[T] | Callable[[], Awaitable[T] | T]) -> T:
     """The value of the first contender that succeeds. The others are cancelled, and have ended when this returns.
+
+    Of contenders that wait for events (``ctx.wait_for``) the one wins whose event was sent first. The events of the
+    others are not taken: a later wait gets them.
 
     Args:
         *contenders: coroutines, tasks or other awaitables; or functions without arguments, which run in threads unless
@@ -34,11 +37,19 @@ async def race(*contenders: Awaitable[T] | Callable[[], Awaitable[T] | T]) -> T:
     """
     if not contenders:
         raise ValueError("a race has contenders: give it some")
-    tasks = [asyncio.ensure_future(_begun(one)) for one in contenders]
+    outer = current_context()
+    contexts = [outer and outer.derive(outer.node, outer.config, outer.attempt) for _ in contenders]
+    beside = Beside()
+    tasks = [asyncio.ensure_future(_begun(one, ctx, beside)) for one, ctx in zip(contenders, contexts, strict=True)]
+    winner = None
     try:
-        value: T = (await _first_success(tasks)).result()
+        winner = await _first_success(tasks)
+        value: T = winner.result()
         return value
     finally:
+        for task, ctx in zip(tasks, contexts, strict=True):
+            if ctx is not None and winner is not None and task is not winner:
+                ctx.failed = True
         await ended_for_good(tasks)
 
 
@@ -60,8 +71,9 @@ class _Winner(Branches):
 class RaceNode(_Winner, SideBySide):
     """Runs *nodes* side by side until the first has ended well; the others are cancelled.
 
-    Only the winner's changes reach the store, and its action is this node's. A loser in the middle of blocking code
-    ends by itself, unheard; ``ctx.cancelled`` tells it, and a batch that it waits for is cancelled.
+    Only the winner's changes reach the store, only its events are taken, and its action is this node's. A loser in the
+    middle of blocking code ends by itself, unheard; ``ctx.cancelled`` tells it, and a batch that it waits for is
+    cancelled.
 
     Args:
         *nodes: nodes and flows.
@@ -69,7 +81,6 @@ class RaceNode(_Winner, SideBySide):
 
     Raises:
         ExceptionGroup: none of them succeeded; it holds the error of each, in their order.
-        FlowError: on workers, two of them wait for events at the same time.
     """
 
     async def run_all_async(self, shared: Any) -> str | None:
@@ -81,6 +92,9 @@ class RaceNode(_Winner, SideBySide):
         finally:
             over.set()
             await ended_for_good(tasks)
+        for task in tasks:
+            if not task.cancelled() and task.exception() is None and task.result() is not winner:
+                task.result().ctx.failed = True
         return self.won(shared, winner)
 
     @async_twin(run_all_async)
@@ -111,7 +125,7 @@ class FirstOk(_Winner):
         errors: list[Exception] = []
         for place in range(len(self.branches)):
             try:
-                ended = yield from self.branch(place, shared, _never, {"previous_errors": list(errors)})
+                ended = yield from self.branch(place, shared, _never, {"previous_errors": list(errors)}, Beside())
             except Exception as error:
                 errors.append(error)
             else:
@@ -134,10 +148,13 @@ def first_ok(*nodes: Node[Any, Any], **options: Any) -> FirstOk:
     return FirstOk(*nodes, **options)
 
 
-async def _begun(contender: Any) -> Any:
+async def _begun(contender: Any, ctx: ItemContext | None, beside: Beside) -> Any:
     if isinstance(contender, Node):
         raise TypeError("race() takes calls; flowq.RaceNode(...) takes nodes")
-    return await (contender if inspect.isawaitable(contender) else call_async(contender, ()))
+    enter_context(ctx)
+    # Of a task that was begun before, nobody knows whether it works or waits.
+    with nullcontext() if ctx is None or asyncio.isfuture(contender) else beside.runs(ctx):
+        return await (contender if inspect.isawaitable(contender) else call_async(contender, ()))
 
 
 async def _first_success(tasks: Iterable[asyncio.Future[T]]) -> asyncio.Future[T]:
@@ -154,12 +171,6 @@ async def _first_success(tasks: Iterable[asyncio.Future[T]]) -> asyncio.Future[T
 def _nobody(errors: Iterable[BaseException | None]) -> BaseException:
     """What a race raises that nobody has won: it waits as long as a contender does that has left its process."""
     ended = list(errors)
-    waiting = {error.fact: error for error in ended if isinstance(error, Left)}
-    if len(waiting) > 1:
-        return FlowError(
-            f"a race on workers cannot wait for several events at once: {', '.join(sorted(waiting))}. "
-            "Let one event tell by its value which it is"
-        )
     for error in ended:
         if isinstance(error, ControlFlow):
             return error

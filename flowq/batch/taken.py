@@ -22,7 +22,7 @@ class Taken:
 
     def count(self, name: str) -> int:
         """Events of this name that the node was given, in this try or before its tries."""
-        return sum(given == name and not _is_over(ctx) for given, ctx in self._given)
+        return sum(given == name and not is_over(ctx) for given, ctx in self._given)
 
     def give(self, name: str, ctx: ItemContext) -> None:
         """The call of *ctx* was given one."""
@@ -35,10 +35,6 @@ class Taken:
         self._given.clear()
 
 
-def _is_over(ctx: ItemContext | None) -> bool:
-    """Whether the try that made the call has failed, or one around it."""
-    while ctx is not None:
-        if ctx.failed:
-            return True
-        ctx = ctx.outer
-    return False
+def is_over(ctx: ItemContext) -> bool:
+    """Whether the try that made the call has failed, or one around it, or has lost a race."""
+    return any(one.failed for one in ctx.chain())

@@ -302,7 +302,7 @@ class Tries:
 
     def left(self, index: int, attempt: int, left: Left, seconds: float) -> ItemDone:
         """What there is to keep of a try that was left where it has to wait: it goes on as the same try."""
-        park = Park(index, attempt, left.due_in_s, left.reason, left.fact, left.reached)
+        park = Park(index, attempt, left.due_in_s, left.reason, left.facts, left.reached)
         return ItemDone(park=park, seconds=seconds)
 
     async def _wait_async(self, seconds: float) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from flowq.core.beside import Beside
 from flowq.core.callables import wants_ctx
 from flowq.core.given import require_text
 from flowq.core.limit import begin_anew
 from flowq.errors import FlowError
 
-__all__ = ["NO_CONFIG", "ItemContext", "check_event", "current_context", "enter_context", "wants_ctx"]
+__all__ = ["NO_CONFIG", "ItemContext", "check_event", "current_context", "enter_context", "innermost", "wants_ctx"]
 
 NO_CONFIG: Mapping[str, Any] = MappingProxyType({})
 
@@ -48,9 +49,10 @@ class ItemContext:
     on_progress: Callable[[ItemContext, float, float | None], None] | None = field(default=None, repr=False)
     on_heartbeat: Callable[[ItemContext], None] | None = field(default=None, repr=False)
     on_wait: Callable[[ItemContext, str, float | None], Awaitable[Any]] | None = field(default=None, repr=False)
-    # The call that this one is made in, and whether this try has failed and a further one follows.
+    # The call that this one is made in; and whether nothing of it counts: a further try follows, or it has lost a race.
     outer: ItemContext | None = field(default=None, repr=False)
     failed: bool = field(default=False, repr=False)
+    beside: Beside | None = field(default=None, repr=False)  # what runs at the same time, this call among them
 
     @property
     def cancelled(self) -> bool:
@@ -97,6 +99,13 @@ class ItemContext:
             )
         return await self.on_wait(self, name, timeout)
 
+    def chain(self) -> Iterator[ItemContext]:
+        """This one, the one of the call that it is made in, and so on."""
+        one: ItemContext | None = self
+        while one is not None:
+            yield one
+            one = one.outer
+
     def derive(self, node: str, config: Mapping[str, Any], attempt: int) -> ItemContext:
         """The context of a node's call within this one: same item and run, its own node and attempt."""
         return ItemContext(
@@ -120,6 +129,12 @@ def check_event(name: str) -> None:
     require_text("the name of an event", name)
     if not name or any(char.isspace() for char in name):
         raise ValueError(f"an event is named by one word, not {name!r}")
+
+
+def innermost(ctx: ItemContext) -> ItemContext:
+    """The context of the call that runs here, if that is made within the call of *ctx*; else *ctx*."""
+    here = current_context()
+    return ctx if here is None or ctx not in here.chain() else here
 
 
 _context: ContextVar[ItemContext | None] = ContextVar("flowq_context", default=None)

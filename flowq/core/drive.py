@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, TypeVar
 
 from flowq.core.callables import async_twin, facts, in_loop, is_async, label_of, owner_of
-from flowq.core.limit import limited
+from flowq.core.limit import Limit, limited
 from flowq.errors import FlowError, ItemTimeout, LoopRunning
 
 __all__ = [
@@ -54,7 +54,7 @@ async def drive_async(steps: Steps[T], call: Call | None = None) -> T:
             try:
                 value = await call_async(fn, args)
             except BaseException as exc:
-                fn, args = steps.throw(_without_driver_frames(exc))
+                fn, args = steps.throw(_without_driver_frames(_sole(exc)))
             else:
                 fn, args = steps.send(value)
     except StopIteration as done:
@@ -76,7 +76,7 @@ def drive(steps: Steps[T], call: Call | None = None) -> T:
             try:
                 value = fn(*args)
             except BaseException as exc:
-                fn, args = steps.throw(_without_driver_frames(exc))
+                fn, args = steps.throw(_without_driver_frames(_sole(exc)))
                 continue
             if value is not None and hasattr(type(value), "__await__"):
                 # Raised past the generator, not into it: no retry and no fallback mends this.
@@ -151,8 +151,14 @@ async def _bounded_async(timeout_s: float, fn: Callable[..., Any], args: tuple[A
                 if not limit.expired() and limit.when() is not None:
                     limit.reschedule(loop.time() + timeout_s)
 
+            def until_s() -> float:
+                return time.time() + (limit.when() or 0.0) - loop.time()
+
+            def end() -> None:
+                limit.reschedule(loop.time())
+
             # From a thread as well, in which a blocking body runs.
-            with limited(lambda: loop.call_soon_threadsafe(begin_anew)):
+            with limited(lambda: loop.call_soon_threadsafe(begin_anew), Limit(until_s, end)):
                 return await call_async(fn, args)
     except TimeoutError:
         if limit.expired():
@@ -178,6 +184,19 @@ def _without_driver_frames(exc: BaseException) -> BaseException:
     while traceback is not None and traceback.tb_frame.f_globals["__name__"] in _DRIVERS:
         traceback = traceback.tb_next
     return exc.with_traceback(traceback)
+
+
+def _sole(exc: BaseException) -> BaseException:
+    """*exc*; of a group, such as a TaskGroup raises, in which a call was to be left: what else is in it, or that."""
+    if not isinstance(exc, BaseExceptionGroup) or isinstance(exc, Exception):
+        return exc
+    leaves, rest = exc.split(ControlFlow)
+    if rest is not None or leaves is None:
+        return rest or exc
+    one: BaseException = leaves
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    return one
 
 
 def _without_first_frame(exc: BaseException) -> BaseException:

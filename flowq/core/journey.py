@@ -26,14 +26,14 @@ class Left(ControlFlow):
 
     Attributes:
         reason: one word: "batch", "event".
-        fact: name of what it waits for.
+        facts: names of what it waits for, whichever is there first.
         reached: the state to go on from, encoded.
         due_in_s: after so long it goes on by itself (None: never).
     """
 
-    def __init__(self, reason: str, fact: str, reached: bytes, due_in_s: float | None = None) -> None:
-        super().__init__(f"waits for {fact}")
-        self.reason, self.fact, self.reached, self.due_in_s = reason, fact, reached, due_in_s
+    def __init__(self, reason: str, facts: tuple[str, ...], reached: bytes, due_in_s: float | None = None) -> None:
+        super().__init__(f"waits for {', '.join(facts)}")
+        self.reason, self.facts, self.reached, self.due_in_s = reason, facts, reached, due_in_s
 
 
 class OutOfReach(ControlFlow):
@@ -43,7 +43,7 @@ class OutOfReach(ControlFlow):
 
     def left(self, reached: bytes) -> Left:
         """The item waits, and goes on from *reached* as the same try."""
-        return Left(str(self), "", reached, AGAIN_S)
+        return Left(str(self), (), reached, AGAIN_S)
 
 
 @dataclass(slots=True)

@@ -134,14 +134,14 @@ class Page(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """An item that waits without a slot, until its time has come or its fact is there.
+    """An item that waits without a slot, until its time has come or one of its facts is there.
 
     Attributes:
         place: index of the item in the batch.
         attempts: tries it has used.
         due_ms: ms from now on; < 0: never by itself.
         reason: one word.
-        fact: name of the fact it waits for, "" for none.
+        facts: names of the facts it waits for, with a space between them.
         reached: what is answered with its next claim.
     """
 
@@ -149,7 +149,7 @@ class Parked(NamedTuple):
     attempts: int
     due_ms: int
     reason: str
-    fact: str = ""
+    facts: str = ""
     reached: bytes = b""
 
 

@@ -78,12 +78,6 @@ def test_row_083_a_race_waits_for_the_one_that_has_not_failed(executor: str, wai
     assert run.result(timeout=20).shared == {"one": 1}
 
 
-def test_row_083_on_workers_a_race_cannot_be_between_two_events(cluster: flowq.LocalCluster) -> None:
-    run = flowq.Flow(flowq.RaceNode(Hears("one"), Hears("two"))).submit({})
-    with pytest.raises(flowq.FlowError, match="cannot wait for several events at once: event:one:0, event:two:0"):
-        run.result(timeout=20)
-
-
 def test_row_083_nobody_can_answer_a_flow_that_was_not_submitted() -> None:
     with pytest.raises(flowq.FlowError, match=r"flow\.submit"):
         approval().run({})

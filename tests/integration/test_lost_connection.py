@@ -276,7 +276,7 @@ def test_an_item_that_redis_stays_away_from_waits_for_its_turn_and_has_no_outcom
     done = work.runner.run([{}], 0, tries=1)
     assert not done.notable
     (park,) = done.parked
-    assert (park.index, park.tries, park.due_in_s, park.fact) == (0, 1, AGAIN_S, "")
+    assert (park.index, park.tries, park.due_in_s, park.facts) == (0, 1, AGAIN_S, ())
     assert "Redis did not answer" in park.reason
 
 

@@ -14,7 +14,7 @@ from flowq.errors import BatchLost, FlowError
 
 
 def event_fact(name: str, number: int) -> str:
-    """The fact that is the *number*-th event of this name; lua/tell.lua spells it too."""
+    """The fact that is the *number*-th event of this name; lua/tell.lua spells it too, and ``at:`` before it."""
     return f"event:{name}:{number}"
 
 
@@ -23,10 +23,15 @@ def child_fact(child_id: str, gen: int) -> str:
     return f"batch:{child_id}:{gen}"
 
 
-def read_fact(connections: Connections, batch_id: str, fact: str) -> bytes | None:
-    """The value of a fact; None if it does not stand."""
-    value: bytes | None = connections.redis.hget(connections.keys.of(batch_id, "facts"), fact)
-    return value
+def read_facts(connections: Connections, batch_id: str, facts: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """Of *facts* those that stand: the place of each among all events (of what is none: 0), and its value."""
+    if not facts:
+        return {}
+    names = [*facts, *(f"at:{fact}" for fact in facts)]
+    found = connections.redis.hmget(connections.keys.of(batch_id, "facts"), names)
+    values, places = found[: len(facts)], found[len(facts) :]
+    stand = zip(facts, places, values, strict=True)
+    return {fact: (int(place or 0), value) for fact, place, value in stand if value is not None}
 
 
 def send_event(connections: Connections, batch_id: str, name: str, value: Any) -> None:

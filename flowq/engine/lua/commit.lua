@@ -4,7 +4,7 @@
 --       18 give ('' | 'back' | 'crash' | 'overtime' | 'hand' | 'wait MS'): the rest of the range, from upto, is free
 --          again; after 'wait' it is published once MS are over, for whoever takes it then
 --       19 number of failed indices f, then f indices
---       then number of parked p, then p × (index, attempts, due_ms from now (< 0: never), reason, fact or '', state or '')
+--       then number of parked p, then p × (index, attempts, due_ms from now (< 0: never), reason, facts or '', state or '')
 --       then number of split s, then s × (index, state or '') that run on, each as a record of its own, same holder
 --       then the most chunks that a rate keeps busy (0: leave)
 --       then whether this holder goes on with another chunk (0|1), then fields of meta to answer with that

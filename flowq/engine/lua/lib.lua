@@ -6,14 +6,15 @@
 --   3 wake    zset  chunk id | agg | feed | orphan | deadline -> ms at which somebody must act on it
 --   4 pages   hash  first index -> encoded items
 --   5 index   zset  first index -> itself, so that the page of an index is found in O(log n)
---   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason fact-it-waits-for"
+--   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason facts it waits for"
 --   7 out     hash  gen:from-upto~k -> blob of outcomes, never replaced
 --   8 failed  set   failed indices of the newest generation
 --   9 redo    list  "from-stop" ranges to allocate before new ones: given back, or reopened by a redrive
 --  10 part    hash  as out -> what a fold merges (BatchFlow deltas)
 --  11 saved   hash  chunk id of one item -> how far that item had come when it was parked; last:index -> where it failed
---  12 facts   hash  name -> what an item may wait for: a batch of its own that closed, an event that was sent
---  13 waits   hash  name of a fact -> chunk id of the parked item that waits for it
+--  12 facts   hash  name -> what an item may wait for: a batch of its own that closed, an event that was sent; at:name ->
+--                   the how manieth event it was
+--  13 waits   hash  name of a fact -> chunk id of the parked item that waits for it; it may wait for the first of several
 --  14 left    hash  first index of a page -> its items that have not ended well; only of a stream, see `release`
 --  15 line    stream  every field of `out` in the order of its commit, and every close: what readers follow
 --  16 place   zset  field of `out` -> generation and first item in one number; only of a batch whose items have keys
@@ -162,16 +163,19 @@ local function shut(id, r)
   weigh(-weight(r.from, stop))
 end
 
--- Parks item `index` as record `id`. It comes back when `due` ms have passed (< 0: never by itself) or the fact is there.
-local function park(id, attempts, due, reason, fact, state)
-  redis.call('HSET', PARKED, id, attempts .. ' ' .. reason .. ' ' .. fact)
+-- Parks item `index` as record `id`. It comes back when `due` ms have passed (< 0: never by itself) or one of the facts is
+-- there, whose names have a space between them.
+local function park(id, attempts, due, reason, facts, state)
+  redis.call('HSET', PARKED, id, attempts .. ' ' .. reason .. ' ' .. facts)
   if state ~= '' then redis.call('HSET', SAVED, id, state) end
   if reason == 'batch' then add('parents', 1) end
-  if fact ~= '' and redis.call('HEXISTS', FACTS, fact) == 1 then
-    due_at(id, now)
-    return
+  for fact in string.gmatch(facts, '%S+') do
+    if redis.call('HEXISTS', FACTS, fact) == 1 then
+      due_at(id, now)
+      return
+    end
   end
-  if fact ~= '' then redis.call('HSET', WAITS, fact, id) end
+  for fact in string.gmatch(facts, '%S+') do redis.call('HSET', WAITS, fact, id) end
   if due >= 0 then due_at(id, now + due) end
 end
 
@@ -179,9 +183,9 @@ end
 local function unparked(id)
   local parked = redis.call('HGET', PARKED, id)
   if not parked then return nil end
-  local attempts, reason, fact = string.match(parked, '^(%d+) (%S+) ?(%S*)$')
+  local attempts, reason, facts = string.match(parked, '^(%d+) (%S+) ?(.*)$')
   redis.call('HDEL', PARKED, id)
-  if fact ~= '' then redis.call('HDEL', WAITS, fact) end
+  for fact in string.gmatch(facts, '%S+') do redis.call('HDEL', WAITS, fact) end
   if reason == 'batch' then add('parents', -1) end
   return tonumber(attempts)
 end

@@ -1,13 +1,17 @@
 -- tell: a fact that an item may wait for stands from now on; if one waits, it is due at once.
 -- ARGV  2 wait_ms  3 fact | event  4 name  5 value
--- A fact stands once, whoever tells it again; each event is another one: the n-th of its name is the fact event:name:n.
+-- A fact stands once, whoever tells it again; each event is another one: the n-th of its name is the fact event:name:n,
+-- and at:event:name:n tells its place among all of them.
 -- Answers {'ok', state, name of the fact, ids…} · {'gone', state} · {'lost', ''}
 local wait, kind, name, value = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 
 local state = meta('state')
 if not state then return {'lost', ''} end
 if closed(state) then return {'gone', state} end
-if kind == 'event' then name = 'event:' .. name .. ':' .. int(redis.call('HINCRBY', FACTS, 'sent:' .. name, 1) - 1) end
+if kind == 'event' then
+  name = 'event:' .. name .. ':' .. int(redis.call('HINCRBY', FACTS, 'sent:' .. name, 1) - 1)
+  redis.call('HSET', FACTS, 'at:' .. name, int(redis.call('HINCRBY', FACTS, 'sent', 1)))
+end
 redis.call('HSETNX', FACTS, name, value)
 local id = redis.call('HGET', WAITS, name)
 if id then

@@ -343,7 +343,9 @@ def tally_of(done: Done, split: Sequence[int]) -> Tally:
 def as_parked(park: Park) -> Parked:
     """An item that waits, as the ledger keeps it."""
     due_ms = -1 if park.due_in_s is None else int(park.due_in_s * 1000)
-    return Parked(park.index, park.tries, due_ms, park.reason if park.fact else "retry", park.fact, park.reached)
+    return Parked(
+        park.index, park.tries, due_ms, park.reason if park.facts else "retry", " ".join(park.facts), park.reached
+    )
 
 
 def most_chunks(work: Work, done: Done) -> int:

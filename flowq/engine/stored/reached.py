@@ -23,8 +23,9 @@ class Reached:
         child: id and generation of the batch that is waited for.
         floor: hash of a blob of changes {key: hash or None}, "" for none; recent: what came after it. A key whose hash
             is None was deleted.
-        until: by fact that is waited for, when that is given up, in seconds since the epoch; 0 once it was. Of further
-            waits of the same node for the same fact, by "fact n": n were given up before.
+        until: by fact that is waited for, when that is given up, in seconds since the epoch; once it was, minus the
+            place of the last event that was given before. Of further waits of the same node for the same fact, by
+            "fact n": n were given up before.
         received: by name, events that the nodes so far have taken.
     """
 

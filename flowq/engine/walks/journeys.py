@@ -6,7 +6,6 @@ them there. Never here: how a chunk runs and commits (chunk.py, stream.py).
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -20,8 +19,6 @@ from flowq.batch.journey import BatchJourney
 from flowq.batch.naming import new_batch_id
 from flowq.batch.policy import BatchPolicy
 from flowq.batch.result import BatchResult
-from flowq.batch.taken import Taken
-from flowq.codec import loads
 from flowq.core.context import ItemContext
 from flowq.core.drive import ControlFlow, Steps
 from flowq.core.flow import Flow
@@ -31,7 +28,7 @@ from flowq.core.overlay import Overlay
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish
-from flowq.engine.ending.facts import child_fact, event_fact, read_fact
+from flowq.engine.ending.facts import child_fact
 from flowq.engine.ending.family import start_child
 from flowq.engine.ending.folds import is_reduced
 from flowq.engine.ending.gather import gather
@@ -43,6 +40,7 @@ from flowq.engine.stored.kept_store import KeptStore
 from flowq.engine.stored.on_the_way import left_in_trouble, read, write
 from flowq.engine.stored.reached import Reached
 from flowq.engine.stored.snapshots import Snapshots
+from flowq.engine.walks.event_waits import EventWaits
 from flowq.errors import BatchLost, DecodeError
 
 log = logging.getLogger("flowq.journeys")
@@ -51,8 +49,6 @@ Keep = Callable[[int, bytes], None]
 
 # How a batch stands that is waited for: it has ended, runs, was not written to its end, or Redis holds it no more.
 Stands = Literal["over", "runs", "unfed", "lost"]
-
-IN_VAIN = 0.0  # the deadline of a wait whose node was told that it is over
 
 
 class Abandoned(ControlFlow):
@@ -112,14 +108,18 @@ class ItemJourneys:
             raise error.left(blob) from error
         journey.kept = blob
         if self.header.keeps:  # events are sent to runs: an item of a batch would wait for ever
-            ctx.on_wait = journey.wait_for
+            ctx.on_wait = journey.waits.wait_for
             # That a run is an item is nobody's business: nodes that took its key for theirs would all act under one.
             ctx.item_index = ctx.idempotency_key = None
         return journey
 
 
 class ItemJourney(BatchJourney):
-    """One try of one item under way."""
+    """One try of one item under way.
+
+    Attributes:
+        waits: the events that it waits for.
+    """
 
     def __init__(
         self, among: ItemJourneys, flow: BatchFlow, index: int, attempt: int, store: Overlay, reached: Reached
@@ -138,11 +138,7 @@ class ItemJourney(BatchJourney):
             reached.floor, reached.recent,
         )  # fmt: skip
         self._kept.restore(store)
-        self._taken = Taken()
-        # By fact, the waits for it that were in vain since the last node, or since the flow began anew.
-        self._in_vain: dict[str, int] = {}
-        # By fact, when the waits for it end that the node under way has begun and that brought nothing so far.
-        self._ends: dict[str, float] = {}
+        self.waits = EventWaits(among.connections, header.id, reached, self._encoded)
 
     # -- nodes -----------------------------------------------------------------------------------------------------
 
@@ -155,10 +151,8 @@ class ItemJourney(BatchJourney):
         """
         state = self._reached
         state.name, state.action, state.at_s = name, self.frames[-1].action, time.time()
-        self._taken.settle(state.received)
-        state.until.clear()
-        self._in_vain.clear()
-        self._ends.clear()
+        self.waits.taken.settle(state.received)
+        self.waits.begin_anew()
         if self._among.keep is not None:
             kept = self._encoded()
             self._among.keep(self._index, kept)
@@ -166,9 +160,7 @@ class ItemJourney(BatchJourney):
 
     def restart(self, flow: Flow, attempt: int) -> Frame:
         """See Journey."""
-        self._reached.until.clear()
-        self._in_vain.clear()
-        self._ends.clear()
+        self.waits.begin_anew()
         return super().restart(flow, attempt)
 
     def arrived(self, shared: Overlay, action: str | None) -> Any:
@@ -205,7 +197,7 @@ class ItemJourney(BatchJourney):
         child, gen = self._reached.child
         if stands == "lost":  # as soon as it was written: nobody would tell of its end
             raise BatchLost(child)
-        raise Left("batch", child_fact(child, gen), (yield self._encoded, ()))
+        raise Left("batch", (child_fact(child, gen),), (yield self._encoded, ()))
 
     def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]] | None]:
         """See BatchJourney. What ``prep`` changed in the store, which it is called with again, stays."""
@@ -215,7 +207,7 @@ class ItemJourney(BatchJourney):
         if stands != "runs":
             return None
         assert self._reached.child is not None
-        raise Left("batch", child_fact(*self._reached.child), (yield self._encoded, ()))
+        raise Left("batch", (child_fact(*self._reached.child),), (yield self._encoded, ()))
 
     def _gather(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]]]:
         assert self._reached.child is not None
@@ -281,42 +273,6 @@ class ItemJourney(BatchJourney):
                 read(self._connections, lambda: publish(self._connections, child, ids))
                 return "runs"
         return "over"
-
-    # -- events ----------------------------------------------------------------------------------------------------
-
-    async def wait_for(self, ctx: ItemContext, name: str, timeout_s: float | None) -> Any:
-        """See ItemContext.wait_for."""
-        async with self._taken.turn(name):
-            fact = event_fact(name, self._reached.received.get(name, 0) + self._taken.count(name))
-            value = await self._told(name, fact, timeout_s)
-            self._taken.give(name, ctx)
-            return loads(value)
-
-    async def _told(self, name: str, fact: str, timeout_s: float | None) -> bytes:
-        """The value of *fact*, an event *name*."""
-        until, in_vain = self._reached.until, self._in_vain.get(fact, 0)
-        wait = f"{fact} {in_vain}" if in_vain else fact
-        until_s = None
-        if timeout_s is not None:
-            until_s = until.setdefault(wait, time.time() + timeout_s)
-        # A node that begins anew comes to where it was left: a wait that was in vain is, though the event is there now.
-        if until_s != IN_VAIN:
-            if until_s is not None:
-                self._ends[wait] = until_s
-            value = await asyncio.to_thread(
-                read, self._connections, lambda: read_fact(self._connections, self._among.header.id, fact)
-            )
-            if value is not None:
-                self._ends.pop(wait, None)
-                return value
-        if until_s is not None and time.time() >= until_s:
-            self._ends.pop(wait, None)
-            self._in_vain[fact], until[wait] = in_vain + 1, IN_VAIN
-            raise TimeoutError(f"the event {name!r} did not come within {timeout_s:g} s")
-        state = await asyncio.to_thread(self._encoded)
-        # Of several that its branches wait for, the run waits for one. None of them may wait for longer than it says.
-        ends_s = min(self._ends.values(), default=None)
-        raise Left("event", fact, state, None if ends_s is None else max(0.0, ends_s - time.time()))
 
 
 def may_be_left(flow: BatchFlow) -> bool:

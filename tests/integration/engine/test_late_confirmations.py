@@ -10,7 +10,7 @@ from redis import Redis
 import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.batches import read_header
-from flowq.engine.ending.facts import child_fact, read_fact
+from flowq.engine.ending.facts import child_fact, read_facts
 from flowq.engine.ending.family import end_plain
 from flowq.engine.running.chunk_task import run_chunk
 from flowq.engine.running.slot import Slot
@@ -31,12 +31,12 @@ def test_a_late_confirmation_leaves_a_redriven_batch_to_its_caretakers(producer:
     end_plain(connections, header)  # somebody was told so before the redrive
     assert handle.state().confirmed == -1
     assert connections.ledger.control(handle.id, "confirm", 1)[0] == "unchanged", "nor does the ledger take it"
-    assert read_fact(connections, parent.id, child_fact(handle.id, 1)) is None, "nobody is told of an end that is none"
+    assert not read_facts(connections, parent.id, [child_fact(handle.id, 1)]), "nobody is told of an end that is none"
     assert connections.redis.zscore(connections.keys.batches, handle.id) is not None
     run_chunk(slot, handle.id, "1:0-1")
     end_plain(connections, header)
     assert (handle.state().state, handle.state().confirmed) == ("succeeded", 1)
-    assert read_fact(connections, parent.id, child_fact(handle.id, 1)) is not None
+    assert read_facts(connections, parent.id, [child_fact(handle.id, 1)])
 
 
 def test_a_batch_that_leaves_nothing_to_do_is_confirmed_by_its_close(producer: CeleryExecutor, slot: Slot) -> None:

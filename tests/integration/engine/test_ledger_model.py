@@ -48,6 +48,12 @@ def page_at(first: int) -> bytes:
     return f"page {first}".encode() * (1000 if first % 3 == 2 else 1)
 
 
+def facts_of(record: str) -> list[str]:
+    """What a record waits for, if for any: the first of these that is told."""
+    facts = [f"batch:in-{record}:0", f"fact-1-of-{record}", f"fact-2-of-{record}"]
+    return random.Random(record).choice([facts[:1], facts[1:2], facts[:2], facts])
+
+
 @dataclass
 class Holding:
     """What one holder believes it is doing."""
@@ -249,8 +255,8 @@ class World:
             assert claimed.reached in (b"", f"state of {claimed.id}".encode())
             kept = self.redis.hget(self.keys.of(BATCH, "saved"), claimed.id)
             assert claimed.reached == (kept or b"")
-            fact = claimed.reached and f"fact of {claimed.id}".replace(" ", "-")
-            assert fact not in self.untold, "nobody comes back before the fact it waits for stands"
+            facts = facts_of(claimed.id) if claimed.reached else []
+            assert not facts or set(facts) - set(self.untold), "nobody comes back before a fact it waits for stands"
         elif gen == 0:
             assert claimed.reached == b""
         else:
@@ -261,9 +267,9 @@ class World:
         record = f"{held.gen}:{index}-{index + 1}~{k + 1}"
         if self.rng.random() < 0.5:
             return Parked(index, held.attempts + 1, self.rng.choice([0, 500, 5000]), "retry")
-        fact = f"fact-of-{record}"
-        reason = self.rng.choice(["batch", "event"])
-        return Parked(index, held.attempts + 1, -1, reason, fact, f"state of {record}".encode())
+        reason, due_ms = self.rng.choice(["batch", "event"]), self.rng.choice([-1, -1, 10**9])
+        facts = " ".join(facts_of(record))
+        return Parked(index, held.attempts + 1, due_ms, reason, facts, f"state of {record}".encode())
 
     def tell(self) -> None:
         """Facts come late, twice, and for items that wait no more."""
@@ -290,10 +296,11 @@ class World:
                 split.append(index)
             elif rng.random() < self.park_share and held.attempts < 3:
                 parked.append(self.parked_as(held, index))
-                if parked[-1].fact and rng.random() < 0.2:
+                if parked[-1].facts and rng.random() < 0.2:
                     # What it waits for happens before it is parked.
-                    self.ledger.tell(BATCH, "fact", parked[-1].fact)
-                    self.untold = [fact for fact in self.untold if fact != parked[-1].fact]
+                    early = rng.choice(parked[-1].facts.split())
+                    self.ledger.tell(BATCH, "fact", early)
+                    self.untold = [fact for fact in self.untold if fact != early]
             elif self.fails(index, held.gen):
                 failed.append(index)
                 outcomes[index] = "failed"
@@ -318,7 +325,7 @@ class World:
                         self.take(reply.following, held.holder)
                 facts = self.redis.hkeys(self.keys.of(BATCH, "facts"))
                 told = {one.decode() for one in facts} | set(self.untold)
-                self.untold += [one.fact for one in parked if one.fact and one.fact not in told]
+                self.untold += [fact for one in parked for fact in one.facts.split() if fact not in told]
                 assert turn == 0 or upto == held.start, "a commit of outcomes is taken once"
                 self.publish(reply.ids)
                 self.ended(reply.ended)
@@ -374,6 +381,26 @@ class World:
         due = self.redis.zrange(self.keys.of(BATCH, "wake"), 0, -1, withscores=True)
         counts = [at for name, at in due if state == "running" or name == b"deadline"]
         assert look_ms <= min(counts, default=look_ms), (look_ms, due)
+
+    def check_waits(self) -> None:
+        """Every fact that is still to come leads to the parked item that waits for it, and to none that is not."""
+        with self.redis.pipeline() as pipe:
+            pipe.hget(self.keys.meta(BATCH), "state")
+            for part in ("waits", "parked"):
+                pipe.hgetall(self.keys.of(BATCH, part))
+            pipe.hkeys(self.keys.of(BATCH, "facts"))
+            pipe.zrange(self.keys.of(BATCH, "wake"), 0, -1, withscores=True)
+            state, waits, parked, stand, due = pipe.execute()
+        if state not in (b"running", b"paused"):
+            return
+        listed = {fact: record for record, packed in parked.items() for fact in packed.split()[2:]}
+        assert waits.items() <= listed.items()
+        for record, packed in parked.items():
+            facts = packed.split()[2:]
+            if not set(facts) & set(stand):
+                assert all(waits[fact] == record for fact in facts)
+            else:
+                assert dict(due)[record] <= self.now_ms, "one of them has come"
 
     def check_nobody_is_forgotten(self) -> None:
         """With an empty queue, what nobody has claimed was sent within the last 10 s, however often it was lost."""
@@ -544,6 +571,7 @@ class World:
             self.step()
             self.check_weight()
             self.check_rest()
+            self.check_waits()
         self.forgets = False
         self.calm()
         self.check()
@@ -555,6 +583,7 @@ class World:
                 self.step()
                 self.check_weight()
                 self.check_rest()
+                self.check_waits()
             self.calm()
             self.check()
 

@@ -58,7 +58,7 @@ class LeaveAfter(Journey):
     def reached(self, shared: Any, name: str) -> None:
         if self.steps == self.leave_at:
             state = dumps(([frame.to_plain() for frame in self.frames], self.steps))
-            raise Left("event", "go-on", state)
+            raise Left("event", ("go-on",), state)
 
 
 def nested() -> Flow:
