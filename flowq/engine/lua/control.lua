@@ -25,12 +25,14 @@ if act == 'pause' or act == 'rest' then
   if state == 'paused' and act == 'pause' then set('rests', '0') end
   if state ~= 'running' then return {'unchanged', state} end
   set('state', 'paused', 'rests', act == 'rest' and '1' or '0')
+  rouse_inner()
   return {'ok', 'paused'}
 end
 
 if act == 'resume' then
   if state ~= 'paused' then return {'unchanged', state} end
   set('state', 'running')
+  rouse_inner()
   local answer = {'ok', 'running'}
   for _, id in ipairs(redis.call('HKEYS', OPEN)) do
     local r = read(id)

@@ -116,6 +116,14 @@ local function rouse()
   redis.call('ZADD', BATCHES, 'XX', int(now), id)
 end
 
+-- The batches inside this one that its items wait for are to follow it: it was paused or goes on, or it has ended.
+local function rouse_inner()
+  for _, fact in ipairs(redis.call('HKEYS', WAITS)) do
+    local id = string.match(fact, '^batch:(.+):%d+$')
+    if id then redis.call('ZADD', BATCHES, 'XX', int(now), id) end
+  end
+end
+
 local function due_at(id, at)
   rouse()
   redis.call('ZADD', WAKE, int(at), id)
@@ -331,6 +339,7 @@ local function close(state, agg_wait, reason)
   -- What no commit covered reads as cancelled. Its places stay, for a redrive; no act looks at them in a closed batch.
   set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'parents', '0', 'beside', '0', 'sealed', '1')
   if sealed == 0 then set('cut', '1') end
+  rouse_inner()
   redis.call('DEL', WAKE, WAITS)
   redis.call('XADD', LINE, '*', 'closed', state .. ' ' .. int(gen))
   if meta('plain') == 1 then confirm(gen) else due_at('agg', now + agg_wait) end

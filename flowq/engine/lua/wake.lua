@@ -16,11 +16,11 @@ local function answered()
   return answer
 end
 
--- What is left of the batch waits for its time, or for a fact: it is looked at when the next of them is due. Not a batch
--- inside another one, which is to follow that one soon.
+-- What is left of the batch waits for its time, or for a fact: it is looked at when the next of them is due. A batch inside
+-- another one is to follow that one soon, which ends its rest: `rouse_inner`.
 local function rest()
-  local kind, cur, avail, retention, id = meta('kind', 'cur', 'avail', 'retention_ms', 'id')
-  if kind == 'child' or cur < avail or redis.call('EXISTS', OPEN, REDO) > 0 then return end
+  local cur, avail, retention, id = meta('cur', 'avail', 'retention_ms', 'id')
+  if cur < avail or redis.call('EXISTS', OPEN, REDO) > 0 then return end
   local due = state == 'paused' and '(' .. int(now) or '-inf'  -- of what is paused only the deadline goes on
   local _, at = unpack(redis.call('ZRANGEBYSCORE', WAKE, due, '+inf', 'WITHSCORES', 'LIMIT', 0, 1))
   set('asleep', 1)

@@ -54,6 +54,12 @@ def facts_of(record: str) -> list[str]:
     return random.Random(record).choice([facts[:1], facts[1:2], facts[:2], facts])
 
 
+def inner_of(fact: bytes) -> str:
+    """The id of the batch that is waited for, "" if it is something else."""
+    name = fact.decode()
+    return name.removeprefix("batch:").removesuffix(":0") if name.startswith("batch:") else ""
+
+
 @dataclass
 class Holding:
     """What one holder believes it is doing."""
@@ -112,6 +118,7 @@ class World:
         self.untold: list[str] = []
         self.told: list[str] = []
         self.split_off: set[str] = set()
+        self.waited: tuple[bytes | None, list[str]] = (None, [])  # the state, and the batches that were waited for
 
     # -- acts ----------------------------------------------------------------------------------------------------
 
@@ -323,6 +330,9 @@ class World:
                     assert reply.following.id not in reply.ids, "what is taken is not published"
                     if rng.random() > self.chaos * 0.3:  # otherwise the answer is lost
                         self.take(reply.following, held.holder)
+                inner = [inner_of(fact.encode()) for one in parked for fact in one.facts.split()]
+                for one in filter(None, inner):
+                    self.redis.zadd(self.keys.batches, {one: self.now_ms + 9000})  # it rests
                 facts = self.redis.hkeys(self.keys.of(BATCH, "facts"))
                 told = {one.decode() for one in facts} | set(self.untold)
                 self.untold += [fact for one in parked for fact in one.facts.split() if fact not in told]
@@ -383,7 +393,10 @@ class World:
         assert look_ms <= min(counts, default=look_ms), (look_ms, due)
 
     def check_waits(self) -> None:
-        """Every fact that is still to come leads to the parked item that waits for it, and to none that is not."""
+        """Every fact that is still to come leads to the parked item that waits for it, and to none that is not.
+
+        What is inside the batch is looked at soon once that is paused, goes on, or has ended.
+        """
         with self.redis.pipeline() as pipe:
             pipe.hget(self.keys.meta(BATCH), "state")
             for part in ("waits", "parked"):
@@ -391,6 +404,10 @@ class World:
             pipe.hkeys(self.keys.of(BATCH, "facts"))
             pipe.zrange(self.keys.of(BATCH, "wake"), 0, -1, withscores=True)
             state, waits, parked, stand, due = pipe.execute()
+        before, self.waited = self.waited, (state, [one for one in map(inner_of, waits) if one])
+        if state not in (before[0], None):
+            looks = [self.redis.zscore(self.keys.batches, one) for one in before[1]]
+            assert all(at is None or at <= self.now_ms for at in looks), before
         if state not in (b"running", b"paused"):
             return
         listed = {fact: record for record, packed in parked.items() for fact in packed.split()[2:]}
@@ -463,7 +480,7 @@ class World:
         every = self.untold + self.told
         self.untold = [fact for fact in every if fact.encode() not in stand]
         self.told = [fact for fact in every if fact.encode() in stand]
-        self.saved = None
+        self.saved, self.waited = None, (None, [])
         self.gen = int(self.meta("gen") or 0)
         del self.redriven[self.gen :]
         self.cancelled = self.meta("state") == "cancelled"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from redis import Redis
 
@@ -9,6 +11,7 @@ import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.codec import VERSION
 from flowq.engine.batches import Headers
+from flowq.engine.ending.facts import child_fact
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import SCHEMA_VERSION, Claimed, Ledger, Page, Parked, Tally, Times
 from flowq.engine.running.chunk_task import run_chunk
@@ -67,10 +70,21 @@ def test_what_is_kept_for_a_short_time_is_looked_at_more_often(ledger: Ledger, c
     assert look_in_ms(ledger, clock) == 500, "its store is renewed four times in its retention"
 
 
-def test_a_batch_inside_another_one_does_not_rest(ledger: Ledger, clock: Clock) -> None:
-    parked(ledger, 60_000, kind="child")
+@pytest.mark.parametrize("act", ["pause", "rest", "cancel", "resume"])
+def test_a_batch_inside_another_one_rests_until_that_is_paused_or_ends_or_goes_on(
+    ledger: Ledger, clock: Clock, act: Literal["pause", "rest", "cancel", "resume"]
+) -> None:
+    inner = "inner"
+    parked(ledger, -1, child_fact(inner, 0))
+    ledger.redis.zadd(ledger.keys.batches, {inner: clock.ms + REST_MS})
+    if act == "resume":
+        ledger.control(BATCH, "pause")
+        ledger.redis.zadd(ledger.keys.batches, {inner: clock.ms + REST_MS})
+    clock.ms += 1000
     ledger.wake(BATCH)
-    assert look_in_ms(ledger, clock) <= 0, "it is to end with the outer one, and to pause with it"
+    assert ledger.redis.zscore(ledger.keys.batches, inner) == clock.ms - 1000 + REST_MS
+    ledger.control(BATCH, act)
+    assert ledger.redis.zscore(ledger.keys.batches, inner) == clock.ms
 
 
 def test_a_batch_whose_source_is_silent_rests_until_its_producer_is_missed(ledger: Ledger, clock: Clock) -> None:
