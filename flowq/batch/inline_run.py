@@ -21,7 +21,7 @@ from flowq.core.given import require_whole, seconds_of
 from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
 from flowq.core.run_result import RunResult, RunStep
-from flowq.core.runs import Checkpoint, RunStatus
+from flowq.core.runs import Checkpoint, RunStatus, nobody_receives
 from flowq.core.store import Store
 from flowq.errors import CannotTravel, FlowError, RunCancelled
 from flowq.portable import portable
@@ -118,7 +118,7 @@ class InlineRun:
         check_event(name)
         with self._changed:
             if self._ended:
-                raise FlowError(f"{self.id} has {self._status}: nobody receives the event {name!r} any more")
+                raise nobody_receives(self.id, self._status, name)
             self._events[name].append(Sent(sum(map(len, self._events.values())), value))
 
     def cancel(self) -> None:

@@ -141,7 +141,7 @@ class DurableRun:
 
     def batches(self) -> list[str]:
         """The ids of the batches it has begun, for ``flowq.get_batch``."""
-        return self._found(children(self._connections, self.id))
+        return self._found(sorted({*children(self._connections, self.id), *self._kept.waited_for()}))
 
     def _found(self, what: list[T]) -> list[T]:
         if not what:  # of a run that is gone there is nothing either

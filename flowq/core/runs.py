@@ -104,6 +104,12 @@ class Run(Protocol):
         ...
 
 
+def nobody_receives(run_id: str, ended: RunStatus, event: str) -> FlowError:
+    """What is raised for an event that is sent to a run that has ended."""
+    how = "was cancelled" if ended == "cancelled" else f"has {ended}"
+    return FlowError(f"{run_id} {how}: nobody receives the event {event!r} any more")
+
+
 Submit = Callable[["Node[Any, Any]", Any, "str | None", "str | None"], Run]
 
 

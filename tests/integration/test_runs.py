@@ -11,6 +11,7 @@ import pytest
 import flowq
 from flowq.batch.executor import activated
 from flowq.client import CeleryExecutor
+from flowq.client.run import DurableRun
 from flowq.engine.care.remains import Cleaner
 from flowq.engine.connection import Connections
 from flowq.engine.ending.facts import children
@@ -517,6 +518,14 @@ def test_who_sends_to_a_run_that_has_failed_is_told_so(place: str, tmp_path: Pat
         run.send("approval", "yes")
 
 
+def test_and_who_sends_to_one_that_was_cancelled(place: str, tmp_path: Path) -> None:
+    run = flowq.Flow(nested.Approval(str(tmp_path / "notes"))).submit({})
+    run.cancel()
+    assert run.wait(20)
+    with pytest.raises(flowq.FlowError, match="was cancelled: nobody receives the event 'approval'"):
+        run.send("approval", "yes")
+
+
 def test_nobody_can_send_to_a_flow_that_was_not_submitted(tmp_path: Path) -> None:
     with pytest.raises(flowq.FlowError, match="submit"):
         flowq.Flow(nested.Approval(str(tmp_path / "notes"))).run({})
@@ -544,6 +553,16 @@ def test_a_cancelled_run_ends_with_its_batches(place: str, tmp_path: Path) -> No
     assert run.status == "cancelled"
     assert run.resume().result(timeout=30).shared["marks"] == MARKS
     assert Counter(nested.notes(path))["one begins"] == 1
+
+
+def test_a_run_that_was_cancelled_knows_its_batches(runs_cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    waits = nested.Squares(str(tmp_path / "notes"), str(tmp_path), 0, on_error="raise", max_retries=2, wait=60)
+    run = flowq.Flow(waits).submit({"numbers": [1]})
+    assert isinstance(run, DurableRun)
+    batches = until(run.batches, 20, "it has begun one")
+    run.cancel()
+    assert run.wait(20)
+    assert run.batches() == batches
 
 
 def test_a_paused_run_begins_nothing_more(place: str, tmp_path: Path) -> None:

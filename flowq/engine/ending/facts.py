@@ -7,10 +7,11 @@ from typing import Any
 
 from flowq.codec import dumps
 from flowq.core.context import check_event
+from flowq.core.runs import nobody_receives
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish
 from flowq.engine.reading.results import read_state, status_of
-from flowq.errors import BatchLost, FlowError
+from flowq.errors import BatchLost
 
 
 def event_fact(name: str, number: int) -> str:
@@ -49,7 +50,7 @@ def send_event(connections: Connections, batch_id: str, name: str, value: Any) -
         raise BatchLost(batch_id)
     if told.done == "gone":
         ended = status_of(read_state(connections, batch_id))
-        raise FlowError(f"{batch_id} has {ended}: nobody receives the event {name!r} any more")
+        raise nobody_receives(batch_id, ended, name)
     publish(connections, batch_id, told.ids)
 
 

@@ -65,6 +65,10 @@ class Checkpoints:
         schema = model_of(header.schema) if header.schema else None
         return Overlay(_FromAfar(self._connections, self._snapshots, header.scope, below), schema)
 
+    def waited_for(self) -> list[str]:
+        """The ids of the batches for which it was left; a run that was cancelled waits for none of them any more."""
+        return [reached.child[0] for reached in self._states() if reached.child is not None]
+
     def state_after(self, step: int) -> bytes:
         """The state after that many nodes, without what it waited for; b"" for 0.
 
