@@ -82,6 +82,13 @@ class Echo(flowq.ParallelBatchNode[Any, Any]):
         return item
 
 
+class AsyncEcho(flowq.ParallelBatchNode[Any, Any]):
+    """The same, with many items in flight."""
+
+    async def exec(self, item: Any) -> Any:
+        return item
+
+
 class Scaled(flowq.ParallelBatchNode[int, int]):
     def __init__(self, factor: int, **options: Any) -> None:
         super().__init__(**options)

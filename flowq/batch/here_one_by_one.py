@@ -112,7 +112,7 @@ class OneByOne:
             return Done.gather(start, (twins.ended(first, index) for index, first in enumerate(firsts, start)))
         return self._runner.run(rest, start, stop=self._stop_run, max_failed=self._failures_left())
 
-    def _stop_run(self, items_done: int, elapsed_s: float) -> bool:
+    def _stop_run(self, values: Sequence[Any], elapsed_s: float) -> bool:
         # After a while the run ends only to be logged: whoever watches the batch sees it move.
         return self._is_over() or elapsed_s > BUDGET_S or not self.going.is_set()
 
@@ -164,5 +164,5 @@ class OneByOne:
             self._kept.update(enumerate(chunk[at:], start + at))
         return at, perf_counter() - began
 
-    def _stop_straight(self, items_done: int, elapsed_s: float) -> bool:
+    def _stop_straight(self, values: Sequence[Any], elapsed_s: float) -> bool:
         return self._is_over() or elapsed_s > _SHOWN_AFTER_S or not self.going.is_set()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from flowq.batch.chunk import Done
 
-PREFETCH = 16
+PREFETCH = 8
 PREFETCH_ITEMS = 5000
 
 
@@ -46,14 +46,14 @@ class _Covering:
     failed: set[int] = field(default_factory=set)
 
 
-Fetch = Callable[[Sequence[Span]], Sequence[Done]]
+Fetch = Callable[[Sequence[Span]], Sequence[Callable[[], Done]]]
 
 
 class ItemOrder:
     """A place in the line of items that moves on as commits become known. Memory: names of commits, and a few of them.
 
     Args:
-        fetch: the outcomes of some spans.
+        fetch: what gives the outcomes of some spans, one by one.
         at: the first item that is wanted.
 
     Attributes:
@@ -67,7 +67,7 @@ class ItemOrder:
         self._fetch = fetch
         self._ahead: list[Span] = []  # sorted, the first ones taken
         self._taken = 0
-        self._fetched: dict[Span, Done] = {}
+        self._fetched: dict[Span, Callable[[], Done]] = {}
         self._covering: list[_Covering] = []
 
     def note(self, span: Span) -> None:
@@ -100,10 +100,11 @@ class ItemOrder:
             if span not in self._fetched:
                 self._fetched.update(self._some(span))
             self._taken += 1
-            done = self._fetched.pop(span)
+            fetched = self._fetched.pop(span)
             if span.upto <= self.at:
                 self.read.append(span)
                 continue
+            done = fetched()
             covering = _Covering(span, done, {park.index for park in done.parked})
             covering.failed.update(i for i, outcome in done.notable.items() if outcome.status == "failed")
             self._covering.append(covering)
@@ -111,7 +112,7 @@ class ItemOrder:
             del self._ahead[: self._taken]
             self._taken = 0
 
-    def _some(self, first: Span) -> Iterator[tuple[Span, Done]]:
+    def _some(self, first: Span) -> Iterator[tuple[Span, Callable[[], Done]]]:
         spans, items = [first], first.upto - first.start
         for span in self._ahead[self._taken + 1 : self._taken + PREFETCH]:
             items += span.upto - span.start

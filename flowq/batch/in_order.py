@@ -20,7 +20,7 @@ from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
 
-Stop = Callable[[int, float], bool]
+Stop = Callable[[Sequence[Any], float], bool]
 Watch = Callable[[int], object]
 
 _ASK_EVERY_S = 0.001
@@ -90,7 +90,7 @@ class InOrder:
             self._settle(items[at], tries_used, None, entry)
             tries_used = 0
             if stop is not None and self._laps.elapsed_s >= ask_at_s:
-                if stop(len(done.values), self._laps.elapsed_s):
+                if stop(done.values, self._laps.elapsed_s):
                     return
                 ask_at_s = self._laps.elapsed_s + _ASK_EVERY_S
 
@@ -125,7 +125,7 @@ class InOrder:
                 self._settle(items[len(values)], 0, failed)
                 failed = None  # its traceback holds this frame
             if stop is not None and laps.elapsed_s >= ask_at_s:
-                if stop(len(values), laps.elapsed_s):
+                if stop(values, laps.elapsed_s):
                     return
                 ask_at_s = laps.elapsed_s + _ASK_EVERY_S
 
@@ -177,7 +177,7 @@ class InOrder:
                 failed = None  # its traceback holds this frame
             if laps.elapsed_s >= ask_at_s:
                 await asyncio.sleep(0)  # items that never wait must not keep everybody else waiting
-                if stop(len(values), laps.elapsed_s):
+                if stop(values, laps.elapsed_s):
                     return
                 ask_at_s = laps.elapsed_s + _ASK_EVERY_S
 
@@ -203,7 +203,7 @@ class InOrder:
                 self._laps.further(place, ended.seconds)
                 self._failures_left -= ended.outcome is not None and ended.outcome.status == "failed"
             self._laps.lap(len(group))
-            if stop is not None and stop(len(done.values), self._laps.elapsed_s):
+            if stop is not None and stop(done.values, self._laps.elapsed_s):
                 return
 
     def _group(self, tries: TriesTogether, some: Sequence[Any], tries_used: int) -> list[Given]:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -285,7 +286,7 @@ class InlineHandle:
         if self._redriven:
             yield self.result()
             return
-        order, values = ItemOrder(self._fetch, self._first_to_read(free)), Values(self._batch.policy, plain_values)
+        order, values = ItemOrder(self._there, self._first_to_read(free)), Values(self._batch.policy, plain_values)
         for spans in self._following(free):
             for span in spans:
                 order.note(span)
@@ -333,6 +334,9 @@ class InlineHandle:
             raise ResultsFreed(self.id)
         return found
 
+    def _there(self, spans: Sequence[Span]) -> list[Callable[[], Done]]:
+        return [partial(_itself, done) for done in self._fetch(spans)]
+
     def _run(self) -> None:
         try:
             self._result = self._batch.run()
@@ -366,3 +370,7 @@ def _standing(result: BatchResult[Any]) -> dict[str, int]:
     stats = result.stats()
     kept, retried = stats.ok + stats.fallback, stats.retried - sum(one.attempts > 1 for one in result.failed)
     return {"total": kept, "done": kept, "ok": stats.ok, "fallback": stats.fallback, "retried": retried}
+
+
+def _itself(done: Done) -> Done:
+    return done

@@ -102,7 +102,7 @@ class Runner:
             items: consecutive items of the batch.
             start: index of the first.
             tries: tries that the first one has used already (it was parked).
-            stop: ``stop(items_done, elapsed_s)`` is asked after an item, at most once a millisecond, and ends the run
+            stop: ``stop(values, elapsed_s)`` is asked after an item, at most once a millisecond, and ends the run
                 when true.
             watch: ``watch(index)`` is called before each item.
             park_over_s: an item whose wait for the next try is longer is parked, and the run goes on; None: it is

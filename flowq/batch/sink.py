@@ -138,12 +138,13 @@ class PartValues(Sequence[Any]):
         address: the part.
         n: how many items.
         without: places of items that have no line, in ascending order.
+        size_bytes: of the part, for who has just written it.
     """
 
-    __slots__ = ("_n", "_without", "address")
+    __slots__ = ("_n", "_without", "address", "size_bytes")
 
-    def __init__(self, address: str, n: int, without: Iterable[int]) -> None:
-        self.address = address
+    def __init__(self, address: str, n: int, without: Iterable[int], size_bytes: int = 0) -> None:
+        self.address, self.size_bytes = address, size_bytes
         self._n, self._without = n, frozenset(without)
 
     def __len__(self) -> int:

@@ -17,6 +17,12 @@ GROWTH = 32
 SHORTEST_S = 0.003
 """Seconds that a chunk should run at the least. To carry it, which is to claim and to commit it, costs about 1 ms."""
 
+CHUNK_BYTES = 4 * 1024 * 1024
+"""What the items of a chunk bring is to take no more, before it is compressed: who reads it has it all in memory."""
+
+FILLING = 8
+"""So many chunks may take to fill the places of a process: it can hold 100."""
+
 FEW_ITEMS = 8192
 """So many short items are written in one go."""
 
@@ -68,6 +74,16 @@ def first_floor(floor: int, total: int, slots: int) -> int:
     """
     share = total // max(1, slots)
     return max(1, min(floor, share, max(FEW_ITEMS, share // FIRST_CHUNKS)))
+
+
+def weighed(items: int, items_done: int, size_bytes: int, places: int, *, most_bytes: int = CHUNK_BYTES) -> int:
+    """*items*, or fewer where what *items_done* of them brought, *size_bytes*, shows that so many would be too large.
+
+    Of items that run side by side, in so many *places* of a process, a few chunks are to fill them.
+    """
+    if not size_bytes:
+        return items
+    return min(items, max(1, places // FILLING, most_bytes * items_done // size_bytes))
 
 
 def busy_chunks(per_s: float, item_s: float, places: int) -> int:

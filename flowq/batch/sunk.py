@@ -60,12 +60,13 @@ def sunk(done: Done, sink: Sink, gen: int = 0) -> Done:
     if not lines:
         return done
     try:
-        address = _written(sink, part_name(gen, done.start, done.upto), b"\n".join(lines) + b"\n")
+        part = b"\n".join(lines) + b"\n"
+        address = _written(sink, part_name(gen, done.start, done.upto), part)
     except Exception as error:  # the clients of object stores have errors of their own, which are no OSErrors
         for index in _with_value(done):
             fail(done, index, SinkFailed(f"{type(error).__name__}: {error}"))
         return done
-    values: Any = PartValues(address, len(done.values), done.without_value())
+    values: Any = PartValues(address, len(done.values), done.without_value(), len(part))
     return replace(done, values=values)
 
 

@@ -43,8 +43,8 @@ class Reading:
         redriven: dict[int, Outcome] = {}
         for spans in self._commits(line):
             for some in _groups(spans):
-                for span, done in zip(some, self._fetch(some), strict=True):
-                    outcomes = list(done.outcomes())
+                for span, fetched in zip(some, self._fetch(some), strict=True):
+                    outcomes = list(fetched().outcomes())
                     yield _standing(outcomes, span.gen < line.gen, redriven) if line.gen else outcomes
                     self._drop([span], -1)
             if not spans:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flowq.batch.chunk import Done
@@ -97,8 +98,8 @@ def span_of_field(field: bytes, ref: Any) -> Span:
     return Span(*span(name), generation(name), record(name), ref)
 
 
-def read_commits(connections: Connections, batch_id: str, spans: Sequence[Span]) -> list[Done]:
-    """The outcomes of some commits.
+def read_commits(connections: Connections, batch_id: str, spans: Sequence[Span]) -> list[Callable[[], Done]]:
+    """The outcomes of some commits, each decoded where it is asked for: values take many times their bytes.
 
     Raises:
         BatchLost: one is not there.
@@ -107,4 +108,4 @@ def read_commits(connections: Connections, batch_id: str, spans: Sequence[Span])
     blobs = connections.redis.hmget(connections.keys.of(batch_id, "out"), fields) if fields else []
     if None in blobs:
         raise BatchLost(batch_id)
-    return [done_of(blob) for blob in blobs]
+    return [partial(done_of, blob) for blob in blobs]

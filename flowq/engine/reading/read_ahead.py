@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from flowq.batch.chunk import Done
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_there
 from flowq.engine.reading.commit_line import CommitLine
-from flowq.engine.reading.results import READ_BLOBS, State, done_of, read_blobs, read_state_and_fields
+from flowq.engine.reading.results import FIRST_BLOBS, State, done_of, read_blobs, read_state_and_fields
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import BatchLost, DecodeError
 
@@ -72,8 +72,8 @@ class ReadAhead:
             yield next(missing) if known is None else known
 
     def _missing(self, fields: Sequence[str]) -> Iterator[Done]:
-        for at in range(0, len(fields), READ_BLOBS):
-            some = fields[at : at + READ_BLOBS]
+        for at in range(0, len(fields), FIRST_BLOBS):
+            some = fields[at : at + FIRST_BLOBS]
             for blob in when_there(self._connections, partial(self._blobs, some)):
                 if blob is None:
                     raise BatchLost(self._batch_id)
@@ -85,9 +85,9 @@ class ReadAhead:
     def _fetch(self) -> None:
         """Read what was seen; while Redis is away it is left for later."""
         with contextlib.suppress(*REDIS_ERRORS):
-            self._keep(self._blobs(self._seen))
+            self._keep(read_blobs(self._connections, self._batch_id, self._seen))
 
-    def _keep(self, blobs: Sequence[bytes | None]) -> None:
+    def _keep(self, blobs: Iterable[bytes | None]) -> None:
         for field, blob in zip(self._seen, blobs, strict=True):
             if blob is not None:
                 with contextlib.suppress(DecodeError):  # for whoever asks for the outcomes; meanwhile the batch runs on

@@ -17,7 +17,9 @@ from flowq.engine.ids import generation, record, span
 from flowq.engine.known_sizes import Sizes
 from flowq.errors import BatchLost
 
-READ_BLOBS = 64
+FIRST_BLOBS, MOST_BLOBS = 8, 64
+READ_BYTES = 8 * 1024 * 1024
+"""Blobs are read so many at a time, and fewer, but one, where that would be more bytes."""
 COUNTERS = (
     "state", "gen", "cur", "avail", "sealed", "ok", "fallback", "failed", "retried", "crashes", "losses",
     "created_ms", "closed_ms", "confirmed", "reason", "idle_ms", "cut", "size", "floor",
@@ -178,8 +180,13 @@ def read_blobs(
 ) -> Iterator[bytes | None]:
     """What stands under some fields of ``out`` (or ``part``), a few at a time; None where nothing does."""
     key = connections.keys.of(batch_id, part)
-    for at in range(0, len(fields), READ_BLOBS):
-        yield from connections.redis.hmget(key, fields[at : at + READ_BLOBS])
+    at, n = 0, FIRST_BLOBS
+    while at < len(fields):
+        blobs: list[bytes | None] = connections.redis.hmget(key, fields[at : at + n])
+        yield from blobs
+        at += n
+        largest = max(len(blob or b"") for blob in blobs)
+        n = max(1, min(MOST_BLOBS, READ_BYTES // max(1, largest)))
 
 
 def require_kept(connections: Connections, batch_id: str) -> None:

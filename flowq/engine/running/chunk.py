@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.batch.outcome import Outcome
 from flowq.batch.policy import allowed
-from flowq.batch.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay
+from flowq.batch.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay, weighed
 from flowq.batch.tries import as_failure
 from flowq.batch.twins import Twin
 from flowq.engine.dispatch import publish_chunks
@@ -36,6 +36,7 @@ from flowq.engine.running.overtime import item_limit_s
 from flowq.engine.running.shown import Went
 from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.turn import Turn
+from flowq.engine.running.weight import Weight
 from flowq.engine.running.work import Work
 from flowq.engine.stored.on_the_way import write
 from flowq.engine.walks.journeys import Abandoned
@@ -185,13 +186,13 @@ class ChunkRun:
         if self._work.runner.is_async:
             return self._slot.run_async(self._run_alone(items[0]))
         limit_s = item_limit_s(self._work.policy)
-        holds = self._slot.holds
+        holds, weight = self._slot.holds, Weight()
         try:
             return self._work.runner.run(
                 items,
                 self._at,
                 tries=self._attempts,
-                stop=lambda _n, _elapsed_s: self._is_over(),
+                stop=lambda values, _: self._is_over() or weight.is_too_much(values),
                 watch=partial(holds.running, limit_s=limit_s) if claim.solo or limit_s else None,
                 park_over_s=PARK_OVER_S,
                 max_failed=self._failures_left,
@@ -249,9 +250,8 @@ class ChunkRun:
         elapsed_s = time.perf_counter() - self._began
         n = self._done_items + len(done.values)
         sizes = Sizes(next_size(self._claim.stop - self._claim.start, n, elapsed_s), floor_size(n, elapsed_s))
-        self._slot.sizes.note(self._work.header.spec, sizes)
         go_on = elapsed_s < BUDGET_S * n and self._may_go_on(done, give)
-        return store(self._slot, self._work, self._note.id, done, give, *sizes, go_on=go_on)
+        return store(self._slot, self._work, self._note.id, done, give, sizes, go_on=go_on)
 
 
 def until_change(items: list[Any]) -> tuple[list[Any], list[Twin]]:
@@ -283,37 +283,39 @@ def store(
     chunk_id: str,
     done: Done,
     give: Give,
-    size: int,
-    floor: int,
+    sizes: Sizes,
     *,
     split: Sequence[int] = (),
     go_on: bool = False,
 ) -> Committed | Stale | Refusal:
     """Store *done* in the ledger; the items in *split*, holes in it, run on as records of their own.
 
-    With *go_on* this process takes another chunk in the same step.
+    With *go_on* this process takes another chunk in the same step. Chunks that follow are of *sizes*, or of fewer items
+    where that many would bring too much.
 
     While Redis is full it is tried again for 5 min, with the lease kept; then the range is given back as it was. What
     ``give`` says has to wait goes on after ``done.held_s``.
     """
     slot.connections.crash_points.reached("ran", work.header.id)
     try:
-        blob, part = encode(done, work, generation(chunk_id))
+        brought = encode(done, work, generation(chunk_id))
     except TooLargeTogether:
         first, rest = done.halves()
-        before = store(slot, work, chunk_id, first, "", size, floor, split=split)
+        before = store(slot, work, chunk_id, first, "", sizes, split=split)
         if not isinstance(before, Committed) or before.ended:
             return before
-        reply = store(slot, work, chunk_id, rest, give, size, floor, split=split, go_on=go_on)
+        reply = store(slot, work, chunk_id, rest, give, sizes, split=split, go_on=go_on)
         return replace(reply, ids=before.ids + reply.ids) if isinstance(reply, Committed) else reply
+    sizes = Sizes(*(weighed(items, len(done.values), brought.size_bytes, work.in_flight) for items in sizes))
+    slot.sizes.note(work.header.spec, sizes)
     tally = tally_of(done, split)
     ledger, batch_id = slot.connections.ledger, work.header.id
 
     def commit() -> Committed | Stale | Refusal:
         return ledger.commit(
-            batch_id, chunk_id, done.start, done.upto, slot.holder, blob, tally,
-            part=part, give=give, size=size, floor=floor, wait_ms=int(done.held_s * 1000), most=most_chunks(work, done),
-            go_on=JUDGED if go_on else None,
+            batch_id, chunk_id, done.start, done.upto, slot.holder, brought.blob, tally,
+            part=brought.part, give=give, size=sizes.size, floor=sizes.floor, wait_ms=int(done.held_s * 1000),
+            most=most_chunks(work, done), go_on=JUDGED if go_on else None,
         )  # fmt: skip
 
     try:
@@ -325,7 +327,7 @@ def store(
         ledger.commit(batch_id, chunk_id, done.start, done.start, slot.holder, give="hand")
         return "busy"
     if work.sink is not None and not isinstance(reply, Committed):
-        take_back(slot.connections, work.header, work.sink, chunk_id, blob)
+        take_back(slot.connections, work.header, work.sink, chunk_id, brought.blob)
     return reply
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowq.batch.chunk import Done
+from flowq.batch.sink import PartValues
 from flowq.batch.sunk import fail, sunk
-from flowq.codec import dumps, explain
+from flowq.codec import dumps, explain, unsealed_bytes
 from flowq.engine.running.work import Work
 from flowq.errors import CodecError
 
@@ -22,8 +23,20 @@ class TooLargeTogether(Exception):
     """Each value can travel, not all in one message."""
 
 
-def encode(done: Done, work: Work, gen: int) -> tuple[bytes, bytes]:
-    """The blobs of a commit: outcomes, and what a fold merges. What cannot travel becomes a failed outcome.
+class Brought(NamedTuple):
+    """The blobs of a commit: outcomes, and what a fold merges.
+
+    Attributes:
+        size_bytes: what was brought, before it was compressed, and wherever it lies.
+    """
+
+    blob: bytes
+    part: bytes
+    size_bytes: int
+
+
+def encode(done: Done, work: Work, gen: int) -> Brought:
+    """What a commit carries. What cannot travel becomes a failed outcome.
 
     Raises:
         TooLargeTogether: nothing has become anything yet, and half of it may do.
@@ -31,13 +44,19 @@ def encode(done: Done, work: Work, gen: int) -> tuple[bytes, bytes]:
     part = _encode_deltas(done, work) if work.header.reduces else b""
     bare = replace(done, deltas=None)
     if work.sink is not None:
-        return dumps(sunk(bare, work.sink, gen).to_plain()), part
+        written = sunk(bare, work.sink, gen)
+        values = written.values
+        return _brought(dumps(written.to_plain()), part, values.size_bytes if isinstance(values, PartValues) else 0)
     try:
         blob = dumps(bare.to_plain())
     except CodecError as error:
         _fail_what_cannot_travel(done, done.values, error)
         blob = dumps(bare.to_plain())
-    return blob, part
+    return _brought(blob, part)
+
+
+def _brought(blob: bytes, part: bytes, sunk_bytes: int = 0) -> Brought:
+    return Brought(blob, part, unsealed_bytes(blob) + (unsealed_bytes(part) if part else 0) + sunk_bytes)
 
 
 def _encode_deltas(done: Done, work: Work) -> bytes:

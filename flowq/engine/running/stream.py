@@ -12,6 +12,7 @@ from flowq.batch.sizing import floor_size, next_size
 from flowq.batch.twins import Twin
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import generation
+from flowq.engine.known_sizes import Sizes
 from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.limits.permits import PARK_OVER_S
 from flowq.engine.reading.results import read_state
@@ -112,29 +113,24 @@ class StreamRun:
         self._hold(self._first)
         while claim is not None:
             held = self._ranges[claim.id]
-            try:
-                items = await self._read(held.given, claim)
-            except (BatchLost, DecodeError) as error:
-                # What is held goes back at the end; another process may be able to read it.
-                reason = self._slot.unfit.note(self._work.header.id, error)
-                await asyncio.to_thread(self._slot.leave, self._work.header.id, held.id, reason)
-                return
-            except AWAY_ERRORS:
-                return  # what has begun is finished and committed; what has not goes back then
-            for index, item in enumerate(items, held.given):
-                if self._closed or self._slot.holds.stopping():
+            while held.given < held.stop and not held.left:
+                items = await self._read(held, claim)
+                if items is None:
                     return
-                # Behind a gate a range may take any time: others get their turn.
-                if self._work.gate is not None and await self._is_over():
-                    return
-                if held.left:
-                    break
-                self._of_index[index] = held
-                tries = held.begin(index)
-                if type(item) is Twin:
-                    self._finish(index, await self._copied(held, index, item, tries))
-                else:
-                    yield index, item, tries
+                for index, item in enumerate(items, held.given):
+                    if self._closed or self._slot.holds.stopping():
+                        return
+                    # Behind a gate a range may take any time: others get their turn.
+                    if self._work.gate is not None and await self._is_over():
+                        return
+                    if held.left:
+                        break
+                    self._of_index[index] = held
+                    tries = held.begin(index)
+                    if type(item) is Twin:
+                        self._finish(index, await self._copied(held, index, item, tries))
+                    else:
+                        yield index, item, tries
             claim = await self._next()
 
     async def _copied(self, held: HeldRange, index: int, twin: Twin, polls: int) -> ItemDone:
@@ -191,7 +187,7 @@ class StreamRun:
         if len(self._ranges) >= MAX_HELD:
             self._places.crowded = True
             return None
-        most = self._size()[0]
+        most = self._size().size
         chunk_id = self._places.take_reserved()
         slot, batch_id = self._slot, self._work.header.id
         try:
@@ -221,13 +217,23 @@ class StreamRun:
             return True
         return not self._turn.is_sure() and not await asyncio.to_thread(self._turn.lasts)
 
-    async def _read(self, start: int, claim: Claimed) -> list[Any]:
-        items = await asyncio.to_thread(self._slot.pages.read, self._work.header.id, start, claim.stop, claim.pages)
-        if self._work.gate is not None:
-            await asyncio.to_thread(self._work.gate.expect, items)
-        if self._work.policy.item_events:
-            shown = self._slot.item_events.taken
-            await asyncio.to_thread(shown, self._work, start, claim.stop, begun=self._in_flight)
+    async def _read(self, held: HeldRange, claim: Claimed) -> list[Any] | None:
+        """The items of a range that follow, some at a time; None: they cannot be read."""
+        batch_id, start = self._work.header.id, held.given
+        try:
+            items = await asyncio.to_thread(self._slot.pages.read, batch_id, start, claim.stop, claim.pages)
+            if self._work.gate is not None:
+                await asyncio.to_thread(self._work.gate.expect, items)
+            if self._work.policy.item_events:
+                shown, upto = self._slot.item_events.taken, start + len(items)
+                await asyncio.to_thread(shown, self._work, start, upto, begun=self._in_flight)
+        except (BatchLost, DecodeError) as error:
+            # What is held goes back at the end; another process may be able to read it.
+            reason = self._slot.unfit.note(batch_id, error)
+            await asyncio.to_thread(self._slot.leave, batch_id, held.id, reason)
+            return None
+        except AWAY_ERRORS:
+            return None  # what has begun is finished and committed; what has not goes back then
         return items
 
     def _hold(self, claim: Claimed) -> None:
@@ -249,13 +255,13 @@ class StreamRun:
         if not self._of_index or (self._places.crowded and held.is_over()):
             self._places.changed()
 
-    def _size(self) -> tuple[int, int]:
+    def _size(self) -> Sizes:
         elapsed_s = time.perf_counter() - self._began
         size = max(self._in_flight, next_size(self._last_size, self._went.items, elapsed_s))
         per_s = None if self._work.gate is None else self._work.gate.per_s
         if per_s is not None:
             size = min(size, max(1, int(per_s * TAKE_FOR_S)))
-        return size, floor_size(self._went.items, elapsed_s)
+        return Sizes(size, floor_size(self._went.items, elapsed_s))
 
     # -- committing ----------------------------------------------------------------------------------------------
 
@@ -289,8 +295,7 @@ class StreamRun:
     async def _commit(self, held: HeldRange, upto: int, give: Give, slow: list[int]) -> None:
         done = held.done(upto, slow, self._slot.worker)
         done.held_s = self._held_s
-        size, floor = self._size()
-        reply = await asyncio.to_thread(store, self._slot, self._work, held.id, done, give, size, floor, split=slow)
+        reply = await asyncio.to_thread(store, self._slot, self._work, held.id, done, give, self._size(), split=slow)
         if isinstance(reply, Committed):
             self._went.add(done)
             for index in slow:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowq.batch.items import part
 from flowq.batch.twins import Marked, Twin
@@ -33,6 +34,11 @@ APPEND_BYTES = 1024 * 1024
 CACHED_PAGES = 8
 CACHED_ITEMS = 8 * PAGE_ITEMS
 """Small items take many times their encoded bytes once they are decoded: eight pages of dicts were 110 MiB."""
+CACHED_BYTES = 8 * 1024 * 1024
+READ_BYTES = 4 * 1024 * 1024
+"""Of so many, decompressed, or a page more, the items are in hand at once, however many a range has."""
+FETCHED_PAGES = 16
+FETCHED_BYTES = FETCHED_PAGES * PAGE_BYTES
 
 
 def page_bytes(slots: int) -> int:
@@ -171,30 +177,40 @@ class PageReader:
 
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
-        self._cache: OrderedDict[tuple[str, int], list[Any]] = OrderedDict()
-        self._brought: dict[tuple[str, int], bytes | None] = {}
+        self._cache: OrderedDict[tuple[str, int], _Decoded] = OrderedDict()
+        self._blobs: dict[tuple[str, int], bytes | None] = {}
+        self._fetch_at_once = FETCHED_PAGES
 
     def bring(self, batch_id: str, firsts: Sequence[int], content: Sequence[bytes | None]) -> None:
         """A claim brought the *content* of the pages of its range (or nothing): they need not be fetched."""
-        self._brought = {(batch_id, first): page for first, page in zip(firsts, content, strict=False)}
+        self._blobs = {(batch_id, first): page for first, page in zip(firsts, content, strict=False)}
 
     def forget(self, batch_id: str) -> None:
         """The pages of a batch are others by now."""
         for place in [place for place in self._cache if place[0] == batch_id]:
             del self._cache[place]
+        self._blobs = {}
 
     def read(self, batch_id: str, start: int, stop: int, firsts: Sequence[int]) -> list[Any]:
-        """Items ``start … stop``, in the pages that begin at *firsts* (ascending; more than needed may be given).
+        """Items from *start* on, in the pages that begin at *firsts* (ascending; more than needed may be given).
+
+        At most to *stop*, and to the end of a page where more than ``READ_BYTES`` lie before it, decompressed.
 
         Raises:
             BatchLost: a page is not there.
             DecodeError: a page was altered, or holds a class that this process does not know.
         """
-        firsts = [first for first in firsts if first < stop]
-        pages = self._pages(batch_id, firsts)
+        # A page ends where the next begins: those before *start* are done with.
+        begin = max(0, bisect_right(firsts, start) - 1)
+        firsts = firsts[begin : bisect_left(firsts, stop)]
         items: list[Any] = []
-        for first in firsts:
-            page = pages[first]
+        size_bytes = 0
+        for place, first in enumerate(firsts):
+            if size_bytes >= READ_BYTES:
+                stop = first
+                break
+            page, page_bytes = self._page(batch_id, firsts, place)
+            size_bytes += page_bytes
             is_whole = start <= first and first + len(page) <= stop
             items += page if is_whole else page[max(0, start - first) : stop - first]
         if len(items) != stop - start:
@@ -203,44 +219,53 @@ class PageReader:
 
     def one(self, batch_id: str, index: int, first: int) -> Any:
         """The item at *index*, in the page that begins at *first*; raises what ``read`` raises, and IndexError."""
-        return self._pages(batch_id, [first])[first][index - first]
+        return self._page(batch_id, [first], 0).items[index - first]
 
-    def _pages(self, batch_id: str, firsts: Sequence[int]) -> dict[int, list[Any]]:
-        found: dict[int, list[Any]] = {}
-        missing: list[int] = []
-        for first in firsts:
-            page = self._cache.get((batch_id, first))
-            if page is None:
-                missing.append(first)
-            else:
-                self._cache.move_to_end((batch_id, first))
-                found[first] = page
-        if missing:
-            blobs = self._fetch(batch_id, missing)
-            for first, blob in zip(missing, blobs, strict=True):
-                if blob is None:
-                    raise BatchLost(batch_id)
-                page = _decoded(loads(blob))
-                if page is None:
-                    raise DecodeError(f"page {first} of batch {batch_id} is no list of items")
-                found[first] = self._cache[batch_id, first] = page
-            self._forget(keep=len(firsts))
-        return found
+    def _page(self, batch_id: str, firsts: Sequence[int], place: int) -> _Decoded:
+        """The page that begins at ``firsts[place]``; those after it may be fetched with it."""
+        key = batch_id, firsts[place]
+        page = self._cache.get(key)
+        if page is not None:
+            self._cache.move_to_end(key)
+            return page
+        if key not in self._blobs:
+            self._fetch(batch_id, firsts[place:])
+        blob = self._blobs.pop(key)
+        if blob is None:
+            raise BatchLost(batch_id)
+        items = _decoded(loads(blob))
+        if items is None:
+            raise DecodeError(f"page {firsts[place]} of batch {batch_id} is no list of items")
+        page = self._cache[key] = _Decoded(items, unsealed_bytes(blob))
+        self._forget_oldest()
+        return page
 
-    def _forget(self, keep: int) -> None:
-        """Drop the pages that were used longest ago, as far as there are too many; the last *keep* stay."""
-        items = sum(map(len, self._cache.values()))
-        while len(self._cache) > keep and (len(self._cache) > CACHED_PAGES or items > CACHED_ITEMS):
-            items -= len(self._cache.popitem(last=False)[1])
+    def _forget_oldest(self) -> None:
+        """Drop the pages that were used longest ago, as far as there are too many; the last one stays."""
+        n = sum(len(page.items) for page in self._cache.values())
+        size_bytes = sum(page.size_bytes for page in self._cache.values())
+        while len(self._cache) > 1 and (
+            len(self._cache) > CACHED_PAGES or n > CACHED_ITEMS or size_bytes > CACHED_BYTES
+        ):
+            oldest = self._cache.popitem(last=False)[1]
+            n, size_bytes = n - len(oldest.items), size_bytes - oldest.size_bytes
 
-    def _fetch(self, batch_id: str, firsts: Sequence[int]) -> Sequence[bytes | None]:
-        brought, self._brought = self._brought, {}
-        if all((batch_id, first) in brought for first in firsts):
-            return [brought[batch_id, first] for first in firsts]
+    def _fetch(self, batch_id: str, firsts: Sequence[int]) -> None:
+        """Have the first of these pages here, still encoded, and some that follow it: fewer, if the last were large."""
+        wanted = [first for first in firsts if (batch_id, first) not in self._cache][: self._fetch_at_once]
         blobs: Sequence[bytes | None] = self._redis.hmget(
-            self._keys.of(batch_id, "pages"), [str(first) for first in firsts]
+            self._keys.of(batch_id, "pages"), [str(first) for first in wanted]
         )
-        return blobs
+        self._blobs = {(batch_id, first): blob for first, blob in zip(wanted, blobs, strict=True)}
+        largest = max(len(blob or b"") for blob in blobs)
+        self._fetch_at_once = max(1, min(FETCHED_PAGES, FETCHED_BYTES // max(1, largest)))
+
+
+class _Decoded(NamedTuple):
+    """A page's items, and the bytes that they were decoded from."""
+
+    items: list[Any]
+    size_bytes: int
 
 
 def _decoded(page: Any) -> list[Any] | None:

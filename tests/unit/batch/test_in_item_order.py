@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -56,8 +57,11 @@ class Batch:
         for some in ranges:
             self.commit(some[0], some[-1] + 1, 1, 0)
 
-    def fetch(self, spans: Sequence[Span]) -> list[Done]:
-        return [self.commits[span.ref][1] for span in spans]
+    def fetch(self, spans: Sequence[Span]) -> list[Callable[[], Done]]:
+        return [partial(self._done, span.ref) for span in spans]
+
+    def _done(self, number: int) -> Done:
+        return self.commits[number][1]
 
 
 def worth(piece: Piece) -> list[str]:
@@ -92,7 +96,7 @@ def test_every_item_comes_once_in_order_with_its_newest_outcome(seed: int) -> No
 
 def test_items_that_never_had_an_outcome_are_gaps_once_the_batch_has_ended() -> None:
     done = Done(2, ["c", "d"], parked=[Park(3, 1, 9.0, "retry")])
-    order = ItemOrder(lambda spans: [done for _ in spans])
+    order = ItemOrder(lambda spans: [lambda: done for _ in spans])
     order.note(Span(2, 4, 0, 0, None))
     assert list(order.pieces(0)) == []
     assert list(order.pieces(0, 6)) == [(None, 0, 2), (done, 2, 3), (None, 3, 4), (None, 4, 6)]
@@ -100,6 +104,6 @@ def test_items_that_never_had_an_outcome_are_gaps_once_the_batch_has_ended() -> 
 
 def test_a_reader_may_begin_in_the_middle() -> None:
     done = Done(0, ["a", "b", "c"])
-    order = ItemOrder(lambda spans: [done for _ in spans], at=1)
+    order = ItemOrder(lambda spans: [lambda: done for _ in spans], at=1)
     order.note(Span(0, 3, 0, 0, None))
     assert list(order.pieces(0)) == [(done, 1, 3)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from time import perf_counter
 from typing import Any
@@ -189,9 +189,9 @@ def test_a_parked_item_goes_on_where_it_was() -> None:
 def test_a_run_ends_early_when_it_is_told_to() -> None:
     asked: list[int] = []
 
-    def stop(done_items: int, elapsed_s: float) -> bool:
-        asked.append(done_items)
-        return done_items >= 1
+    def stop(values: Sequence[Any], elapsed_s: float) -> bool:
+        asked.append(len(values))
+        return len(values) >= 1
 
     done = runner(Square()).run(range(1000), 0, stop=stop)
     assert asked == [1]

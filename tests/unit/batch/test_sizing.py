@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowq.batch.sizing import first_floor, floor_size, next_size, overstay
+from flowq.batch.sizing import first_floor, floor_size, next_size, overstay, weighed
 
 
 def test_a_chunk_holds_what_fits_the_budget() -> None:
@@ -42,6 +42,18 @@ def test_of_many_the_first_chunks_do_not_wait_for_the_rest() -> None:
     assert first_floor(20_000, 100_000, 2) == 12_500
     assert first_floor(20_000, 1_000_000, 2) == 20_000
     assert first_floor(3, 100_000, 2) == 3
+
+
+def test_a_chunk_brings_no_more_bytes_than_its_readers_should_hold() -> None:
+    assert weighed(1000, 10, 10_000, 1, most_bytes=100_000) == 100
+    assert weighed(50, 10, 10_000, 1, most_bytes=100_000) == 50
+    assert weighed(1000, 10, 0, 1) == 1000
+    assert weighed(1000, 1, 10**9, 1) == 1
+
+
+def test_however_large_its_values_a_few_chunks_fill_a_process() -> None:
+    assert weighed(1000, 1, 10**9, 100) == 12
+    assert weighed(5, 1, 10**9, 100) == 5
 
 
 def test_a_chunk_overstays_after_four_budgets() -> None:
