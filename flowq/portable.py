@@ -12,24 +12,26 @@ import datetime
 import decimal
 import enum
 import fractions
-import importlib
+import functools
 import ipaddress
-import os
 import pathlib
-import traceback
 import uuid
 import zoneinfo
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
 from flowq import errors
 from flowq.registry import FACTORIES, IN_PARTS, LISTS, TYPECODES, is_registered, module_of
+from flowq.tracebacks import text_of_traceback
+
+F = TypeVar("F", bound=Callable[[type], Any])
 
 TEXT_LIMIT_BYTES = 16384
+HELD_LIMIT = 65_536
+"""Characters, or bytes, of a text that an error holds; of a longer one its end is kept. There may be many errors."""
 
-_FLOWQ = str(pathlib.Path(__file__).parent) + os.sep
-_DEMO = _FLOWQ + "demo" + os.sep  # written as users write
+CLASSES = 256  # of which is remembered what their exceptions consist of
 
 _LEAVES: frozenset[type] = frozenset(
     (
@@ -65,6 +67,10 @@ class RemoteTraceback(Exception):
         return "\n" + self.text
 
 
+def _remembered(about_class: F) -> F:
+    return cast(F, functools.lru_cache(CLASSES)(about_class))
+
+
 def is_known_exception(cls: type) -> bool:
     """Whether exceptions of *cls* are rebuilt elsewhere: builtins, flowq's own and registered ones."""
     if not issubclass(cls, Exception):
@@ -73,16 +79,18 @@ def is_known_exception(cls: type) -> bool:
     return getattr(home, cls.__name__, None) is cls or is_registered(cls)
 
 
+@_remembered
 def builtin_base(cls: type) -> Any:
     """The nearest builtin exception class that *cls* is, which knows how its C fields are built."""
     return next(base for base in cls.__mro__ if getattr(builtins, base.__name__, None) is base)
 
 
-def hidden_fields(cls: type) -> list[str]:
+@_remembered
+def hidden_fields(cls: type) -> tuple[str, ...]:
     """Names of the fields of an exception class that are kept outside of ``args`` and ``__dict__``."""
     by_interpreter = next((names for base, names in _HIDDEN_FIELDS.items() if issubclass(cls, base)), ())
     slots = [vars(base).get("__slots__", ()) for base in cls.__mro__]
-    return [*by_interpreter, *(name for names in slots for name in ([names] if isinstance(names, str) else names))]
+    return (*by_interpreter, *(name for names in slots for name in ([names] if isinstance(names, str) else names)))
 
 
 def exception_state(exc: BaseException) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -109,15 +117,52 @@ def portable(exc: BaseException) -> Exception:
 
     Builtin exceptions, flowq's own and registered classes stay as they are, when what they hold is plain data.
     Everything else becomes a ``RemoteError(type_name, message, traceback)`` whose ``__cause__`` is the original.
-    A group keeps its shape, its members made portable; a ``BatchError`` leaves its ``results`` behind. Idempotent.
+    A group keeps its shape, its members made portable; a ``BatchError`` leaves its ``results`` behind. Of a text
+    of more than 65,536 characters that an exception holds its end is kept. Idempotent.
     """
+    if isinstance(exc, Exception) and _is_simple(exc):
+        return exc
     if isinstance(exc, errors.BatchError):
         return exc if exc.results is None and _is_plain(exc) else _like(exc, _portable_batch_error(exc))
     if isinstance(exc, Exception) and _is_plain(exc):
-        return exc
+        return _shortened(exc)
     if type(exc) is ExceptionGroup:
         return _like(exc, ExceptionGroup(exc.message, [portable(one) for one in exc.exceptions]))
     return remote_error(exc)
+
+
+def rebuilt(cls: type[Exception], args: Iterable[Any]) -> Exception:
+    """An exception of *cls* with these args. Its user's constructor does not run."""
+    if cls.__module__ == errors.__name__:
+        return cls(*args)
+    # The builtin's own constructor sets what C keeps (errno, the members of a group).
+    base = builtin_base(cls)
+    exc: Exception = base.__new__(cls, *args)
+    base.__init__(exc, *args)
+    return exc
+
+
+def _shortened(exc: Exception) -> Exception:
+    """*exc*, or one like it whose texts are no longer than an error may hold."""
+    args, fields = exception_state(exc)
+    if not any(_is_long(one) for one in (*args, *fields.values())):
+        return exc
+    copy = rebuilt(type(exc), [_end(one) for one in args])
+    for name, value in fields.items():
+        setattr(copy, name, _end(value))
+    return _like(exc, copy)
+
+
+def _is_long(value: Any) -> bool:
+    return type(value) in (str, bytes) and len(value) > HELD_LIMIT
+
+
+def _end(value: Any) -> Any:
+    """The end of a long text; anything else as it is."""
+    if not _is_long(value):
+        return value
+    mark = "…\n" if type(value) is str else b"...\n"
+    return mark + value[len(mark) - HELD_LIMIT :]
 
 
 def remote_error(exc: BaseException) -> errors.RemoteError:
@@ -131,6 +176,18 @@ def remote_error(exc: BaseException) -> errors.RemoteError:
     return remote
 
 
+def without_frames(exc: Exception) -> Exception:
+    """*exc*, a portable one, with the text of its traceback for its frames: they hold all that the item had in hand."""
+    if isinstance(exc, BaseExceptionGroup | errors.BatchError):
+        return exc  # each of several has its own
+    if not isinstance(exc, errors.RemoteError) and (exc.__traceback__ or exc.__cause__ or exc.__context__):
+        exc.__cause__ = RemoteTraceback(format_traceback(exc))
+    elif isinstance(exc, errors.RemoteError):
+        exc.__cause__ = None
+    exc.__context__ = exc.__traceback__ = None
+    return exc
+
+
 def format_traceback(exc: BaseException, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
     """The formatted traceback of *exc*, its end kept where it is longer than *limit_bytes* of UTF-8.
 
@@ -142,29 +199,8 @@ def format_traceback(exc: BaseException, limit_bytes: int = TEXT_LIMIT_BYTES) ->
     elif isinstance(exc.__cause__, RemoteTraceback):
         text = exc.__cause__.text
     else:
-        shown = traceback.TracebackException.from_exception(exc)
-        _leave_out_the_way_there(shown)
-        text = "".join(shown.format())
+        text = text_of_traceback(exc)
     return tail(text, limit_bytes)
-
-
-def _leave_out_the_way_there(shown: traceback.TracebackException) -> None:
-    """Drop flowq's own frames above the user's first, of the exception and all that it came from or holds."""
-    todo, seen = [shown], set()
-    while todo:
-        one = todo.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        first = next((at for at, frame in enumerate(one.stack) if not _is_on_the_way(frame.filename)), 0)
-        del one.stack[:first]
-        todo += [part for part in (one.__cause__, one.__context__, *(one.exceptions or ())) if part is not None]
-
-
-def _is_on_the_way(filename: str) -> bool:
-    if filename.startswith("<frozen importlib") or filename == importlib.__file__:
-        return True
-    return filename.startswith(_FLOWQ) and not filename.startswith(_DEMO)
 
 
 def tail(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
@@ -203,6 +239,18 @@ def _like(exc: BaseException, copy: Exception) -> Exception:
     copy.__cause__ = exc.__cause__
     copy.__suppress_context__ = exc.__suppress_context__
     return copy
+
+
+def _is_simple(exc: BaseException) -> bool:
+    """Whether a quick look tells that *exc* travels as it is, as most do."""
+    cls = type(exc)
+    return (
+        all(type(one) in _LEAVES and not _is_long(one) for one in exc.args)
+        and vars(exc).keys() <= {"__notes__"}
+        and not hidden_fields(cls)
+        and not issubclass(cls, OSError | errors.BatchError)
+        and is_known_exception(cls)
+    )
 
 
 def _is_plain(value: Any) -> bool:

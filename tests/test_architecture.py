@@ -14,13 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room may import the rooms before it. `flowq/__init__.py` and `flowq/__main__.py` stand above all of them.
-FOUNDATION = ("errors", "registry", "portable", "settings")
+FOUNDATION = ("errors", "registry", "tracebacks", "portable", "settings")
 ROOMS = (*FOUNDATION, "core", "batch", "codec", "engine", "client", "worker", "local", "html", "report", "demo", "cli")
 MAY_IMPORT: dict[str, frozenset[str]] = {
     **{room: frozenset(ROOMS[:place]) for place, room in enumerate(ROOMS)},
     "errors": frozenset(),
     "registry": frozenset({"errors"}),
-    "portable": frozenset({"errors", "registry"}),
+    "tracebacks": frozenset(),
+    "portable": frozenset({"errors", "registry", "tracebacks"}),
     "settings": frozenset({"errors"}),
     "core": frozenset(FOUNDATION),
     "batch": frozenset({*FOUNDATION, "core"}),

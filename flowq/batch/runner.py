@@ -81,6 +81,7 @@ class Runner:
             on_heartbeat=on_heartbeat,
             on_fallback=on_fallback,
             gate=gate,
+            travels=bool(worker),
         )
         self.is_async = self._tries.is_async
         self.group_size = 1 if node.exec_many is None else group_size(policy)

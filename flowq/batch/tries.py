@@ -25,7 +25,8 @@ from flowq.core.context import ItemContext, enter_context
 from flowq.core.drive import ControlFlow, Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
 from flowq.errors import CircuitOpen, FlowError, ItemCancelled
-from flowq.portable import notes_of, portable, text_of
+from flowq.portable import notes_of, portable, text_of, without_frames
+from flowq.tracebacks import let_go_of_the_way_there
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
@@ -114,6 +115,7 @@ class Tries:
         is_plain: ``exec(item)`` is all there is to a first try: no ``ctx``, no timeout.
         gate: what every try passes through; None: nothing.
         on_fallback: receives the context of each call of ``exec_fallback``, before it.
+        travels: what the items bring is sent away: no frames are kept with their errors.
     """
 
     def __init__(
@@ -128,7 +130,9 @@ class Tries:
         on_heartbeat: Callable[[ItemContext], None] | None = None,
         on_fallback: Callable[[ItemContext], None] | None = None,
         gate: Gate | None = None,
+        travels: bool = False,
     ) -> None:
+        self._travels = travels
         self.node = node
         self.gate = gate
         self.on_fallback = on_fallback
@@ -341,7 +345,7 @@ class Tries:
             if not self.is_failure(error):
                 raise
             return self.failed(index, as_failure(error), attempt, busy_s + perf_counter() - began)
-        outcome = Outcome(index, "fallback", error=portable(exc), attempts=attempt + 1)
+        outcome = Outcome(index, "fallback", error=self._kept(exc), attempts=attempt + 1)
         return _done(value, outcome, busy_s + perf_counter() - began)
 
     async def _answered_async(self, fallback: Callable[..., Any], item: Any, exc: Exception) -> Any:
@@ -357,8 +361,14 @@ class Tries:
     def failed(self, index: int, error: Exception, attempt: int, busy_s: float) -> ItemDone:
         """What there is to keep of an item whose last try, number *attempt*, ended with *error*."""
         self.node.note_failed_item(error, index, attempt)
-        outcome = Outcome(index, "failed", error=portable(error), attempts=attempt + 1)
+        outcome = Outcome(index, "failed", error=self._kept(error), attempts=attempt + 1)
         return ItemDone(None, outcome, None, busy_s)
+
+    def _kept(self, error: Exception) -> Exception:
+        """*error* as the outcome of its item holds it."""
+        let_go_of_the_way_there(error)
+        kept = portable(error)
+        return without_frames(kept) if self._travels else kept
 
 
 def _done(value: Any, outcome: Outcome | None, seconds: float) -> ItemDone:

@@ -34,7 +34,7 @@ def decode_exception(data: bytes, unpack: Unpack) -> Exception:
     """
     name, args, fields, notes, text = as_list(unpack(data))
     cls = exception_class(name)
-    exc = _build(cls, as_list(args))
+    exc = portable.rebuilt(cls, as_list(args))
     _set_fields(exc, fields)
     for note in as_list(notes):
         exc.add_note(note)
@@ -87,16 +87,6 @@ def exception_class(name: Any) -> type[Exception]:
 
 def _is_exception(cls: Any) -> bool:
     return isinstance(cls, type) and issubclass(cls, Exception)
-
-
-def _build(cls: type[Exception], args: list[Any]) -> Exception:
-    if cls.__module__ == errors.__name__:
-        return cls(*args)
-    # The builtin's own constructor sets what C keeps (errno, the members of a group); the user's does not run.
-    base = portable.builtin_base(cls)
-    exc: Exception = base.__new__(cls, *args)
-    base.__init__(exc, *args)
-    return exc
 
 
 def _set_fields(exc: Exception, fields: Any) -> None:

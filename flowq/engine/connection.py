@@ -133,4 +133,4 @@ class Connections:
             self.drop_producer()
             if self._redis is not None:
                 self._redis.close()
-            self._redis = self._ledger = self._headroom = None
+            self._redis = self._ledger = self._headroom = self._feed_beats = None

@@ -8,6 +8,7 @@ import ipaddress
 import traceback
 import zoneinfo
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +17,14 @@ import pytest
 import flowq
 from flowq import errors
 from flowq.codec import dumps, loads
-from flowq.portable import RemoteTraceback, format_traceback, portable, remote_error
+from flowq.portable import (
+    HELD_LIMIT,
+    RemoteTraceback,
+    format_traceback,
+    portable,
+    remote_error,
+    without_frames,
+)
 from flowq.registry import (
     register,
     rename_module,
@@ -186,3 +194,61 @@ def test_a_class_of_a_script_that_was_loaded_under_another_name_is_shown_by_its_
     lost = type("Lost", (Exception,), {"__module__": "loaded_as"})
     rename_module("loaded_as", "its_own")
     assert remote_error(lost("gone")).type_name == "its_own.Lost"
+
+
+@pytest.mark.parametrize(
+    ("exc", "kept"),
+    [
+        (ValueError("m" * 1_000_000 + "é the end", 7), lambda one: one.args[0]),
+        (Known(b"m" * 1_000_000 + b" the end"), lambda one: one.args[0]),
+        (OSError(2, "m" * 1_000_000 + " the end", "file"), lambda one: one.strerror),
+        (errors.FlowError("m" * 1_000_000 + " the end"), str),
+    ],
+    ids=["text", "bytes", "OSError", "FlowError"],
+)
+def test_of_a_long_text_an_error_holds_the_end(exc: Exception, kept: Callable[[Any], str | bytes]) -> None:
+    exc.add_note("noted")
+    short = portable(raised(exc))
+    assert type(short) is type(exc)
+    text = kept(short)
+    assert len(text) == HELD_LIMIT
+    assert text.endswith("the end" if isinstance(text, str) else b"the end")
+    assert short.__notes__ == ["noted"]
+    assert short.__traceback__ is not None
+    assert portable(short) is short
+    assert len(kept(loads(dumps(exc)))) == HELD_LIMIT
+    assert len(dumps(short)) < 3 * HELD_LIMIT
+
+
+def test_a_text_that_is_not_too_long_stays_whole() -> None:
+    exc = ValueError("m" * HELD_LIMIT)
+    assert portable(exc) is exc
+
+
+def test_a_field_with_a_long_text_is_shortened_too() -> None:
+    exc = Known("k")
+    exc.body = "b" * 1_000_000  # type: ignore[attr-defined]
+    assert len(portable(exc).body) == HELD_LIMIT  # type: ignore[attr-defined]
+
+
+def test_an_error_without_frames_arrives_as_the_one_with_them() -> None:
+    def chained() -> None:
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            raise ValueError("v") from error
+
+    def caught() -> Exception:
+        try:
+            chained()
+        except ValueError as error:
+            return error
+        raise AssertionError
+
+    whole, bare = loads(dumps(caught())), without_frames(caught())
+    assert (bare.__traceback__, bare.__context__) == (None, None)
+    assert dumps(bare) == dumps(caught())
+    assert format_traceback(bare) == format_traceback(whole)
+    unknown = without_frames(remote_error(raised(Unknown("u"))))
+    assert unknown.__cause__ is None
+    assert "Unknown: u" in format_traceback(unknown)

@@ -30,6 +30,8 @@ class FleetMemo:
     def expect(self, keys: Iterable[str]) -> None:
         """See Memo."""
         wanted = list(dict.fromkeys(keys))
+        # Of those before, what was not asked for has gone to others, and may be theirs to bring.
+        self._ahead = {}
         if not wanted:
             return
         try:
@@ -37,7 +39,7 @@ class FleetMemo:
         except REDIS_ERRORS as exc:
             log.warning("cached results cannot be read", extra={"error": repr(exc)})
             return
-        self._ahead.update(zip(wanted, found, strict=True))
+        self._ahead = dict(zip(wanted, found, strict=True))
 
     def get(self, key: str) -> tuple[Any, ...]:
         """See Memo."""

@@ -41,3 +41,12 @@ def test_no_thread_of_a_forked_process_gets_a_client_of_its_parent_s(redis: Redi
     connections.got.close()
     of_parent.close()
     connections.close()
+
+
+def test_what_is_used_after_a_close_has_none_of_what_was_closed(redis: Redis, redis_server: EmbeddedRedis) -> None:
+    connections = Connections(Settings(broker_url=redis_server.url))
+    before = [connections.redis, connections.ledger, connections.headroom, connections.feed_beats]
+    connections.close()
+    after = [connections.redis, connections.ledger, connections.headroom, connections.feed_beats]
+    assert not any(one is other for one, other in zip(before, after, strict=True))
+    connections.close()
