@@ -46,16 +46,18 @@ class ConfigError(FlowqError):
 class NoRedis(ConfigError):
     """Nothing answers at the broker's URL."""
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(url, reason)
+    def __init__(self, url: str, reason: str, way_out: str = "") -> None:
+        super().__init__(url, reason, way_out)
         self.url = url
         self.reason = reason
+        self.way_out = way_out
 
     def __str__(self) -> str:
-        return (
-            f"no Redis answers at {self.url} ({self.reason}). Start one there, set FLOWQ_BROKER_URL to one that "
-            "runs, or use `with flowq.LocalCluster():`, which brings its own."
+        way_out = self.way_out or (
+            "Start one there, set FLOWQ_BROKER_URL to one that runs, or use `with flowq.LocalCluster():`, which brings "
+            "its own."
         )
+        return f"no Redis answers at {self.url} ({self.reason}). {way_out}"
 
 
 class RedisFull(ConfigError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -102,6 +103,11 @@ class Settings(BaseSettings):
         _refuse_other_than_redis(value)
         return with_tls(value)
 
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        return level_of(value)
+
     @field_validator("secret_key")
     @classmethod
     def _whole_keys(cls, value: SecretStr | None) -> SecretStr | None:
@@ -117,6 +123,15 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The broker's URL, or Redis' default address."""
         return self.broker_url or DEFAULT_BROKER_URL
+
+
+def level_of(name: Any) -> str:
+    """*name*, a log level as Python's logging spells it; raises TypeError or ValueError for another."""
+    if not isinstance(name, str):
+        raise TypeError(f"a log level is DEBUG, INFO, WARNING, ERROR or CRITICAL, not {name!r:.200}")
+    if name.upper() not in logging.getLevelNamesMapping():
+        raise ValueError(f"a log level is DEBUG, INFO, WARNING, ERROR or CRITICAL, not {name!r:.200}")
+    return name.upper()
 
 
 def _decoded(keys: SecretStr | None) -> tuple[bytes, ...]:

@@ -18,7 +18,7 @@ from flowq.client.run import DurableRun
 from flowq.core.runs import Checkpoint
 from flowq.engine.reading.origin import Origin
 from flowq.engine.reading.results import State
-from flowq.engine.redis_client import AWAY_ERRORS
+from flowq.errors import NoRedis
 from flowq.portable import format_traceback
 
 LOOK_EVERY_S = 0.3
@@ -115,7 +115,7 @@ class FollowedRun:
         ended = self._run.wait(LOOK_EVERY_S if timeout is None else timeout)
         try:
             steps, awaited = self._run.history(), self._run.awaits()
-        except AWAY_ERRORS:
+        except NoRedis:
             return False
         self.tell(steps, awaited)
         return ended

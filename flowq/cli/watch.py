@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ from flowq.client.progress import Display, Mode, count_of, display, figures, spa
 from flowq.client.run import DurableRun
 from flowq.client.unknown_node import worker_of
 from flowq.engine.patience import when_there
+from flowq.engine.reading.results import read_state
 from flowq.settings import Settings
 
 LINE_EVERY_S = 1.0
@@ -98,9 +100,10 @@ def said(handle: BatchHandle[Any], console: Console) -> int:
 
 def lines(here: Place, handle: BatchHandle[Any]) -> int:
     """A line of JSON a second."""
+    connections = here.executor.connections
     while True:
         ended = handle.wait(0)
-        state = when_there(here.executor.connections, handle.state)
+        state = when_there(connections, partial(read_state, connections, handle.id))
         emit_line({**record_of(handle.id, handle.label, state), "rate": round(progress_of(state).rate, 3)})
         if ended:
             return 0 if handle.ended_well(state) else FAILED

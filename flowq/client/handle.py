@@ -128,11 +128,17 @@ class BatchHandle(Generic[R]):
         return handle
 
     def state(self) -> State:
-        """The ledger's counters, crashes and losses included."""
-        return self._submitted.state()
+        """The ledger's counters, crashes and losses included.
+
+        Raises:
+            BatchLost: Redis no longer holds the batch.
+            NoRedis: Redis does not answer; another ConfigError: it refuses. So it is with all that looks at the batch.
+        """
+        with self._submitted.in_words():
+            return self._submitted.state()
 
     def _state_when_there(self) -> State:
-        return when_there(self._connections, self.state)
+        return when_there(self._connections, self._submitted.state)
 
     def ended_well(self, state: State) -> bool:
         """Whether the batch has succeeded, in *state*, as its policy has it: redriven, it runs on whatever fails."""
@@ -146,7 +152,8 @@ class BatchHandle(Generic[R]):
         state = self.state()
         if state.closed:
             return progress_of(state, self._total)
-        reports = read_reports(self._connections, self.id, lambda: set(self.held().values()))
+        with self._submitted.in_words():
+            reports = read_reports(self._connections, self.id, lambda: set(self.held().values()))
         return replace(progress_of(state, self._total), reports=reports)
 
     def result(self, timeout: float | None = None) -> BatchResult[R]:
@@ -256,12 +263,13 @@ class BatchHandle(Generic[R]):
             ResultsFreed: results were dropped as they were read.
             DecodeError: an item or a result is of a class that this process does not know: import its module.
         """
-        state = self.state()
-        if was_freed(self._connections, self.id):
-            raise ResultsFreed(self.id)
+        with self._submitted.in_words():
+            state = self._submitted.state()
+            if was_freed(self._connections, self.id):
+                raise ResultsFreed(self.id)
         why = reason_of(state, self._policy) or "it has no outcome yet"
         found = read_outcomes(self._connections, self.id, self._length(state), why)
-        return with_inputs(found, self._stored(), self._key_of) if inputs else found
+        return self._submitted.told(with_inputs(found, self._stored(), self._key_of) if inputs else found)
 
     def failures(self) -> Iterator[Outcome]:
         """The items that have failed so far, in item order, each with its input, error, traceback, attempts and worker.
@@ -272,8 +280,11 @@ class BatchHandle(Generic[R]):
             BatchLost: Redis no longer holds the batch.
             DecodeError: an item or a result is of a class that this process does not know: import its module.
         """
-        require_kept(self._connections, self.id)  # or it would read as one in which nothing failed
-        return with_inputs(read_failures(self._connections, self.id), self._stored(), self._key_of)
+        with self._submitted.in_words():
+            require_kept(self._connections, self.id)  # or it would read as one in which nothing failed
+        return self._submitted.told(
+            with_inputs(read_failures(self._connections, self.id), self._stored(), self._key_of)
+        )
 
     def _stored(self) -> Any:
         return StoredItems(self._connections, self.id) if self._inputs is None else self._inputs
@@ -283,14 +294,22 @@ class BatchHandle(Generic[R]):
 
         Raises:
             ResultsFreed: results were dropped as they were read.
+            BatchLost: Redis no longer holds the batch.
         """
-        if was_freed(self._connections, self.id):
-            raise ResultsFreed(self.id)
-        return read_dones(self._connections, self.id)
+        with self._submitted.in_words():
+            require_kept(self._connections, self.id)
+            if was_freed(self._connections, self.id):
+                raise ResultsFreed(self.id)
+            return self._submitted.told(read_dones(self._connections, self.id))
 
     def held(self) -> dict[str, str]:
-        """The chunks that somebody holds right now, by the holder's name (``worker@host/pid``)."""
-        return read_holders(self._connections, self.id)
+        """The chunks that somebody holds right now, by the holder's name (``worker@host/pid``).
+
+        Raises:
+            BatchLost: Redis no longer holds the batch.
+        """
+        with self._submitted.in_words():
+            return read_holders(self._connections, self.id)
 
     def cancel(self) -> None:
         """End the batch: what has no outcome yet reads as cancelled. Idempotent.

@@ -19,7 +19,7 @@ from rich.table import Column
 from rich.text import Text
 
 from flowq.batch.executor import Progress
-from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.patience import TROUBLE
 
 Mode = Literal["auto", "bar", "lines", "off"]
 
@@ -125,7 +125,7 @@ class _Bar:
         self._live, self._task, self._watched = live, task, watched
 
     def update(self) -> None:
-        with suppress(*REDIS_ERRORS):  # while Redis is away the bar stands still
+        with suppress(*TROUBLE):  # while Redis is away the bar stands still
             now = self._watched.progress()
             self._live.update(self._task, completed=now.done, total=now.total, now=now)
 
@@ -141,7 +141,7 @@ class _Line:
 
     def write(self) -> None:
         self._next_at = time.monotonic() + self._every_s
-        with suppress(*REDIS_ERRORS):
+        with suppress(*TROUBLE):
             line = line_of(self._watched.progress())
             self._stream.write(f"{self._watched.label}: {line}\n")
             self._stream.flush()

@@ -17,10 +17,9 @@ from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.ending.facts import awaited_events, children, send_event
 from flowq.engine.fleet.presence import Fleet
-from flowq.engine.patience import when_there
+from flowq.engine.patience import TROUBLE, when_there
 from flowq.engine.reading.closings import Closings
 from flowq.engine.reading.results import State, read_dones, status_of
-from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.stored.snapshots import Snapshots
 from flowq.engine.walks.checkpoints import Checkpoints
 from flowq.errors import FlowError, RunCancelled
@@ -56,12 +55,13 @@ class DurableRun:
 
     @property
     def status(self) -> RunStatus:
-        """See Run. Raises BatchLost when Redis no longer holds it."""
+        """See Run. Raises BatchLost when Redis no longer holds it, NoRedis when it does not answer."""
         return status_of(self.state())
 
     def state(self) -> State:
         """The ledger's counters of it, crashes and losses included."""
-        return self._submitted.state()
+        with self._submitted.in_words():
+            return self._submitted.state()
 
     def wait(self, timeout: float | None = None) -> bool:
         """See Run. Raises BatchLost when Redis no longer holds it."""
@@ -94,20 +94,24 @@ class DurableRun:
 
         What it failed with is not raised here: that may look as if Redis was away.
         """
-        state = self.state()
+        state = self._submitted.state()
         if state.state == "cancelled":
             return None
         (last,) = deque(read_dones(self._connections, self.id), maxlen=1)
-        return state, last.outcome(0), self.history(), self._kept.store()
+        return state, last.outcome(0), self._history(), self._kept.store()
 
     def _stands(self) -> str:
         try:
             return f"it is {self.status}"
-        except REDIS_ERRORS:
+        except TROUBLE:
             return "Redis does not answer"
 
     def history(self) -> list[Checkpoint]:
-        """See Run. Raises BatchLost when Redis no longer holds it, as ``awaits`` and ``batches`` do."""
+        """See Run. Raises what ``status`` does, as ``awaits`` and ``batches`` do."""
+        with self._submitted.in_words():
+            return self._history()
+
+    def _history(self) -> list[Checkpoint]:
         return self._found(self._kept.steps())
 
     def events(self) -> Iterator[Checkpoint]:
@@ -116,7 +120,7 @@ class DurableRun:
         while True:
             ended = self.wait(EVENTS_EVERY_S)
             # By what identifies a step: the first of a long history are no longer kept.
-            steps = when_there(self._connections, self.history)
+            steps = when_there(self._connections, self._history)
             fresh = [one for one in steps if (one.generation, one.number) > seen]
             yield from fresh
             if fresh:
@@ -137,15 +141,17 @@ class DurableRun:
 
     def awaits(self) -> list[str]:
         """The names of the events that it waits for now, for ``send``."""
-        return self._found(awaited_events(self._connections, self.id))
+        with self._submitted.in_words():
+            return self._found(awaited_events(self._connections, self.id))
 
     def batches(self) -> list[str]:
         """The ids of the batches it has begun, for ``flowq.get_batch``."""
-        return self._found(sorted({*children(self._connections, self.id), *self._kept.waited_for()}))
+        with self._submitted.in_words():
+            return self._found(sorted({*children(self._connections, self.id), *self._kept.waited_for()}))
 
     def _found(self, what: list[T]) -> list[T]:
         if not what:  # of a run that is gone there is nothing either
-            self.state()
+            self._submitted.state()
         return what
 
     def cancel(self) -> None:

@@ -9,6 +9,7 @@ import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from flowq.client import left_alone
 from flowq.client.feeding import Feeding
@@ -28,6 +29,8 @@ from flowq.errors import BatchLost
 
 FEEDING_LOOK_S = 0.5
 DEADLINE_LOOK_S = 0.2
+
+T = TypeVar("T")
 
 
 class Submitted:
@@ -75,8 +78,13 @@ class Submitted:
         with self.named(), redis_in_words(self._connections):
             yield
 
+    def told(self, found: Iterator[T]) -> Iterator[T]:
+        """*found*, and what Redis answers while it is read, if that is an error, ``in_words``."""
+        with self.in_words():
+            yield from found
+
     def state(self) -> State:
-        """Its counters; raises BatchLost when Redis no longer holds it."""
+        """Its counters, with Redis' own errors, for ``when_there``; raises BatchLost when Redis no longer holds it."""
         with self.named():
             return read_state(self._connections, self.id)
 

@@ -14,9 +14,8 @@ from flowq.batch.here import TELL_EVERY_S
 from flowq.client.leaving import said_if_not_cancelled
 from flowq.client.progress import Display
 from flowq.core.context import current_context
+from flowq.engine.patience import TROUBLE
 from flowq.engine.reading.results import State
-from flowq.engine.redis_client import REDIS_ERRORS
-from flowq.errors import NoRedis
 
 WANTED_LOOK_S = 0.2  # whether anybody waits for the call that waits for the batch
 
@@ -79,7 +78,7 @@ class Watching:
             return
         try:
             now = handle.progress()
-        except REDIS_ERRORS:
+        except TROUBLE:
             return
         tell(now)
 
@@ -108,6 +107,6 @@ def _ended(handle: Waited, timeout_s: float | None) -> bool:
         if handle.wait(max(0.0, left_s)):
             return True
         if ctx.cancelled:
-            with contextlib.suppress(NoRedis, *REDIS_ERRORS):  # asked again with the next look
+            with contextlib.suppress(*TROUBLE):  # asked again with the next look
                 handle.cancel()
     return False

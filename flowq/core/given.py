@@ -40,12 +40,44 @@ def require_whole(what: str, value: Any, least: int) -> None:
         raise ValueError(f"{what} is {least} or more, not {value!r}")
 
 
-def require_names(what: str, value: Any) -> None:
-    """Refuse what is no list of texts, such as one text, which would be taken letter by letter; raises TypeError."""
+def names_of(what: str, value: Any) -> tuple[str, ...]:
+    """*value*, a list of texts. One text, which would be taken letter by letter, is none.
+
+    Raises:
+        TypeError, ValueError: it is no such list.
+    """
     if isinstance(value, str | bytes):
         raise TypeError(f"{what} is a list of names: {what}=[{value!r:.200}]")
     if not isinstance(value, Iterable):
         raise TypeError(f"{what} is a list of names, not {value!r:.200}")
+    names = tuple(value)
+    for name in names:
+        require_text(f"each of {what}", name)
+    return names
+
+
+def texts_of(what: str, value: Any) -> dict[str, str]:
+    """*value*, a dict of texts by name; None is an empty one.
+
+    Raises:
+        TypeError, ValueError: it is no such dict.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{what} is a dict of texts by name, not {value!r:.200}")
+    for name, text in value.items():
+        require_text(f"each name of {what}", name)
+        require_text(f"{what}[{name!r:.200}]", text)
+    return dict(value)
+
+
+def require_seconds(what: str, value: Any, least: int) -> None:
+    """Refuse what is no number of seconds, of at least *least*; raises TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{what} is a number of seconds, not {value!r:.200}")
+    if not is_number(value) or value < least:
+        raise ValueError(f"{what} is {least} or more seconds, not {value!r}")
 
 
 def require_store(shared: Any) -> None:

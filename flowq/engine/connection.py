@@ -49,6 +49,7 @@ class Connections:
         lease_ms = wait_ms - NOTICED_WITHIN_MS if wait_ms >= 8 * NOTICED_WITHIN_MS else wait_ms
         self.times = Times(lease_ms=lease_ms, wait_ms=wait_ms, feed_ms=max(wait_ms, 10_000))
         self._pid = -1
+        self._end = ("", "")
         self._lock = threading.RLock()
         self._redis: RedisClient | None = None
         self._ledger: Ledger | None = None
@@ -68,6 +69,7 @@ class Connections:
     def redis(self) -> RedisClient:
         self._check_pid()
         if self._redis is None:
+            self._require_redis()
             self._redis = make_client(self.settings.url)
         return self._redis
 
@@ -100,6 +102,7 @@ class Connections:
         self._check_pid()
         with self._lock:
             if self._producer is None:
+                self._require_redis()
                 # kombu would try for six seconds to connect, at every publish, and with this lock held: slots would
                 # stand so long for a message that a caretaker sends again.
                 sending = self.app.connection_for_write(transport_options={"max_retries": 0})
@@ -123,7 +126,26 @@ class Connections:
         try:
             self.redis.ping()
         except REDIS_ERRORS as exc:
-            raise NoRedis(redacted(self.settings.url), str(exc) or type(exc).__name__) from exc
+            raise self.no_redis(exc) from exc
+
+    def no_redis(self, error: Exception) -> NoRedis:
+        """What a caller is told where Redis does not answer, but with *error*."""
+        reason, way_out = self._end
+        return NoRedis(redacted(self.settings.url), reason or str(error) or type(error).__name__, way_out)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether this Redis is known never to come back."""
+        return self._end != ("", "")
+
+    def end(self, reason: str, way_out: str) -> None:
+        """This Redis is gone for good: close what was opened, and whoever needs it yet gets a NoRedis, at once."""
+        self._end = (reason, way_out)
+        self.close()
+
+    def _require_redis(self) -> None:
+        if self.has_ended:
+            raise NoRedis(redacted(self.settings.url), *self._end)
 
     def close(self) -> None:
         """Close what this process opened."""

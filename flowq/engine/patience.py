@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError, ResponseError
 
 from flowq.engine.connection import Connections
-from flowq.engine.redis_client import AWAY_ERRORS, is_full
-from flowq.errors import ConfigError, NoRedis
+from flowq.engine.redis_client import AWAY_ERRORS, REDIS_ERRORS, is_full
+from flowq.errors import ConfigError
 from flowq.settings import redacted
 
 log = logging.getLogger("flowq.patience")
@@ -21,6 +21,8 @@ AWAY_FOR_S = 30.0
 FULL_FOR_S = 300.0
 AGAIN_S = 0.25
 LOOK_EVERY_S = 0.5
+TROUBLE = (ConfigError, *REDIS_ERRORS)
+"""What a look at a batch raises while Redis is away or refuses, whether that was put into words or not."""
 
 T = TypeVar("T")
 
@@ -29,7 +31,7 @@ def when_there(connections: Connections, call: Callable[[], T]) -> T:
     """What *call* answers, which is made again while Redis does not answer.
 
     Raises:
-        NoRedis: it has not answered for 30 s.
+        NoRedis: it has not answered for 30 s, or is known not to come back.
     """
     until = time.monotonic() + AWAY_FOR_S
     said = False
@@ -37,8 +39,8 @@ def when_there(connections: Connections, call: Callable[[], T]) -> T:
         try:
             return call()
         except AWAY_ERRORS as exc:
-            if time.monotonic() > until:
-                raise NoRedis(redacted(connections.settings.url), str(exc) or type(exc).__name__) from exc
+            if connections.has_ended or time.monotonic() > until:
+                raise connections.no_redis(exc) from exc
             if not said:
                 log.warning("Redis does not answer; trying again for %g s", AWAY_FOR_S, extra={"error": repr(exc)})
             said = True
@@ -118,9 +120,9 @@ def trouble(connections: Connections, error: Exception) -> ConfigError:
     if is_full(error):
         connections.headroom.forget()
         return connections.headroom.full()
-    url = redacted(connections.settings.url)
     if isinstance(error, AWAY_ERRORS):
-        return NoRedis(url, str(error) or type(error).__name__)
+        return connections.no_redis(error)
+    url = redacted(connections.settings.url)
     return ConfigError(f"the Redis at {url} refuses: {error}. `flowq doctor` says what to change.")
 
 

@@ -70,6 +70,14 @@ class PlainClient(Redis):
         self._idle.append(connection)
         return answer
 
+    def close(self) -> None:
+        """Close the connections that nobody is using: a thread that waits for an answer would fail of a closed one."""
+        if self._pid == os.getpid():
+            while self._idle:
+                self.connection_pool.release(self._idle.pop())
+        if self.auto_close_connection_pool:
+            self.connection_pool.disconnect(inuse_connections=False)
+
     def _taken(self) -> Any:
         """A connection that is ready: where Redis has closed one meanwhile, no command fails of that."""
         if self._pid != os.getpid():

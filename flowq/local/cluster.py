@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from flowq.batch.executor import activate, deactivate
 from flowq.client import CeleryExecutor, connect
 from flowq.client.unknown_node import worker_of
-from flowq.core.given import require_names, require_whole
+from flowq.core.given import names_of, require_seconds, require_text, require_whole, texts_of
 from flowq.errors import ConfigError
 from flowq.local.child_process import end_all
 from flowq.local.local_worker import LocalWorker, is_local_worker
@@ -29,7 +29,12 @@ from flowq.local.private_folder import PrivateFolder
 from flowq.local.program import import_path, main_module, main_path
 from flowq.local.redis_server import EmbeddedRedis
 from flowq.local.spawner import Spawner
-from flowq.settings import Settings
+from flowq.settings import Settings, level_of
+
+ENDED = (
+    "the LocalCluster that it belonged to has ended",
+    "All that it held ended with it: read results before its `with` block ends.",
+)
 
 
 class LocalCluster:
@@ -74,18 +79,22 @@ class LocalCluster:
         require_whole("workers", workers, 0)
         if slots is not None:
             require_whole("slots", slots, 1)
-        require_names("imports", imports)
-        require_names("queues", queues)
+        if broker_url is not None:
+            require_text("broker_url", broker_url)
+        if lease_s is not None:
+            require_seconds("lease_s", lease_s, 1)
+        require_seconds("ready_timeout_s", ready_timeout_s, 0)
+        require_seconds("grace_s", grace_s, 0)
         self.slots = slots if slots is not None else max(1, _cores() // max(1, workers))
-        self.queues = tuple(queues)
+        self.queues = names_of("queues", queues)
         self._wanted = workers
-        self._imports = tuple(imports)
+        self._imports = names_of("imports", imports)
         self._broker_url = broker_url
-        self._log_level = log_level
+        self._log_level = level_of(log_level)
         self._lease_s = lease_s
-        self._env = dict(env or {})
+        self._env = texts_of("env", env)
         self._redis_server = redis_server
-        self._redis_options = redis_options
+        self._redis_options = texts_of("redis_options", redis_options)
         self._ready_timeout_s = ready_timeout_s
         self._grace_s = grace_s
 
@@ -160,8 +169,15 @@ class LocalCluster:
         return worker
 
     def kill_worker(self, index: int, sig: int = signal.SIGKILL) -> None:
-        """Send *sig* to the whole process group of ``workers[index]``; after SIGKILL, wait until it is gone."""
-        self._workers[index].kill(sig)
+        """Send *sig* to the whole process group of ``workers[index]``; after SIGKILL, wait until it is gone.
+
+        Raises:
+            IndexError: there is no such worker.
+        """
+        require_whole("the index of a worker", index, 0)
+        if index >= len(self._workers):
+            raise IndexError(f"there is no worker {index}: this cluster has started {len(self._workers)}, from 0 on")
+        self._workers[index].kill(signal.Signals(sig))
 
     def stop(self) -> None:
         """End the workers, then Redis, and remove what they left. Running items get ``grace_s`` seconds.
@@ -210,7 +226,10 @@ class LocalCluster:
         """Give the place back to the executor that was active before."""
         if self._executor is not None:
             deactivate(self._executor)
-            self._executor.connections.close()
+            if self._broker_url is None:
+                self._executor.connections.end(*ENDED)
+            else:
+                self._executor.connections.close()
             self._executor = None
 
     def _start(self) -> None:
@@ -224,6 +243,8 @@ class LocalCluster:
             setting = self._redis_server if self._redis_server is not None else Settings().redis_server
             self._redis = EmbeddedRedis(redis_server=setting, options=self._redis_options, spawner=self._spawner)
             self._redis.start()
+        else:
+            connect(self._broker_url).connections.close()  # its workers would look for it until the time is up
         # After Redis has registered its own: exit handlers run last in, first out, and the workers must go first.
         atexit.register(self.stop)
         for _ in range(self._wanted):

@@ -21,7 +21,7 @@ from flowq.batch.fanout import Fanout
 from flowq.client.handle import BatchHandle
 from flowq.core.merge import apply_delta
 from flowq.engine.connection import Connections
-from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.patience import TROUBLE
 from flowq.errors import NoRedis
 from tests.chaos.exactness import assert_once_each, assert_values
 from tests.chaos.fleet import connect
@@ -171,7 +171,7 @@ class Load:
                 return len(self._closed) == len(self.batches) and not self._connections.redis.exists(
                     self._connections.keys.batches
                 )
-            except REDIS_ERRORS:
+            except TROUBLE:
                 return False
 
         try:
@@ -254,7 +254,7 @@ class Load:
         while not self._stop.wait(LOOK_EVERY_S):
             try:
                 self._look()
-            except REDIS_ERRORS:
+            except TROUBLE:
                 continue
 
     def _look(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import flowq
 from flowq.client.handle import BatchHandle
-from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.patience import TROUBLE
 from tests.chaos.exactness import assert_once_each, assert_values
 from tests.chaos.fleet import DURABLE, LEASE_S, connect, new_cluster, processes_of
 from tests.chaos.load import path_in
@@ -116,7 +116,7 @@ def done(handles: Sequence[BatchHandle[int]]) -> int:
     """Outcomes so far; -1 while Redis does not answer."""
     try:
         return sum(handle.progress().done for handle in handles)
-    except REDIS_ERRORS:
+    except TROUBLE:
         return -1
 
 

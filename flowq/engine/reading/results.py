@@ -123,11 +123,13 @@ def _state(batch_id: str, values: list[Any], open_chunks: int, parked: int) -> S
 
 
 def read_holders(connections: Connections, batch_id: str) -> dict[str, str]:
-    """Who holds which open chunk: chunk id → holder; nobody once the batch is closed."""
+    """Who holds which open chunk: chunk id → holder; nobody once the batch is closed. BatchLost if it is gone."""
     with connections.redis.pipeline(transaction=False) as pipe:
         pipe.hget(connections.keys.meta(batch_id), "state")
         pipe.hgetall(connections.keys.of(batch_id, "open"))
         state, records = pipe.execute()
+    if state is None:
+        raise BatchLost(batch_id)
     if state not in (b"running", b"paused"):
         return {}
     holders = {chunk_id.decode(): record.split()[1].decode() for chunk_id, record in records.items()}
