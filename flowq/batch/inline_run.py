@@ -133,20 +133,20 @@ class InlineRun:
         """See Run."""
         if from_step is not None:
             require_whole("from_step", from_step, 0)
-        if self._status == "paused" and from_step is None:
+        if self._status == "paused" and from_step is None and not fork:
             self._move("running", "paused")
             return self
         if not fork and not self._ended:
             if self._status == "cancelled":
                 raise FlowError(
-                    f"{self.id} was cancelled, and the node that ran still does: run.wait() first, or fork it"
+                    f"run {self.id} was cancelled, and the node that ran still does: run.wait() first, or fork it"
                 )
-            raise FlowError(f"{self.id} is {self._status}: cancel it first, or fork it")
+            raise FlowError(f"run {self.id} is {self._status}: cancel it first, or give fork=True")
         if self._status == "succeeded" and from_step is None:
-            raise FlowError(f"{self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
+            raise FlowError(f"run {self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
         at = len(self._kept) if from_step is None else from_step
         if not 0 <= at <= len(self._kept):
-            raise FlowError(f"{self.id} has taken {len(self._kept)} steps: there is no step {at} to go on from")
+            raise FlowError(f"run {self.id} has taken {len(self._kept)} steps: there is no step {at} to go on from")
         run = self._fork() if fork else self
         run._generation += not fork
         run.start(at)
@@ -225,6 +225,8 @@ class _HereWaits(Waits):
                 self._run._move("running", "parked")
 
     async def look(self, waits: Sequence[Wait]) -> Mapping[Wait, Sent]:
+        while self._run._status == "paused":  # the waits of a paused run rest with it
+            await asyncio.sleep(LOOK_EVERY_S)
         if self._run._status == "cancelled":
             raise Left("cancelled", (), b"")
         events = self._run._events

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from flowq.batch.outcome import Outcome
@@ -86,7 +86,7 @@ class DurableRun:
         if outcome.error is not None:
             outcome.error.add_note(f"in run {self.id}: mend the cause, then run.resume() does what is missing")
             raise outcome.error
-        steps = tuple(RunStep(one.node, one.node, one.action, None, one.seconds) for one in history)
+        steps = tuple(RunStep(one.node, one.node, one.action, None, one.seconds) for one in _way(history))
         return RunResult("succeeded", outcome.output, None, store, steps, state.seconds)
 
     def _end(self) -> tuple[State, Outcome, list[Checkpoint], Overlay] | None:
@@ -171,6 +171,8 @@ class DurableRun:
 
     def _resumed(self, from_step: int | None, *, fork: bool) -> DurableRun:
         status = self.status
+        if status == "succeeded" and from_step is None:
+            raise FlowError(f"run {self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
         if fork:
             step = max((one.number for one in self.history()), default=0) if from_step is None else from_step
             slots = Fleet(self._connections.redis, self._connections.keys).slots(self._header.queue)
@@ -179,8 +181,16 @@ class DurableRun:
         if from_step is not None:
             if not self._kept.begin_again(self._kept.state_after(from_step)):
                 raise FlowError(f"run {self.id} is {status}: cancel it first, or give fork=True")
-        elif status == "succeeded":
-            raise FlowError(f"run {self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
         else:
             self._submitted.ask("resume" if status == "paused" else "redrive")
         return self
+
+
+def _way(history: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """The steps that led to the end of a run: those of *history* without what was done anew later."""
+    way: list[Checkpoint] = []
+    for step in history:
+        while way and way[-1].number >= step.number:
+            way.pop()
+        way.append(step)
+    return way

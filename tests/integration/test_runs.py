@@ -230,6 +230,47 @@ def test_a_run_goes_back_to_a_step_and_a_fork_goes_on_beside_it(place: str, tmp_
         run.resume(from_step=77)
 
 
+def test_a_paused_run_is_forked_and_stays_paused(place: str, tmp_path: Path) -> None:
+    run = flowq.Flow(nested.Approval(str(tmp_path / "notes"))).submit({})
+    until(lambda: run.status == "parked", 20, "it asks")
+    run.pause()
+    fork = run.resume(fork=True)
+    assert (fork.id != run.id, run.status) == (True, "paused")
+    fork.send("approval", "yes")
+    assert fork.result(timeout=20).shared["answers"] == ["yes"]
+    run.resume()
+    run.send("approval", "no")
+    assert run.result(timeout=20).shared["answers"] == ["no"]
+
+
+def test_a_fork_of_a_run_that_has_succeeded_begins_at_a_step_that_is_named(place: str, tmp_path: Path) -> None:
+    run = flowq.Flow(nested.Step("one", str(tmp_path / "notes"))).submit({})
+    run.result(timeout=20)
+    for fork in (False, True):
+        with pytest.raises(flowq.FlowError, match="has succeeded: say from which step"):
+            run.resume(fork=fork)
+
+
+def test_the_steps_of_a_result_are_those_that_led_to_it(place: str, tmp_path: Path) -> None:
+    run = nested.six_steps(str(tmp_path / "notes")).submit({"numbers": [1, 2]})
+    steps = [step.node for step in run.result(timeout=30).steps]
+    for at in (3, 0):
+        run.resume(from_step=at)
+        assert [step.node for step in run.result(timeout=30).steps] == steps
+
+
+def test_an_event_that_comes_while_a_run_is_paused_is_received_once_it_goes_on(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    run = flowq.Flow(nested.Approval(str(path))).submit({})
+    until(lambda: run.status == "parked", 20, "it asks")
+    run.pause()
+    run.send("approval", "yes")
+    assert not run.wait(0.5)
+    assert "answered" not in nested.notes(path)
+    run.resume()
+    assert run.result(timeout=20).shared["answers"] == ["yes"]
+
+
 def test_a_fork_goes_on_after_the_run_it_came_from_was_removed(
     runs_cluster: flowq.LocalCluster, tmp_path: Path
 ) -> None:
