@@ -24,6 +24,8 @@ def breaks(how: str) -> None:
         asyncio.run(_cancelled())
     if how == "exit":
         sys.exit(3)
+    if how == "interrupt":
+        raise KeyboardInterrupt
     raise Panic("no more") if how == "panic" else asyncio.CancelledError
 
 

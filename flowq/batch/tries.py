@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 from collections.abc import Callable
 from functools import partial
 from numbers import Real
@@ -44,7 +45,7 @@ class Unawaited(BaseException):
         self.error = error
 
 
-_ENDS_MORE = (KeyboardInterrupt, GeneratorExit, ControlFlow)
+_ENDS_MORE = (GeneratorExit, ControlFlow)
 
 
 def as_failure(exc: BaseException) -> Exception:
@@ -59,6 +60,8 @@ def as_failure(exc: BaseException) -> Exception:
         return error.with_traceback(exc.__traceback__)
     if isinstance(exc, SystemExit) and not notes_of(exc):
         exc.add_note("an item that exits fails alone, and its process goes on: raise an Exception that says why")
+    if isinstance(exc, KeyboardInterrupt) and not notes_of(exc):
+        exc.add_note("nobody pressed Ctrl-C, the item raised this by itself: raise an Exception that says why")
     return portable(exc)
 
 
@@ -158,6 +161,9 @@ class Tries:
         if isinstance(exc, SystemExit):
             # A child that the item has forked is to end there, and not to go on with the batch.
             return os.getpid() == self._pid and not _told_to_end(exc)
+        if isinstance(exc, KeyboardInterrupt):
+            # In a worker's process Ctrl-C is ignored: nobody but the item can have raised it.
+            return os.getpid() == self._pid and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         return not isinstance(exc, _ENDS_MORE)
 
     def context(self, index: int, item: Any, attempt: int) -> ItemContext:

@@ -102,6 +102,7 @@ class SharedStore(Store):
     Raises:
         pydantic.ValidationError: a value does not fit the schema.
         KeyError: a key that the schema forbids.
+        TypeError: *data* is no dict.
     """
 
     def __init__(self, data: Mapping[str, Any] | None = None, schema: type[BaseModel] | None = None) -> None:
@@ -109,7 +110,11 @@ class SharedStore(Store):
         self._data: dict[str, Any] = {}
         if schema is not None:
             self._data.update(schema_of(schema).defaults())
-        self.merge({} if data is None else data)
+        try:
+            given = dict({} if data is None else data)
+        except (TypeError, ValueError):
+            raise TypeError(f"a SharedStore begins with what is in a dict, not {data!r:.200}") from None
+        self.merge(given)
 
     def __getitem__(self, key: str) -> Any:
         return self._data[key]

@@ -102,6 +102,16 @@ def test_an_item_that_exits_says_what_to_raise_instead(executor: str) -> None:
     assert "sys.exit(3)" in result.items[2].traceback
 
 
+@pytest.mark.parametrize("kind", [awkward.Breaks, awkward.BreaksAsync, awkward.BreaksInFallback])
+def test_an_item_that_raises_what_ctrl_c_does_fails_alone_on_a_worker(
+    cluster: flowq.LocalCluster, kind: type[awkward.Breaks]
+) -> None:
+    result = ended(kind("interrupt", on_error="collect"), range(4))
+    assert statuses(result) == ONE_FAILED
+    assert error_of(result) == (flowq.RemoteError, "builtins.KeyboardInterrupt: ", 1)
+    assert "nobody pressed Ctrl-C" in "".join(result.errors[2].__notes__)
+
+
 def test_an_item_that_exits_in_a_submitted_flow_fails_the_run(executor: str) -> None:
     flow = flowq.Flow(awkward.Exits())
     with pytest.raises(flowq.RemoteError, match=r"builtins\.SystemExit: 3"):

@@ -156,6 +156,8 @@ class Marked(flowq.BatchFlow):
         (lambda: flowq.scheduled(flowq.Flow(Marks()), 0, key="k"), "a timedelta or a number of seconds above 0, not 0"),
         (lambda: flowq.scheduled(Marks, 5, key="k"), "scheduled takes a flow or a node, not type"),  # type: ignore[arg-type]
         (lambda: flowq.scheduled(Marks(), 5, key="k", shared=[1]), "the shared store is a dict"),  # type: ignore[arg-type]
+        (lambda: flowq.scheduled(Marks(), 5, key="k", queue=3), "queue is text, not 3"),  # type: ignore[arg-type]
+        (lambda: flowq.SharedStore(3), "a SharedStore begins with what is in a dict, not 3"),  # type: ignore[arg-type]
         (lambda: flowq.Cache(3, name=3), "the name of a cache is text, not 3"),  # type: ignore[arg-type]
     ],
     ids=lambda value: value if isinstance(value, str) else "",

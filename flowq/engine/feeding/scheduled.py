@@ -42,6 +42,7 @@ def scheduled(
 
     Raises:
         CannotTravel, EncodeError: the flow or the store.
+        TypeError, ValueError: another argument is none of its kind.
         ConfigError: together they are over 48 KiB, or *key* is too long.
     """
     if not isinstance(flow, Node):
@@ -58,6 +59,7 @@ def scheduled(
         )
     options: dict[str, Any] = {"serializer": "flowq", "ignore_result": True, "argsrepr": key, "kwargsrepr": ""}
     if queue is not None:
+        require_text("queue", queue)
         options["queue"] = queue
     return {
         "task": RUN_FLOW,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,10 +158,102 @@ def test_the_machines_cores_are_shared_out_among_the_workers() -> None:
     assert LocalCluster(workers=100 * cores).slots == 1
 
 
-@pytest.mark.parametrize(("slots", "workers"), [(0, 1), (-1, 1), (1, -1)])
-def test_a_cluster_of_fewer_than_no_workers_or_slots_is_refused(slots: int, workers: int) -> None:
-    with pytest.raises(ValueError, match=r"workers is 0 or more, not -1|slots is 1 or more, not (0|-1)"):
-        LocalCluster(slots, workers)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"slots": 0}, "slots is 1 or more, not 0"),
+        ({"slots": -1}, "slots is 1 or more, not -1"),
+        ({"workers": -1}, "workers is 0 or more, not -1"),
+        ({"imports": "jobs"}, r"imports is a list of names: imports=\['jobs'\]"),
+        ({"queues": [3]}, "each of queues is text, not 3"),
+        ({"broker_url": 3}, "broker_url is text, not 3"),
+        ({"broker_url": "http://x"}, "it is no URL of a Redis"),
+        ({"broker_url": "redis://127.0.0.1:1/0"}, "no Redis answers at redis://127.0.0.1:1/0"),
+        ({"log_level": 3}, "a log level is DEBUG, INFO, WARNING, ERROR or CRITICAL, not 3"),
+        ({"log_level": "LOUD"}, "a log level is DEBUG, INFO, WARNING, ERROR or CRITICAL, not 'LOUD'"),
+        ({"lease_s": "10"}, "lease_s is a number of seconds, not '10'"),
+        ({"lease_s": True}, "lease_s is a number of seconds, not True"),
+        ({"lease_s": 0}, "lease_s is 1 or more seconds, not 0"),
+        ({"grace_s": None}, "grace_s is a number of seconds, not None"),
+        ({"grace_s": math.nan}, "grace_s is 0 or more seconds, not nan"),
+        ({"ready_timeout_s": "soon"}, "ready_timeout_s is a number of seconds, not 'soon'"),
+        ({"env": ["A=1"]}, r"env is a dict of texts by name, not \['A=1'\]"),
+        ({"env": {"A": 1}}, r"env\['A'\] is text, not 1"),
+        ({"redis_options": {"maxmemory": 5}}, r"redis_options\['maxmemory'\] is text, not 5"),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+)
+def test_what_a_cluster_cannot_take_is_said_before_anything_is_started(options: dict[str, Any], said: str) -> None:
+    with pytest.raises((TypeError, ValueError, flowq.ConfigError), match=said):
+        LocalCluster(**{"slots": 1, **options}).start()
+
+
+@pytest.mark.parametrize(
+    ("index", "kind", "said"),
+    [
+        (1, IndexError, "there is no worker 1: this cluster has started 1, from 0 on"),
+        (-1, ValueError, "the index of a worker is 0 or more, not -1"),
+        ("0", TypeError, "the index of a worker is a whole number, not '0'"),
+    ],
+)
+def test_a_worker_to_be_killed_that_is_not_there_is_said(index: Any, kind: type[Exception], said: str) -> None:
+    with LocalCluster(workers=1, slots=1, grace_s=0) as cluster:
+        with pytest.raises(kind, match=said):
+            cluster.kill_worker(index)
+        assert cluster.workers[0].ready
+
+
+CHILDREN = {
+    "exits": "sys.exit()",
+    "raises": 'raise ValueError("in the child")',
+    "leaves at once": "os._exit(0)",
+    "stops the cluster": "cluster.stop()\n        sys.exit()",
+    "begins a cluster of its own": "with flowq.LocalCluster(workers=0):\n            pass\n        sys.exit()",
+}
+
+
+@pytest.mark.parametrize("end", CHILDREN.values(), ids=CHILDREN.keys())
+def test_a_forked_child_that_ends_leaves_the_cluster_to_its_parent(program: Start, end: str) -> None:
+    one = program(f"""
+import os, sys
+import flowq
+from tests import nodes
+
+if __name__ == "__main__":
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"]) as cluster:
+        print(nodes.Square().map([2]), flush=True)
+        if os.fork() == 0:
+            sys.stderr.close()
+            {end.replace(chr(10) + "        ", chr(10) + "            ")}
+        os.wait()
+        print(nodes.Square().map([3]), cluster.workers[0].ready, flush=True)
+""")
+    assert one.line() == "[4]"
+    assert one.line() == "[9] True"
+    assert one.end()[0] == 0
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_leave_the_cluster_to_its_parent(program: Start, method: str) -> None:
+    one = program(f"""
+import multiprocessing
+import flowq
+from tests import nodes
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("{method}")
+    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"]) as cluster:
+        with context.Pool(2) as pool:
+            print(pool.map(len, ["a", "bb"]), flush=True)
+        for target in (exit, open):  # open() without a name raises
+            child = context.Process(target=target)
+            child.start()
+            child.join()
+        print(nodes.Square().map([3]), cluster.workers[0].ready, flush=True)
+""")
+    assert one.line() == "[1, 2]"
+    assert one.line() == "[9] True"
+    assert one.end()[0] == 0
 
 
 def test_a_program_that_runs_a_batch_as_it_is_imported_is_told_so(program: Start) -> None:
