@@ -5,12 +5,15 @@ Exit status: 0 all is well, 1 the work failed, 2 a user's mistake or a Redis tha
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -77,10 +80,25 @@ class Commands(click.Group):
                 raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from error
             raise
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click does it, over streams that take any text; over none at all where they were closed (``>&-``)."""
+        sys.stdout = _taking_any_text(sys.stdout)
+        sys.stderr = _taking_any_text(sys.stderr)
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # not where nobody reads on, as with `| head`: there click ends without a word
+            _give_up_output()
+            where = "the output" if error.filename is None else error.filename
+            click.echo(f"Error: {where}: {error.strerror or error}", err=True)
+            sys.exit(Mistake.exit_code)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; flowq's own errors become sentences."""
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # what cannot be written is an error now, and not as the process ends
         except FlowqError as error:
             raise Mistake(str(error)) from error
         except ValidationError as error:
@@ -90,6 +108,20 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPTED)
+
+
+def _give_up_output() -> None:
+    """Let go what could not be written: Python would try it once more as it exits."""
+    with suppress(OSError):  # a test's output has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _taking_any_text(stream: TextIO | None) -> TextIO:
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a name that is no UTF-8, a terminal that knows no "…"
+    return stream
 
 
 def settings_mistake(error: ValidationError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,7 @@ def load(target: str) -> Node[Any, Any]:
     module, name = _imported(module_of(target)), target.partition(":")[2]
     found = _attribute(module, name, target) if name else _only_flow(module)
     if callable(found) and not isinstance(found, Node):
-        try:
-            found = found()
-        except TypeError as error:
-            raise Mistake(f"{target} is called without arguments to make a flow, and refuses: {error}") from error
+        found = _made(found, target)
     if not isinstance(found, Node):
         raise Mistake(f"{target} is {type(found).__name__}, and neither a flow nor a node. {_candidates(module)}")
     return found
@@ -40,7 +38,22 @@ def module_of(target: str) -> str:
     return ".".join(Path(module_name).with_suffix("").parts) if module_name.endswith(".py") else module_name
 
 
+def _made(maker: Callable[[], Any], target: str) -> Any:
+    try:
+        return maker()
+    except TypeError as error:
+        raise Mistake(f"{target} is called without arguments to make a flow, and refuses: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise Mistake(f"{target} makes no flow:\n{format_traceback(error).rstrip()}") from error
+
+
 def _imported(name: str) -> Any:
+    if not all(name.split(".")):
+        raise Mistake(
+            f"{name!r} is no name of a module. Give MODULE:FLOW, such as prices:flow for `flow` in prices.py."
+        )
     import_from_here()
     try:
         return importlib.import_module(name)
@@ -53,7 +66,9 @@ def _imported(name: str) -> Any:
         raise Mistake(f"module {name} does not import:\n{format_traceback(error).rstrip()}") from error
     except SyntaxError as error:
         raise Mistake("".join(traceback.format_exception_only(error)).rstrip()) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # it may as well exit
         raise Mistake(f"module {name} does not import:\n{format_traceback(error).rstrip()}") from error
 
 

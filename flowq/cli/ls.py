@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 
 import click
@@ -42,7 +43,7 @@ def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
             for one in batches(here.executor.connections)
             if state in (None, state_of(one)) and label in (None, one.label)
         )
-        found = list(islice(wanted, most))
+        found = list(islice(wanted, min(most, sys.maxsize)))
     if as_json:
         emit([json_of(one) for one in found])
     elif found:

@@ -108,7 +108,7 @@ class Place:
         for name in dict.fromkeys([*imports, *self.executor.settings.imports, *known]):
             try:
                 importlib.import_module(name)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 click.echo(f"(module {name} does not import: {type(error).__name__}: {error})", err=True)
 
 

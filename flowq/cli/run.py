@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from flowq.batch.as_json import plain
 from flowq.batch.executor import activated
 from flowq.batch.fanout import Fanout
 from flowq.batch.inline import InlineExecutor
@@ -78,7 +79,7 @@ def run(
                     "action": action,
                     "seconds": round(time.monotonic() - began, 3),
                     "batches": [record_of(one.id, one.label, one.state()) for one in batches],
-                    "shared": store,
+                    "shared": {str(key): plain(value) for key, value in store.items()},
                 }
             )
         elif status != INTERRUPTED:
@@ -119,7 +120,7 @@ def outcome_of(node: Node[Any, Any], store: dict[str, Any], console: Console) ->
     except KeyboardInterrupt:
         console.print("Interrupted.")
         return INTERRUPTED, None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a node that exits has failed: its status is none of this command's
         if isinstance(error, FlowqError) and not isinstance(error, ItemError):
             raise
         console.print(format_traceback(error).rstrip(), markup=False, highlight=False, soft_wrap=True)

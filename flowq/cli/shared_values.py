@@ -30,7 +30,7 @@ def parsed(values: Iterable[str]) -> dict[str, Any]:
             raise Mistake(f"--set takes KEY=VALUE, not {one!r}")
         try:
             store[key] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             store[key] = text
     return store
 
@@ -39,5 +39,7 @@ def show_store(console: Console, store: Mapping[str, Any]) -> None:
     """One line a key, long values shortened."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for key, value in store.items():
-        table.add_row(Text(key), Pretty(value, max_length=SHOWN_ELEMENTS, max_string=SHOWN_LETTERS, overflow="fold"))
+        table.add_row(
+            Text(str(key)), Pretty(value, max_length=SHOWN_ELEMENTS, max_string=SHOWN_LETTERS, overflow="fold")
+        )
     console.print(table)

@@ -41,6 +41,8 @@ def submit(
     try:
         with activated(executor), redis_in_words(executor.connections):
             run = flow.submit(store, key=key, label=label)
+    except ValueError as error:  # a key or label that is no UTF-8
+        raise Mistake(str(error)) from error
     finally:
         executor.connections.close()
     if as_json:

@@ -8,8 +8,11 @@ import sys
 import click
 
 from flowq.cli.group import Mistake, imports_option, queues_option
+from flowq.errors import FlowqError
 from flowq.portable import format_traceback
 from flowq.settings import Settings
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 @click.command()
@@ -17,7 +20,7 @@ from flowq.settings import Settings
 @click.option("--name", help="Name in Flower and in outcomes.")
 @queues_option("it consumes")
 @imports_option("node classes")
-@click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
+@click.option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), help="Of its log (default: INFO).")
 def worker(
     slots: int | None, name: str | None, queues: tuple[str, ...], imports: tuple[str, ...], log_level: str | None
 ) -> None:
@@ -34,7 +37,9 @@ def worker(
     settings = settings.model_copy(update={key: value for key, value in given.items() if value})
     try:
         app = build_worker_app(settings)
-    except ImportError as error:
+    except FlowqError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a module does as it is imported
         raise Mistake(format_traceback(error).rstrip()) from error
     stem = settings.worker_name or "flowq"
     instance = app.Worker(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,16 @@ BROKEN = {
     "raises.py": "import flowq\n\nflow = flowq.Flow(start=1 / 0)\n",
     "lacks.py": "import there_is_no_such_module\n",
     "plain.py": "number = 3\n",
+    "exits.py": "raise SystemExit(5)\n",
+    "panics.py": "class Panic(BaseException): ...\n\n\nraise Panic('no more')\n",
+    "makers.py": (
+        "import sys\n\nimport flowq\n\n\n"
+        "class Exits(flowq.Node):\n    def exec(self, prepared):\n        sys.exit(7)\n\n\n"
+        "class Odd(flowq.Node):\n    def post(self, shared, prepared, done):\n"
+        "        shared[3] = shared['odd'] = {(1, 2): object()}\n\n\n"
+        "exits, odd = flowq.Flow(start=Exits()), flowq.Flow(start=Odd())\n\n\n"
+        "def fails():\n    raise LookupError('no prices')\n"
+    ),
     "two.py": "import flowq\n\none = flowq.Flow()\nother = flowq.Flow()\n\n\ndef needs(n):\n    return one\n",
 }
 
@@ -44,6 +58,15 @@ def invoke(*words: str, **env: str) -> Result:
         (("run", "syntax"), "SyntaxError: invalid syntax"),
         (("run", "raises"), "ZeroDivisionError"),
         (("run", "lacks"), "No module named 'there_is_no_such_module'"),
+        (("run", "exits"), "module exits does not import:\nTraceback"),
+        (("run", "panics"), "Panic: no more"),
+        (("worker", "--import", "raises"), "ZeroDivisionError"),
+        (("worker", "--import", "exits"), "SystemExit: 5"),
+        (("worker", "--log-level", "LOUD"), "'LOUD' is not one of 'debug', 'info'"),
+        (("run", "makers:fails"), "makers:fails makes no flow:\nTraceback"),
+        (("run", ""), "'' is no name of a module. Give MODULE:FLOW"),
+        (("graph", ":flow"), "'' is no name of a module"),
+        (("run", "..plain:flow"), "'..plain' is no name of a module"),
         (("run", "plain:number"), "plain:number is int, and neither a flow nor a node"),
         (("run", "plain"), "plain has no flow or node at its top level"),
         (("run", "two"), "say which flow of two"),
@@ -171,3 +194,59 @@ def test_a_retry_on_a_fleet_starts_no_workers_and_says_so(flowq_cli: Flowq, word
 
 def test_results_go_to_known_kinds_of_files_in_folders_that_are_there(flowq_cli: Flowq, tmp_path: Path) -> None:
     assert "ends in .jsonl or .csv" in flowq_cli("results", "-o", "out.xlsx").output
+
+
+def test_a_node_that_exits_has_failed_and_says_so(here: Path) -> None:
+    result = invoke("run", "makers:exits")
+    assert result.exit_code == 1
+    assert "SystemExit: 7" in result.output
+
+
+def test_a_store_of_whatever_keys_and_values_is_shown_and_is_json(here: Path) -> None:
+    assert invoke("run", "makers:odd").exit_code == 0
+    assert json.loads(invoke("run", "makers:odd", "--json").stdout)["shared"].keys() == {"3", "odd"}
+
+
+def test_a_value_that_nests_too_deeply_for_json_is_text(here: Path) -> None:
+    result = invoke("run", "makers:odd", "--json", "--set", "deep=" + "[" * 5000)
+    assert json.loads(result.stdout)["shared"]["deep"] == "[" * 5000
+
+
+LOOKS = [("ls",), ("results", "--json"), ("--help",)]
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+@pytest.mark.parametrize("out", [">/dev/full", ">&-", "| head -c 1", "<&-"])
+def test_an_output_that_cannot_be_written_is_a_sentence_at_most(
+    cluster: flowq.LocalCluster, words: tuple[str, ...], out: str
+) -> None:
+    nodes.Square().map(range(3000))
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m flowq {" ".join(words)} {out}; exit ${{PIPESTATUS[0]}}'],
+        env={**os.environ, "FLOWQ_BROKER_URL": cluster.broker_url},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if out == ">/dev/full":
+        assert (done.returncode, done.stderr) == (2, "Error: the output: No space left on device\n")
+    else:
+        assert done.returncode in (0, 1)
+        assert "Traceback" not in done.stderr
+        assert "Exception" not in done.stderr
+
+
+def test_what_the_terminal_has_no_letters_for_is_written_in_its_own(cluster: flowq.LocalCluster) -> None:
+    nodes.Square(name="übergröße💥").submit([1], label="übergröße💥").result()
+    for words in (["ls"], ["ls", "--json"], ["status"], ["run", "\udcff:flow"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "flowq", *words],
+            env={**os.environ, "FLOWQ_BROKER_URL": cluster.broker_url, "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+        )
+        assert done.returncode == (2 if words[0] == "run" else 0), done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_any_number_of_batches_can_be_asked_for(flowq_cli: Flowq) -> None:
+    assert flowq_cli("ls", "-n", "9" * 30).exit_code == 0
