@@ -144,15 +144,16 @@ class Account:
         """``retry_failed`` in the running event loop."""
         return await drive_async(self._retried())
 
-    def _retried(self) -> Steps[Self]:
+    def _retried(self, again: Again | None = None) -> Steps[Self]:
+        again = again or self._again
         indices = sorted([*self._failed, *self._cancelled])
         if not indices:
             return self
         if self._inputs is not None:  # otherwise whoever runs them again has them
             indices = [index for index in indices if self._has_input(index)]
-        if self._again is None or not indices:
+        if again is None or not indices:
             raise ValueError("this result does not hold its items any more: run the batch again from its source")
-        result: Self = yield from self._again(indices)
+        result: Self = yield from again(indices)
         if self._over_store and result.delta and not same(result.delta, self.delta):
             _log.warning(
                 "%s: what the items that ran again changed is in no store; flow.take(shared, result) brings the "

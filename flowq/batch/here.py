@@ -10,10 +10,11 @@ import contextlib
 import contextvars
 import math
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter, time
 from typing import Any
+from weakref import WeakMethod
 
 from flowq.batch.allowed_sinks import refusal
 from flowq.batch.budget import places_here, share_of_an_item
@@ -61,10 +62,12 @@ class LocalBatch(OneByOne):
         reason: why it was closed before its last item, "" if it was not.
         state: how it ended, or will have: "succeeded" unless it was closed before its last item.
         going: unset while it is paused.
-        again: the last run of its items that ``retry_failed`` of its result has begun.
+        again: the last run of its items that ``retry_failed`` has begun.
+        redrive: what ``retry_failed`` of its result calls as long as it is there, instead of ``once_more``.
     """
 
     again: LocalBatch | None = None
+    redrive: WeakMethod[Callable[[], Steps[BatchResult[Any]]]] | None = None
 
     def __init__(
         self,
@@ -85,7 +88,6 @@ class LocalBatch(OneByOne):
         self.going = threading.Event()
         self.going.set()
         self._job = job
-        self._gates = gates
         node = job.node.over(job.shared)
         # What this batch opens is its own, though others of the same node run meanwhile.
         self._node = node.__copy__() if node.keeps_open else node
@@ -94,6 +96,7 @@ class LocalBatch(OneByOne):
         self._places = places_here(places or job.node.in_flight())
         sink = None if job.policy.sink is None else address_of(job.policy.sink)
         refused = None if sink is None else refusal(sink)
+        self._gate = gates(batch_id, self._node, job.policy) if refused is None else Gate(refused=refused)
         self._runner = Runner(
             self._node,
             job.policy,
@@ -103,7 +106,7 @@ class LocalBatch(OneByOne):
             on_progress=self._report,
             on_heartbeat=self._report,
             share=share_of_an_item(job.policy.concurrency, self._places, items.total),
-            gate=gates(batch_id, self._node, job.policy) if refused is None else Gate(refused=refused),
+            gate=self._gate,
         )
         self._outer_cancelled = None if outer is None else outer.is_cancelled
         # The items that may be wanted again: those in flight, and those that failed or were cancelled.
@@ -116,6 +119,7 @@ class LocalBatch(OneByOne):
         self._told = perf_counter()
         self._began = perf_counter()
         self._ended: float | None = None
+        self._after = Before([], 0, 0.0, {})
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -227,7 +231,7 @@ class LocalBatch(OneByOne):
             fallback=log.fallback,
             failed=log.failed,
             parked=0,
-            running=self._running,
+            running=self._running if state in ("running", "paused") else 0,
             rate=rate,
             eta_s=left / rate if left is not None and rate > 0 else None,
             state=state,
@@ -357,7 +361,7 @@ class LocalBatch(OneByOne):
         if before is None:
             total = self._items.taken if self._items.total is None else self._items.total
             before = Before([], total, 0.0, self._items.at_hand() or self._kept)
-        after = Before(
+        self._after = after = Before(
             [*before.runs, *self.log.runs()], before.n, before.seconds + self._ended - self._began, before.inputs
         )
         result: BatchResult[Any] = BatchResult.assemble(
@@ -370,7 +374,7 @@ class LocalBatch(OneByOne):
             cut_short=bool(self.reason) and self._items.total is None,
             inputs=after.inputs,
             key_of=self._node.key_of,
-            again=lambda indices: self._once_more(after, indices),
+            again=self._run_again,
             over_store=self._job.shared is not None,
             sink=self.policy.sink is not None,
         )
@@ -379,10 +383,16 @@ class LocalBatch(OneByOne):
             self._node.on_progress(self.progress(self.state))
         return result
 
-    def _once_more(self, before: Before, indices: Sequence[int]) -> Steps[BatchResult[Any]]:
-        items = Picked(before.inputs, indices)
+    def _run_again(self, indices: Sequence[int]) -> Steps[BatchResult[Any]]:
+        redrive = None if self.redrive is None else self.redrive()
+        return self.once_more(indices) if redrive is None else redrive()
+
+    def once_more(self, indices: Sequence[int]) -> Steps[BatchResult[Any]]:
+        """Run these items again when it has ended, through the gate it had; the whole batch's result."""
+        items = Picked(self._after.inputs, indices)
         self.again = LocalBatch(
-            self._job, items, places=self._places, batch_id=self.id, gates=self._gates, before=before
+            self._job, items, places=self._places, batch_id=self.id, gates=lambda *_: self._gate, before=self._after
         )
+        self.again.redrive = self.redrive
         result: BatchResult[Any] = yield self.again.run, ()
         return result

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakMethod, WeakValueDictionary
 
 from flowq.batch.chunk import Done
 from flowq.batch.executor import BatchJob, Handle, Progress, State
@@ -110,6 +110,8 @@ class InlineHandle:
 
     def __init__(self, batch: LocalBatch) -> None:
         self._batch = batch
+        # So that this handle, if somebody holds it, tells of what its result has run again.
+        batch.redrive = WeakMethod(self._redrive)
         self._result: BatchResult[Any] | None = None
         self._error: BaseException | None = None
         self._ended = threading.Event()
@@ -209,7 +211,12 @@ class InlineHandle:
         """The items that have failed so far, in item order, each with its input, error, traceback and attempts.
 
         Of a batch that is being redriven, only those that failed again are among them, once it has ended.
+
+        Raises:
+            ResultsFreed: results were dropped as they were read.
         """
+        if self._batch.log.freed:
+            raise ResultsFreed(self.id)
         if self._redriven and not self._ended.is_set():
             return iter(())
         return iter(self._known().failed)
@@ -234,12 +241,23 @@ class InlineHandle:
         with self._lock:
             result = self._result
             if self._ended.is_set() and result is not None and (result.failed or result.cancelled):
-                steps = result._retried()
+                steps = result._retried(self._now.once_more)
                 call = steps.send(None)  # from here on there is the run that acts are about
                 self._standing, self._redriven = _standing(result), True
                 self._ended.clear()
                 self._start(lambda: self._run_again(steps, call))
         return self
+
+    def _redrive(self) -> Steps[BatchResult[Any]]:
+        result: BatchResult[Any] = yield self._redriven_result, ()
+        return result
+
+    def _redriven_result(self) -> BatchResult[Any]:
+        self.retry_failed().wait()
+        if self._result is None:
+            assert self._error is not None
+            raise self._error
+        return self._result
 
     @property
     def _now(self) -> LocalBatch:
@@ -269,7 +287,7 @@ class InlineHandle:
         self._first_to_read(free)
         if self._redriven:  # the log knows the first generation alone
             self._ended.wait()
-            yield [] if self._result is None else [one for one in self._result.items if one.status != "cancelled"]
+            yield [] if self._result is None else [one for one in self._left(self._result) if one.status != "cancelled"]
             return
         for spans in self._following(free):
             for done in self._fetch(spans):
@@ -280,6 +298,16 @@ class InlineHandle:
                 yield []
         if self._error is not None:
             raise self._error
+
+    def _left(self, result: BatchResult[Any]) -> Sequence[Outcome]:
+        """The outcomes that stand; what was dropped as it was read, and did not run again, reads as cancelled."""
+        if not self._batch.log.freed:
+            return result.items
+        batch, runs = self._batch, self._batch.log.left()
+        while batch.again is not None:
+            batch = batch.again
+            runs += batch.log.left()
+        return BatchResult[Any].assemble(runs, len(result.items)).items
 
     def _values(self, free: bool) -> Iterator[list[Any]]:
         log = self._batch.log

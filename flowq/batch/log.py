@@ -6,13 +6,15 @@ Never here: deciding what that means for the batch (inline).
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from flowq.batch.chunk import Done, ItemDone
 from flowq.batch.in_item_order import Span
+from flowq.batch.outcome import Outcome
 
 _AT_ONCE = 1000
 
@@ -43,6 +45,10 @@ class Log:
         self.freed = False
         # None: dropped after it was read.
         self._entries: list[Done | tuple[int, ItemDone] | None] = []
+        # Of what was dropped: the items from where to where, and which of them were no plain successes.
+        self._dropped: list[tuple[int, int]] = []
+        self._fewest = _AT_ONCE  # as few as there were when they were last joined
+        self._noted: dict[int, Outcome] = {}
         self._closed = False
         self._changed = threading.Condition()
 
@@ -80,7 +86,15 @@ class Log:
             self._changed.notify_all()
 
     def runs(self) -> list[Done]:
-        """Everything that was not dropped, as runs; single items are joined where they are neighbours."""
+        """Everything, as runs; single items are joined where they are neighbours.
+
+        Of what was dropped there is neither value nor error, but how it ended: what ended well is not to run again.
+        """
+        left = self.left()
+        return [*self._husks(), *left]
+
+    def left(self) -> list[Done]:
+        """As ``runs``, without what was dropped."""
         runs = [each for each in self._entries if isinstance(each, Done)]
         items = sorted((each for each in self._entries if isinstance(each, tuple)), key=lambda each: each[0])
         cuts = [at for at, (a, b) in enumerate(pairwise(items), 1) if b[0] != a[0] + 1]
@@ -89,6 +103,15 @@ class Log:
             Done.gather(items[start][0], [item for _, item in items[start:upto]]) for start, upto in pairwise(bounds)
         ]
         return [*runs, *joined]
+
+    def _husks(self) -> list[Done]:
+        husks = [Done(start, [None] * (upto - start)) for start, upto in _joined(self._dropped)]
+        starts = [husk.start for husk in husks]
+        for index, outcome in list(self._noted.items()):
+            husk = husks[bisect_right(starts, index) - 1]
+            if husk.start <= index < husk.upto:
+                husk.notable[index] = outcome
+        return husks
 
     def take(self, seen: int, wait_s: float) -> tuple[list[Span], int, bool]:
         """What came after the first *seen* entries, with their numbers as ``ref``; how many that makes; if that is all.
@@ -112,8 +135,24 @@ class Log:
         entries = [self._entries[span.ref] for span in spans]
         return [one if isinstance(one, Done) else Done.gather(one[0], [one[1]]) for one in entries if one is not None]
 
-    def drop(self, spans: Iterable[Span]) -> None:
+    def drop(self, spans: Sequence[Span]) -> None:
         """Hold *spans* no longer."""
+        for done in self.fetch(spans):
+            self._noted.update((index, replace(one, error=None)) for index, one in done.notable.items())
         for span in spans:
             self.freed = True
+            self._dropped.append((span.start, span.upto))  # first: who looks meanwhile would not find it at all
             self._entries[span.ref] = None
+        if len(self._dropped) > 2 * self._fewest:
+            self._dropped = _joined(self._dropped)
+            self._fewest = max(_AT_ONCE, len(self._dropped))
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """*spans* in order, neighbours as one."""
+    joined: list[tuple[int, int]] = []
+    for start, upto in sorted(spans):
+        if joined and joined[-1][1] == start:
+            start = joined.pop()[0]
+        joined.append((start, upto))
+    return joined

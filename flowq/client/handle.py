@@ -277,10 +277,13 @@ class BatchHandle(Generic[R]):
         Only what they need is read. Of a batch that is being redriven, only those that failed again are among them.
 
         Raises:
+            ResultsFreed: results were dropped as they were read.
             BatchLost: Redis no longer holds the batch.
             DecodeError: an item or a result is of a class that this process does not know: import its module.
         """
         with self._submitted.in_words():
+            if was_freed(self._connections, self.id):
+                raise ResultsFreed(self.id)
             require_kept(self._connections, self.id)  # or it would read as one in which nothing failed
         return self._submitted.told(
             with_inputs(read_failures(self._connections, self.id), self._stored(), self._key_of)

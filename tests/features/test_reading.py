@@ -264,6 +264,8 @@ def test_outcomes_that_were_freed_are_not_read_again(executor: str) -> None:
     deque(handle.results(free=True))
     with pytest.raises(flowq.ResultsFreed):
         handle.outcomes()
+    with pytest.raises(flowq.ResultsFreed):
+        handle.failures()
 
 
 def test_a_result_is_waited_for_no_longer_than_asked(executor: str) -> None:

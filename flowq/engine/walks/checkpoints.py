@@ -81,7 +81,9 @@ class Checkpoints:
         found = [reached for reached in self._states() if reached.steps == step]
         if not found:
             last = max((reached.steps for reached in self._states()), default=0)
-            raise FlowError(f"run {self._header.id} has kept no step {step}: its last is {last}, and it keeps a thousand")
+            raise FlowError(
+                f"run {self._header.id} has kept no step {step}: its last is {last}, and it keeps a thousand"
+            )
         newest = next(one for one in found if one.at_s == found[-1].at_s)
         return replace(newest, child=None, until={}).encode()
 

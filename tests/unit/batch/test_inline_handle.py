@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from flowq.batch import ParallelBatchNode
+from flowq.batch import Breaker, ParallelBatchNode
 from flowq.batch.executor import Handle
 from flowq.batch.inline import InlineHandle
 from flowq.client import BatchHandle
+from flowq.errors import CircuitOpen
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("inline")
@@ -168,6 +169,55 @@ def test_only_what_failed_again_is_among_the_failures_of_a_redriven_batch() -> N
     assert handle.retry_failed().wait(10)
     assert list(handle.failures()) == []
     assert [one.output for one in handle.outcomes()] == [x * 3 for x in range(20)]
+
+
+@KINDS
+@pytest.mark.parametrize("read", ["as_completed", "results"])
+def test_what_was_freed_as_it_was_read_is_not_run_again(
+    kind: type[Blocking], options: dict[str, Any], read: str
+) -> None:
+    world = World()
+    world.may_go.set()
+    handle: Handle[Any] = kind(world, on_error="collect", **options).submit(range(100))
+    assert len(list(getattr(handle, read)(free=True))) == 100
+    world.mended = True
+    assert handle.retry_failed().wait(10)
+    assert sorted(world.begun[100:]) == list(range(3, 100, 10))
+    assert sorted(one.index for one in handle.as_completed(free=True)) == list(range(3, 100, 10))
+    now = handle.progress()
+    assert (now.state, now.done, now.ok, now.failed) == ("succeeded", 100, 100, 0)
+
+
+def test_a_handle_tells_of_what_its_result_has_run_again() -> None:
+    world = World()
+    world.may_go.set()
+    handle: Handle[Any] = Blocking(world, on_error="collect").submit(range(20))
+    first = handle.result()
+    world.mended = True
+    again = first.retry_failed()
+    assert list(again) == list(handle.result()) == [x * 3 for x in range(20)]
+    assert (handle.progress().ok, list(handle.failures()), len(first.failed)) == (20, [], 2)
+    assert first.retry_failed() == again
+    assert len(world.begun) == 22
+
+
+def test_a_redrive_finds_the_breaker_as_the_batch_has_left_it() -> None:
+    world = World()
+    world.may_go.set()
+    breaker = Breaker(failures=1, reset=60.0, fail_fast=True)
+    handle: Handle[Any] = Blocking(world, on_error="collect", breaker=breaker).submit([3])
+    assert handle.wait(10)
+    assert [type(one) for one in handle.retry_failed().result().errors.values()] == [CircuitOpen]
+    assert world.begun == [3]
+
+
+def test_of_a_batch_that_has_ended_nothing_runs() -> None:
+    world = World()
+    handle: Handle[Any] = Async(world, concurrency=3).submit(range(100))
+    until(lambda: world.begun, 10, "it has begun")
+    handle.cancel()
+    assert handle.wait(10)
+    assert handle.progress().running == 0
 
 
 def test_a_result_that_is_not_there_in_time_is_a_timeout() -> None:
