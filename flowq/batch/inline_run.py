@@ -224,9 +224,10 @@ class _HereWaits(Waits):
             if not self._open:
                 self._run._move("running", "parked")
 
+    def is_paused(self) -> bool:
+        return self._run._status == "paused"
+
     async def look(self, waits: Sequence[Wait]) -> Mapping[Wait, Sent]:
-        while self._run._status == "paused":  # the waits of a paused run rest with it
-            await asyncio.sleep(LOOK_EVERY_S)
         if self._run._status == "cancelled":
             raise Left("cancelled", (), b"")
         events = self._run._events

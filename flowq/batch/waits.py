@@ -97,6 +97,10 @@ class Waits:
         """When a wait is given up that begins now."""
         return [] if timeout_s is None else [End(time.time() + timeout_s)]
 
+    def is_paused(self) -> bool:
+        """Whether no wait is told anything for now, nor given up."""
+        return False
+
     async def look(self, waits: Sequence[Wait]) -> Mapping[Wait, Sent]:
         """What there is to tell them."""
         raise NotImplementedError
@@ -144,6 +148,9 @@ class Waits:
                 waits = self.open_in(loop)
                 if not waits:
                     return
+                if self.is_paused():
+                    await asyncio.sleep(MOMENT_S)
+                    continue
                 sent = await self.look(waits)
                 if self.open_in(loop) != waits:
                     continue
