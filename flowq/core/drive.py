@@ -76,7 +76,8 @@ def drive(steps: Steps[T], call: Call | None = None) -> T:
             try:
                 value = fn(*args)
             except BaseException as exc:
-                fn, args = steps.throw(_without_driver_frames(_sole(exc)))
+                error = _sole(exc if type(exc) is not StopIteration else stopped(exc, fn))
+                fn, args = steps.throw(_without_driver_frames(error))
                 continue
             if value is not None and hasattr(type(value), "__await__"):
                 # Raised past the generator, not into it: no retry and no fallback mends this.
@@ -136,7 +137,7 @@ async def call_async(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     if known.is_async:
         return await fn(*args)
     if known.in_loop or not getattr(owner_of(fn), "sync_in_thread", True):
-        value = fn(*args)
+        value = _without_stop_iteration(fn, args)
     else:
         value = await asyncio.to_thread(_without_stop_iteration, fn, args)
     return await value if hasattr(type(value), "__await__") else value
@@ -175,7 +176,7 @@ def bounded(timeout_s: float, fn: Callable[..., Any], args: tuple[Any, ...]) -> 
     Raises:
         ItemTimeout: the time was over.
     """
-    return fn(*args)
+    return _without_stop_iteration(fn, args)
 
 
 def _without_driver_frames(exc: BaseException) -> BaseException:
@@ -205,11 +206,20 @@ def _without_first_frame(exc: BaseException) -> BaseException:
 
 
 def _without_stop_iteration(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    # A future refuses StopIteration, and Python 3.11 then waits on it for ever. A generator turns it into this, too.
     try:
         return fn(*args)
     except StopIteration as exc:
-        raise RuntimeError(f"{label_of(fn)} raised StopIteration") from exc
+        raise stopped(exc, fn) from exc
+
+
+def stopped(exc: StopIteration, fn: Callable[..., Any]) -> RuntimeError:
+    """What stands for *exc*, which *fn* has raised: of generators, as steps are, it would be the end.
+
+    A future refuses it, and Python 3.11 then waits on that for ever. A generator turns it into a RuntimeError, too.
+    """
+    error = RuntimeError(f"{label_of(fn)} raised StopIteration")
+    error.__cause__ = exc
+    return error
 
 
 def refuse_awaitable(fn: Callable[..., Any], value: Any) -> None:

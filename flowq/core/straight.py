@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowq.core.actions import DEFAULT, checked_action
 from flowq.core.context import current_context
-from flowq.core.drive import async_twin, call_async, drive, drive_async, failed_first, refuse_awaitable
+from flowq.core.drive import async_twin, call_async, drive, drive_async, failed_first, refuse_awaitable, stopped
 from flowq.core.notes import add_visit_note
 
 if TYPE_CHECKING:
@@ -123,8 +123,9 @@ def go(flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any],
             try:
                 exec_res: Any = visited.exec(prep_res)
             except Exception as exc:
+                error = exc if type(exc) is not StopIteration else stopped(exc, visited.exec)
                 steps = visited.perform(shared, prep_res)
-                call, failed = failed_first(steps, exc), True
+                call, failed = failed_first(steps, error), True
             if failed:
                 exec_res = drive(steps, call)
             elif exec_res.__class__ not in _PLAIN:
@@ -133,6 +134,10 @@ def go(flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any],
             if action is not None and action.__class__ is not str:
                 refuse_awaitable(visited.post, action)
                 action = checked_action(action, visited.name)
+        except StopIteration as exc:
+            error = stopped(exc, _raised_by(exc, visited))
+            add_visit_note(error, visited.name)
+            raise error from exc
         except Exception as error:
             add_visit_note(error, visited.name)
             raise
@@ -141,6 +146,13 @@ def go(flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any],
         if successor is None or not straight:
             return successor, action, visits
         node = successor
+
+
+def _raised_by(exc: Exception, node: Node[Any, Any]) -> Any:
+    """The node's method that the traceback of *exc* goes into; ``prep`` and ``post`` are told apart for this alone."""
+    below = exc.__traceback__ and exc.__traceback__.tb_next
+    code = below and below.tb_frame.f_code
+    return node.post if code is getattr(_function(node.post), "__code__", None) else node.prep
 
 
 def _function(method: Any) -> Any:

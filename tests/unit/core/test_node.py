@@ -401,14 +401,57 @@ async def test_cancelling_a_run_is_neither_retried_nor_caught() -> None:
     assert tries == [0]
 
 
-@pytest.mark.parametrize("in_loop", [False, True])
-def test_stop_iteration_from_a_body_is_an_error_and_not_an_end(in_loop: bool) -> None:
-    class Exhausted(Node):
-        def exec(self, prep_res: Any) -> None:
+class Exhausted(Node):
+    """One of its methods raises StopIteration."""
+
+    def __init__(self, method: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.method = method
+
+    def stop_in(self, method: str) -> None:
+        if method == self.method:
             next(iter([]))
 
-    with pytest.raises(RuntimeError, match="StopIteration"):
-        asyncio.run(Exhausted().run_async({})) if in_loop else Exhausted().run({})
+    def prep(self, shared: Any) -> None:
+        self.stop_in("prep")
+
+    def exec(self, prep_res: Any) -> None:
+        self.stop_in("exec")
+        if self.method == "exec_fallback":
+            raise ValueError
+
+    def exec_fallback(self, prep_res: Any, exc: Exception) -> None:
+        self.stop_in("exec_fallback")
+        raise exc
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        self.stop_in("post")
+
+
+class ExhaustedInTheLoop(Exhausted):
+    sync_in_thread = False
+
+
+@pytest.mark.parametrize("kind", [Exhausted, ExhaustedInTheLoop])
+@pytest.mark.parametrize("options", [{}, {"timeout": 5.0}, {"max_retries": 2}], ids=["", "timeout", "tries"])
+@pytest.mark.parametrize("method", ["prep", "exec", "exec_fallback", "post"])
+@pytest.mark.parametrize("around", [lambda node: node, Flow], ids=["alone", "in a flow"])
+def test_stop_iteration_is_an_error_of_its_method_and_no_end_in_every_kind_of_run(
+    around: Any, method: str, options: dict[str, Any], kind: type[Exhausted]
+) -> None:
+    def told(run: Any) -> Any:
+        with pytest.raises(RuntimeError) as raised:
+            run()
+        assert type(raised.value.__cause__) is StopIteration
+        return str(raised.value), getattr(raised.value, "__notes__", [])
+
+    node = around(kind(method, **options))
+    here = told(lambda: node.run({}))
+    assert here == told(lambda: asyncio.run(node.run_async({})))
+    assert here[0] == f"Exhausted.{method} raised StopIteration"
+    attempt = options.get("max_retries", 1)
+    if "exec" in method:
+        assert here[1] == [f"in node {kind.__name__}, attempt {attempt}"]
 
 
 # -- ctx ---------------------------------------------------------------------------------------------------------------
