@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -615,6 +616,22 @@ def test_a_paused_run_begins_nothing_more(place: str, tmp_path: Path) -> None:
     assert run.status == "paused"
     assert "six begins" not in nested.notes(path)
     assert run.resume().result(timeout=30).shared["marks"] == MARKS
+
+
+def test_a_pause_is_heeded_between_steps_that_wait_for_nothing(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    nodes = [nested.Step(mark, str(path), 0.3) for mark in MARKS]
+    for node, following in pairwise(nodes):
+        node >> following
+    run = flowq.Flow(nodes[0]).submit({})
+    until(lambda: "one begins" in nested.notes(path), 20, "it runs")
+    run.pause()
+    assert not run.wait(2.5)
+    assert run.status == "paused"
+    done = len(run.history())
+    assert 0 < done < 6
+    assert [step.node for step in run.resume().result(timeout=30).steps] == [*MARKS, "Flow"]
+    assert Counter(nested.notes(path)) == Counter(f"{mark} {what}" for mark in MARKS for what in ("begins", "ends"))
 
 
 @pytest.mark.parametrize("phase", ["prep", "exec", "post"])

@@ -50,6 +50,8 @@ Keep = Callable[[int, bytes], None]
 # How a batch stands that is waited for: it has ended, runs, was not written to its end, or Redis holds it no more.
 Stands = Literal["over", "runs", "unfed", "lost"]
 
+PAUSE_LOOK_S = 0.5
+
 
 class Abandoned(ControlFlow):
     """The item is another's by now, or its batch is closed: nobody takes what this walk would bring."""
@@ -139,6 +141,7 @@ class ItemJourney(BatchJourney):
         )  # fmt: skip
         self._kept.restore(store)
         self.waits = EventWaits(among.connections, header.id, reached, self._encoded)
+        self._looks_s = 0.0
 
     # -- nodes -----------------------------------------------------------------------------------------------------
 
@@ -148,6 +151,7 @@ class ItemJourney(BatchJourney):
         Raises:
             Abandoned: it was taken from this process.
             OutOfReach: Redis does not take it.
+            Left: the run is paused, and goes on from here.
         """
         state = self._reached
         state.name, state.action, state.at_s = name, self.frames[-1].action, time.time()
@@ -157,6 +161,18 @@ class ItemJourney(BatchJourney):
             kept = self._encoded()
             self._among.keep(self._index, kept)
             self.kept = kept
+            if self._is_paused():
+                raise Left("paused", (), kept, 0.0)
+
+    def _is_paused(self) -> bool:
+        now_s = time.monotonic()
+        if now_s < self._looks_s:
+            return False
+        self._looks_s = now_s + PAUSE_LOOK_S
+        connections = self._among.connections
+        meta = connections.keys.meta(self._among.header.id)
+        state: bytes | None = read(connections, lambda: connections.redis.hget(meta, "state"))
+        return state == b"paused"
 
     def restart(self, flow: Flow, attempt: int) -> Frame:
         """See Journey."""
