@@ -284,7 +284,7 @@ class LocalBatch(OneByOne):
 
     async def _source(self) -> AsyncGenerator[tuple[int, Any, int], None]:
         while not self._is_over():
-            if not self.going.is_set():
+            if self._rests():
                 await asyncio.to_thread(self.going.wait, LOOK_EVERY_S)
                 continue
             start, chunk = await self._items.take_run_async()

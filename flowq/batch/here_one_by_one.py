@@ -62,6 +62,10 @@ class OneByOne:
     def _in_order(self) -> bool:
         return self._places == 1 and not self._runner.is_async
 
+    def _rests(self) -> bool:
+        """Whether it is paused, and has items that have not begun: one whose last item has ended has ended."""
+        return not self.going.is_set() and self._items.taken != self._items.total
+
     def _run_in_order(self) -> None:
         with held_open(long_lived(self._node)):
             self._run_chunks()
@@ -126,7 +130,7 @@ class OneByOne:
     async def _run_straight(self) -> None:
         size = 1
         while not self._is_over():
-            if not self.going.is_set():
+            if self._rests():
                 await asyncio.to_thread(self.going.wait, LOOK_EVERY_S)
                 continue
             # Reading several at once from a source without a length could keep the loop waiting.

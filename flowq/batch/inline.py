@@ -338,7 +338,7 @@ class InlineHandle:
         elif self._batch.state != "succeeded" and self._batch.policy.on_error != "collect":
             # What was dropped is not in the result any more: the errors are those that were read.
             errors = values.errors or {order.at: ItemCancelled(self._batch.reason)}
-            raise BatchError(f"{self._batch.reason}, {log.failed} failed", errors)
+            raise BatchError(f"{self.label}: {self._batch.reason}, {log.failed} failed", errors)
 
     def _first_to_read(self, free: bool) -> int:
         if self._batch.log.freed and not free:

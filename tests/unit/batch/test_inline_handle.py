@@ -188,6 +188,19 @@ def test_what_was_freed_as_it_was_read_is_not_run_again(
     assert (now.state, now.done, now.ok, now.failed) == ("succeeded", 100, 100, 0)
 
 
+@KINDS
+def test_a_batch_of_which_no_item_has_to_begin_ends_though_it_is_paused(
+    kind: type[Blocking], options: dict[str, Any]
+) -> None:
+    world = World()
+    handle: Handle[Any] = kind(world, **options).submit(range(2))
+    until(lambda: world.begun == [0, 1], 10, "both have begun")
+    handle.pause()
+    assert handle.wait(10)
+    handle.cancel()
+    assert (handle.progress().state, handle.result().reason) == ("succeeded", "")
+
+
 def test_a_handle_tells_of_what_its_result_has_run_again() -> None:
     world = World()
     world.may_go.set()
