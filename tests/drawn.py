@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from decimal import Decimal
@@ -100,6 +102,57 @@ class ActsAsync(Acts):
         return Acts.exec(self, item, ctx=ctx)
 
 
+def _nth(folder: str, name: str) -> int:
+    """How many have asked for this before, in whatever process."""
+    with open(os.path.join(folder, name), "ab") as file:
+        file.write(b".")
+        file.flush()
+        return os.fstat(file.fileno()).st_size - 1
+
+
+class Mends(Acts):
+    """As Acts, by the number of an item's executions, those of former generations included; one may sleep too long."""
+
+    def __init__(self, acts: dict[int, tuple[str, int]], folder: str, n: int, **options: Any) -> None:
+        super().__init__(acts, 0, n, **options)
+        self.folder = folder
+
+    def weigh(self, item: int) -> int:
+        return 1 + item % 3
+
+    def act_of(self, item: int) -> str:
+        act, executions = self.acts.get(item, ("", 0))
+        return act if _nth(self.folder, f"item {item}") < executions else ""
+
+    def exec(self, item: int, *, ctx: flowq.ItemContext) -> Any:
+        act = self.act_of(item)
+        if act == "sleeps":
+            time.sleep(0.3)
+        return ACTS[act]() if act in ACTS else (item, ctx.item_index)
+
+
+class MendsAsync(Mends):
+    async def exec(self, item: int, *, ctx: flowq.ItemContext) -> Any:  # type: ignore[override]
+        act = self.act_of(item)
+        await asyncio.sleep(0.3 if act == "sleeps" else 0)
+        return ACTS[act]() if act in ACTS else (item, ctx.item_index)
+
+
+class StepMends(flowq.Node[Any, Any]):
+    """A step that fails until it was executed so often, and leaves its mark."""
+
+    def __init__(self, mark: str, fails: int, folder: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.mark, self.fails, self.folder = mark, fails, folder
+
+    def exec(self, prep_res: Any) -> None:
+        if _nth(self.folder, f"step {self.mark}") < self.fails:
+            raise Refused(self.mark)
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["log"].append(self.mark)
+
+
 class Leaves(flowq.Node[Any, Any]):
     """Leaves something of its item in the store."""
 
@@ -128,6 +181,36 @@ def drawn_batch(draw: random.Random) -> Acts:
         if draw.random() < 0.2:
             options[name] = draw.choice(values)
     return draw.choice([Acts, ActsAsync])(acts, draw.randrange(len(ITEMS)), n, **options)
+
+
+def drawn_mending(draw: random.Random, folder: str) -> Mends:
+    """A batch node whose items do better the next time, and what its tries pass through."""
+    n = draw.choice([0, 1, 3, 8])
+    acts = {i: (draw.choice([*ACTS, "sleeps"]), draw.choice([1, 2, 4, 9])) for i in draw.sample(range(n), min(n, 3))}
+    # One after the other, where it matters who comes first.
+    options: dict[str, Any] = {"concurrency": 1, "chunk_size": 1, "max_retries": draw.choice([1, 2]), "timeout": 0.1}
+    options["on_error"] = draw.choice(["raise", "collect", "skip"])
+    keyed = {"key": by_three}
+    for several in (
+        {"max_failures": 1}, {"rate": ["3000/s", flowq.Rate(5000, weight="weigh", burst=5)]}, keyed,
+        {"cache": flowq.Cache(60, name=folder), **keyed}, {"sink": os.path.join(folder, "sink")},
+        {"breaker": flowq.Breaker(failures=draw.choice([1, 2]), reset=0.05)},
+        {"breaker": flowq.Breaker(failures=draw.choice([1, 2]), reset=60.0, fail_fast=True)},
+    ):  # fmt: skip
+        if draw.random() < 0.25:
+            options.update(several)
+    return draw.choice([Mends, MendsAsync])(acts, folder, n, **options)
+
+
+def drawn_steps(draw: random.Random, folder: str) -> flowq.Flow:
+    """A flow of steps that do better the next time, with a batch among them."""
+    nodes: list[flowq.Node[Any, Any]] = [
+        StepMends(mark, draw.choice([0, 0, 1, 2]), folder, max_retries=draw.choice([1, 2])) for mark in "abc"
+    ]
+    nodes.insert(draw.randrange(4), drawn_batch(draw))
+    for node, following in pairwise(nodes):
+        node >> following
+    return flowq.Flow(nodes[0])
 
 
 def drawn_flow(draw: random.Random) -> flowq.Flow:

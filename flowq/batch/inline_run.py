@@ -146,7 +146,7 @@ class InlineRun:
             raise FlowError(f"run {self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
         at = len(self._kept) if from_step is None else from_step
         if not 0 <= at <= len(self._kept):
-            raise FlowError(f"run {self.id} has taken {len(self._kept)} steps: there is no step {at} to go on from")
+            raise FlowError(f"run {self.id} has kept no step {at}: its last is {len(self._kept)}")
         run = self._fork() if fork else self
         run._generation += not fork
         run.start(at)
@@ -182,6 +182,7 @@ class InlineRun:
             pass
         except BaseException as error:  # whoever asks for the result gets it
             self._error = _as_told(error, root)
+            self._error.add_note(f"in run {self.id}: mend the cause, then run.resume() does what is missing")
             self._move("failed", "running", "paused", "parked")
         finally:
             with self._changed:

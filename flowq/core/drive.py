@@ -76,8 +76,10 @@ def drive(steps: Steps[T], call: Call | None = None) -> T:
             try:
                 value = fn(*args)
             except BaseException as exc:
-                error = _sole(exc if type(exc) is not StopIteration else stopped(exc, fn))
-                fn, args = steps.throw(_without_driver_frames(error))
+                # What has a twin is flowq's own: it hands on what an item raised, whose failure that is.
+                if type(exc) is StopIteration and facts(fn).twin is None:
+                    exc = stopped(exc, fn)
+                fn, args = steps.throw(_without_driver_frames(_sole(exc)))
                 continue
             if value is not None and hasattr(type(value), "__await__"):
                 # Raised past the generator, not into it: no retry and no fallback mends this.

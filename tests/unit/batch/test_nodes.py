@@ -180,3 +180,17 @@ def test_a_local_batch_node_lives_in_a_flow() -> None:
     shared: dict[str, Any] = {"numbers": [1, 2]}
     Flow(start).run(shared)
     assert shared == {"numbers": [1, 2], "out": [2, 3], "end": True}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"concurrency": 2}, {"in_flight": 3}, {"rate": "1000/s"}, {"max_retries": 2}, {"timeout": 5.0}],
+    ids=["one by one", "concurrency", "in_flight", "rate", "tries", "timeout"],
+)
+def test_an_item_whose_body_raises_stop_iteration_has_failed_with_that_however_it_runs(options: dict[str, Any]) -> None:
+    class Exhausted(ParallelBatchNode):
+        def exec(self, item: int) -> None:
+            next(iter([]))
+
+    result = Exhausted(on_error="collect", **options).map([1, 2])
+    assert [type(error) for error in result.errors.values()] == [StopIteration] * 2
