@@ -244,8 +244,9 @@ class InOrder:
 
     def _settle(self, item: Any, attempt: int, exc: BaseException | None, entry: Entry | None = None) -> None:
         """Take the next item through the tries that are left to it."""
-        ended = drive(self._tries.settle(self._done.upto, item, attempt, exc, self._park_over_s, entry))
-        self._note(ended, is_new=exc is None)
+        steps, is_new = self._tries.settle(self._done.upto, item, attempt, exc, self._park_over_s, entry), exc is None
+        del exc  # an error of a further try keeps this frame, which is not to keep errors
+        self._note(drive(steps), is_new=is_new)
 
     def _note(self, ended: ItemDone, *, is_new: bool = False) -> None:
         """The next item has ended; *is_new*: none of its time has been counted yet."""

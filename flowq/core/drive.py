@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Generator
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from flowq.core.callables import async_twin, facts, in_loop, is_async, label_of, owner_of
 from flowq.core.limit import Limit, limited
@@ -87,8 +87,7 @@ def drive(steps: Steps[T], call: Call | None = None) -> T:
                 raise _unawaited(fn, value)
             fn, args = send(value)
     except StopIteration as done:
-        result: T = done.value
-        return result
+        return cast(T, done.value)  # in no name: an error that it holds may keep this frame
 
 
 def failed_first(steps: Steps[Any], exc: BaseException) -> Call:
