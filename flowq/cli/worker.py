@@ -8,6 +8,7 @@ import sys
 import click
 
 from flowq.cli.group import Mistake, imports_option, queues_option
+from flowq.core.given import require_text
 from flowq.errors import FlowqError
 from flowq.portable import format_traceback
 from flowq.settings import Settings
@@ -31,6 +32,10 @@ def worker(
     from flowq.worker.app import build_worker_app  # a worker's imports stay out of every other command
 
     settings = Settings()
+    try:
+        require_text("the name of a worker", name or "")
+    except ValueError as error:
+        raise Mistake(str(error)) from error
     if settings.broker_url is None:
         click.echo(f"FLOWQ_BROKER_URL is not set: this worker looks for Redis at {settings.url}.", err=True)
     given = {"slots": slots, "worker_name": name, "imports": (*settings.imports, *imports), "log_level": log_level}

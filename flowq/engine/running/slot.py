@@ -68,7 +68,8 @@ class Slot:
         self.connections = connections
         self.worker = worker
         self.holds = holds
-        self.holder = f"{worker}/{os.getpid()}"
+        # The ledger's records are words with spaces between them.
+        self.holder = f"{'_'.join(worker.split())}/{os.getpid()}"
         redis, keys = connections.redis, connections.keys
         self.headers = Headers(redis, keys)
         self.pages = PageReader(redis, keys)

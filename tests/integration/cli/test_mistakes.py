@@ -12,7 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import flowq
+from flowq.batch.executor import activated
 from flowq.cli import main
+from flowq.client.executor import CeleryExecutor
+from flowq.local import EmbeddedRedis
 from tests import nodes
 from tests.integration.cli.commands import Command
 from tests.integration.cli.conftest import Flowq
@@ -250,3 +253,22 @@ def test_what_the_terminal_has_no_letters_for_is_written_in_its_own(cluster: flo
 
 def test_any_number_of_batches_can_be_asked_for(flowq_cli: Flowq) -> None:
     assert flowq_cli("ls", "-n", "9" * 30).exit_code == 0
+
+
+def test_a_worker_may_have_a_name_of_several_words(tmp_path: Path) -> None:
+    with EmbeddedRedis() as server:
+        executor = CeleryExecutor(flowq.Settings(broker_url=server.url))
+        words = ("worker", "--name", "two words", "--slots", "1", "--import", "tests.nodes")
+        worker = Command(tmp_path, *words, FLOWQ_BROKER_URL=server.url)
+        with activated(executor):
+            batch = submit(nodes.Square(), range(50))
+            assert batch.result(timeout=30) == [item * item for item in range(50)]
+            assert next(batch.outcomes()).worker.startswith("two words@")
+        worker.press_ctrl_c()
+        worker.status()
+        assert "Traceback" not in worker.text
+        executor.connections.close()
+
+
+def test_a_worker_whose_name_no_one_can_write_is_told_so(here: Path) -> None:
+    assert "cannot be written as UTF-8" in invoke("worker", "--name", "\udcff").output
