@@ -1,7 +1,7 @@
-"""The probe a container runs: is the worker's heart beating? ``python -I -S workers/health.py /run/flowq/alive``.
+"""The health check of a container: does the worker's pulse beat? ``python -I -S workers/health.py /run/flowq/alive``.
 
-The worker touches the file named by FLOWQ_READY_FILE with every pulse, from when it consumes; a Redis that is away
-stops no heart. Standard library alone: it runs every few seconds beside the work.
+From when it consumes, the worker touches the file named by FLOWQ_READY_FILE with every pulse, also while Redis is
+away. Standard library only, because it starts every few seconds beside the worker.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-# A pulse beats every second. While Redis is away each of its parts may wait some seconds for an answer.
+# A pulse beats every second. While Redis is away, each of its parts may wait several seconds for an answer.
 MAX_AGE_S = 60.0
 
 
 def objection(path: Path, max_age_s: float) -> str | None:
-    """What speaks against calling the worker healthy; None: nothing."""
+    """Why the worker is not healthy; None if it is."""
     try:
         age_s = time.time() - path.stat().st_mtime
     except OSError as error:

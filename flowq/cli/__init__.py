@@ -1,4 +1,4 @@
-"""The ``flowq`` command: one file a command, or a few that belong together; each is imported when it is used."""
+"""The ``flowq`` command: one file per command or group of related ones, each imported only when it is used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECTIONS = {
         "gc": "gc",
     },
 }  # fmt: skip
-"""The commands by section, and the module of this package that each is in."""
+"""The commands by section of the help, each with the module of this package that defines it."""
 
 
 @click.group(cls=Commands, sections=SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,5 +29,5 @@ def main() -> None:
 
     Commands look for batches at FLOWQ_BROKER_URL; without it, in what `flowq run --local` left in the current folder.
 
-    Exit status: 0 all is well, 1 the work failed, 2 a mistake in what was asked or no Redis, 130 Ctrl-C.
+    Exit status: 0 success, 1 the work failed, 2 wrong usage or no Redis, 130 Ctrl-C.
     """

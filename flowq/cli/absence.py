@@ -1,4 +1,4 @@
-"""How long a command that watches waits for a Redis that goes away, and what it says. Never what is watched."""
+"""How long a watching command waits for Redis while it is away, and what it prints about that."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from flowq.engine.redis_client import AWAY_ERRORS
 
 
 class Absence:
-    """Whether Redis is there, asked every now and then by a command that watches.
+    """Checks whether Redis answers, for a command that watches a batch or run.
 
     Args:
         connections: to that Redis.
-        console: where it is said, once, that it went away, and that it is back.
+        console: where it prints, once each, that Redis is away and that it is back.
     """
 
     def __init__(self, connections: Connections, console: Console) -> None:
@@ -27,7 +27,7 @@ class Absence:
         """Ask Redis.
 
         Raises:
-            NoRedis: it has not answered for 30 s.
+            NoRedis: Redis has not answered for 30 s.
         """
         try:
             self._connections.redis.ping()

@@ -1,4 +1,4 @@
-"""``flowq approve``: an answer to a run that waits for a person, or for any other event."""
+"""``flowq approve``: sends an answer, or any other event, to a run that waits for it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from flowq.cli.place import place
 def approve(run: str, event: str | None, value: str | None, as_json: bool) -> None:
     """Send an event to a run that waits for it.
 
-    RUN is an id, or how one begins. EVENT is the name a node waits for with `ctx.wait_for(name)`; left out, the one the
-    run waits for now. VALUE (JSON or text; true if left out) is what `wait_for` returns.
+    RUN is an id or the beginning of one. EVENT is the name a node waits for with `ctx.wait_for(name)`; left out, the
+    one the run waits for now. VALUE (JSON or text; true if left out) is what `wait_for` returns.
     """
     with place() as here:
         found = here.run(run)
@@ -36,7 +36,7 @@ def only_one(run_id: str, awaited: list[str]) -> str:
     """The event that the run waits for.
 
     Raises:
-        Mistake: it is none, or several.
+        Mistake: it waits for none, or for several.
     """
     if len(awaited) == 1:
         return awaited[0]
@@ -46,7 +46,7 @@ def only_one(run_id: str, awaited: list[str]) -> str:
 
 
 def answer_of(value: str | None) -> Any:
-    """What was typed, as JSON if it is any."""
+    """The typed value, as JSON if it is valid JSON, else as text."""
     if value is None:
         return True
     try:

@@ -20,20 +20,20 @@ SECOND_THOUGHTS_S = 2.0
 
 
 class Detached(KeyboardInterrupt):
-    """The command stops waiting; the batch runs on."""
+    """Raised when the command stops waiting for a batch that keeps running."""
 
 
 class Attention(Watching):
-    """Waits for batches, and hears Ctrl-C in whichever thread it waits.
+    """Waits for batches, and handles Ctrl-C in whichever thread waits.
 
     Args:
         display: where their progress is shown.
-        console: where it says what Ctrl-C does.
+        console: where it prints what Ctrl-C does.
         stays: whether the batches have workers that outlive this command; if not, the first Ctrl-C cancels.
-        absence: gives up where Redis stays away; None: nobody does, as in a program that waits for its batch.
+        absence: gives up if Redis stays away; None: waits on, as in a program that waits for its batch.
 
     Attributes:
-        seen: the batches it waited for, in the order in which that began.
+        seen: the batches it waited for, in the order in which the waits began.
     """
 
     def __init__(self, display: Display, console: Console, *, stays: bool, absence: Absence | None = None) -> None:
@@ -48,7 +48,7 @@ class Attention(Watching):
         self._said: set[str] = set()
 
     def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
-        """See Watching; raises Detached where it stops waiting for a batch that runs on."""
+        """See Watching; raises Detached if it stops waiting for a batch that keeps running."""
         with self._lock:
             self.seen.append(handle)
             self._waiting += 1
@@ -62,7 +62,7 @@ class Attention(Watching):
 
     @contextmanager
     def listening(self) -> Iterator[Attention]:
-        """Ctrl-C is heard here for the length of the block; for the main thread."""
+        """Handle Ctrl-C while the block runs; for the main thread."""
         before = signal.signal(signal.SIGINT, self._press)
         try:
             yield self
@@ -70,7 +70,7 @@ class Attention(Watching):
             signal.signal(signal.SIGINT, before)
 
     def look(self, handle: Waited) -> None:
-        """Leave or cancel *handle*, as Ctrl-C was pressed; raises NoRedis where Redis stays away."""
+        """Leave or cancel *handle* if Ctrl-C was pressed; raises NoRedis if Redis stays away."""
         if not self._pressed:
             if self._absence is not None:
                 self._absence.look()
@@ -87,7 +87,7 @@ class Attention(Watching):
             self._say_once("leaving", f"Leaving {handle.id} running. Ctrl-C again, now, cancels it.")
 
     def interrupted(self, handle: Waited) -> None:
-        """Cancel the batch, if that was meant, and say what becomes of it."""
+        """Cancel the batch, if that was asked for, and print what happens to it."""
         if self._cancels:
             handle.cancel()
             self._console.print(f"{handle.id} was cancelled.", highlight=False)
@@ -102,7 +102,7 @@ class Attention(Watching):
 
     def _press(self, signum: int, frame: Any) -> None:
         if not self._waiting:
-            # In a node of the flow's own: as in any Python program.
+            # No batch is waited for, but a node's own code runs: behave as in any Python program.
             raise KeyboardInterrupt
         self._pressed += 1
         self._pressed_at = time.monotonic()

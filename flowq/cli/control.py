@@ -1,4 +1,4 @@
-"""``flowq cancel``, ``pause`` and ``resume``: what a person decides about a whole batch or run."""
+"""``flowq cancel``, ``pause`` and ``resume``: acts on a whole batch or run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flowq.client.run import DurableRun
 def cancel(batch: str, as_json: bool) -> None:
     """End a batch or run early.
 
-    What has an outcome keeps it; everything else reads as cancelled. BATCH is an id, or how one begins.
+    Items with an outcome keep it; all others read as cancelled. BATCH is an id or the beginning of one.
     """
     with place() as here:
         found = here.thing(batch)
@@ -32,9 +32,9 @@ def cancel(batch: str, as_json: bool) -> None:
 @click.argument("batch")
 @json_option
 def pause(batch: str, as_json: bool) -> None:
-    """Let a batch or run rest until `flowq resume`.
+    """Pause a batch or run until `flowq resume`.
 
-    Items that run end, and count. BATCH is an id, or how one begins.
+    Running items end, and count. BATCH is an id or the beginning of one.
     """
     with place() as here:
         found = here.thing(batch)
@@ -46,9 +46,9 @@ def pause(batch: str, as_json: bool) -> None:
 @click.argument("batch")
 @json_option
 def resume(batch: str, as_json: bool) -> None:
-    """Go on with a paused batch or run.
+    """Resume a paused batch or run.
 
-    BATCH is an id, or how one begins.
+    BATCH is an id or the beginning of one.
     """
     with place() as here:
         found = here.thing(batch)
@@ -57,7 +57,7 @@ def resume(batch: str, as_json: bool) -> None:
 
 
 def say(found: BatchHandle[Any] | DurableRun, as_json: bool) -> None:
-    """Where it stands now."""
+    """Print the present state."""
     if isinstance(found, DurableRun):
         if as_json:
             emit(durable.record_of(found))

@@ -21,9 +21,9 @@ from flowq.cli.group import INTERRUPTED, emit, json_option
 def demo(kill: bool, limit: int | None, slots: int | None, out: Path, as_json: bool) -> None:
     """Audit Python's standard library on real workers.
 
-    One item a file. With FLOWQ_BROKER_URL set it uses the workers there; they need FLOWQ_IMPORTS=flowq.demo.flow.
+    One item per file. With FLOWQ_BROKER_URL set it uses the workers there; they need FLOWQ_IMPORTS=flowq.demo.flow.
     """
-    from flowq.demo.show import run_demo  # rich tables and an embedded Redis: nothing other commands need
+    from flowq.demo.show import run_demo  # imports that no other command needs
 
     try:
         figures = run_demo(out, kill=kill, limit=limit, slots=slots, quiet=as_json)

@@ -1,4 +1,4 @@
-"""``flowq doctor``: whether Redis and the workers are what flowq needs, and what to change where they are not."""
+"""``flowq doctor``: checks whether Redis and the workers meet flowq's needs, and advises what to change."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(as_json: bool) -> None:
     """Check Redis and workers; say what to change.
 
-    It looks at FLOWQ_BROKER_URL. The exit status is 1 if something fails; a warning is none.
+    Redis is the one at FLOWQ_BROKER_URL. The exit status is 1 if a check fails, but not for warnings.
     """
-    from flowq.engine.care.examination import examine  # Celery and redis: nothing that `--help` needs
+    from flowq.engine.care.examination import examine  # imports Celery and redis, which `--help` does not need
 
     settings = Settings()
     findings = examine(settings)
@@ -39,7 +39,7 @@ def doctor(as_json: bool) -> None:
 
 
 def show(findings: Sequence[Finding]) -> None:
-    """Print the findings as a table, and how many of each kind there are."""
+    """Print the findings as a table, and their number by verdict."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

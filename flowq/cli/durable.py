@@ -1,4 +1,4 @@
-"""How runs are shown and waited for, beside batches: their steps, what they wait for. Never a command."""
+"""How commands show runs and wait for them: their steps, the events they wait for. Defines no command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOOK_EVERY_S = 0.3
 
 
 def record_of(run: DurableRun) -> dict[str, Any]:
-    """What ``--json`` says of a run."""
+    """A run for ``--json``."""
     state = run.state()
     return {
         "id": run.id,
@@ -40,7 +40,7 @@ def record_of(run: DurableRun) -> dict[str, Any]:
 
 
 def step_json(step: Checkpoint) -> dict[str, Any]:
-    """What ``--json`` says of a node that is done."""
+    """A completed node for ``--json``."""
     return {
         "number": step.number,
         "node": step.node,
@@ -52,7 +52,7 @@ def step_json(step: Checkpoint) -> dict[str, Any]:
 
 
 def show(run: DurableRun, origin: Origin, as_json: bool) -> None:
-    """A run in full."""
+    """Print a run in full."""
     if as_json:
         emit({**record_of(run), "key": origin.key, "left_by": origin.left_by})
         return
@@ -73,7 +73,7 @@ def show(run: DurableRun, origin: Origin, as_json: bool) -> None:
 
 
 def steps_table(steps: list[Checkpoint]) -> Table:
-    """One row a node that is done."""
+    """A table with one row per completed node."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("step", justify="right")
     table.add_column("node")
@@ -85,12 +85,12 @@ def steps_table(steps: list[Checkpoint]) -> Table:
 
 
 def name_of(step: Checkpoint) -> str:
-    """The node, and how often the run had been resumed when it was done: the same step may be done in several."""
+    """The node, and how often the run had been resumed by then, because a step may be completed several times."""
     return f"{step.node} (resumed {step.generation}×)" if step.generation else step.node
 
 
 class FollowedRun:
-    """A run as something that is watched: each step is printed as it is done."""
+    """A run that can be watched like a batch: each step is printed when it is completed."""
 
     def __init__(self, run: DurableRun, console: Console, *, as_json: bool = False) -> None:
         self._run, self._console, self._as_json = run, console, as_json
@@ -111,7 +111,7 @@ class FollowedRun:
         return False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """As a batch's: whether it has ended, and all its steps were printed."""
+        """As a batch's; True once it has ended and all its steps were printed."""
         ended = self._run.wait(LOOK_EVERY_S if timeout is None else timeout)
         try:
             steps, awaited = self._run.history(), self._run.awaits()
@@ -125,7 +125,7 @@ class FollowedRun:
         return self._run.state()
 
     def progress(self) -> Progress:
-        """As a batch's of one item."""
+        """As for a batch of one item."""
         return progress_of(self._run.state())
 
     def cancel(self) -> None:
@@ -133,9 +133,9 @@ class FollowedRun:
         self._run.cancel()
 
     def tell(self, steps: list[Checkpoint], awaited: list[str]) -> None:
-        """Print what is new."""
+        """Print new steps and awaited events."""
         with self._lock:
-            # By what identifies a step: the first of a long history are no longer kept.
+            # Compared by generation and number: the first steps of a long history are no longer kept.
             fresh = [one for one in steps if (one.generation, one.number) > self._seen]
             for one in fresh:
                 if self._as_json:
@@ -154,7 +154,7 @@ class FollowedRun:
 
 
 def said(run: DurableRun, console: Console) -> int:
-    """Say how an ended run ended; the exit status."""
+    """Print how an ended run ended; returns the exit status."""
     status = run.status
     console.print(f"{run.id} {status} after {span_text(run.state().seconds)}.", highlight=False)
     if status == "failed":

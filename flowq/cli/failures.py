@@ -22,7 +22,7 @@ from flowq.client.run import DurableRun
 from flowq.errors import BatchLost
 
 SHOWN_LETTERS = 40
-ROOMY = 100  # columns from which on there is room for the worker
+ROOMY = 100  # columns; from this width on, the worker is shown
 
 
 @click.command()
@@ -34,8 +34,8 @@ ROOMY = 100  # columns from which on there is room for the worker
 def failures(batch: str | None, most: int, full: bool, imports: tuple[str, ...], as_json: bool) -> None:
     """List the failed items of a batch, and why they failed.
 
-    BATCH is an id, or how one begins; the newest batch if left out. Of a run it is the batch in which items failed.
-    With --json one line an item, all of them.
+    BATCH is an id or the beginning of one; the newest batch if left out. For a run it is its batch with failed items.
+    With --json all of them are printed, one per line.
     """
     with place() as here:
         handle = failing(here, batch)
@@ -59,25 +59,25 @@ def failures(batch: str | None, most: int, full: bool, imports: tuple[str, ...],
 
 
 def failing(here: Place, name: str | None) -> BatchHandle[Any]:
-    """The batch of this name; of a run, the only one of its batches in which items failed.
+    """The batch of this name; for a run, its only batch with failed items.
 
     Raises:
         BatchLost: there is none.
-        Mistake: several begin so, or it is a run and no batch of it, or more than one, has failures.
+        Mistake: several ids begin like this, or it is a run and none, or more than one, of its batches has failures.
     """
     found = here.thing(name, "batch")
     if not isinstance(found, DurableRun):
         return found
     failed = []
     for batch_id in found.batches():
-        with contextlib.suppress(BatchLost):  # kept for less long than the run
+        with contextlib.suppress(BatchLost):  # its retention may be shorter than the run's
             handle = attached(here.executor, batch_id)
             failed += [handle] if handle.state().failed else []
     return failed[0] if len(failed) == 1 else here.batch(found.id)
 
 
 def json_of(outcome: Outcome) -> dict[str, Any]:
-    """What ``--json`` says of a failed item."""
+    """A failed item for ``--json``."""
     return {
         "index": outcome.index,
         "key": outcome.key,
@@ -91,7 +91,7 @@ def json_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def read(found: Iterable[Outcome], most: int) -> tuple[Counter[str], list[Outcome]]:
-    """How often each kind of error occurs among all, and the first *most* outcomes."""
+    """The number of errors by kind among all outcomes, and the first *most* outcomes."""
     kinds: Counter[str] = Counter()
     shown: list[Outcome] = []
     for outcome in found:
@@ -102,7 +102,7 @@ def read(found: Iterable[Outcome], most: int) -> tuple[Counter[str], list[Outcom
 
 
 def show(console: Console, shown: list[Outcome], *, full: bool) -> None:
-    """A table of the outcomes, and where the first was raised; with *full*, one after the other with all of it."""
+    """Print a table of the outcomes and the first traceback; with *full*, each outcome with all details."""
     if full:
         for outcome in shown:
             console.print(Text(f"item {outcome.index}: {one_line(repr(outcome.input), 200)}", "bold"))
@@ -131,7 +131,7 @@ def show(console: Console, shown: list[Outcome], *, full: bool) -> None:
 
 
 def show_kinds(console: Console, kinds: Counter[str], shown: int) -> None:
-    """What more there is than what was shown."""
+    """Print the number of errors by kind, and how many were not shown."""
     if kinds.total() > shown:
         counted = ", ".join(f"{count:,} × {name}" for name, count in kinds.most_common(8))
         console.print(Text(f"\nThe first {shown:,} of {kinds.total():,}: {counted}. More with -n."))

@@ -1,4 +1,4 @@
-"""The figures of a batch, as JSON and as words for people. Reads nothing."""
+"""The counters of a batch, as JSON and as text. Reads nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STATE_STYLES = {
 
 
 def record_of(batch_id: str, label: str, state: State) -> dict[str, Any]:
-    """What ``--json`` says of a batch."""
+    """A batch for ``--json``."""
     return {
         "id": batch_id,
         "label": label,
@@ -44,12 +44,12 @@ def record_of(batch_id: str, label: str, state: State) -> dict[str, Any]:
 
 
 def origin_json(origin: Origin) -> dict[str, Any]:
-    """What ``--json`` says of where a batch comes from."""
+    """The origin of a batch for ``--json``."""
     return {"key": origin.key, "producer_gone": origin.producer_gone, "left_by": origin.left_by}
 
 
 def add_origin(rows: Table, origin: Origin) -> None:
-    """Rows for people, of what there is to say of that."""
+    """Add rows about the origin to a table, as far as there is something to say."""
     if origin.key is not None:
         rows.add_row("key", Text(one_line(origin.key)))
     if origin.left_by is not None:
@@ -62,5 +62,5 @@ def state_text(state: str) -> Text:
 
 
 def ago(moment: float) -> str:
-    """How long *moment* (seconds since the epoch) is gone: ``3 min 20 s ago``."""
+    """The time since *moment* (seconds since the epoch): ``3 min 20 s ago``."""
     return f"{span_text(max(0.0, time.time() - moment))} ago"

@@ -1,4 +1,4 @@
-"""Where ``flowq run`` sends its batches: to the fleet, to local workers, or nowhere: they run in this process."""
+"""Where ``flowq run`` sends its batches: to the fleet or to local workers; else they run in this process."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from flowq.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """The workers that a command starts: how many, of how many slots each (None: this machine's cores, shared out), and
-    which queues they consume (none: the default queue).
+    """The workers that a command starts: how many, with how many slots each (None: this machine's cores, divided among
+    them), and which queues they consume (none: the default queue).
     """
 
     workers: int = 1
@@ -38,7 +38,7 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Where batches go, and what waits for them."""
+    """Where batches are sent, and what waits for them."""
 
     executor: CeleryExecutor
     attention: Attention
@@ -46,7 +46,7 @@ class Sent:
 
 @contextmanager
 def to_fleet(settings: Settings, display: Display, console: Console) -> Iterator[Sent]:
-    """Batches go to the workers at ``settings.broker_url``."""
+    """Send batches to the workers at ``settings.broker_url``."""
     attention = Attention(display, console, stays=True)
     with _active(connect(settings), attention) as executor:
         yield Sent(executor, attention)
@@ -54,7 +54,7 @@ def to_fleet(settings: Settings, display: Display, console: Console) -> Iterator
 
 @contextmanager
 def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, console: Console) -> Iterator[Sent]:
-    """Batches go to workers that this command starts; what becomes of them stays in this folder's project.
+    """Send batches to workers that this command starts; their outcomes stay in this folder's project.
 
     Raises:
         ConfigError: another command uses the project, or workers or Redis do not start.
@@ -70,7 +70,7 @@ def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, c
             imports=imports,
             queues=local.queues,
             broker_url=redis.url,
-            env={"FLOWQ_SINKS": "*"},  # this folder's own Redis: nobody else says where to
+            env={"FLOWQ_SINKS": "*"},  # only this command sends items to this folder's Redis
         ) as cluster:
             attention = Attention(display, console, stays=False)
             with _active(cluster.executor, attention) as executor:
@@ -80,14 +80,14 @@ def to_local_workers(local: Local, imports: tuple[str, ...], display: Display, c
 
 @contextmanager
 def _active(executor: CeleryExecutor, attention: Attention) -> Iterator[CeleryExecutor]:
-    """Batches of this process go where *executor* sends them, and are waited for by *attention*."""
+    """Make *executor* the process's executor, with *attention* waiting for its batches."""
     ours = CeleryExecutor(executor.settings, connections=executor.connections, watching=attention)
     with activated(ours), attention.listening(), redis_in_words(ours.connections):
         yield ours
 
 
 def local_options(command: Command) -> Command:
-    """``--workers``, ``--slots`` and ``--queue`` of the local workers."""
+    """Adds ``--workers``, ``--slots`` and ``--queue`` of the local workers."""
     slots = click.option(
         "--slots", type=click.IntRange(1), help="Items a local worker runs at a time (default: cores)."
     )

@@ -16,10 +16,10 @@ from flowq.settings import Settings
 def flower(port: int, address: str) -> None:
     """Watch workers, batches and items in a browser.
 
-    It asks for the name FLOWQ_FLOWER_USER and the password FLOWQ_FLOWER_PASSWORD; without a password it makes one and
-    prints it. On another address than 127.0.0.1 it belongs behind a proxy with TLS.
+    It asks for the name FLOWQ_FLOWER_USER and the password FLOWQ_FLOWER_PASSWORD; if that is not set, a password is
+    generated and printed. On any address other than 127.0.0.1, run it behind a proxy with TLS.
     """
-    from flowq.engine.fleet.flower import run_flower  # Celery: nothing that `--help` needs
+    from flowq.engine.fleet.flower import run_flower  # imports Celery, which `--help` does not need
 
     settings = Settings()
     if settings.flower_password is None:

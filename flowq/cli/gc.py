@@ -1,4 +1,4 @@
-"""``flowq gc``: what lies in Redis past its time, or belongs to nothing, removed."""
+"""``flowq gc``: removes from Redis what is past its retention or belongs to nothing."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 def gc(older_than: str | None, dry_run: bool, as_json: bool) -> None:
     """Remove what is past its retention or belongs to nothing.
 
-    Batches end by themselves at their retention; this finds what a crash or a full Redis left behind: keys of batches
-    that are gone, ended batches that would be kept for ever. It reads every key under FLOWQ_PREFIX. What a run that
-    stays may still read stays as well: its batches, and of a run that it was forked from the values.
+    Batches expire by themselves after their retention; this finds what a crash or a full Redis left behind: keys of
+    batches that are gone, ended batches that would be kept for ever. It reads every key under FLOWQ_PREFIX. It keeps
+    what a kept run may still read: its batches, and the values of the run that it was forked from.
     """
     older_than_s = None if older_than is None else seconds_of(older_than)
     with place() as here:
@@ -50,7 +50,7 @@ def gc(older_than: str | None, dry_run: bool, as_json: bool) -> None:
 
 
 def seconds_of(text: str) -> float:
-    """``2h`` in seconds; Mistake if it cannot be read."""
+    """``2h`` in seconds; raises Mistake if it cannot be read."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
     if found is None:
         raise Mistake(f"--older-than takes a time such as 90s, 30m, 2h or 7d, not {text!r}")

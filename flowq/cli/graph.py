@@ -18,8 +18,8 @@ from flowq.core.flow import Flow
 def graph(target: str, out: Path | None, as_json: bool) -> None:
     """Draw a flow (Mermaid).
 
-    The text is one that GitHub, GitLab and https://mermaid.live show as a picture. What looks wrong
-    with the flow is said on stderr.
+    GitHub, GitLab and https://mermaid.live show the printed text as a picture. Problems in the flow
+    are reported on stderr.
     """
     node = load(target)
     flow = node if isinstance(node, Flow) else Flow(start=node)

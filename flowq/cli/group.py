@@ -1,6 +1,6 @@
-"""The group of flowq's commands: what each error means for the exit status, and ``--json``. Never a command.
+"""The group of flowq's commands: exit statuses, errors, and options that several commands share. Defines no command.
 
-Exit status: 0 all is well, 1 the work failed, 2 a user's mistake or a Redis that is not there, 130 Ctrl-C.
+Exit status: 0 success, 1 the work failed, 2 wrong usage or no Redis, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Mistake(click.ClickException):
-    """What the user can mend: said in one sentence, with no stack trace."""
+    """An error that the user can correct: printed as one sentence, without a traceback."""
 
     exit_code = 2
 
@@ -38,7 +38,7 @@ class Commands(click.Group):
     """A group whose commands are imported when they are used, and may raise flowq's own errors.
 
     Args:
-        sections: by the heading they have in the help, the commands and the module of ``flowq.cli`` each is in.
+        sections: for each heading of the help, its commands and the module of ``flowq.cli`` that defines each.
     """
 
     def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
@@ -50,7 +50,7 @@ class Commands(click.Group):
         return [name for commands in self.sections.values() for name in commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name; None if there is none."""
+        """The command with this name; None if there is none."""
         for commands in self.sections.values():
             if cmd_name in commands:
                 module = import_module(f"flowq.cli.{commands[cmd_name]}")
@@ -59,7 +59,7 @@ class Commands(click.Group):
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands by section."""
+        """Write the commands by section."""
         widest = max(len(name) for name in self.list_commands(ctx))
         for title, names in self.sections.items():
             with formatter.section(title):
@@ -71,7 +71,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, with the nearest name for one that is not there."""
+        """As in click, but the error for an unknown name suggests the nearest one."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -93,7 +93,7 @@ class Commands(click.Group):
             sys.exit(Mistake.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; flowq's own errors become sentences."""
+        """Run the command; print flowq's own errors as sentences."""
         try:
             try:
                 return super().invoke(ctx)
@@ -125,7 +125,7 @@ def _taking_any_text(stream: TextIO | None) -> TextIO:
 
 
 def settings_mistake(error: ValidationError) -> str:
-    """What is wrong with the settings, by the names of their variables."""
+    """What is wrong with the settings, by environment variable."""
     wrong = []
     for one in error.errors():
         name = str(one["loc"][0])
@@ -135,25 +135,25 @@ def settings_mistake(error: ValidationError) -> str:
 
 
 def json_option(command: Command) -> Command:
-    """``--json``: the command is called with ``as_json``."""
+    """Adds ``--json``; the command gets ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
 def imports_option(what: str) -> Callable[[Command], Command]:
-    """``--import MODULE``, repeatable and with commas as FLOWQ_IMPORTS takes them: the command gets ``imports``.
+    """Adds ``--import MODULE``, repeatable, with commas as in FLOWQ_IMPORTS; the command gets ``imports``.
 
     Args:
-        what: what is in such a module, for the help.
+        what: what such a module defines, for the help.
     """
     words = f"Module with {what}; repeatable, or several with commas."
     return click.option("--import", "imports", multiple=True, metavar="MODULE", callback=_split, help=words)
 
 
 def queues_option(whose: str) -> Callable[[Command], Command]:
-    """``-Q`` as Celery's workers take it, repeatable, and ``--queue``: the command gets ``queues``.
+    """Adds ``-Q`` as Celery's workers have it, repeatable, and ``--queue``; the command gets ``queues``.
 
     Args:
-        whose: who consumes them, for the help.
+        whose: which workers consume them, for the help.
     """
     words = f"Queue that {whose} (default: FLOWQ_QUEUE); repeatable, or several with commas."
     return click.option("-Q", "--queue", "queues", multiple=True, callback=_split, help=words)
@@ -164,7 +164,7 @@ def _split(context: click.Context, option: click.Parameter, given: tuple[str, ..
 
 
 def emit(value: Any) -> None:
-    """Print *value* as one JSON document; what JSON does not know is written as its text."""
+    """Print *value* as one JSON document; values that JSON does not know are written as text."""
     click.echo(json.dumps(value, indent=2, default=str))
 
 

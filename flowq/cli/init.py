@@ -1,4 +1,4 @@
-"""``flowq init``: the files of a small program that runs at once."""
+"""``flowq init``: writes the files of a small program that runs at once."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FILES["pyproject.toml.txt"] = "pyproject.toml"
 def init(folder: Path, name: str | None, as_json: bool) -> None:
     """Write a small program to begin with.
 
-    It goes into FOLDER (default: here), and no file is written over: a module with a flow, its test, a README and a
-    pyproject.toml.
+    It is written to FOLDER (default: here), without overwriting any file: a module with a flow, its test, a README and
+    a pyproject.toml.
     """
     module = name or "pages"
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", module):

@@ -1,4 +1,4 @@
-"""``MODULE:FLOW``: the flow, or node, that a command is to run or draw. Never runs it."""
+"""``MODULE:FLOW``: finds the flow or node for a command to run or draw. Never runs it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from flowq.portable import format_traceback
 
 
 def load(target: str) -> Node[Any, Any]:
-    """What *target* names: a flow or node of a module, or a function without arguments that makes one.
+    """The flow or node that *target* names, or that the function it names returns.
 
     ``module:name``; ``module`` alone is its ``flow``, or the only flow in it. A path such as ``jobs/prices.py:flow`` is
-    read as ``jobs.prices:flow``.
+    read as ``jobs.prices:flow``. The function takes no arguments.
 
     Raises:
         Mistake: it cannot be found, or is something else.

@@ -19,10 +19,10 @@ from flowq.client.overview import Listed, batches
 from flowq.client.progress import count_of, figures, span_text
 from flowq.engine.reading.results import status_of
 
-ROOMY = 100  # columns from which on there is room for when it was begun
-SPACIOUS = 120  # and for the key
+ROOMY = 100  # columns; from this width on, the time of creation is shown
+SPACIOUS = 120  # and from this one on, the key
 SHOWN_LETTERS = 24
-LEAST_FIGURES = 18  # columns: either of the warnings
+LEAST_FIGURES = 18  # columns; the width of either warning
 GAP = 2
 _TITLES = ("batch", "state", "items", "", "took", "begun", "key")
 
@@ -54,18 +54,18 @@ def ls(most: int, state: str | None, label: str | None, as_json: bool) -> None:
 
 
 def json_of(one: Listed) -> dict[str, object]:
-    """What ``--json`` says of a batch in a list."""
+    """A listed batch for ``--json``."""
     said = {**record_of(one.id, one.label, one.state), "kind": one.kind, "state": state_of(one)}
     return {**said, **origin_json(one.origin), "node": one.node, "queue": one.queue, "created": one.created_at}
 
 
 def state_of(one: Listed) -> str:
-    """Where it stands; a run also parks."""
+    """Its state; that of a run may also be parked."""
     return status_of(one.state) if one.kind == "run" else one.state.state
 
 
 def table(found: list[Listed], width: int) -> Table:
-    """One row a batch or run; where *width* has room, also when it was begun, and its key. Only figures are cut."""
+    """One row per batch or run, with creation time and key if *width* allows. Only the counters may be cut."""
     cells = [_cells(one) for one in found]
     needed = {title: max([len(title), *(row[title].cell_len for row in cells)]) + GAP for title in _TITLES}
     figures_room = min(needed[""], LEAST_FIGURES + GAP)
@@ -87,7 +87,7 @@ def table(found: list[Listed], width: int) -> Table:
 def _cells(one: Listed) -> dict[str, Text]:
     now = progress_of(one.state)
     items, what = (Text("run"), Text("")) if one.kind == "run" else (Text(count_of(now)), figures(now))
-    # First what somebody is to do something about: the end may be cut.
+    # Warnings first, because the end may be cut.
     if one.origin.producer_gone:
         what = Text(" · ").join([Text("producer gone", "yellow"), what])
     if one.origin.left_by is not None:

@@ -1,4 +1,4 @@
-"""``flowq metrics``: one process beside a fleet that Prometheus and an autoscaler ask."""
+"""``flowq metrics``: an HTTP server with the fleet's metrics for Prometheus and autoscalers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from flowq.settings import Settings, redacted
 @click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True, help="0: any free one.")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 def metrics(port: int, address: str) -> None:
-    """Tell Prometheus how the fleet does, at /metrics; an autoscaler the pending items, at /pending.
+    """Serve the fleet's metrics for Prometheus at /metrics, and pending items for an autoscaler at /pending.
 
-    One such process is enough for a fleet, wherever it reaches its Redis. It only reads.
+    One such process is enough for a fleet, on any machine that reaches its Redis. It only reads.
     """
     from flowq.engine.connection import Connections
     from flowq.engine.fleet.exporter import MetricsServer

@@ -1,4 +1,4 @@
-"""Where a command looks for batches: at FLOWQ_BROKER_URL, else in what was run locally in this folder."""
+"""Where a command looks for batches: at FLOWQ_BROKER_URL, else in this folder's local runs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SHOWN_IDS = 5
 
 
 class Place:
-    """The fleet that a command looks at.
+    """The fleet that a command works on.
 
     Attributes:
-        executor: what sends batches there and reads them back.
-        project: the folder of a local run; None: at FLOWQ_BROKER_URL.
-        has_workers: whether somebody else may have started workers there.
+        executor: sends batches there and reads them back.
+        project: the folder of a local run; None: the fleet is at FLOWQ_BROKER_URL.
+        has_workers: whether other programs may have started workers there.
     """
 
     def __init__(self, executor: CeleryExecutor, project: Project | None, *, has_workers: bool) -> None:
@@ -40,11 +40,11 @@ class Place:
         self.has_workers = has_workers
 
     def batch(self, batch_id: str | None) -> BatchHandle[Any]:
-        """The batch of this id, or the one whose id begins so; the newest one if None.
+        """The batch with this id, or whose id begins like this; the newest one if None.
 
         Raises:
             BatchLost: there is none.
-            Mistake: several begin so, or there is no batch at all.
+            Mistake: several ids begin like this, or there is no batch at all.
         """
         found = self.thing(batch_id, "batch")
         if isinstance(found, DurableRun):
@@ -54,11 +54,11 @@ class Place:
         return found
 
     def run(self, run_id: str) -> DurableRun:
-        """The run of this id, or the one whose id begins so.
+        """The run with this id, or whose id begins like this.
 
         Raises:
             BatchLost: there is none.
-            Mistake: several begin so, or it is a batch.
+            Mistake: several ids begin like this, or it is a batch.
         """
         found = self._named(run_id, "run")
         if not isinstance(found, DurableRun):
@@ -66,7 +66,7 @@ class Place:
         return found
 
     def thing(self, entry_id: str | None, kind: Kind | None = None) -> BatchHandle[Any] | DurableRun:
-        """The batch or run of this id, or the one whose id begins so; the newest (of *kind*) if None."""
+        """The batch or run with this id, or whose id begins like this; the newest (of *kind*) if None."""
         if entry_id is None:
             newest = next(self._catalog().newest(kind), None)
             if newest is None:
@@ -81,13 +81,13 @@ class Place:
             return submitted(self.executor, self._beginning(entry_id), kind)
 
     def _beginning(self, start: str) -> str:
-        """The one id that begins so, the batches of runs among them; *start* itself if there is none."""
+        """The one id that begins with *start*, including batches of runs; *start* itself if there is none."""
         if not start:
             return start
         entries = list(self._catalog().newest())
         runs = [one.id for one in entries if one.kind == "run"]
         ids = [one.id for one in entries]
-        for at in range(0, len(runs), PAGE):  # the catalogue does not name the batches that a run's nodes begin
+        for at in range(0, len(runs), PAGE):  # the catalogue does not list the batches of runs
             ids += children(self.executor.connections, *runs[at : at + PAGE])
         found = [one for one in dict.fromkeys(ids) if one.startswith(start)]
         if len(found) > 1:
@@ -99,9 +99,9 @@ class Place:
         return Catalog(self.executor.connections.redis, self.executor.connections.keys)
 
     def know(self, imports: Iterable[str] = ()) -> None:
-        """Import the modules whose classes may be among items and results: those given, the settings', the project's.
+        """Import modules that may define the classes of items and results: those given, the settings', the project's.
 
-        One that does not import is said and left out: it may be just what the user is mending.
+        A module that cannot be imported is reported and skipped: the user may just be correcting it.
         """
         known = () if self.project is None else self.project.imports
         import_from_here()
@@ -114,11 +114,11 @@ class Place:
 
 @contextmanager
 def place() -> Iterator[Place]:
-    """The place to look at.
+    """The fleet to work on.
 
     Raises:
         Mistake: nothing is configured, and nothing was run here.
-        NoRedis: nothing answers at FLOWQ_BROKER_URL, or no more. (Other errors of Redis: see ``redis_in_words``.)
+        NoRedis: Redis does not answer at FLOWQ_BROKER_URL. (Other errors of Redis: see ``redis_in_words``.)
     """
     settings = Settings()
     if settings.broker_url is not None:

@@ -1,4 +1,4 @@
-"""``flowq report``: one batch as a page with charts, that needs nothing else."""
+"""``flowq report``: writes one batch as a self-contained HTML page with charts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flowq.report import Course, read_course, render
 def report(batch: str | None, out: Path | None, imports: tuple[str, ...], as_json: bool) -> None:
     """Write a page about one batch: rates, workers, times, errors.
 
-    BATCH is an id, or how one begins; the newest batch if left out. The page is one file that any browser shows,
+    BATCH is an id or the beginning of one; the newest batch if left out. The page is one file that any browser shows
     without a network. With --json its figures are printed and no page is written.
     """
     with place() as here:

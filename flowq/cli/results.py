@@ -1,4 +1,4 @@
-"""``flowq results``: what became of every item, in item order, to the terminal or into a file."""
+"""``flowq results``: the outcome of every item, in item order, to the terminal or into a file."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ SUFFIXES = (".jsonl", ".csv")
 def results(
     batch: str | None, out: Path | None, status: str | None, inputs: bool, imports: tuple[str, ...], as_json: bool
 ) -> None:
-    """Print what became of each item of a batch.
+    """Print the outcome of each item of a batch.
 
-    BATCH is an id, or how one begins; the newest batch if left out. One line an item, in item order: JSON with
+    BATCH is an id or the beginning of one; the newest batch if left out. One line per item, in item order: JSON with
     -o file.jsonl or --json, else comma-separated values. Models and dataclasses are written as objects, as in a sink,
-    and what JSON has no form for as its text. An item that has no outcome yet reads as cancelled.
+    and what JSON cannot represent as text. An item that has no outcome yet reads as cancelled.
     """
     if out is not None and out.suffix not in SUFFIXES:
         raise Mistake(f"results are written to a file that ends in {' or '.join(SUFFIXES)}, not to {out}")
@@ -73,7 +73,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def write(file: IO[str], rows: Iterable[dict[str, Any]], columns: tuple[str, ...], *, as_lines: bool) -> int:
-    """Write the rows; answers how many."""
+    """Write the rows; returns their number."""
     table = csv.writer(file)
     if not as_lines:
         table.writerow(columns)
@@ -88,7 +88,7 @@ def write(file: IO[str], rows: Iterable[dict[str, Any]], columns: tuple[str, ...
 
 
 def cells(row: dict[str, Any], columns: tuple[str, ...]) -> Iterator[Any]:
-    """The row's values; those that are neither text nor a number as JSON."""
+    """The row's values; any that is neither text nor a number, as JSON."""
     for name in columns:
         value = row[name]
         yield value if value is None or isinstance(value, str | int | float) else json.dumps(plain(value))

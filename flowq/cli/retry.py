@@ -1,4 +1,4 @@
-"""``flowq retry``: the failed items of a batch once more, with the code that workers have now."""
+"""``flowq retry``: runs the failed items of a batch again, with the workers' present code."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from flowq.settings import Settings
 def retry(
     batch: str | None, detach: bool, workers: int | None, slots: int | None, queues: tuple[str, ...], as_json: bool
 ) -> None:
-    """Run what failed once more.
+    """Run failed items again.
 
-    BATCH is an id, or how one begins; the newest batch if left out. What failed or was cancelled runs again, with the
-    code that workers have now; everything else keeps its outcome. A batch of `flowq run --local` gets workers for the
-    time it takes, also to go on with if it was interrupted. The flow's later nodes do not run: read the outcome with
-    `flowq results`. A run (`flowq submit`) goes on at the node that failed.
+    BATCH is an id or the beginning of one; the newest batch if left out. Failed and cancelled items run again, with
+    the code that workers have now; all others keep their outcome. For a batch of `flowq run --local`, workers are
+    started while this takes, also to finish it if it was interrupted. The flow's later nodes do not run: read the
+    outcomes with `flowq results`. A run (`flowq submit`) goes on at the node that failed.
     """
     console = Console(stderr=True)
     shown = Display() if as_json else display(Settings().progress, console)
@@ -63,7 +63,7 @@ def retry(
 
 
 def refuse_local(entry_id: str, workers: int | None, slots: int | None, queues: tuple[str, ...]) -> None:
-    """Say that no workers are started here, if any were asked for."""
+    """Raise Mistake if local workers were asked for, as none are started here."""
     if workers is not None or slots is not None or queues:
         raise Mistake(
             f"--workers, --slots and --queue are of local workers, and others run {entry_id}: leave them away, or "
@@ -74,7 +74,7 @@ def refuse_local(entry_id: str, workers: int | None, slots: int | None, queues: 
 def with_local_workers(
     batch: str, modules: tuple[str, ...], local: Local, shown: Display, console: Console, as_json: bool
 ) -> int:
-    """Redrive a batch of this folder, with workers of this command."""
+    """Redrive a batch of this folder with workers that this command starts."""
     imports = tuple(name for name in (*Project(Path.cwd()).imports[:1], *modules) if not name.startswith("flowq."))
     with to_local_workers(local, tuple(dict.fromkeys(imports)), Display(), console) as sent:
         handle = attached(sent.executor, batch)
@@ -86,7 +86,7 @@ def with_local_workers(
 
 
 def again(handle: BatchHandle[Any], console: Console) -> bool:
-    """Begin; whether there is anything to do."""
+    """Redrive the batch; returns whether there was anything to run."""
     before = handle.state()
     if before.state == "paused":
         raise Mistake(f"{handle.id} is paused: `flowq resume {handle.id}` lets it go on.")
@@ -94,7 +94,7 @@ def again(handle: BatchHandle[Any], console: Console) -> bool:
         console.print(f"{handle.id} has not ended: it goes on.", highlight=False)
         return True
     handle.retry_failed()
-    # By its generation: what was begun again may have ended by now.
+    # Compared by generation: the redriven batch may have ended already.
     if handle.state().gen == before.gen:
         console.print(f"{handle.id} has no item that failed or was cancelled.", highlight=False)
         return False

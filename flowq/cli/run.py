@@ -1,4 +1,4 @@
-"""``flowq run``: one flow, from its first node to its last, with its batches on workers or in this process."""
+"""``flowq run``: runs one flow, with its batches on workers or in this process."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def run(
 ) -> None:  # fmt: skip
     """Run a flow and wait for its end.
 
-    MODULE:FLOW is a flow, a node, or a function that makes one: `prices:flow` for `flow` in prices.py. Its batches go
+    MODULE:FLOW is a flow, a node, or a function that returns one: `prices:flow` for `flow` in prices.py. Its batches go
     to the workers at FLOWQ_BROKER_URL, with --local to workers that are started for it, else they run in this process.
 
-    Ctrl-C leaves a batch running on the fleet and says how to come back to it; pressed twice it cancels the batch.
+    Ctrl-C leaves a batch running on the fleet and prints how to watch it again; pressed twice it cancels the batch.
     """
     store = parsed(values)
     node = load(target)
@@ -92,13 +92,13 @@ def run(
 
 @contextmanager
 def in_this_process() -> Iterator[None]:
-    """Batches run here, without being announced: the command says so at its end."""
+    """Run batches in this process, without a warning: the command mentions it at its end."""
     with activated(InlineExecutor()):
         yield
 
 
 def limited(node: Node[Any, Any], limit: int | None) -> None:
-    """Let every batch of *node* take at most *limit* items."""
+    """Limit every batch of *node* to *limit* items."""
     if limit is not None:
         for one in [node, *(node.nodes() if isinstance(node, Flow) else [])]:
             if isinstance(one, Fanout):
@@ -106,7 +106,7 @@ def limited(node: Node[Any, Any], limit: int | None) -> None:
 
 
 def outcome_of(node: Node[Any, Any], store: dict[str, Any], console: Console) -> tuple[int, str | None]:
-    """Run *node* over *store*: the exit status and the last action. What failed is said."""
+    """Run *node* over *store*; returns the exit status and the last action. Prints what failed."""
     try:
         return 0, node.run(store)
     except BatchError as error:
@@ -128,13 +128,13 @@ def outcome_of(node: Node[Any, Any], store: dict[str, Any], console: Console) ->
 
 
 def say_failure(console: Console, index: int, item: Any, error: Exception) -> None:
-    """The item that failed, and where."""
+    """Print the failed item and the place of the error."""
     console.print(f"item {index}: {one_line(repr(item))}" if item is not None else f"item {index}", markup=False)
     console.print(format_traceback(error).rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def summarize(console: Console, batches: list[Waited], action: str | None, status: int, seconds: float) -> None:
-    """What became of the batches, and what to do about their failures."""
+    """Print the outcomes of the batches, and what to do about failures."""
     for handle in batches:
         state = handle.state()
         if state.failed:

@@ -1,4 +1,4 @@
-"""``--set KEY=VALUE``: what the shared store begins with; and what is shown of it at the end."""
+"""``--set KEY=VALUE``: the initial values of the shared store; and printing the store at the end."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SHOWN_LETTERS = 60
 
 
 def parsed(values: Iterable[str]) -> dict[str, Any]:
-    """The store of ``("n=3", "name=x", "tags=[1, 2]")``; what is not JSON is text.
+    """The store for ``("n=3", "name=x", "tags=[1, 2]")``; a value that is not JSON is text.
 
     Raises:
-        Mistake: there is no ``=`` in one.
+        Mistake: one has no ``=``.
     """
     store: dict[str, Any] = {}
     for one in values:
@@ -36,7 +36,7 @@ def parsed(values: Iterable[str]) -> dict[str, Any]:
 
 
 def show_store(console: Console, store: Mapping[str, Any]) -> None:
-    """One line a key, long values shortened."""
+    """Print one line per key, with long values shortened."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for key, value in store.items():
         table.add_row(

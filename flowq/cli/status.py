@@ -1,4 +1,4 @@
-"""``flowq status``: the workers and what is under way; or one batch in full."""
+"""``flowq status``: the workers and what is running; or one batch in full."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SHOWN_BATCHES = 20
 @click.argument("batch", required=False)
 @json_option
 def status(batch: str | None, as_json: bool) -> None:
-    """Show workers and what is under way, or one batch or run.
+    """Show workers and what is running, or one batch or run.
 
-    BATCH is an id, or how one begins.
+    BATCH is an id or the beginning of one.
     """
     with place() as here:
         if batch is None:
@@ -48,7 +48,7 @@ def status(batch: str | None, as_json: bool) -> None:
 
 
 def show_fleet(here: Place, as_json: bool) -> None:
-    """Workers, and the batches that have not ended."""
+    """Print the workers, and the batches that have not ended."""
     connections = here.executor.connections
     there = workers(connections.redis, connections.keys)
     running = list(islice((one for one in batches(connections) if not one.state.closed), SHOWN_BATCHES))
@@ -67,7 +67,7 @@ def show_fleet(here: Place, as_json: bool) -> None:
 
 
 def no_workers(here: Place, running: list[Listed]) -> str:
-    """What to do where nobody works."""
+    """What to do if there are no workers."""
     if not running:
         return "No workers."
     if here.project is None:
@@ -76,7 +76,7 @@ def no_workers(here: Place, running: list[Listed]) -> str:
 
 
 def worker_json(one: WorkerRecord) -> dict[str, Any]:
-    """What ``--json`` says of a worker."""
+    """A worker for ``--json``."""
     return {
         "name": one.name,
         "host": one.host,
@@ -90,7 +90,7 @@ def worker_json(one: WorkerRecord) -> dict[str, Any]:
 
 
 def worker_table(there: list[WorkerRecord]) -> Table:
-    """One row a worker."""
+    """A table with one row per worker."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("worker", "slots", "queues", "modules"):
         table.add_column(title, justify="right" if title == "slots" else "left", overflow="fold")
@@ -103,7 +103,7 @@ def worker_table(there: list[WorkerRecord]) -> Table:
 
 
 def show_batch(handle: BatchHandle[Any], origin: Origin, as_json: bool) -> None:
-    """Everything that the ledger counts, and who holds what."""
+    """Print all counters of the ledger, and the holders of chunks."""
     state, held = handle.state(), handle.held()
     if as_json:
         more = {"node": handle.node, "queue": handle.queue, "rate": round(progress_of(state).rate, 3), "held": held}

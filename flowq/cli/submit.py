@@ -1,4 +1,4 @@
-"""``flowq submit``: a whole flow handed to the workers."""
+"""``flowq submit``: hands a whole flow to the workers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from flowq.settings import Settings
 def submit(
     target: str, values: tuple[str, ...], key: str | None, label: str | None, limit: int | None, as_json: bool
 ) -> None:
-    """Hand a flow to the workers and come back.
+    """Hand a flow to the workers and return.
 
-    The workers at FLOWQ_BROKER_URL walk from node to node and keep the store after each, so that any of them may die;
+    The workers at FLOWQ_BROKER_URL run it node by node and save the store after each, so that any of them may die and
     this machine may be switched off. MODULE:FLOW as for `flowq run`.
     """
     settings = Settings()

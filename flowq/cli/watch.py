@@ -1,4 +1,4 @@
-"""``flowq watch``: one batch or run until its end, from any terminal."""
+"""``flowq watch``: follows one batch or run until its end, from any terminal."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ LINE_EVERY_S = 1.0
 def watch(batch: str | None, progress: Mode | None, as_json: bool) -> None:
     """Watch a batch or run until it has ended.
 
-    BATCH is an id, or how one begins; the newest one if left out. Ctrl-C leaves it running; pressed twice it cancels
-    the batch. The exit status is 0 if the batch succeeded. With --json a line a second. A Redis that goes away is
-    waited for, for 30 seconds.
+    BATCH is an id or the beginning of one; the newest one if left out. Ctrl-C leaves it running; pressed twice it
+    cancels the batch. The exit status is 0 if the batch succeeded. With --json a line is printed each second. If
+    Redis goes away, the command waits for it for 30 seconds.
     """
     with place() as here:
         handle = here.thing(batch)
@@ -58,7 +58,7 @@ def watch(batch: str | None, progress: Mode | None, as_json: bool) -> None:
 
 
 def follow(here: Place, run: DurableRun, console: Console, *, as_json: bool = False) -> int:
-    """Print the steps of a run until its end; the exit status of what became of it."""
+    """Print the steps of a run until its end; returns the exit status."""
     absence = Absence(here.executor.connections, console)
     attention = Attention(Display(), console, stays=here.has_workers, absence=absence)
     try:
@@ -70,18 +70,18 @@ def follow(here: Place, run: DurableRun, console: Console, *, as_json: bool = Fa
 
 
 def until_the_end(handle: BatchHandle[Any], shown: Display, console: Console, absence: Absence, *, stays: bool) -> int:
-    """Wait for a batch; the exit status of what became of it."""
+    """Wait for a batch; returns the exit status."""
     attention = Attention(shown, console, stays=stays, absence=absence)
     try:
         with attention.listening():
             attention.wait(handle)
-    except KeyboardInterrupt:  # Detached is one, too
+    except KeyboardInterrupt:  # Detached is a subclass
         return INTERRUPTED
     return said(handle, console)
 
 
 def said(handle: BatchHandle[Any], console: Console) -> int:
-    """Say how an ended batch ended; the exit status."""
+    """Print how an ended batch ended; returns the exit status."""
     state = handle.state()
     now = progress_of(state)
     console.print(
@@ -111,7 +111,7 @@ def lines(here: Place, handle: BatchHandle[Any]) -> int:
 
 
 def warn_if_nobody_works(here: Place, handle: BatchHandle[Any], console: Console) -> None:
-    """Say so where the batch waits for workers that are not there, or for somebody who lets it go on."""
+    """Warn if the batch waits for workers that are not there, or for somebody to resume it."""
     state = handle.state()
     if state.state == "paused":
         console.print(Text(f"{handle.id} is paused: `flowq resume {handle.id}` lets it go on.", "yellow"))

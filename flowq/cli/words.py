@@ -1,4 +1,4 @@
-"""Texts cut to what a line holds. Nothing else."""
+"""Texts cut to the width of a line."""
 
 from __future__ import annotations
 

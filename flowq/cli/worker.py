@@ -1,4 +1,4 @@
-"""``flowq worker``: one worker with flowq's settings; what ``celery -A workers.app worker`` is without a checkout."""
+"""``flowq worker``: one worker with flowq's settings, as ``celery -A workers.app worker``, but without a checkout."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def worker(
 ) -> None:
     """Run a worker until it is told to stop.
 
-    At Ctrl-C or SIGTERM running items finish first, for FLOWQ_SOFT_SHUTDOWN_S seconds.
+    At Ctrl-C or SIGTERM, running items get FLOWQ_SOFT_SHUTDOWN_S seconds to finish.
     """
-    from flowq.worker.app import build_worker_app  # a worker's imports stay out of every other command
+    from flowq.worker.app import build_worker_app  # no other command needs a worker's imports
 
     settings = Settings()
     try:

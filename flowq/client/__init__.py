@@ -1,4 +1,4 @@
-"""The producer's side: submit batches to a fleet, watch them, read them back. Never imports ``flowq.worker``."""
+"""The producer's side: submit batches to a fleet, watch them, read their results. Never imports ``flowq.worker``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def connect(settings: Settings | str | None = None, *, app: Any = None) -> Celer
     """The executor for a fleet.
 
     Args:
-        settings: Settings, a broker URL, or None for what ``FLOWQ_…`` says.
-        app: the Celery app that flowq is installed on, where the workers run a team's own app: it is sent with, and
-            its broker is used.
+        settings: Settings, a broker URL, or None for the environment's ``FLOWQ_…`` variables.
+        app: the Celery app that flowq is installed on, if the workers run a team's own app: messages are sent with it,
+            to its broker.
 
     Raises:
-        NoRedis: nothing answers there.
-        ConfigError: *settings* is no URL of a Redis, or the broker of *app* is not Redis.
+        NoRedis: Redis does not answer.
+        ConfigError: *settings* is not the URL of a Redis, or the broker of *app* is not Redis.
     """
     if settings is not None and not isinstance(settings, str | Settings):
         raise TypeError(f"connect takes flowq.Settings or the URL of a Redis, not {type(settings).__name__}")

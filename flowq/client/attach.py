@@ -1,4 +1,4 @@
-"""``get_batch``, ``get_run``: the handles of what another process submitted, today or days ago. Never submits."""
+"""``get_batch``, ``get_run``: handles of what another process submitted, today or days ago. Never submits."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ from flowq.registry import registered
 
 
 def get_batch(batch_id: str) -> BatchHandle[Any]:
-    """The handle of a batch on the workers, from any process, for as long as Redis keeps the batch.
+    """The handle of a batch on the workers, in any process, for as long as Redis keeps the batch.
 
-    It is looked for where this program's batches go: in the running ``LocalCluster``, else at ``FLOWQ_BROKER_URL``.
+    The batch is looked up where this program's batches go: in the running ``LocalCluster``, else at
+    ``FLOWQ_BROKER_URL``.
 
     Args:
-        batch_id: as ``handle.id``, ``flowq ls`` and Flower show it.
+        batch_id: as shown by ``handle.id``, ``flowq ls`` and Flower.
 
     Raises:
-        TypeError: *batch_id* is no str.
-        BatchLost: there is no batch of this id (any more).
-        ConfigError: batches of this program run in its own process, so there is nowhere to look.
+        TypeError: *batch_id* is not a str.
+        BatchLost: there is no batch with this id (any more).
+        ConfigError: batches of this program run in its own process, so there is no Redis to look in.
         FlowError: it is the id of a run.
-        NoRedis: nothing answers at the broker's URL.
+        NoRedis: Redis does not answer.
     """
     found = submitted(_fleet_of(_checked(batch_id, "batch")), batch_id, "batch")
     if isinstance(found, DurableRun):
@@ -46,17 +47,17 @@ def get_batch(batch_id: str) -> BatchHandle[Any]:
 
 
 def get_run(run_id: str) -> DurableRun:
-    """A flow that was submitted, from any process, for as long as Redis keeps the run.
+    """The handle of a submitted flow, in any process, for as long as Redis keeps the run.
 
     Args:
-        run_id: as ``run.id``, ``flowq ls`` and Flower show it.
+        run_id: as shown by ``run.id``, ``flowq ls`` and Flower.
 
     Raises:
-        TypeError: *run_id* is no str.
-        BatchLost: there is no run of this id (any more).
-        ConfigError: flows of this program run in its own process, so there is nowhere to look.
+        TypeError: *run_id* is not a str.
+        BatchLost: there is no run with this id (any more).
+        ConfigError: flows of this program run in its own process, so there is no Redis to look in.
         FlowError: it is the id of a batch.
-        NoRedis: nothing answers at the broker's URL.
+        NoRedis: Redis does not answer.
     """
     found = submitted(_fleet_of(_checked(run_id, "run")), run_id, "run")
     if not isinstance(found, DurableRun):
@@ -83,14 +84,14 @@ def _fleet_of(wanted: str) -> CeleryExecutor:
 
 
 def submitted(executor: CeleryExecutor, wanted: str, kind: str) -> BatchHandle[Any] | DurableRun:
-    """The batch or run of the id *wanted* on the fleet of *executor*.
+    """The batch or run with the id *wanted* on the fleet of *executor*.
 
     Args:
-        kind: what is looked for, for the error.
+        kind: "batch" or "run", for the error.
 
     Raises:
-        BatchLost: there is none of this id (any more).
-        NoRedis: nothing answers.
+        BatchLost: there is none with this id (any more).
+        NoRedis: Redis does not answer.
     """
     connections = executor.connections
     header, policy, total = _looked_up(connections, wanted, kind)
@@ -103,14 +104,14 @@ def submitted(executor: CeleryExecutor, wanted: str, kind: str) -> BatchHandle[A
 
 
 def attached(executor: CeleryExecutor, batch_id: str) -> BatchHandle[Any]:
-    """The handle of *batch_id*, which is the id of no run; raises what ``submitted`` raises."""
+    """The handle of *batch_id*, which is not the id of a run; raises what ``submitted`` raises."""
     handle = submitted(executor, batch_id, "batch")
     assert isinstance(handle, BatchHandle)
     return handle
 
 
 def _looked_up(connections: Connections, wanted: str, kind: str) -> tuple[Header, BatchPolicy, int | None]:
-    """What a batch or run is, what it remembers of its policy, and the number of its items if that was known."""
+    """The header of a batch or run, its stored policy, and its number of items if that was known at its birth."""
     if not is_batch_id(wanted):
         raise BatchLost(wanted, kind)
     try:
@@ -123,10 +124,10 @@ def _looked_up(connections: Connections, wanted: str, kind: str) -> tuple[Header
 
 
 def _key_of(header: Header) -> Callable[[Any], Any]:
-    """Makes an item's key of it; None of each where this process does not know the batch's node.
+    """Returns a function from an item to its key; its results are None if this process does not know the node.
 
-    Nothing is looked up before a key is asked for: a constructor may do anything, a module may be imported until then,
-    and whoever only looks at a batch, or ends it, need not know its classes.
+    The node is built only when a key is asked for: its constructor may do anything, its module may be imported until
+    then, and inspecting or ending a batch must not require its classes.
     """
 
     @cache

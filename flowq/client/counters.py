@@ -1,4 +1,4 @@
-"""A batch's counters as people read them."""
+"""A batch's counters as its ``Progress``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from flowq.engine.reading.results import State
 
 
 def progress_of(state: State, total: int | None = None) -> Progress:
-    """With the rate at which its items end, and the time that those left will take at it.
+    """The progress, with the rate at which items end and the time left at that rate.
 
     Args:
         state: the ledger's counters.
-        total: its items, for whoever knows their number before the ledger does.
+        total: number of items, if the caller knows it before the ledger does.
     """
     total = _total(state, total)
     rate = state.done / state.seconds if state.seconds > 0 else 0.0
@@ -25,11 +25,11 @@ def progress_of(state: State, total: int | None = None) -> Progress:
 
 
 def length_of(state: State, known: int | None) -> int:
-    """How many items a batch has. Of one that was closed while it was fed the ledger does not know the last of them."""
+    """How many items a batch has. If it was closed while being fed, the ledger knows only those written by then."""
     return max(state.avail, known or 0) if state.cut else state.avail
 
 
 def _total(state: State, known: int | None) -> int | None:
-    if state.sealed:  # as every closed one is
+    if state.sealed:  # a close seals every batch
         return length_of(state, known)
     return None if known is None or known < state.avail else known

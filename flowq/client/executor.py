@@ -1,4 +1,4 @@
-"""The executor over Celery: a batch goes to the workers, its result comes back. The producer's side only."""
+"""The Celery executor: sends batches to workers and returns their results. For producers only."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ from flowq.settings import Settings, redacted
 log = logging.getLogger("flowq")
 
 HERE_S = 0.1
-"""So long the thread that waits for a batch writes its items itself: a short batch is faster without another one.
-Of a long list, progress is to be seen meanwhile, and results are read."""
+"""The thread that waits for a batch writes its items itself for this long: for a short batch that is faster than
+starting another thread. In a long list, progress must be shown and results read meanwhile."""
 
 
 class CeleryExecutor:
     """Sends batches to the workers of one fleet.
 
     Args:
-        settings: where the fleet's Redis is.
+        settings: with the URL of the fleet's Redis.
         connections: to share with others; made from the settings if None.
-        watching: how ``execute`` waits; None: with the progress that the settings ask for.
+        watching: how ``execute`` waits; None: with the progress display of the settings.
 
     Attributes:
-        start_worker: how somebody starts a worker on a queue of this name, in words.
+        start_worker: returns an instruction for starting a worker on the given queue.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class CeleryExecutor:
         self._snapshots = Snapshots(self.connections.redis, self.connections.keys)
 
     def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
-        """See Executor. Blocks a thread, not an event loop; Ctrl-C cancels the batch, and so does a task's cancel."""
+        """See Executor. Blocks a thread, not an event loop; Ctrl-C, or cancelling the asyncio task, ends the batch."""
         result: BatchResult[Any] = yield self._run, (job,)
         return result
 
@@ -85,9 +85,9 @@ class CeleryExecutor:
         """See Executor. Items that are not a sequence are read by a thread of this process.
 
         Raises:
-            NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError, BatchInputError: nothing runs. Only half a batch
-                with a *key* stays, for a further submit under that key to go on with; fewer items than it has already
-                are FewerItems.
+            NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError, BatchInputError: nothing runs. A half-written
+                batch is kept only if it has a *key*: another submit under that key continues it, or raises FewerItems
+                if it has fewer items than were written.
         """
         return self._start(job, Feeding(), math.inf)
 
@@ -100,14 +100,14 @@ class CeleryExecutor:
         return self._run_of(flow, shared, key, label)
 
     def submit_scheduled(self, spec: bytes, store: bytes, key: str, moment: int) -> DurableRun:
-        """The run that a message of Celery beat asks for, see ``flowq.scheduled``. Redelivery: the same run.
+        """Submit the run that a message of Celery beat asks for, see ``flowq.scheduled``. Redelivery: the same run.
 
         Raises:
             CannotTravel, DecodeError: this process does not know the flow's classes, or the message was altered.
             NoRedis, RedisFull: nothing runs.
         """
         flow = build(FlowSpec.from_plain(loads(spec)))
-        # Nobody is there to mend what a fleet lacks at this moment: the run waits for a worker that knows its classes.
+        # Nobody is there to start a missing worker: the run waits for one that knows its classes.
         return self._run_of(flow, loads(store), f"{key}@{moment}", key, checked=False)
 
     def _run_of(
@@ -117,7 +117,7 @@ class CeleryExecutor:
         job = node.job([dict(flow.params)], shared=shared, key=key, label=label)
         header = self._start(job, Feeding(), math.inf, checked=checked).header
         if key is not None:
-            # The run may be there already: then its store is the one it began with, not the one of this job.
+            # The run may exist already: then its store is the one it began with, not that of this job.
             try:
                 redis, keys = self.connections.redis, self.connections.keys
                 header = when_there(self.connections, functools.partial(read_header, redis, keys, header.id))
@@ -136,7 +136,7 @@ class CeleryExecutor:
     @async_twin(_run_async)
     def _run(self, job: BatchJob, leaving: Leaving | None = None) -> BatchResult[Any]:
         if isinstance(job.items, AsyncItems) and loop_runs():
-            raise LoopRunning(job.node.name)  # this thread would wait for what only its own loop can bring
+            raise LoopRunning(job.node.name)  # the items come from this thread's event loop, which it would block
         with Feeding() as feeding:
             handle = self._start(job, feeding, HERE_S).reading_ahead()
             if leaving is not None:
@@ -151,16 +151,16 @@ class CeleryExecutor:
             return self._submit(job, items, feeding, here_s, checked)
         except REDIS_ERRORS as exc:
             if isinstance(exc, OSError) and exc is feeding.error:
-                raise  # the source did: that Redis is away from the feeding is NoRedis there
+                raise  # the source raised it: if the feeding has lost Redis, its error is NoRedis
             raise trouble(self.connections, exc) from exc
 
     def _submit(self, job: BatchJob, items: Items, feeding: Feeding, here_s: float, checked: bool) -> BatchHandle[Any]:
-        """Send it; what it takes longer than *here_s* seconds to write of a list is left to a thread."""
+        """Send a batch; if writing a list takes longer than *here_s* seconds, a thread writes the rest."""
         batch_id = new_batch_id(job.label or job.node.name, job.key)
         look = functools.partial(self._look, batch_id, job, items, checked)
-        # Redis was there for the batch before: no flow ends because it is away for a moment between two of its own.
+        # An earlier batch has reached Redis: a short absence between two batches of a flow must not end the flow.
         header, place, slots, feeder = look() if self._latest is None else when_there(self.connections, look)
-        # Others than Python's own may read from where this thread alone may, such as a database.
+        # A sequence other than Python's own may allow only this thread to read it, such as a database cursor.
         by_any_thread = isinstance(items.at_hand(), (list, tuple, range))
         rest: Callable[[State], Feeding] | None = None
         if place != "whole" and feeder is not None:
@@ -185,9 +185,9 @@ class CeleryExecutor:
     def _look(
         self, batch_id: str, job: BatchJob, items: Items, checked: bool
     ) -> tuple[Header, Place, int, Feeder | None]:
-        """What the batch is, and what writes its items from which place; None: they are written.
+        """The batch's header, the place to feed from, the slots, and the feeder (None: all items are written).
 
-        Nothing is begun yet, so all of it may be asked again.
+        Begins nothing, so that it can be repeated.
         """
         header = self._header(batch_id, job)
         place: Place = 0 if job.key is None else place_of(self.connections, header.id)
@@ -201,13 +201,13 @@ class CeleryExecutor:
         return header, place, slots, Feeder(self.connections, header, birth, slots, resumable=job.key is not None)
 
     def _feed_rest(self, header: Header, slots: int, given: Iterable[Any], here_s: float, state: State) -> Feeding:
-        """Have written what the end of the batch, redriven and in *state* now, kept from being written."""
+        """Write the items of a redriven batch, now in *state*, that its earlier end kept from being written."""
         feeder, feeding = Feeder(self.connections, header, {}, slots, gen=state.gen), Feeding()
         feeding.begin(feeder, feeder.steps(given, state.avail), here_s)
         return feeding
 
     def latest(self) -> BatchHandle[Any] | None:
-        """The batch that was submitted last through this executor: what a blocking ``run`` is busy with."""
+        """The batch that was last submitted through this executor: the one that a blocking ``run`` waits for."""
         return self._latest
 
     @property
@@ -217,13 +217,13 @@ class CeleryExecutor:
 
     @property
     def fleet(self) -> Fleet:
-        """The workers, as seen at most a second ago."""
+        """The live workers, as seen at most a second ago."""
         if self._fleet is None:
             self._fleet = Fleet(self.connections.redis, self.connections.keys)
         return self._fleet
 
     def _header(self, batch_id: str, job: BatchJob) -> Header:
-        # A run keeps what its nodes write: that must not end with what this process keeps.
+        # The blobs that a run's nodes write must live longer than the store of this process: their scope is the run.
         keeps = isinstance(job.node, RunFlow)
         run_id, scope = (batch_id, batch_id) if keeps else ("", self._scope)
         if job.shared is None:
@@ -233,7 +233,7 @@ class CeleryExecutor:
         return header_of(job, batch_id, self.settings.queue, manifest=manifest, scope=scope, run_id=run_id, keeps=keeps)
 
     def _check_list(self, queue: str) -> None:
-        """Refuse to send to a Redis list that none of the workers on *queue* reads: they run on an app of their own."""
+        """Raise ConfigError if none of the workers on *queue* reads the Redis list that this app sends to."""
         ours = queue_list(self.connections.app, queue)
         theirs = {worker.queues[queue] for worker in self.fleet.workers(queue)}
         if theirs and ours not in theirs:
@@ -243,7 +243,7 @@ class CeleryExecutor:
             )
 
     def _check_workers(self, node: Any, header: Header, items: Sequence[Any] | None) -> None:
-        """Refuse what no worker could run; with no worker on a queue at all, say that the batch waits."""
+        """Raise UnknownNode if no worker can run *node*; log a warning if there is no worker on a queue at all."""
         self._check_list(header.queue)
         spec = spec_of(node)
         wanted = spec.class_names()
@@ -270,6 +270,6 @@ def _some_know(wanted: set[str], workers: Iterable[WorkerRecord]) -> bool:
 
 
 def _queues_of(node: Node[Any, Any], own: str) -> list[str]:
-    """Where the batch of *node* goes, *own*, and those that its items begin."""
+    """The queue of *node*'s batch, *own*, and those of the batches that its items start."""
     inner = [one for one in reachable(node.start_node) if isinstance(one, Fanout) and not one.is_local]
     return list(dict.fromkeys([own, *(one.policy().queue or own for one in inner)]))

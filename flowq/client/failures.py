@@ -1,4 +1,4 @@
-"""The failed items of a batch, out of Redis: only the commits that hold one are read. Never runs them again."""
+"""The failed items of a batch, read from Redis: only commits that contain one are read. Never runs them again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AT_ONCE = 1000
 
 
 def read_failures(connections: Connections, batch_id: str) -> Iterator[Outcome]:
-    """The outcomes of the items that have failed so far, in item order; memory: a thousand of them at a time.
+    """The outcomes of the items that have failed so far, in item order, a thousand at a time.
 
     Raises:
         BatchLost: Redis no longer holds the batch.
@@ -25,14 +25,14 @@ def read_failures(connections: Connections, batch_id: str) -> Iterator[Outcome]:
     for at in range(0, len(failed), AT_ONCE):
         some = failed[at : at + AT_ONCE]
         found = _among(connections, batch_id, [one for one in fields if _holds(one, some)], some)
-        if len(found) < len(some):  # they are being run again, or were freed, or
+        if len(found) < len(some):  # some run again, or were freed, or the batch is gone
             require_kept(connections, batch_id)
         for index in sorted(found):
             yield found[index]
 
 
 def _among(connections: Connections, batch_id: str, fields: Sequence[str], failed: Sequence[int]) -> dict[int, Outcome]:
-    """By index, the outcome of each of *failed*; a later commit stands over an earlier one."""
+    """The outcome of each of *failed*, by index; a later commit replaces an earlier one."""
     found: dict[int, Outcome] = {}
     for done in read_some(connections, batch_id, fields):
         inside = failed[bisect_left(failed, done.start) : bisect_left(failed, done.upto)]

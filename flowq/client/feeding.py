@@ -1,4 +1,4 @@
-"""A batch's items written beside what else this process does. How they are written: engine/feeding/feed.py."""
+"""Writing a batch's items in the background of a producer. How they are written: engine/feeding/feed.py."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Self
 
 from flowq.engine.feeding.feed import Feeder
 
-LAST_WORDS_S = 1.0  # between the end of a batch that its source has ended and what the source raised, or the reverse
+LAST_WORDS_S = 1.0  # most seconds between the end of a batch and the error of its source, in either order
 
 
 class Feeding:
-    """Has a batch fed: for a while by the thread that asks for it, what is left by one of its own.
+    """Feeds a batch: in the calling thread for a while, the rest in a thread of its own.
 
-    ``with Feeding() as feeding:`` is for somebody who waits for the batch: what ends that wait ends the feeding, too.
+    ``with Feeding() as feeding:`` is for a caller that waits for the batch: an exception there ends the feeding, too.
     """
 
     def __init__(self) -> None:
@@ -33,10 +33,10 @@ class Feeding:
         self._given_up = kind is not None
 
     def begin(self, feeder: Feeder, steps: Generator[None, None, None], here_s: float) -> None:
-        """Take *steps*, those of *feeder*, here; after *here_s* seconds (0: at once) a thread takes the others.
+        """Run *steps*, those of *feeder*, in this thread; after *here_s* seconds (0: at once) in another one.
 
         Raises:
-            BaseException: what a step in this thread raised, Ctrl-C included; nothing more is written then.
+            BaseException: raised by a step in this thread, or Ctrl-C; nothing more is then written.
         """
         self._feeder = feeder
         until = time.monotonic() + here_s
@@ -52,29 +52,29 @@ class Feeding:
             self._thread.start()
         except BaseException:
             self._given_up = True
-            with suppress(ValueError):  # the thread has begun, and is in a step
+            with suppress(ValueError):  # the thread has started and is executing a step
                 steps.close()
             raise
 
     @property
     def is_apart(self) -> bool:
-        """Whether a thread of its own writes the items, or has."""
+        """Whether a thread of its own writes the items, or has written them."""
         return self._thread is not None
 
     @property
     def under_way(self) -> bool:
-        """Whether that thread has items to write."""
+        """Whether that thread still has items to write."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the feeding, here or in that thread."""
+        """The exception that ended the feeding, in either thread."""
         return self._error or (None if self._feeder is None else self._feeder.error)
 
     def check(self, *, wait: bool) -> None:
-        """Raise what ended the feeding, such as an item that cannot travel; *wait* for it: it has ended the batch."""
+        """Raise the exception that ended the feeding, if any; *wait* for it if the batch has ended because of it."""
         if wait and self._thread is not None and not self._joined:
-            # Not for ever: a batch may have been cancelled because its source hangs.
+            # With a timeout: the batch may have been cancelled because its source hangs.
             self._thread.join(LAST_WORDS_S)
             self._joined = True
         if self.error is not None:
@@ -87,5 +87,5 @@ class Feeding:
             for _ in steps:
                 if self._given_up:
                     steps.close()
-        except BaseException as exc:  # handed to whoever waits
+        except BaseException as exc:  # raised by ``check``
             self._error = exc

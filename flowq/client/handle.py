@@ -1,4 +1,4 @@
-"""A submitted batch, from any process: wait, progress, result, as_completed, cancel. Never runs an item."""
+"""The handle of a submitted batch, in any process: wait, progress, result, as_completed, cancel. Never runs an item."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ log = logging.getLogger("flowq")
 
 
 class BatchHandle(Generic[R]):
-    """A batch on the workers. Cheap; several processes may hold one for the same batch.
+    """A batch on the workers. Cheap to create; several processes may have handles of the same batch.
 
-    The handle of a batch that runs in one process offers the same, but for what tells of Redis and the workers:
+    The handle of a batch that runs in one process offers the same, except what concerns Redis and the workers:
     ``state``, ``held``, ``commits``, ``header``, ``queue``, ``modules``, ``is_fed_here`` and ``reading_ahead``.
 
     Attributes:
-        id: the batch's id, as Flower and the ledger have it.
-        label: its name for people.
+        id: the batch's id, as in Flower and the ledger.
+        label: its display name.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class BatchHandle(Generic[R]):
 
     @property
     def header(self) -> Header:
-        """What the batch is, as Redis has it."""
+        """The batch's header, as Redis holds it."""
         return self._header
 
     @property
@@ -89,7 +89,7 @@ class BatchHandle(Generic[R]):
 
     @property
     def node(self) -> str:
-        """The name of the node whose items they are."""
+        """The name of the batch's node."""
         return self._header.node
 
     @property
@@ -99,30 +99,30 @@ class BatchHandle(Generic[R]):
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules its node classes are in, which its workers import."""
+        """The modules of its node classes, which its workers import."""
         spec = FlowSpec.from_plain(loads(self._header.spec))
         return tuple(dict.fromkeys(one.node.partition(":")[0] for one in spec.nodes))
 
     @property
     def is_fed_here(self) -> bool:
-        """Whether a thread of this process still gives it its items: without this process the batch would stand."""
+        """Whether a thread of this process still writes its items: without this process the batch would not finish."""
         return self._feeding is not None and self._feeding.under_way
 
     def __repr__(self) -> str:
         return f"<BatchHandle {self.id}>"
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the batch has ended, at most *timeout* seconds; whether it has.
+        """Block until the batch has ended, at most *timeout* seconds; returns whether it has.
 
         Raises:
             BatchLost: Redis no longer holds it.
             RedisFull, NoRedis: its items could not all be written; see ``submit``.
-            Exception: what the source of its items raised.
+            Exception: raised by the source of its items.
         """
         return self._submitted.wait(timeout, feeding=self._feeding, ahead=self._ahead)
 
     def reading_ahead(self) -> BatchHandle[R]:
-        """This handle for one thread: its ``wait`` reads what is committed meanwhile, and its ``result`` has that."""
+        """A copy for one thread: its ``wait`` already reads what is committed meanwhile, for its ``result``."""
         handle = copy.copy(self)
         handle._ahead = ReadAhead(self._connections, self.id)
         return handle
@@ -141,14 +141,14 @@ class BatchHandle(Generic[R]):
         return when_there(self._connections, self._submitted.state)
 
     def ended_well(self, state: State) -> bool:
-        """Whether the batch has succeeded, in *state*, as its policy has it: redriven, it runs on whatever fails."""
+        """Whether *state* counts as success under the batch's policy, which a redriven batch's own state ignores."""
         if state.state != "succeeded" or self._policy.on_error == "collect":
             return state.state == "succeeded"
         n = self._length(state)
         return n == state.avail and state.failed <= self._policy.failures_allowed(n)
 
     def progress(self) -> Progress:
-        """Where the batch stands; costs the same whatever its length."""
+        """The batch's progress; its cost does not depend on the number of items."""
         state = self.state()
         if state.closed:
             return progress_of(state, self._total)
@@ -157,13 +157,13 @@ class BatchHandle(Generic[R]):
         return replace(progress_of(state, self._total), reports=reports)
 
     def result(self, timeout: float | None = None) -> BatchResult[R]:
-        """Block until the batch has ended and hand over its result.
+        """Block until the batch has ended and return its result.
 
         Raises:
             TimeoutError: it has not ended within *timeout* seconds.
-            BatchError: what ``on_error`` and ``max_failures`` say is raised; its ``.results`` has the finished work.
+            BatchError: as ``on_error`` and ``max_failures`` say; its ``.results`` has the finished work.
             MergeConflict: two items of a BatchFlow contradict each other.
-            ResultsFreed: they were dropped as they were read.
+            ResultsFreed: a reader has freed its results.
         """
         result = self._assembled(timeout)
         result.raise_for(self._policy.on_error, self._policy.max_failures)
@@ -188,7 +188,7 @@ class BatchHandle(Generic[R]):
         )  # fmt: skip
 
     def _run_again(self, _: Sequence[int]) -> Steps[BatchResult[R]]:
-        # Which items: the ledger knows. Of a result that was read before somebody redrove it, none may be left.
+        # The ledger knows which items. If the batch was redriven since this result was read, there may be none.
         result: BatchResult[R] = yield self._redriven, ()
         return result
 
@@ -203,26 +203,26 @@ class BatchHandle(Generic[R]):
         the loop early leaves the batch running.
 
         Args:
-            free: drop from Redis what was read, so that the results of a long batch never lie there all at once. Who
-                reads on after a crash gets some outcomes again. ``result`` is not to be had any more.
+            free: delete from Redis what was read, so that the results of a long batch are never there all at once. A
+                reader that continues after a crash gets some outcomes again. ``result`` is then no longer available.
 
-        Raises (while it is read):
-            ResultsFreed: results were freed as they were read before, and *free* is not given.
+        Raises (during iteration):
+            ResultsFreed: an earlier reader freed results, and *free* is not set.
             BatchLost: Redis no longer holds the batch.
-            Exception: what ended the feeding, see ``wait``. What an item raised is in its outcome.
+            Exception: what ended the feeding, see ``wait``. An item's exception is in its outcome.
         """
         return Stream(self._reading(free).outcomes())
 
     def results(self, *, free: bool = False) -> Stream[R]:
-        """The values in item order, each as soon as all before it are there; for ``for`` and for ``async for``.
+        """The values in item order, each as soon as all before it are available; for ``for`` and for ``async for``.
 
-        ``list(handle.results())`` is ``list(handle.result())``, with flat memory and without its outcomes.
+        ``list(handle.results())`` is ``list(handle.result())``, with flat memory and without the outcomes.
 
         Args:
-            free: as for ``as_completed``; who reads on after that begins with the first value that was not freed.
+            free: as for ``as_completed``; a reader that continues begins with the first value that was not freed.
 
-        Raises (while it is read):
-            BatchError: at the first item without a value, where ``result`` raises it.
+        Raises (during iteration):
+            BatchError: at the first item without a value, if ``result`` raises it.
             Exception: as for ``as_completed``.
         """
         return Stream(self._reading(free).values(lambda: self._length(self._state_when_there()), self._raised))
@@ -240,7 +240,7 @@ class BatchHandle(Generic[R]):
         return length_of(state, self._total)
 
     def _raised(self, values: Values) -> Exception | None:
-        """What ``result`` raises, for a reader who has come to the end of the values."""
+        """What ``result`` raises, for a reader that has reached the end of the values."""
         state = self._state_when_there()
         if self._policy.on_error == "collect" or self.ended_well(state):
             return None
@@ -254,14 +254,14 @@ class BatchHandle(Generic[R]):
         return None
 
     def outcomes(self, *, inputs: bool = False) -> Iterator[Outcome]:
-        """One outcome for each item known so far, in item order, in flat memory; what has none yet reads as cancelled.
+        """One outcome per item known so far, in item order, in flat memory; an item without one reads as cancelled.
 
         Args:
-            inputs: with each item and its key, which takes Redis longer.
+            inputs: include each item and its key, which takes longer.
 
         Raises:
-            ResultsFreed: results were dropped as they were read.
-            DecodeError: an item or a result is of a class that this process does not know: import its module.
+            ResultsFreed: a reader has freed its results.
+            DecodeError: the class of an item or result is unknown to this process: import its module.
         """
         with self._submitted.in_words():
             state = self._submitted.state()
@@ -274,12 +274,12 @@ class BatchHandle(Generic[R]):
     def failures(self) -> Iterator[Outcome]:
         """The items that have failed so far, in item order, each with its input, error, traceback, attempts and worker.
 
-        Only what they need is read. Of a batch that is being redriven, only those that failed again are among them.
+        Reads only what these need. While a batch is being redriven, it returns only those that failed again.
 
         Raises:
             ResultsFreed: results were dropped as they were read.
             BatchLost: Redis no longer holds the batch.
-            DecodeError: an item or a result is of a class that this process does not know: import its module.
+            DecodeError: the class of an item or result is unknown to this process: import its module.
         """
         with self._submitted.in_words():
             if was_freed(self._connections, self.id):
@@ -293,7 +293,7 @@ class BatchHandle(Generic[R]):
         return StoredItems(self._connections, self.id) if self._inputs is None else self._inputs
 
     def commits(self) -> Iterator[Done]:
-        """What was committed so far, in no order of items, a commit at a time; one that follows may stand over it.
+        """The commits so far, in no item order, one at a time; a later one may replace outcomes of an earlier one.
 
         Raises:
             ResultsFreed: results were dropped as they were read.
@@ -315,17 +315,17 @@ class BatchHandle(Generic[R]):
             return read_holders(self._connections, self.id)
 
     def cancel(self) -> None:
-        """End the batch: what has no outcome yet reads as cancelled. Idempotent.
+        """End the batch: every item without an outcome then reads as cancelled. Idempotent.
 
-        Items that run are told within a second or so. What is finished stays readable.
+        Running items are told within a second or so. Outcomes stay readable.
 
         Raises:
-            NoRedis: Redis does not answer, as with the other acts; the batch runs on.
+            NoRedis: Redis does not answer (so for the methods below); the batch runs on.
         """
         self._ask("cancel")
 
     def pause(self) -> None:
-        """Begin nothing more until ``resume``; items that run end, and count. A deadline goes on. Idempotent.
+        """Begin no more items until ``resume``; running items end, and count. A deadline keeps running. Idempotent.
 
         Raises:
             BatchLost: Redis no longer holds the batch.
@@ -333,7 +333,7 @@ class BatchHandle(Generic[R]):
         self._ask("pause")
 
     def resume(self) -> None:
-        """Go on after ``pause``. Idempotent.
+        """Continue after ``pause``. Idempotent.
 
         Raises:
             BatchLost: Redis no longer holds the batch.
@@ -341,21 +341,21 @@ class BatchHandle(Generic[R]):
         self._ask("resume")
 
     def retry_failed(self) -> BatchHandle[R]:
-        """Run what failed or was cancelled once more, as a further generation of this very batch; this handle.
+        """Run the failed and cancelled items once more, as the next generation of this batch; returns this handle.
 
-        Wait for it, or ask for the result, as before: of items that succeeded then, nothing is run again, and every
-        item keeps its ``ctx.idempotency_key``. However many fail again, the others are run. Nothing happens while the
-        batch runs, or when no item is left to be run. Items that were not written yet when the batch ended are written
-        now, from a sequence, by the handle that ``submit`` gave; another handle logs how many stay cancelled.
+        Then wait for it, or ask for the result, as before. Items that succeeded do not run again, and every item keeps
+        its ``ctx.idempotency_key``. However many fail again, all others run. Does nothing while the batch runs, or if
+        no item is left to run. Items of a sequence that were not written when the batch ended are written now, by the
+        handle that ``submit`` returned; any other handle logs how many stay cancelled.
 
         Raises:
             BatchLost: Redis no longer holds the batch.
-            ValueError: nor its items, which could not all be written.
+            ValueError: Redis no longer holds its items, because they could not all be written.
         """
         if self._ask("redrive", feeds=self._rest is not None) != "ok":
             return self
-        self._feeding = None  # what its source did not give is not part of the batch any more
-        self._ahead = None  # it has seen the batch closed
+        self._feeding = None  # items that its source did not give no longer belong to the batch
+        self._ahead = None  # it has read the previous close
         state = self._state_when_there()
         if self._rest is not None and not state.sealed:
             feeding = self._rest(state)

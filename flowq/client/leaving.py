@@ -1,4 +1,4 @@
-"""A caller in an event loop that is cancelled while a thread waits for its batch: the batch ends. Never who waits."""
+"""Cancelling the batch of a coroutine that was cancelled while a thread waits for that batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cancellable(Protocol):
 
 
 class Leaving:
-    """One batch and whether its caller has left, whichever is known first."""
+    """One batch and whether its caller was cancelled, in either order."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,18 +31,18 @@ class Leaving:
         self._has_left = False
 
     def waits_for(self, handle: Cancellable) -> None:
-        """This is the batch; it is cancelled if the caller has left by now."""
+        """Set the batch; it is cancelled if the caller has left already."""
         with self._lock:
             self._handle = handle
         if self._has_left:
             _cancel(handle)
 
     def leave(self) -> None:
-        """The caller has left: the batch is cancelled, now or as soon as there is one. Returns at once."""
+        """The caller was cancelled: cancel the batch, now or as soon as it is set. Returns at once."""
         with self._lock:
             self._has_left, handle = True, self._handle
         if handle is not None:
-            # A thread of its own: it is begun however often the caller is cancelled, and an event loop waits for none.
+            # In a thread of its own: it starts however often the caller is cancelled, and the event loop never waits.
             threading.Thread(target=_cancel, args=(handle,), name="flowq-leave").start()
 
 
@@ -53,7 +53,7 @@ def _cancel(handle: Cancellable) -> None:
 
 @contextmanager
 def said_if_not_cancelled(handle: Cancellable) -> Iterator[None]:
-    """The block cancels *handle*; that Redis does not answer is logged, with what to do."""
+    """Log it, with what to do, if the block cannot cancel *handle* because Redis does not answer."""
     try:
         yield
     except (NoRedis, *REDIS_ERRORS) as exc:

@@ -1,4 +1,4 @@
-"""Telling who waits for a batch why it may wait for long: a worker has left it to others, or its producer is gone."""
+"""Warnings for a client that waits for a batch in vain: a worker left the batch to others, or its producer is gone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK_EVERY_S = 5.0
 
 
 class LeftAlone:
-    """Looks now and then whether a batch was left, and says each reason once."""
+    """Checks from time to time whether a batch was left, and logs each reason once."""
 
     def __init__(self, connections: Connections, batch_id: str) -> None:
         self._connections, self._batch_id = connections, batch_id
@@ -24,15 +24,15 @@ class LeftAlone:
         self._said = set[str]()
 
     def look(self, *, is_fed_here: bool = False) -> None:
-        """Called while the batch has not ended, as often as one likes.
+        """Check, if it is time; call it as often as you like while the batch has not ended.
 
         Args:
-            is_fed_here: this process gives it its items: whatever its beat says, its producer lives.
+            is_fed_here: this process feeds the batch, so that its producer is alive, whatever its beat says.
         """
         if time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + LOOK_EVERY_S
-        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
+        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away the wait goes on
             origin = read_origin(self._connections, self._batch_id)
             if origin.left_by is not None:
                 why = origin.left_by + _way_out(origin.left_by, self._batch_id)
@@ -49,14 +49,14 @@ class LeftAlone:
 
 
 def way_on(batch_id: str, origin: Origin) -> str:
-    """What to do about a batch that nobody feeds."""
+    """What to do about a batch whose producer is gone."""
     if origin.key is not None:
         return "a submit of the same items under its key writes the rest"
     return f"what is there runs, `flowq cancel {batch_id}` ends it"
 
 
 def _way_out(lack: str, batch_id: str) -> str:
-    """What to do where no worker will ever come that knows what is lacking; nothing where one may."""
+    """What to do if no worker can ever know what is lacking; "" if one may."""
     if "'__main__:" not in lack:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""The outcomes of a batch in item order, out of Redis, whatever its length: a window of items at a time."""
+"""The outcomes of a batch in item order, read from Redis in windows of items, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WINDOW_ITEMS = 10_000
 
 
 def read_outcomes(connections: Connections, batch_id: str, n: int, why: str) -> Iterator[Outcome]:
-    """One outcome for each of the batch's *n* items; what has none reads as cancelled, and says *why*.
+    """One outcome for each of the batch's *n* items; one without an outcome reads as cancelled, for the reason *why*.
 
     Raises:
-        DecodeError: a result is of a class that this process does not know.
+        DecodeError: the class of a result is unknown to this process.
         BatchLost: Redis no longer holds the batch.
     """
     fields = [(span(field), field) for field in out_fields(connections, batch_id)]
@@ -42,7 +42,7 @@ def read_outcomes(connections: Connections, batch_id: str, n: int, why: str) -> 
 def with_inputs(
     found: Iterator[Outcome], inputs: Mapping[int, Any] | Sequence[Any], key_of: Callable[[Any], str] | None
 ) -> Iterator[Outcome]:
-    """The outcomes with their items and keys, as far as those are still at hand."""
+    """The outcomes with their items and keys, as far as the items are still available."""
     for outcome in found:
         try:
             item = inputs[outcome.index]

@@ -1,4 +1,4 @@
-"""Every batch and run that Redis holds, newest first, with its counters; and the workers. Changes nothing."""
+"""Every batch and run that Redis holds, newest first, with its counters. Read-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Listed:
 
     Attributes:
         kind: "batch" or "run".
-        id, label, node, queue: as its handle has them.
+        id, label, node, queue: as in its handle.
         created_at: seconds since the epoch, by Redis' clock.
         state: its counters.
         origin: the key it was submitted under, and whether it is still fed.
@@ -35,7 +35,7 @@ class Listed:
 
 
 def batches(connections: Connections) -> Iterator[Listed]:
-    """The batches and runs that are there, newest first, each read as it is asked for."""
+    """The batches and runs in Redis, newest first, each read when it is asked for."""
     redis, keys = connections.redis, connections.keys
     for entry in Catalog(redis, keys).newest():
         try:
@@ -46,4 +46,4 @@ def batches(connections: Connections) -> Iterator[Listed]:
             state, origin = read_state(connections, entry.id), read_origin(connections, entry.id)
             yield Listed(entry.kind, entry.id, label, node, queue, entry.created_at, state, origin)
         except (BatchLost, DecodeError):
-            continue  # it expired just now, or is another release's
+            continue  # it has just expired, or belongs to another release

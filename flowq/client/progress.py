@@ -1,6 +1,6 @@
-"""The progress of batches for people: bars in a terminal or a notebook, or a line every so often. Reads counters only.
+"""Displays of batches' progress: bars in a terminal or notebook, or a line every few seconds. Reads counters only.
 
-One display serves all batches that a process waits for at once, from whichever threads.
+One display serves all batches that a process waits for at the same time, in any threads.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from flowq.engine.patience import TROUBLE
 Mode = Literal["auto", "bar", "lines", "off"]
 
 LINE_EVERY_S = 5.0
-ROOMY = 110  # columns from which on there is room for everything
+ROOMY = 110  # columns; from this width on, everything is shown
 STYLES = {"ok": "green", "fallback": "yellow", "failed": "red", "parked": "blue"}
 
 
 class Watched(Protocol):
-    """What progress is shown of."""
+    """What a display shows the progress of."""
 
     @property
     def label(self) -> str: ...
@@ -40,7 +40,7 @@ class Drawing(Protocol):
     """One batch on a display."""
 
     def update(self) -> None:
-        """Show the counters of this moment."""
+        """Show the current counters."""
         ...
 
 
@@ -48,19 +48,19 @@ class Display:
     """Shows nothing. ``with display.of(handle) as drawing: … drawing.update()``.
 
     Attributes:
-        every_s: how often an update is worth its reading; None: never.
+        every_s: seconds between updates; None: never.
     """
 
     every_s: float | None = None
 
     @contextmanager
     def of(self, watched: Watched) -> Iterator[Drawing]:
-        """*watched* on this display, until the block ends, at which it is shown a last time unless that raised."""
+        """Show *watched* until the block ends; if it ends without an exception, its final counters too."""
         yield _Nothing()
 
 
 class Bars(Display):
-    """A bar a batch, with rate, time left, and what became of the items."""
+    """A bar per batch, with rate, time left, and counts of outcomes."""
 
     every_s = 0.2
 
@@ -99,7 +99,7 @@ class Bars(Display):
 
 
 class Lines(Display):
-    """A line a batch every five seconds, and one at its end: for logs."""
+    """A line per batch every five seconds, and one at its end: for logs."""
 
     every_s = 1.0
 
@@ -148,10 +148,10 @@ class _Line:
 
 
 def display(mode: Mode = "auto", console: Console | None = None) -> Display:
-    """The display for *mode*; "auto" is bars where stderr is a terminal or a notebook, and else nothing.
+    """The display for *mode*; "auto" shows bars if stderr is a terminal or in a notebook, else nothing.
 
     Args:
-        console: where bars are drawn; whatever else is printed on it stands above them.
+        console: where bars are drawn; other output on it appears above them.
     """
     if mode == "auto":
         mode = "bar" if Console(stderr=True).is_terminal or Console().is_jupyter else "off"
@@ -171,12 +171,12 @@ def line_of(now: Progress) -> str:
 
 
 def count_of(now: Progress) -> str:
-    """``1,200/10,000``; while the length is not known, ``1,200``."""
+    """``1,200/10,000``; ``1,200`` while the total is unknown."""
     return f"{now.done:,}" if now.total is None else f"{now.done:,}/{now.total:,}"
 
 
 def figures(now: Progress, *, but: str = "") -> Text:
-    """What became of the items: ``1,790 ok · 12 fallback · 1 failed``; without the one named *but*."""
+    """Counts by outcome: ``1,790 ok · 12 fallback · 1 failed``; without the one named *but*."""
     parts = [
         Text(f"{getattr(now, name):,} {name}", style)
         for name, style in STYLES.items()
@@ -186,7 +186,7 @@ def figures(now: Progress, *, but: str = "") -> Text:
 
 
 def rate_text(rate: float) -> str:
-    """Items per second as people read it: ``1,234/s``, ``3.2/s``, ``12/min``."""
+    """Items per unit of time: ``1,234/s``, ``3.2/s``, ``12/min``."""
     if rate >= 10:
         return f"{rate:,.0f}/s"
     if rate >= 1:
@@ -197,7 +197,7 @@ def rate_text(rate: float) -> str:
 
 
 def span_text(seconds: float) -> str:
-    """A length of time: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    """A duration: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -209,7 +209,7 @@ def span_text(seconds: float) -> str:
 
 
 class _Figures(ProgressColumn):
-    """Count, rate, and what became of the items."""
+    """Count, rate, and counts by outcome."""
 
     max_refresh = 0.2
 
@@ -231,7 +231,7 @@ class _Figures(ProgressColumn):
 
 
 class _Left(ProgressColumn):
-    """The time left, while it runs."""
+    """The time left, while the batch runs."""
 
     max_refresh = 0.5
 

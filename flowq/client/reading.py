@@ -1,4 +1,4 @@
-"""Reading a batch while it runs: its outcomes as they are committed, or its values in item order. Memory stays flat."""
+"""Reading a batch while it runs: outcomes as they are committed, or values in item order. Memory stays flat."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ WAIT_S = 1.0
 
 
 class Reading:
-    """One reader of a batch, from its first outcome on, or (*free*) from the first that nobody has read and freed.
+    """One reader of a batch, from its first outcome on, or (*free*) from the first that was not freed yet.
 
     Args:
-        connections: the process's own.
+        connections: this process's connections.
         batch_id: the batch.
-        policy: the batch's.
+        policy: the batch's policy.
         check: called while there is nothing to read, and at the end with True; raises what ended the feeding.
-        free: drop from Redis what was read; of a batch whose items have keys, once it has ended.
+        free: delete from Redis what was read; if the batch's items have keys, only once it has ended.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Reading:
         self._keeps_all = False
 
     def outcomes(self) -> Iterator[list[Outcome]]:
-        """As they are committed; of what failed before a redrive that is known, only what that did not run again."""
+        """The outcomes as they are committed; last, failures from before a known redrive whose items did not rerun."""
         self._begin()
         line = CommitLine(self._connections, self._batch_id)
         redriven: dict[int, Outcome] = {}
@@ -53,11 +53,11 @@ class Reading:
         self._drop([], -1, all_of_them=True)
 
     def values(self, total: Callable[[], int], error: Callable[[Values], Exception | None]) -> Iterator[list[Any]]:
-        """In item order, as ``BatchResult`` would hold them.
+        """The values in item order, as ``BatchResult`` would hold them.
 
         Args:
             total: the number of items, asked once the batch has ended.
-            error: what the batch raises, if it does; asked last.
+            error: returns what the batch raises, or None; called last.
         """
         order = ItemOrder(self._fetch, self._begin())
         values = Values(self._policy, plain_values)
@@ -83,7 +83,7 @@ class Reading:
     def _begin(self) -> int:
         """The first item to read."""
         freed, keyed = when_there(self._connections, self._said)
-        # The outcome of an item may be wanted for a twin of it until the last one has ended.
+        # An item's outcome may be needed for a twin of it until the last item has ended.
         self._keeps_all = keyed == b"1"
         if freed is None:
             return 0
@@ -109,10 +109,10 @@ class Reading:
         except BatchLost:
             if when_there(self._connections, self._said)[0] is None:
                 raise
-            raise ResultsFreed(self._batch_id) from None  # by somebody else, meanwhile
+            raise ResultsFreed(self._batch_id) from None  # by another reader, meanwhile
 
     def _drop(self, spans: list[Span], upto: int, *, all_of_them: bool = False) -> None:
-        """Free what was read, some commits at a time."""
+        """Free what was read, several commits at a time."""
         if not self._free:
             return
         self._unfreed += spans
@@ -125,7 +125,7 @@ class Reading:
 
 
 def _standing(outcomes: list[Outcome], is_earlier: bool, redriven: dict[int, Outcome]) -> list[Outcome]:
-    """What stands of *outcomes*; failures of an earlier generation are put by, until a later one has an outcome."""
+    """Those of *outcomes* that are final; failures of an earlier generation wait in *redriven* for a newer outcome."""
     standing: list[Outcome] = []
     for outcome in outcomes:
         if is_earlier and outcome.status == "failed":
@@ -137,7 +137,7 @@ def _standing(outcomes: list[Outcome], is_earlier: bool, redriven: dict[int, Out
 
 
 def _groups(spans: list[Span]) -> Iterator[list[Span]]:
-    """*spans* in groups to be fetched at once."""
+    """*spans* in groups, each to be fetched at once."""
     group: list[Span] = []
     items = 0
     for span in spans:

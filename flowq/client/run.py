@@ -1,4 +1,4 @@
-"""A submitted flow on the workers, from any process: wait, result, history, events, resume. Never walks it itself."""
+"""The handle of a submitted flow, in any process: wait, result, history, events, resume. Never walks the flow."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DurableRun:
 
     Attributes:
         id: the run's id.
-        label: its name for people.
+        label: its display name.
     """
 
     def __init__(self, connections: Connections, closings: Closings, header: Header, policy: BatchPolicy) -> None:
@@ -64,7 +64,7 @@ class DurableRun:
             return self._submitted.state()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """See Run. Raises BatchLost when Redis no longer holds it."""
+        """See Run. Raises BatchLost if Redis no longer holds it."""
         return self._submitted.wait(timeout)
 
     def result(self, timeout: float | None = None) -> RunResult:
@@ -74,8 +74,8 @@ class DurableRun:
             TimeoutError: it has not ended within *timeout* seconds.
             RunCancelled: it was cancelled.
             BatchLost: Redis no longer holds it.
-            NoRedis: Redis has not answered for 30 s as its result was to be read.
-            Exception: what its failing node raised.
+            NoRedis: Redis has not answered for 30 s while its result was read.
+            Exception: raised by its failing node.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"run {self.id} has not ended within {timeout:g} s: {self._stands()}")
@@ -90,9 +90,9 @@ class DurableRun:
         return RunResult("succeeded", outcome.output, None, store, steps, state.seconds)
 
     def _end(self) -> tuple[State, Outcome, list[Checkpoint], Overlay] | None:
-        """What is read of a run that has ended; None: it was cancelled.
+        """The state, outcome, history and store of a run that has ended; None: it was cancelled.
 
-        What it failed with is not raised here: that may look as if Redis was away.
+        The run's own error is not raised here: it could be of a class that ``when_there`` takes for an absent Redis.
         """
         state = self._submitted.state()
         if state.state == "cancelled":
@@ -115,7 +115,7 @@ class DurableRun:
         return self._found(self._kept.steps())
 
     def events(self) -> Iterator[Checkpoint]:
-        """See Run. A Redis that goes away is waited for, for 30 s: NoRedis then."""
+        """See Run. Waits for Redis while it is away, for 30 s, then raises NoRedis."""
         seen = (0, 0)
         while True:
             ended = self.wait(EVENTS_EVERY_S)
@@ -132,9 +132,9 @@ class DurableRun:
         """See Run.
 
         Raises:
-            EncodeError: the value cannot travel.
+            EncodeError: the value cannot be encoded.
             FlowError: the run has ended.
-            NoRedis: Redis does not answer, as with the other acts; nothing was sent, so far as is known.
+            NoRedis: Redis does not answer (so for the methods below); as far as is known, nothing was sent.
         """
         with self._submitted.in_words():
             send_event(self._connections, self.id, name, value)
@@ -159,7 +159,7 @@ class DurableRun:
         self._submitted.ask("cancel")
 
     def pause(self) -> None:
-        """See Run. Its batches rest within a second."""
+        """See Run. Its batches pause within a second."""
         self._submitted.ask("pause")
 
     def resume(self, from_step: int | None = None, *, fork: bool = False) -> DurableRun:

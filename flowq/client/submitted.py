@@ -1,5 +1,5 @@
-"""A batch or run that was submitted, as a program asks the ledger of it: how it stands, when it has ended, what is
-decided about it. Never what its items brought.
+"""A submitted batch or run in the ledger: its counters, waiting for its end, and acts such as cancel. Never reads
+outcomes itself.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Submitted:
     """One batch or run.
 
     Args:
-        connections: the process's own.
-        closings: its waits.
-        header: what the batch or run is.
-        expires: whether it has a deadline. The fleet holds it; with no worker there, whoever waits does.
+        connections: this process's connections.
+        closings: this process's waits.
+        header: its header.
+        expires: whether it has a deadline. Workers enforce it; without workers, a waiting client does.
     """
 
     def __init__(self, connections: Connections, closings: Closings, header: Header, *, expires: bool = False) -> None:
@@ -55,12 +55,12 @@ class Submitted:
 
     @property
     def kind(self) -> Kind:
-        """What people call it."""
+        """The user's name for its kind."""
         return "run" if self._header.keeps else "batch"
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """A BatchLost that the block raises of it says what it was."""
+        """Set the kind (batch or run) in a BatchLost that the block raises about it."""
         try:
             yield
         except BatchLost as lost:
@@ -70,7 +70,7 @@ class Submitted:
 
     @contextmanager
     def in_words(self) -> Iterator[None]:
-        """As ``named``; and what Redis answers the block with, if that is an error, says what to do.
+        """As ``named``; and convert Redis errors of the block into ones that say what to do.
 
         Raises:
             ConfigError: see ``redis_in_words``.
@@ -89,11 +89,11 @@ class Submitted:
             return read_state(self._connections, self.id)
 
     def ask(self, act: Control, *, feeds: bool = False) -> str:
-        """Decide something about it, and have done what follows; what the ledger says of that.
+        """Perform *act* in the ledger and publish the chunks it opened; returns the ledger's answer.
 
         Raises:
-            BatchLost: Redis no longer holds it. That is no objection to a "cancel".
-            ConfigError: see ``redis_in_words``; nothing was decided, so far as is known.
+            BatchLost: Redis no longer holds it. A "cancel" then does nothing.
+            ConfigError: see ``redis_in_words``; as far as is known, nothing was changed.
         """
         with self.in_words():
             done, _, chunk_ids = self._connections.ledger.control(self.id, act, feeds=feeds)
@@ -106,26 +106,26 @@ class Submitted:
     def wait(
         self, timeout: float | None = None, *, feeding: Feeding | None = None, ahead: ReadAhead | None = None
     ) -> bool:
-        """Block until it has ended, at most *timeout* seconds; whether it has.
+        """Block until it has ended, at most *timeout* seconds; returns whether it has.
 
         Args:
-            timeout: None: without end.
-            feeding: what writes its items here, if anything does.
+            timeout: in seconds; None: no limit.
+            feeding: writes its items in this process, if anything does.
             ahead: reads what is committed meanwhile.
 
         Raises:
-            TypeError, ValueError: *timeout* is no number of seconds.
+            TypeError, ValueError: *timeout* is not a number of seconds.
             BatchLost: Redis no longer holds it.
             Exception: what ended the feeding.
         """
         timeout = seconds_of(timeout)
         wait = functools.partial(self._closings.wait, self.id) if ahead is None else ahead.wait
         until = None if timeout is None else time.monotonic() + timeout
-        ended = False  # not kept for the next call: it may be redriven meanwhile, by whomever
+        ended = False  # not kept for the next call: the batch may be redriven meanwhile, by any process
         while not ended:
             under_way = feeding is not None and feeding.under_way
             if feeding is not None:
-                # A batch with a key is not closed by the error that ends its feeding: look in on it.
+                # The error that ends its feeding does not close a batch with a key: check for it.
                 feeding.check(wait=False)
             with self.named():
                 ended = wait(self._slice_s(until, under_way=under_way))
@@ -148,24 +148,24 @@ class Submitted:
 
     def _expire(self) -> None:
         if self._expires:
-            with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
+            with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away the wait goes on
                 self._connections.ledger.control(self.id, "expire")
 
     def closed(
         self, timeout: float | None, *, feeding: Feeding | None, ahead: ReadAhead
     ) -> tuple[State, list[str], ReadAhead] | None:
-        """Block until it has ended: its counters, the fields of its commits, and what has read some of these by then.
+        """Block until it has ended; returns its counters, the fields of its commits, and the reader of some of these.
 
         Args:
             timeout, feeding: as for ``wait``.
-            ahead: what has read some so far.
+            ahead: has read some commits so far.
 
         Returns:
-            None: it has not ended within *timeout* seconds.
+            None if it has not ended within *timeout* seconds.
         """
         timeout = seconds_of(timeout)
         state, fields = None, list[str]()
-        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away a batch is waited for all the same
+        with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away the wait goes on
             state, fields = ahead.commits()
         until = None if timeout is None else time.monotonic() + timeout
         has_waited = feeding is None
@@ -173,12 +173,12 @@ class Submitted:
             left_s = None if until is None else max(0.0, until - time.monotonic())
             if not self.wait(left_s, feeding=feeding, ahead=ahead):
                 return None
-            state, fields = when_there(self._connections, ahead.commits)  # of several connections some may be lost
+            state, fields = when_there(self._connections, ahead.commits)  # other connections may still be broken
             has_waited = True
-            if not state.closed:  # somebody had it redriven as soon as it had ended, which is all that *ahead* has seen
+            if not state.closed:  # redriven right after its end: *ahead* has read the previous generation only
                 ahead = ReadAhead(self._connections, self.id)
         return state, fields, ahead
 
     def aggregated(self, timeout: float | None) -> bool:
-        """Block until what its items brought is put together, at most *timeout* seconds; whether it is."""
+        """Block until its aggregation is confirmed, at most *timeout* seconds; returns whether it is."""
         return self._closings.wait(self.id, seconds_of(timeout), finished=True)

@@ -1,4 +1,4 @@
-"""Why no worker can run a node, in words that say what to do next. Never asks the workers what they know."""
+"""The error for a node that no worker can run, with what to do next. Never asks the workers what they know."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from flowq.settings import Settings
 
 _MAIN = "__main__:"
 _INSIDE = ".<locals>."
-_MOST_LOOKED_AT = 200  # an item may be a list of millions, or hold itself
+_MOST_LOOKED_AT = 200  # an item may be a list of millions, or contain itself
 
 
 def unknown_node(node: str, missing: Sequence[str], *, queue: str, workers: int) -> UnknownNode | None:
-    """The error of a node whose classes *missing* no worker knows; None if one that knows them may still come.
+    """The error for a node whose classes *missing* no worker knows; None if a worker that knows them may still start.
 
     Args:
         node: its name.
-        missing: the names of the classes, and of what `given_of_main` found, ``module:QualName``; at least one.
-        queue: where it was to be sent.
-        workers: how many there are on that queue.
+        missing: names (``module:QualName``) of its classes and of what `given_of_main` found; at least one.
+        queue: the queue it was to be sent to.
+        workers: the number of workers on that queue.
     """
     reason = _of_the_program(missing)
     if reason is None and workers:
@@ -38,10 +38,10 @@ def unknown_node(node: str, missing: Sequence[str], *, queue: str, workers: int)
 
 
 def given_of_main(spec: FlowSpec, items: Sequence[Any]) -> set[str]:
-    """The registered functions and classes of the program itself (``__main__:…``) that the nodes of *spec* are given,
-    and the first of the *items*: most batches have items of one kind.
+    """The registered functions and classes of the program itself (``__main__:…``) among the arguments of the nodes of
+    *spec*, and in the first of *items*: most batches have items of one kind.
 
-    Of modules a worker may know more than it says; of a program, one that says nothing of it knows nothing.
+    A worker may know more of a module than it announces; of the program, it knows nothing that it does not announce.
     """
     values = [value for one in spec.nodes for value in (*one.args, *one.kwargs.values())] + list(items[:1])
     named = itertools.islice(_named_in(values), _MOST_LOOKED_AT)
@@ -49,7 +49,7 @@ def given_of_main(spec: FlowSpec, items: Sequence[Any]) -> set[str]:
 
 
 def _named_in(values: Iterable[Any]) -> Iterator[str]:
-    """The names of the functions and classes among *values* and in what they hold, the outer ones first."""
+    """The names of the functions and classes among *values* and inside them, outer ones first."""
     waiting: deque[Iterable[Any]] = deque([values])
     while waiting:
         for value in waiting.popleft():
@@ -98,7 +98,7 @@ def _is_node(name: str) -> bool:
 
 
 def _maker(name: str) -> str:
-    """The function that makes what is called *name*, ``module:make.<locals>.Made``."""
+    """The name of the function that makes *name*, ``module:make.<locals>.Made``."""
     return name.partition(":")[2].partition(_INSIDE)[0]
 
 
@@ -131,10 +131,10 @@ def _of_a_module(missing: Sequence[str]) -> str:
 
 
 def _is_made_elsewhere(name: str) -> bool:
-    """Whether a node of a function does not stand in that function's module: to import that does not make the node."""
+    """Whether a function's node is not an attribute of that function's module, so that importing it is not enough."""
     try:
         cls = registered(name)
-    except KeyError:  # a hook's
+    except KeyError:  # the name of a hook
         return False
     there = vars(sys.modules.get(name.partition(":")[0], object))
     return "__wrapped__" in vars(cls) and not any(isinstance(one, cls) for one in list(there.values()))

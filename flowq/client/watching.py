@@ -1,5 +1,5 @@
-"""How a blocking run waits for its batch: progress is shown meanwhile, Ctrl-C cancels, and so does the end of the call
-that it is made in, such as the branch of a race. Never what it waits for.
+"""How a blocking run waits for its batch: it shows progress, and cancels the batch at Ctrl-C or when the call it was
+made in ends early, such as the branch of a race.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from flowq.core.context import current_context
 from flowq.engine.patience import TROUBLE
 from flowq.engine.reading.results import State
 
-WANTED_LOOK_S = 0.2  # whether anybody waits for the call that waits for the batch
+WANTED_LOOK_S = 0.2  # how often to check whether the surrounding call is still wanted
 
 
 class Waited(Protocol):
-    """What is waited for: a batch, or what stands for something like one."""
+    """What can be waited for: a batch, or something with the same methods."""
 
     @property
     def id(self) -> str: ...
@@ -42,7 +42,7 @@ class Watching:
         display: where their progress is shown.
 
     Attributes:
-        look_every_s: how often ``look`` is called at least; None: as often as the display is updated, if ever.
+        look_every_s: how often ``look`` is called at least; None: only when the display is updated.
     """
 
     look_every_s: float | None = None
@@ -51,13 +51,13 @@ class Watching:
         self._display = display
 
     def wait(self, handle: Waited, tell: Callable[[Progress], object] | None = None) -> None:
-        """Block until the batch has ended; it is cancelled once nobody waits for this call (``ctx.cancelled``).
+        """Block until the batch has ended; cancel it if this call is no longer wanted (``ctx.cancelled``).
 
         Args:
-            tell: is told of its progress, now and then and at its end.
+            tell: called with its progress, from time to time and at its end.
 
         Raises:
-            KeyboardInterrupt: somebody pressed Ctrl-C; the batch was cancelled, unless Redis is away: that is logged.
+            KeyboardInterrupt: Ctrl-C; the batch was cancelled, unless Redis was away, which is logged.
             Exception: see ``BatchHandle.wait``.
         """
         try:
@@ -73,7 +73,7 @@ class Watching:
             raise
 
     def _tell(self, handle: Waited, tell: Callable[[Progress], object] | None) -> None:
-        """While Redis is away nobody is told anything, and the batch is waited for all the same."""
+        """Call *tell* with the progress; while Redis is away it is not called, and the wait goes on."""
         if tell is None:
             return
         try:
@@ -83,10 +83,10 @@ class Watching:
         tell(now)
 
     def look(self, handle: Waited) -> None:
-        """Called every now and then while the batch runs; see ``look_every_s``."""
+        """Called from time to time while the batch runs; see ``look_every_s``."""
 
     def interrupted(self, handle: Waited) -> None:
-        """Somebody pressed Ctrl-C, or ``look`` raised KeyboardInterrupt."""
+        """Called at Ctrl-C, or when ``look`` raised KeyboardInterrupt."""
         handle.cancel()
 
     def _look_every_s(self, tells: bool) -> float | None:
@@ -96,7 +96,7 @@ class Watching:
 
 
 def _ended(handle: Waited, timeout_s: float | None) -> bool:
-    """As ``handle.wait``; a batch for which nobody waits any more is cancelled meanwhile."""
+    """As ``handle.wait``, but cancels the batch if this call is no longer wanted."""
     ctx = current_context()
     if ctx is None:
         return handle.wait(timeout_s)

@@ -1,15 +1,15 @@
-"""The engine: what producers and workers do with Redis and Celery, which are named here and hardly anywhere else.
+"""The engine: everything that producers and workers do with Redis and Celery; few other packages use either directly.
 
-In this folder lies what all of it shares: the ledger and its keys, connections, headers of batches, how chunks are
-published. Each room may import what stands before it:
+This folder holds what all rooms share: the ledger and its keys, connections, batch headers, and the publishing of
+chunks. Each room may import the rooms listed before it:
 
-- ``fleet``: which workers are there, what they do and lack, what Flower and Prometheus are told;
-- ``stored``: what lies in Redis as bytes: pages of items, snapshots of stores;
-- ``limits``: what a whole fleet heeds: permits, circuits, caches;
-- ``reading``: a batch's counters, commits, origin and close, read by whoever waits or looks;
+- ``fleet``: which workers there are, what they run and cannot run, and the metrics for Flower and Prometheus;
+- ``stored``: the bytes in Redis: pages of items, snapshots of stores;
+- ``limits``: limits shared by a whole fleet: permits, circuits, caches;
+- ``reading``: a batch's counters, commits, origin and close, for waiting or observing clients;
 - ``feeding``: how a batch begins: its birth, then its items page by page;
-- ``ending``: how it ends: folds, the result, the family it belongs to;
-- ``walks``: flows on workers, parked at their batches and events;
+- ``ending``: how a batch ends: folds, the result, the family it belongs to;
+- ``walks``: flows on workers, parked while they wait for batches and events;
 - ``running``: how a worker's process claims chunks, runs and commits them;
-- ``care``: what people look after: the catalogue, `flowq doctor`, `flowq gc`.
+- ``care``: maintenance tools: the catalogue, `flowq doctor`, `flowq gc`.
 """

@@ -1,4 +1,4 @@
-"""The Celery app that producers send with and flowq's own workers run: its settings, nothing else."""
+"""The Celery app that producers send with and flowq's own workers run: its settings only."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MOST_URGENT = 9
 
 
 class UnaskedResult(AsyncResult):
-    """What a task brings, which nobody asks Celery for: flowq's processes read the ledger.
+    """A task's result that is never fetched from Celery: flowq's processes read the ledger.
 
-    Celery would subscribe to each result of a chord, and unsubscribe whenever its object is collected: while the
-    interpreter ends, or Redis is away.
+    Celery would subscribe to each result of a chord, and unsubscribe whenever the object is collected: also at
+    interpreter exit, or while Redis is away.
     """
 
     def then(self, callback: Any, on_error: Any = None, weak: bool = False) -> Any:
@@ -34,12 +34,12 @@ class UnaskedResult(AsyncResult):
 
 
 def build_app(settings: Settings) -> Celery:
-    """A Celery app on the settings' Redis, with flowq's serializer and nothing but flowq's serializer for tasks."""
+    """A Celery app on the settings' Redis; its tasks accept flowq's serializer only."""
     register_kombu()
     app = Celery("flowq", set_as_current=False)
     app.conf.update(celery_config(settings))
     app.AsyncResult = app.subclass_with_self(UnaskedResult)
-    # Remote control (inspect, Flower) answers with objects of celery's own, which it makes plain for json alone.
+    # Replies of remote control (inspect, Flower) hold objects of celery's own, which it converts only for json.
     app.control.mailbox.serializer = "json"
     return app
 
@@ -49,12 +49,12 @@ def celery_config(settings: Settings) -> dict[str, Any]:
     transport = {
         "global_keyprefix": f"{settings.prefix}:",
         "socket_keepalive": True,
-        # A connection may be lost without a word (a firewall that forgets it, a failover). kombu would wait for ever
-        # for an answer over it, and look at what it waits for messages on every 25 s.
+        # A connection may be lost silently (a firewall drops it, a failover). Without a timeout kombu would wait for
+        # ever for a reply over it, and it checks the connection that it receives messages on only every 25 s.
         "socket_timeout": ANSWERS_WITHIN_S,
         "socket_connect_timeout": ANSWERS_WITHIN_S,
         "health_check_interval": 5,
-        # The ledger's leases bring lost work back; the sweep only has to clean up after the dead, in seconds.
+        # Seconds. The ledger's leases recover lost work; kombu's sweep only has to clean up after dead workers.
         "visibility_timeout": 3600,
         "unacked_restore_limit": 100,
     }
@@ -65,12 +65,12 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "result_backend_transport_options": {"global_keyprefix": f"{settings.prefix}:"},
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # A Redis that is full refuses even acknowledgements: a worker connects again until it takes them.
+        # A full Redis refuses even acknowledgements: the worker reconnects until they are accepted.
         "broker_channel_error_retry": True,
         "task_default_queue": settings.queue,
         "task_serializer": "flowq",
         "result_serializer": "flowq",
-        # json is what celery's remote control and Flower speak; flowq's tasks refuse it (worker/tasks.py).
+        # json is for celery's remote control and Flower; flowq's tasks refuse it (worker/tasks.py).
         "accept_content": ["flowq", "json"],
         "result_accept_content": ["flowq"],
         "result_expires": 3600,
@@ -90,7 +90,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
 
 
 def broker_of(app: Celery) -> str:
-    """The app's broker URL, with the TLS of ``broker_use_ssl`` in it; ConfigError unless it is one Redis."""
+    """The app's broker URL including the TLS options of ``broker_use_ssl``; ConfigError unless it is one Redis."""
     if not isinstance(app, Celery):
         raise TypeError(f"app is a Celery app, celery.Celery(…), not {type(app).__name__}")
     url = str(app.conf.broker_url or "")
@@ -104,22 +104,22 @@ def broker_of(app: Celery) -> str:
 
 
 def queue_list(app: Celery, queue: str, priority: int | None = None) -> str:
-    """The Redis list that *app* sends to and consumes for *queue*, of messages of this priority (0 to 9 or none)."""
+    """The Redis list where *app* sends and consumes messages of *queue* with this priority (0 to 9, or None)."""
     lists = queue_lists(app, f"{app.conf.broker_transport_options.get('global_keyprefix', '')}{queue}")
     return lists[bisect(_steps(app), 0 if priority is None else sent_priority(priority)) - 1]
 
 
 def queue_lists(app: Celery, plain: str) -> list[str]:
-    """Every Redis list of a queue, the most urgent first; *plain*: that of messages without a priority."""
+    """Every Redis list of a queue, the most urgent first; *plain*: the list of messages without a priority."""
     sep = app.conf.broker_transport_options.get("sep", Channel.sep)
     return [f"{plain}{sep}{step}" if step else plain for step in _steps(app)]
 
 
 def _steps(app: Celery) -> list[int]:
-    """The priorities, as kombu takes them, from which on a list of its own begins."""
+    """kombu's priority steps: for each of its lists on Redis, the lowest priority (as kombu counts) that it holds."""
     return list(app.conf.broker_transport_options.get("priority_steps", Channel.priority_steps))
 
 
 def sent_priority(priority: int) -> int:
-    """A priority as kombu takes it: on Redis 0 is the most urgent, for people 9 is."""
+    """A priority as kombu counts it: on Redis 0 is the most urgent, in flowq's API 9 is."""
     return MOST_URGENT - priority

@@ -1,4 +1,4 @@
-"""The header of a batch: what every process must know of it, written once at its birth, in the ledger's meta hash."""
+"""The header of a batch: what every process needs to know of it, written once at its birth into the ledger's meta."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ HEADER_FIELDS = ("v", "label", "node", "queue", "priority", "header")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a batch is.
+    """The constant properties of a batch.
 
     Attributes:
-        id: unique, readable: it begins with the label.
-        label: what people call the batch.
+        id: unique; begins with the label, for readability.
+        label: the name that users give the batch.
         node: display name of the node; static, so that Flower's metrics may use it.
         queue: where its chunks go; priority: 0–9 or None.
-        spec: the node (or BatchFlow) as data, see core.spec, encoded: whoever only cares for the batch need not know
-            the classes in it.
-        reduces: whether waiters want what the aggregator makes (BatchFlow).
-        manifest: snapshot of the shared store for BatchFlow items: {key: content hash}; scope: where its blobs lie.
+        spec: the node (or BatchFlow) as data (core.spec), encoded, so that a process that runs no items need not know
+            its classes.
+        reduces: whether waiters want the aggregator's result (BatchFlow).
+        manifest: snapshot of the shared store for BatchFlow items: {key: content hash}; scope: owner of its blobs.
         schema: class name of the store's schema, "" for none.
-        run_id: the run this batch belongs to ("" for a batch of its own).
-        parent: id of the batch one of whose items waits for this one ("" for none): it is told of the close, and its
-            end is this one's.
-        keeps: a durable run, whose every step is kept.
-        sink: where its results go, "" for Redis.
-        root: id of the batch whose ``concurrency`` holds for all batches below it, itself included ("" for none).
+        run_id: the run this batch belongs to ("" for a batch outside of runs).
+        parent: id of the batch one of whose items waits for this one ("" for none): it is told of this batch's close,
+            and when it ends this batch ends.
+        keeps: whether this is a durable run, which keeps every step.
+        sink: address of the sink for its results, "" for Redis.
+        root: id of the batch whose ``concurrency`` applies to itself and all batches below it ("" for none).
     """
 
     id: str
@@ -77,20 +77,20 @@ class Header:
         }
 
 
-# What a producer that comes later has to know of a batch's policy; the workers have the node and with it the whole.
+# The part of a batch's policy that a later producer needs; workers have the node and with it the whole policy.
 REMEMBERED = frozenset({"on_error", "max_failures", "deadline", "retention_s"})
 
 
 def remembered(policy: BatchPolicy) -> bytes:
-    """The part of *policy* that stays with the batch, for the meta hash."""
+    """Encode the part of *policy* that is stored in the batch's meta hash."""
     return dumps(policy.model_dump(include=set(REMEMBERED)))
 
 
 def read_policy(redis: RedisClient, keys: Keys, batch_id: str) -> tuple[BatchPolicy, int | None]:
-    """What a batch remembers of its policy, and the number of its items if that was known when it was made.
+    """The stored part of a batch's policy, and its number of items if that was known at its birth.
 
     Raises:
-        DecodeError: it was altered.
+        DecodeError: the stored policy was altered.
     """
     blob, total = redis.hmget(keys.meta(batch_id), ["policy", "total"])
     if blob is None or total is None:
@@ -107,10 +107,10 @@ def read_header(redis: RedisClient, keys: Keys, batch_id: str) -> Header:
 
 
 def parse_header(batch_id: str, fields: Sequence[bytes | None]) -> Header:
-    """The header that the ``HEADER_FIELDS`` of a batch's meta hash hold.
+    """The header in the values of the ``HEADER_FIELDS`` of a batch's meta hash.
 
     Raises:
-        BatchLost: there is none.
+        BatchLost: the batch does not exist.
         DecodeError: it was written by a flowq of another schema version, or altered.
     """
     version, *texts, body = fields
@@ -148,11 +148,11 @@ def _is_whole(header: Header) -> bool:
 
 
 class Headers:
-    """Headers that this process has read; of more than *most* the least recently used are forgotten.
+    """The headers that this process read last, at most *most* of them.
 
     Args:
-        redis, keys: where they lie.
-        specs: with the graphs, which may hold megabytes; without, for a process that runs no items.
+        redis, keys: where to read them.
+        specs: keep the specs, which may be megabytes; False for a process that runs no items.
     """
 
     def __init__(self, redis: RedisClient, keys: Keys, most: int = CACHED_BATCHES, *, specs: bool = True) -> None:
@@ -167,15 +167,15 @@ class Headers:
         return header
 
     def wanted(self, batch_id: str) -> Sequence[str]:
-        """The fields of ``meta`` to ask for beside a claim: none for a batch that is known."""
+        """The fields of ``meta`` to ask for with a claim: none if the header is known."""
         return () if batch_id in self._known else HEADER_FIELDS
 
     def forget(self, batch_id: str) -> None:
-        """What is known of a batch holds no more."""
+        """Drop the header of a batch, because it may have changed."""
         self._known.pop(batch_id, None)
 
     def learn(self, batch_id: str, fields: Sequence[bytes | None]) -> None:
-        """Take what a claim answered beside itself; raises what ``parse_header`` raises."""
+        """Store the header from the fields that came with a claim; raises what ``parse_header`` raises."""
         if fields:
             self._keep(parse_header(batch_id, fields))
 

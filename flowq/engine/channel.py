@@ -1,4 +1,4 @@
-"""kombu's channel to Redis, for what flowq sends and what its workers consume: with one client, not one a message."""
+"""kombu's Redis channel with one client for its lifetime, instead of one per message; for producers and workers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kombu.transport import redis as kombu_redis
 class OneClientChannel(kombu_redis.Channel):
     """A channel that keeps the client it makes.
 
-    kombu makes one for every publish, delivery and acknowledgement, which takes 60 µs. A client has no connection of
-    its own; the pool that lends it one is another after a fork, and after the connection was lost.
+    kombu makes a client for every publish, delivery and acknowledgement, which takes 60 µs. A client holds no
+    connection itself; its pool is another one after a fork or a lost connection, and then a new client is made.
     """
 
     _one: Any = None
@@ -26,13 +26,13 @@ class OneClientChannel(kombu_redis.Channel):
 
 
 class OneClientTransport(kombu_redis.Transport):
-    """kombu's transport, with that channel."""
+    """kombu's Redis transport with ``OneClientChannel``."""
 
     Channel = OneClientChannel
 
 
 def with_one_client(connection: Connection) -> Connection:
-    """*connection*, its channels with one client each; a transport of the app's own is left alone."""
+    """*connection*, with one client per channel; unchanged if the app has a transport of its own."""
     if connection.get_transport_cls() is kombu_redis.Transport:
         connection.get_transport_cls = lambda: OneClientTransport
     return connection

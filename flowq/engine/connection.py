@@ -1,6 +1,6 @@
 """Connections of one process to Redis: a client for the ledger, a Celery app and a producer for messages.
 
-Fork-safe: what belongs to another pid is left behind, never used and never closed.
+Fork-safe: a child process abandons what its parent opened, neither using nor closing it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ NOTICED_WITHIN_MS = 250
 
 
 class Connections:
-    """What one process needs to talk to a fleet.
+    """The connections that one process needs to talk to a fleet; each is opened at first use.
 
     Args:
-        settings: where Redis is and how keys begin.
+        settings: the Redis URL, the key prefix and the rest.
         app: the Celery app to send with; built from the settings if None.
     """
 
@@ -45,7 +45,7 @@ class Connections:
         self.keys = Keys(settings.prefix)
         self.crash_points = CrashPoints(settings.crash_points)
         wait_ms = int(settings.lease_s * 1000)
-        # What is lost is to be taken up by another within the lease: noticing that it is lost takes a moment of it.
+        # Lost work is to be resumed within settings.lease_s. Noticing the loss takes a part of that.
         lease_ms = wait_ms - NOTICED_WITHIN_MS if wait_ms >= 8 * NOTICED_WITHIN_MS else wait_ms
         self.times = Times(lease_ms=lease_ms, wait_ms=wait_ms, feed_ms=max(wait_ms, 10_000))
         self._pid = -1
@@ -62,7 +62,7 @@ class Connections:
         if self._pid != os.getpid():
             self._lock = threading.RLock()
             self._redis = self._ledger = self._headroom = self._kombu = self._producer = self._feed_beats = None
-            # Last: to another thread that asks meanwhile nothing of the parent's may look like this process's own.
+            # Last: no other thread may take the parent's objects for this process's own meanwhile.
             self._pid = os.getpid()
 
     @property
@@ -82,7 +82,7 @@ class Connections:
 
     @property
     def headroom(self) -> Headroom:
-        """Whether Redis has room; one for the process, so that many small batches do not ask it each."""
+        """Whether Redis has room; one per process, so that many small batches do not each ask Redis."""
         self._check_pid()
         if self._headroom is None:
             self._headroom = Headroom(self.redis)
@@ -90,7 +90,7 @@ class Connections:
 
     @property
     def feed_beats(self) -> FeedBeats:
-        """What beats for the batches that this process feeds."""
+        """The beats for the batches that this process feeds."""
         self._check_pid()
         if self._feed_beats is None:
             self._feed_beats = FeedBeats(self.ledger)
@@ -122,7 +122,7 @@ class Connections:
             connection.release()
 
     def check(self) -> None:
-        """Raise NoRedis if nothing answers."""
+        """Raise NoRedis if Redis does not answer."""
         try:
             self.redis.ping()
         except REDIS_ERRORS as exc:

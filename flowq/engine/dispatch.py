@@ -28,7 +28,7 @@ Segment = tuple[int, int]
 def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence[str]) -> None:
     """Publish chunks of a batch in one round trip.
 
-    A failure is logged, not raised: every id stands in the ledger's ``wake`` and is published again by a caretaker.
+    A failure is logged, not raised: every id is in the ledger's ``wake``, so a caretaker publishes it again.
     """
     if not chunk_ids:
         return
@@ -41,17 +41,17 @@ def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence
 
 
 def publish(connections: Connections, batch_id: str, chunk_ids: Sequence[str]) -> None:
-    """Publish chunks of a batch that this process has no header of; without any, nothing is read.
+    """Publish chunks of a batch whose header this process does not hold; without ids, nothing is read.
 
     Raises:
-        BatchLost, DecodeError: there is none to be had.
+        BatchLost, DecodeError: the header is missing or cannot be read.
     """
     if chunk_ids:
         publish_chunks(connections, read_header(connections.redis, connections.keys, batch_id), chunk_ids)
 
 
 def items_repr(header: Header, chunk_id: str) -> str:
-    """How a chunk reads in Flower: ``stdlib-audit · items 400–499``."""
+    """How Flower shows a chunk: ``stdlib-audit · items 400–499``."""
     first, stop = span(chunk_id)
     what = f"item {first}" if stop == first + 1 else f"items {first}–{stop - 1}"
     return f"{_short(header.label)} · {what}"
@@ -70,13 +70,13 @@ def _send(connections: Connections, producer: object, header: Header, chunk_id: 
     )
     options: dict[str, Any] = {} if header.priority is None else {"priority": sent_priority(header.priority)}
     if amqp.queues[header.queue].exchange.type == "direct":
-        # It needs no binding to reach the queue's list, and to look with each message whether there is one takes 25 µs.
+        # The queue needs no binding in Redis, and checking for one at each message takes 25 µs.
         options["declare"] = []
     amqp.send_task_message(producer, CHUNK, message, queue=header.queue, serializer="flowq", retry=False, **options)
 
 
 def publish_aggregate(connections: Connections, header: Header, folds: int = 1) -> None:
-    """Publish the aggregation of a closed batch, chord(fold over segments)(finish), with at most so many *folds*.
+    """Publish the aggregation of a closed batch, chord(fold over segments)(finish), with at most *folds* folds.
 
     A failure is logged: the aggregation stays due.
     """
@@ -109,7 +109,7 @@ def publish_aggregate(connections: Connections, header: Header, folds: int = 1) 
 
 
 def _short(name: str) -> str:
-    """*name* as it stands in a message: workers refuse one whose names are longer than Flower could ever show."""
+    """*name*, shortened for a message: workers refuse messages with longer names than Flower could show."""
     return name if len(name) <= SHOWN_LETTERS else f"{name[:SHOWN_LETTERS]}…"
 
 

@@ -1,4 +1,4 @@
-"""Saying that a producer lives, and whether one does. One thread for all batches that its process feeds now."""
+"""The beats of producers: sent while they feed batches, and checked by others. One thread beats for a whole process."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from flowq.engine.redis_client import REDIS_ERRORS
 log = logging.getLogger("flowq.feed")
 
 BEATS = 4
-"""Beats in the time after which a producer that does not beat is taken for dead."""
+"""Beats within the time after which a silent producer counts as dead."""
 
 
 def is_fed(beats_until_ms: float | None, redis_time: tuple[int, int]) -> bool:
-    """Whether a batch's producer lives: by the beat that stands in its ``wake``, and seconds and microseconds of Redis.
+    """Whether a batch's producer is alive, by its beat in ``wake`` and by Redis' time in seconds and microseconds.
 
-    A beat that has lapsed stays there until a caretaker comes by, and there may be no worker yet.
+    An expired beat stays in ``wake`` until a caretaker removes it, and there may be no worker yet.
     """
     seconds, micros = redis_time
     return beats_until_ms is not None and beats_until_ms > seconds * 1000 + micros / 1000
 
 
 class FeedBeats:
-    """Beats for batches while they are fed. A thread of its own for each would cost short batches more than feeding."""
+    """Beats for batches while they are fed, from one thread: a thread per batch would slow down short batches."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -38,7 +38,7 @@ class FeedBeats:
 
     @contextmanager
     def of(self, batch_id: str) -> Iterator[None]:
-        """Beat for a batch until the block ends; no beat is under way any more after that."""
+        """Beat for a batch until the block ends; when it has ended, no beat of it is in progress."""
         with self._lock:
             self._fed[batch_id] += 1
             if self._thread is None:
@@ -53,7 +53,7 @@ class FeedBeats:
                     del self._fed[batch_id]
 
     def _run(self) -> None:
-        """Beat at every turn; the thread ends with one at which nothing is fed."""
+        """Beat for all fed batches in each turn; the thread ends when nothing is fed."""
         feed_ms = self._ledger.times.feed_ms
         while True:
             time.sleep(feed_ms / 1000 / BEATS)

@@ -1,4 +1,4 @@
-"""Room in Redis: how much of maxmemory is used, and whether a producer may write more. Frees none itself."""
+"""Room in Redis: how much of maxmemory is used, and whether a producer may write more. Never frees memory itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError
 from flowq.engine.redis_client import REDIS_ERRORS, RedisClient
 from flowq.errors import RedisFull
 
-FULL_AT = 0.8  # the rest is for what workers make of the items that are there
+FULL_AT = 0.8  # share of maxmemory; the rest is for the outcomes of items that are already written
 LOOK_EVERY_S = 1.0
 LOOK_EVERY_BYTES = 4 * 1024 * 1024
 KEY_BYTES = 1024
@@ -20,7 +20,7 @@ KEY_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Redis' memory: what counts against ``max_bytes``, its maxmemory (0: none)."""
+    """Redis' memory: ``used_bytes`` count against ``max_bytes``, its maxmemory (0: none)."""
 
     used_bytes: int
     max_bytes: int
@@ -28,22 +28,22 @@ class Memory:
 
     @property
     def share(self) -> float:
-        """Used of maxmemory, 0 where there is none."""
+        """Used share of maxmemory, 0 if there is no maxmemory."""
         return self.used_bytes / self.max_bytes if self.max_bytes else 0.0
 
 
 def memory_of(info: dict[str, object]) -> Memory:
-    """What ``INFO memory`` says."""
-    # Buffers of replicas and of the append-only file are not held against maxmemory.
+    """Parse the reply of ``INFO memory``."""
+    # Buffers of replicas and of the append-only file do not count against maxmemory.
     used = int(str(info["used_memory"])) - int(str(info.get("mem_not_counted_for_evict", 0)))
     return Memory(used, int(str(info.get("maxmemory", 0))), str(info.get("maxmemory_policy", "")))
 
 
 class Headroom:
-    """Whether Redis has room below 80 % of its maxmemory. Asks once a second or every few MiB, more often near it.
+    """Whether Redis is below 80 % of its maxmemory. Asks Redis each second or every few MiB, more often near the limit.
 
-    Under an eviction policy Redis makes room itself, as it was told to (`flowq doctor` says what that costs): nothing
-    is refused then, nor where this user may not ask (ACL).
+    Nothing is refused under an eviction policy, where Redis makes room itself (`flowq doctor` says what that costs),
+    nor where the ACL forbids this user to ask.
     """
 
     def __init__(self, redis: RedisClient) -> None:
@@ -56,7 +56,7 @@ class Headroom:
 
     def fits(self, size_bytes: int) -> bool:
         """Whether *size_bytes* more may be written; counts them as written if so."""
-        # The allocator rounds a value up by at most a quarter.
+        # The allocator rounds a value's size up by at most a quarter.
         cost = size_bytes * 5 // 4 + KEY_BYTES
         with self._lock:
             if cost > self._unlooked_bytes or time.monotonic() - self._looked_at > LOOK_EVERY_S:
@@ -73,7 +73,7 @@ class Headroom:
             raise self.full(size_bytes)
 
     def full(self, wanted_bytes: int = 0) -> RedisFull:
-        """The error, with the figures of this moment."""
+        """The error, with current figures."""
         with self._lock:
             if time.monotonic() - self._looked_at > LOOK_EVERY_S:
                 with suppress(*REDIS_ERRORS):
@@ -83,7 +83,7 @@ class Headroom:
         return RedisFull(used_bytes, max_bytes, wanted_bytes)
 
     def forget(self) -> None:
-        """Look again at the next question: Redis has just refused something."""
+        """Ask Redis again at the next question, because it has just refused a write."""
         self._looked_at = float("-inf")
 
     def _look(self) -> None:
@@ -93,7 +93,7 @@ class Headroom:
             self._memory = None
         self._looked_at = time.monotonic()
         self._free_bytes = _free(self._memory)
-        # Others write too: half of what is left, so that the looks come closer together as it becomes less.
+        # Others write too: trust half of what is left, so that checks become more frequent as room shrinks.
         self._unlooked_bytes = min(LOOK_EVERY_BYTES, self._free_bytes / 2)
 
 

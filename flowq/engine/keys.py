@@ -62,15 +62,15 @@ class Keys:
         self.later = f"{prefix}:later"
 
     def ledger(self, batch_id: str) -> list[str]:
-        """The keys that every act is given, in the order it expects: the batch's own, and the two lists it is on."""
+        """The keys passed to every act, in its order: the batch's own keys, then the two indexes that list it."""
         return [*self.own(batch_id), self.batches, self.catalog]
 
     def own(self, batch_id: str) -> list[str]:
-        """The keys that the acts write for this batch alone."""
+        """The keys that the acts write for this batch only."""
         return [f"{self.prefix}:{{{batch_id}}}:{part}" for part in LEDGER]
 
     def pattern(self, owner: str = "*") -> str:
-        """What ``SCAN`` matches: every key that belongs to one batch or run, or to any."""
+        """A ``SCAN`` pattern for every key of one batch or run (*owner*), or of all."""
         return f"{self.prefix}:{{{owner}}}:*"
 
     def owner(self, key: str) -> str:
@@ -78,7 +78,7 @@ class Keys:
         return key.partition("{")[2].partition("}")[0]
 
     def head(self, kind: str, entry_id: str) -> str | None:
-        """The key that an entry of the catalogue lives as long as; None for a kind that this flowq does not know."""
+        """The key whose lifetime an entry of the catalogue shares; None for a kind unknown to this flowq."""
         return self.meta(entry_id) if kind in ("batch", "run") else None
 
     def meta(self, batch_id: str) -> str:
@@ -112,7 +112,7 @@ class Keys:
         return f"{self.prefix}:{{{batch_id}}}:booked:{index}"
 
     def bucket(self, name: str | None, batch_id: str, rate: int, key: str) -> str:
-        """The bucket of one key of a rate: that of its name, or the *rate*-th of a batch."""
+        """The bucket for one key of a rate: shared under the rate's name, or of the *rate*-th rate of a batch."""
         scope = f"{batch_id}:{rate}" if name is None else f"named-{_digest(name)}"
         return f"{self.prefix}:rate:{scope}:{_digest(key)}"
 
@@ -126,7 +126,7 @@ class Keys:
         return f"{self.prefix}:worker:{name}"
 
     def caretaker(self, schema: int, codec: int) -> str:
-        """The lock of a round: one for each pair of versions, since a worker only cares for batches it can read."""
+        """The lock of a caretaker's round: one per pair of versions, as a worker only handles batches it can read."""
         return f"{self.prefix}:caretaker:v{schema}.{codec}"
 
     def remote_control(self, db: int) -> str:
@@ -134,9 +134,9 @@ class Keys:
         return f"{self.prefix}:/{db}.celery.pidbox"
 
     def acl(self, user: str, db: int) -> str:
-        """The ACL of a user that may do what producers, workers and Flower do here, and nothing else."""
+        """The ACL that allows a user what producers, workers and Flower do here, and nothing else."""
         p = f"{self.prefix}:"
-        # A pattern is subscribed to only where the very same pattern is allowed.
+        # Redis allows a pattern subscription only if the ACL holds literally the same pattern.
         events = f"&{p}/{db}.celeryev/* &{p}/{db}.celeryev/worker.*"
         channels = f"&{p}* &{self.remote_control(db)} {events}"
         return f"ACL SETUSER {user} resetkeys ~{p}* resetchannels {channels} +@all -@dangerous +info"
@@ -146,5 +146,5 @@ class Keys:
 
 
 def _digest(text: str) -> str:
-    # What a user's function made of an item may hold anything, and be of any length.
+    # The key of a user's function may contain anything, and be of any length.
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

@@ -1,4 +1,4 @@
-"""Chunk sizes that did for a node's items in this process: where the next batch of the same node begins."""
+"""Chunk sizes that suited a node's items in this process: the first sizes of the next batch of the same node."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ REMEMBERED = 64
 
 
 class Sizes(NamedTuple):
-    """Items of a chunk: ``size`` take about its budget, ``floor`` are the fewest that are worth its cost."""
+    """Items per chunk: ``size`` fill its time budget, ``floor`` is the fewest that are worth a chunk's cost."""
 
     size: int
     floor: int = 1
 
 
 class KnownSizes:
-    """The last sizes by encoded spec; those not used for longest are forgotten."""
+    """The last sizes by encoded spec; the least recently noted are forgotten."""
 
     def __init__(self) -> None:
-        # By their hashes: a graph may hold megabytes.
+        # Keyed by hash: an encoded spec may be megabytes long.
         self._sizes: OrderedDict[str, Sizes] = OrderedDict()
 
     def note(self, spec: bytes, sizes: Sizes) -> None:
-        """Chunks of these sizes did well."""
+        """Remember that chunks of these sizes suited the node."""
         name = content_hash(spec)
         self._sizes[name] = sizes
         self._sizes.move_to_end(name)
@@ -33,5 +33,5 @@ class KnownSizes:
             self._sizes.popitem(last=False)
 
     def get(self, spec: bytes) -> Sizes | None:
-        """The sizes noted last, None for a node whose items nobody has run here."""
+        """The sizes noted last; None for a node whose items have not run in this process."""
         return self._sizes.get(content_hash(spec))

@@ -1,7 +1,7 @@
 """The interval ledger: the nine acts on a batch's state in Redis, each one Lua script. Nothing else decides.
 
 Redelivery: every act may be called again with the same arguments, late, or by two callers at once; each docstring
-says what the second call does. Times are Redis' own clock, in milliseconds.
+says what the second call does. Times are those of Redis' own clock, in milliseconds.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Control = Literal["cancel", "expire", "pause", "rest", "resume", "redrive", "con
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The waits that the acts set, in ms."""
+    """The periods that the acts set, in ms."""
 
     lease_ms: int = 10_000
     wait_ms: int = 10_000  # an unclaimed chunk is published again after this; doubles up to a minute
-    aggregate_ms: int = 1_000  # a closed batch's aggregation is due after this, if nobody published it before
-    feed_ms: int = 10_000  # a producer that has not beaten for this long allocates nothing more
+    aggregate_ms: int = 1_000  # the aggregation of a closed batch is published after this, unless it was before
+    feed_ms: int = 10_000  # a producer without a beat for this long counts as dead; no range is then given out
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """The ledger does not stand where the producer thought."""
+    """The ledger stands at another place than the producer expected, or the batch is closed."""
 
     avail: int
     sealed: bool = False
@@ -54,11 +54,11 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An open chunk, held: items ``start … stop`` are still to do; ``pages`` are the pages they lie in.
+    """A chunk under lease: items ``start … stop`` remain to be done; ``pages`` are the first indices of their pages.
 
-    ``overtime`` says that its first item was killed for running past its timeout. ``fields`` are the fields of
-    ``meta`` that the claim asked for. ``reached`` is what was saved of its item when that was parked or failed, b"" for
-    an item that begins. ``content`` is that of the pages, where it came along; else there is none.
+    ``overtime``: its first item was killed for exceeding its timeout. ``fields``: the values of the ``meta`` fields
+    that the claim asked for. ``reached``: the state saved when its item was parked or failed, b"" if there is none.
+    ``content``: the content of the pages if the claim brought it, else empty.
     """
 
     id: str
@@ -77,13 +77,13 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit led to.
+    """The result of a commit.
 
     Attributes:
         ended: the batch's final state, if it closed.
         ids: chunks to publish.
-        following: the chunk that the holder of the range goes on with.
-        opened: whether there was room for any chunk, and one to open.
+        following: the next chunk, lent to the same holder.
+        opened: whether the commit opened a chunk.
     """
 
     ended: str
@@ -94,14 +94,14 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """Somebody committed first: the ledger stands at ``start``."""
+    """Another commit came first: the ledger stands at ``start``."""
 
     start: int
 
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """A batch's state, what is to be published, and ms until something is due next (None: nothing is, by itself)."""
+    """A batch's state, the ids to publish, and ms until something is due next (None: only an event can change it)."""
 
     state: str
     ids: list[str]
@@ -110,7 +110,7 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What became of a fact: "ok", or the batch is closed ("gone") or not there ("lost"); and chunks to publish."""
+    """Whether a fact was stored ("ok"), or its batch is closed ("gone") or missing ("lost"); and chunks to publish."""
 
     done: Literal["ok", "gone", "lost"]
     state: str
@@ -119,7 +119,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """Whether a run was reopened ("ok"), its generation, and chunks to publish."""
+    """Whether a run was reopened ("ok"), its generation, and chunks to publish; "unchanged": it is not closed."""
 
     done: Literal["ok", "unchanged", "lost"]
     gen: int
@@ -127,22 +127,22 @@ class Reopened:
 
 
 class Page(NamedTuple):
-    """Consecutive items, encoded: how many, at least one, and their bytes."""
+    """Consecutive items, encoded: their number (at least one) and their bytes."""
 
     n: int
     blob: bytes
 
 
 class Parked(NamedTuple):
-    """An item that waits without a slot, until its time has come or one of its facts is there.
+    """An item that waits without a slot, until its time has come or one of its facts is told.
 
     Attributes:
         place: index of the item in the batch.
         attempts: tries it has used.
-        due_ms: ms from now on; < 0: never by itself.
+        due_ms: ms from now; < 0: it is never due by time.
         reason: one word.
-        facts: names of the facts it waits for, with a space between them.
-        reached: what is answered with its next claim.
+        facts: names of the facts it waits for, separated by spaces.
+        reached: state to return with its next claim.
     """
 
     place: int
@@ -155,7 +155,7 @@ class Parked(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """What a commit says of its outcomes, other than the blob itself."""
+    """The counts and records that a commit stores beside the blob of outcomes."""
 
     ok: int = 0
     fallback: int = 0
@@ -168,7 +168,7 @@ class Tally:
 
 @cache
 def script(act: str) -> str:
-    """The source of one act: what both sides must agree on, the shared head and the act's own file."""
+    """The source of one act: constants shared with Python, the common head (lib.lua) and the act's own file."""
     folder = resources.files("flowq.engine") / "lua"
     agreed = f"local SCHEMA, GEN = {SCHEMA_VERSION}, {GEN}\n"
     return agreed + (folder / "lib.lua").read_text() + (folder / f"{act}.lua").read_text()
@@ -183,7 +183,7 @@ def _ids(values: Iterable[Any]) -> list[str]:
 
 
 def _claimed(lent: Sequence[Any]) -> Claimed:
-    """What `lend` in lua/lib.lua answers."""
+    """Decode the reply of `lend` in lua/lib.lua."""
     chunk_id, start, stop, attempts, crashes, losses, solo, overtime, fields, reached, pages, content = lent
     return Claimed(
         _text(chunk_id), int(start), int(stop), int(attempts), int(crashes), int(losses), bool(solo), bool(overtime),
@@ -192,12 +192,12 @@ def _claimed(lent: Sequence[Any]) -> Claimed:
 
 
 class Ledger:
-    """The acts, on one Redis. Cheap to make; holds no state.
+    """The acts, on one Redis. Cheap to create; holds no state.
 
     Args:
         redis: a client that does not decode responses.
-        keys: where things lie.
-        times: the waits the acts set.
+        keys: names of the Redis keys.
+        times: the periods that the acts set.
         clock_ms: None for Redis' clock; the model test passes its own.
     """
 
@@ -221,9 +221,9 @@ class Ledger:
         window: int = 0,
         create: Mapping[str, Any] | None = None,
     ) -> Appended | Elsewhere | None:
-        """Write *pages* of items, the first at place *at*; None when the batch is not there (lost, or never created).
+        """Write *pages* of items, the first at place *at*; None if the batch does not exist (lost, or never created).
 
-        Redelivery: answers Elsewhere with the place the ledger stands at, and writes nothing.
+        Redelivery: returns Elsewhere with the place where the ledger stands, and writes nothing.
         """
         t = self.times
         fields = [part for pair in (create or {}).items() for part in pair]
@@ -252,17 +252,17 @@ class Ledger:
         fields: Sequence[str] = (),
     ) -> Claimed | Refusal:
         """Take an open chunk; with ``chunk_id=""`` the next free range of at most *most* items (0: any). *or_other*:
-        where that chunk is not to be had any more, another that was opened and not begun, or else a free range.
+        if that chunk is no longer available, take another open chunk that nobody holds, or else a free range.
 
-        Redelivery: "busy" while the lease lives, "gone" once the range is committed. "other": the batch was made by a
-        flowq of another schema, and nothing of it was touched.
+        Redelivery: "busy" while the lease lasts, "gone" once the range is committed. "other": a flowq with another
+        ledger schema made the batch, and nothing was changed.
         """
         reply = self._call("claim", batch_id, chunk_id, holder, self.times.lease_ms, most, int(or_other), *fields)
         kind = _text(reply[0])
         return _claimed(reply[1]) if kind == "ok" else kind  # type: ignore[return-value]
 
     def beat(self, batch_id: str, held: Iterable[tuple[str, str]], lease_ms: int | None = None) -> list[str]:
-        """Keep the leases of (chunk id, holder) pairs; answers the ids that are gone. Idempotent."""
+        """Renew the leases of (chunk id, holder) pairs; returns the ids that are gone. Idempotent."""
         pairs = [part for pair in held for part in pair]
         return _ids(self._call("beat", batch_id, lease_ms or self.times.lease_ms, *pairs))
 
@@ -284,10 +284,10 @@ class Ledger:
         most: int = 0,
         go_on: Sequence[str] | None = None,
     ) -> Committed | Stale | Refusal:
-        """Store the outcomes of ``start … upto`` and move on; see lua/commit.lua for every argument.
+        """Store the outcomes of ``start … upto`` and advance; lua/commit.lua explains every argument.
 
-        The window stays as it is: the caretakers set it, as workers come and go.
-        With *go_on* the holder takes another chunk in the same step, if there is one, with these fields of ``meta``.
+        The window stays as it is: caretakers set it, as workers come and go.
+        With *go_on* the holder takes its next chunk in the same step, if there is one, with these fields of ``meta``.
 
         Redelivery: Stale (the ledger stands elsewhere) or "gone"; outcomes are stored once.
         """
@@ -311,19 +311,19 @@ class Ledger:
         return kind  # type: ignore[return-value]
 
     def wake(self, batch_id: str, *, window: int = 0, most: int = 500, idle: bool = False) -> Woken:
-        """Make ready whatever is due; the caller publishes the ids. Two callers get disjoint ids.
+        """Reopen whatever is due; the caller publishes the ids. Two callers get disjoint ids.
 
-        *idle*: no message lies in the queue, so that what was published long ago and is not claimed is due as well.
+        *idle*: the queue is empty, so that a chunk published long ago and still unclaimed is due as well.
         """
         reply = self._call("wake", batch_id, self.times.wait_ms, window, most, self.times.lease_ms, int(idle))
         return Woken(_text(reply[0]), _ids(reply[2:]), int(reply[1]) if reply[1] else None)
 
     def control(self, batch_id: str, act: Control, gen: int = 0, *, feeds: bool = False) -> tuple[str, str, list[str]]:
-        """Cancel, pause, resume, redrive or confirm; ("ok" | "unchanged" | "lost", state, ids to publish).
+        """Cancel, pause, resume, redrive or confirm; returns ("ok" | "unchanged" | "lost" | "gone", state, ids).
 
-        "rest" pauses a batch for as long as its parent is, "pause" until it is resumed itself. "expire" closes the
-        batch if its deadline has passed. "gone" is answered to a redrive without its items. Who redrives and *feeds*
-        appends, from then on, the items that were not written yet when the batch was closed.
+        The ids are to be published. "rest" pauses a batch for as long as its parent is paused, "pause" until it is
+        resumed itself. "expire" closes the batch if its deadline has passed. A redrive without stored items returns
+        "gone". With *feeds*, the caller of a redrive then appends the items that the close kept from being written.
 
         Redelivery: "unchanged".
         """
@@ -332,22 +332,22 @@ class Ledger:
         return _text(reply[0]), _text(reply[1]), _ids(reply[2:])
 
     def tell(self, batch_id: str, kind: Literal["fact", "event"], name: str, value: bytes = b"") -> Told:
-        """Let a fact stand that an item of the batch may wait for.
+        """Store a fact that an item of the batch may wait for.
 
-        Redelivery: a fact stands once; every event is one more.
+        Redelivery: a fact is stored once; every event is stored as a further one.
         """
         reply = self._call("tell", batch_id, self.times.wait_ms, kind, name, value)
         return Told(_text(reply[0]), _text(reply[1]), _ids(reply[3:]))  # type: ignore[arg-type]
 
     def free(self, batch_id: str, read: Iterable[tuple[bytes, bytes]], upto: int = -1) -> int:
-        """Drop outcomes that were read, by (field of ``out``, place in ``line``); *upto*: all before it were.
+        """Delete outcomes that were read, by (field of ``out``, entry of ``line``); *upto*: all before it were read.
 
-        Redelivery: drops nothing more.
+        Redelivery: deletes nothing more.
         """
         return int(self._call("free", batch_id, upto, *(part for pair in read for part in pair))[0])
 
     def reopen(self, batch_id: str, reached: bytes = b"") -> Reopened:
-        """Let a closed run go on from the state *reached*, b"": from its start.
+        """Continue a closed run from the state *reached*; b"": from its start.
 
         Redelivery: nothing changes while it runs.
         """

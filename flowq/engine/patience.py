@@ -1,4 +1,4 @@
-"""How long flowq tries again, a producer or a worker, while Redis is away or full; and what comes then."""
+"""Retrying while Redis is away or full: how long producers and workers try, and which error they raise then."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def when_there(connections: Connections, call: Callable[[], T]) -> T:
-    """What *call* answers, which is made again while Redis does not answer.
+    """Call *call* and return its result; retry while Redis does not answer.
 
     Raises:
         NoRedis: it has not answered for 30 s, or is known not to come back.
@@ -50,14 +50,14 @@ def when_there(connections: Connections, call: Callable[[], T]) -> T:
 def when_room(
     connections: Connections, size_bytes: int, call: Callable[[], T], *, wait_s: float, unless: Callable[[], bool]
 ) -> T:
-    """What *call* answers: made once Redis has room for *size_bytes*, and again while it refuses for want of room.
+    """Call *call* once Redis has room for *size_bytes* and return its result; retry while Redis is full.
 
     Args:
-        connections: the process's own.
-        size_bytes: what *call* writes; nothing (0) needs no room.
-        call: may be made again after an error.
+        connections: this process's connections.
+        size_bytes: what *call* writes; 0 needs no room.
+        call: may be called again after an error.
         wait_s: how long to wait for room.
-        unless: asked while there is none; once true, *call* is made all the same: it writes nothing by then.
+        unless: asked while there is no room; once it is true, *call* is called anyway: it then writes nothing.
 
     Raises:
         RedisFull: there was no room within *wait_s*; nothing was written.
@@ -85,14 +85,14 @@ def when_room(
 
 
 def when_taken(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
-    """What *call* answers: made again while Redis is away or full, so that finished work is not lost for that.
+    """Call *call* and return its result; retry while Redis is away or full, so that finished work is not lost.
 
     Args:
-        call: a commit; refused whole or not at all. One whose answer was lost is stale the second time.
+        call: a commit, which Redis accepts or refuses as a whole. If its reply was lost, the second call is stale.
         log_as: fields of the log lines.
 
     Raises:
-        RedisError, OSError: another error; or this one still, after 30 s of absence or 5 min of want of room.
+        RedisError, OSError: another error; or this one, after 30 s without an answer or 5 min without room.
     """
     since: float | None = None
     while True:
@@ -116,7 +116,7 @@ def when_taken(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
 
 
 def trouble(connections: Connections, error: Exception) -> ConfigError:
-    """What a Redis error on the producer's side is for the caller: RedisFull, NoRedis, or what it refuses."""
+    """The flowq error for a Redis error on the producer's side: RedisFull, NoRedis, or ConfigError for a refusal."""
     if is_full(error):
         connections.headroom.forget()
         return connections.headroom.full()
@@ -128,11 +128,11 @@ def trouble(connections: Connections, error: Exception) -> ConfigError:
 
 @contextmanager
 def redis_in_words(connections: Connections) -> Iterator[None]:
-    """What Redis answers the block with, if that is an error, is raised as one that says what to do.
+    """Raise a Redis error of the block as a flowq error that says what to do.
 
     Raises:
-        NoRedis, RedisFull: it is away, or has no room.
-        ConfigError: it refuses something else.
+        NoRedis, RedisFull: Redis is away, or has no room.
+        ConfigError: Redis refused a command for another reason.
     """
     try:
         yield

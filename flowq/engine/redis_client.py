@@ -1,4 +1,4 @@
-"""The Redis client as the engine uses it: how it is made from a broker URL, and which errors it raises."""
+"""The engine's Redis client: how it is made from a broker URL, and which errors it raises."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from redis.retry import Retry
 
 from flowq.settings import with_tls
 
-ANSWERS_WITHIN_S = 5.0  # else the connection is taken for lost
+ANSWERS_WITHIN_S = 5.0  # after this time without an answer, the connection counts as lost
 HEALTH_CHECK_S = 25
 REDIS_ERRORS = (RedisError, OSError)
-# Redis is away, or comes back: the same call may do better later. (Its other errors are answers.)
+# Redis is away or restarting: the same call may succeed later. (Its other errors are answers.)
 AWAY_ERRORS = (ConnectionError, TimeoutError, OSError)
 
 # redis-py types every reply as bytes or str, whatever the client decodes; flowq's clients decode nothing.
@@ -27,10 +27,10 @@ def make_client(broker_url: str, *, answer_within_s: float | None = None) -> Red
 
     Args:
         broker_url: redis://, rediss:// or redis+socket://.
-        answer_within_s: how long an answer may take, with no second try (None: 5 s, tried again as redis-py does).
+        answer_within_s: how long an answer may take, without a retry (None: 5 s, with redis-py's retries).
 
     Raises:
-        ValueError: it is no URL of a Redis.
+        ValueError: it is not the URL of a Redis.
     """
     url = redis_url(broker_url)
     within_s = ANSWERS_WITHIN_S if answer_within_s is None else answer_within_s
@@ -44,21 +44,21 @@ def make_client(broker_url: str, *, answer_within_s: float | None = None) -> Red
 
 
 class PlainClient(Redis):
-    """redis-py's client, which takes a connection for a command and keeps no account of that.
+    """redis-py's client without its telemetry around each command.
 
-    redis-py notes for telemetry that a connection is taken, how long its command took, and that it is given back. Where
-    other work comes between two commands, as items do, that is a third of what a command costs its process.
+    redis-py records for telemetry that a connection is taken, how long its command took, and that it is released. Where
+    other work runs between two commands, as items do, that is a third of the CPU time of a command.
 
-    Fork-safe, as redis-py's is: what belongs to another process is left behind.
+    Fork-safe, as redis-py's client: a child abandons the parent's connections.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: list[Any] = []  # connections of the pool, which are not given back to it
+        self._idle: list[Any] = []  # the pool's connections that are kept here between commands
         self._pid = os.getpid()
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Send a command and wait for its answer, as often as redis-py would."""
+        """Send a command and wait for its reply, with redis-py's retries."""
         connection = self._taken()
         try:
             answer = connection.retry.call_with_retry(
@@ -79,15 +79,15 @@ class PlainClient(Redis):
             self.connection_pool.disconnect(inuse_connections=False)
 
     def _taken(self) -> Any:
-        """A connection that is ready: where Redis has closed one meanwhile, no command fails of that."""
+        """A usable connection: one that Redis has closed meanwhile is replaced, so that no command fails for that."""
         if self._pid != os.getpid():
             self._idle, self._pid = [], os.getpid()
         try:
-            connection = self._idle.pop()  # each to one thread: it is a single operation
+            connection = self._idle.pop()  # atomic, so that each goes to one thread only
         except IndexError:
             return self.connection_pool.get_connection()
         try:
-            if not connection.can_read():  # an answer that nobody waits for, or the end
+            if not connection.can_read():  # readable: a stray reply, or the connection was closed
                 return connection
         except AWAY_ERRORS:
             pass
@@ -101,8 +101,8 @@ class PlainClient(Redis):
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether *error* says that Redis has reached its maxmemory: a command, or a script's first write, was refused."""
-    # A script's error is no OutOfMemoryError, and Redis 6.2 wraps it in words of its own.
+    """Whether *error* says that Redis has reached its maxmemory and refused a command, or a script's first write."""
+    # The error of a script is not an OutOfMemoryError, and Redis 6.2 wraps its message.
     return isinstance(error, OutOfMemoryError) or "not allowed when used memory > 'maxmemory'" in str(error)
 
 
@@ -110,7 +110,7 @@ def redis_url(url: str) -> str:
     """A Celery broker URL as redis-py spells it (redis+socket:///path?virtual_host=1 → unix:///path?db=1).
 
     Raises:
-        ValueError: it asks for a TLS that there is not.
+        ValueError: its TLS options are invalid.
     """
     for scheme in ("redis+socket://", "socket://"):
         if url.startswith(scheme):

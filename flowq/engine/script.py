@@ -1,4 +1,4 @@
-"""How a Lua script is called; and one file that stands alone, as a call. The ledger's acts share a head: ledger.py."""
+"""Calling Lua scripts by digest, and the scripts that are one file each. The ledger's acts share a head: ledger.py."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _digest(text: str) -> str:
 
 
 def call(redis: RedisClient, text: str, keys: Sequence[str], *args: Any) -> Any:
-    """Run a script by its digest; with its text where Redis does not know it (any more)."""
+    """Run a script by its digest; send its text if Redis does not know it (any more)."""
     try:
         return redis.evalsha(_digest(text), len(keys), *keys, *args)
     except NoScriptError:
-        # Loaded and run in one step: between two it may be forgotten again (a restart, a SCRIPT FLUSH), and what that
-        # raises is no outcome of an item.
+        # EVAL loads and runs in one step: between SCRIPT LOAD and EVALSHA a restart or SCRIPT FLUSH could drop it
+        # again, and an item must not fail for that.
         return redis.eval(text, len(keys), *keys, *args)
 
 

@@ -1,4 +1,4 @@
-"""Redis and workers on this machine, for as long as the program lives. Nothing here knows what a batch is."""
+"""Redis and workers on this machine for the lifetime of the program. Knows nothing of batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis and workers on this machine for the length of a ``with`` block. How one worker is started: local_worker.py."""
+"""Redis and workers on this machine for the length of a ``with`` block. How a worker is started: local_worker.py."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ ENDED = (
 
 
 class LocalCluster:
-    """An embedded redis-server and worker processes, to which flows of this program send their batches.
+    """An embedded redis-server and worker processes, to which the flows of this program send their batches.
 
-    All of it ends with the ``with`` block, at the latest with the program, also when that is killed (Linux).
+    All of it ends with the ``with`` block, at the latest with the program, even if that is killed (Linux).
 
     Args:
-        slots: items that each worker runs at a time, one process each; None: this machine's cores, shared out among
-            the workers.
-        workers: how many workers; 0: Redis alone, workers come by `add_worker`.
+        slots: items that each worker runs at a time, one process each; None: this machine's cores, divided among the
+            workers.
+        workers: how many workers; 0: only Redis, workers are added by `add_worker`.
         imports: modules that the workers import, so that they know the node classes in them. Those of the program's own
-            script are known without.
+            script are known anyway.
         queues: that the workers consume, as ``celery worker -Q`` has it: these and no others, so name "flowq", the
             default queue, beside those of nodes with a ``queue=``; none: the default queue.
-        broker_url: a Redis that somebody else runs; None: an embedded one.
-        log_level: of the workers' logs (``cluster.workers[0].log_path``); what items print is there at "INFO".
-        lease_s: seconds after which a lost worker's items are given to another; None: what the settings say.
+        broker_url: an existing Redis; None: an embedded one.
+        log_level: of the workers' logs (``cluster.workers[0].log_path``); what items print is logged at "INFO".
+        lease_s: seconds after which a lost worker's items are given to another; None: from the settings.
         env: further environment variables of the workers.
         redis_server: the redis-server to embed; None: FLOWQ_REDIS_SERVER, or the first one found.
         redis_options: directives of redis.conf for the embedded server.
-        ready_timeout_s: how long the workers may take until they consume.
-        grace_s: how long running items may take at `stop` before the workers are killed.
+        ready_timeout_s: how many seconds the workers may take until they consume.
+        grace_s: how many seconds running items may take at `stop` before the workers are killed.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class LocalCluster:
         self._ready_timeout_s = ready_timeout_s
         self._grace_s = grace_s
 
-        # Reentrant: an exit handler may come in while this very thread starts or stops the cluster.
+        # Reentrant: an exit handler may interrupt this very thread while it starts or stops the cluster.
         self._lock = threading.RLock()
         self._owner_pid = os.getpid()
         self._names: Iterator[str] = iter(())
@@ -111,26 +111,26 @@ class LocalCluster:
 
     @property
     def broker_url(self) -> str:
-        """The Redis it works on, as the ``broker_url`` of settings."""
+        """The URL of its Redis, for ``broker_url`` of settings."""
         return self._broker_url if self._broker_url is not None else self.redis.url
 
     @property
     def redis(self) -> EmbeddedRedis:
-        """The embedded redis-server. RuntimeError if the cluster runs on another's, or does not run."""
+        """The embedded redis-server. RuntimeError if the cluster uses another Redis, or is not started."""
         if self._redis is None:
             raise RuntimeError("this cluster has no embedded Redis: it is not started, or was given a broker_url")
         return self._redis
 
     @property
     def executor(self) -> CeleryExecutor:
-        """What sends batches to this cluster, and what to watch them with. RuntimeError if the cluster does not run."""
+        """The executor that sends batches to this cluster. RuntimeError if the cluster is not started."""
         if self._executor is None:
             raise RuntimeError("this cluster is not started: use it in a with statement, or call start()")
         return self._executor
 
     @property
     def workers(self) -> tuple[LocalWorker, ...]:
-        """All workers that were started, in their order, the dead ones too."""
+        """All workers that were started, in that order, including dead ones."""
         return tuple(self._workers)
 
     def start(self) -> LocalCluster:
@@ -180,10 +180,10 @@ class LocalCluster:
         self._workers[index].kill(signal.Signals(sig))
 
     def stop(self) -> None:
-        """End the workers, then Redis, and remove what they left. Running items get ``grace_s`` seconds.
+        """End the workers, then Redis, and remove their files. Running items get ``grace_s`` seconds.
 
-        A second call, or one in a forked child, does nothing. What an interrupted call (a second Ctrl-C) leaves undone
-        is done when the program ends.
+        A second call, or one in a forked child, does nothing. If a call is interrupted (a second Ctrl-C), the rest is
+        done when the program ends.
         """
         if os.getpid() != self._owner_pid:
             return
@@ -223,7 +223,7 @@ class LocalCluster:
         return f"`{here}`, or `{worker_of(queue)}`"
 
     def _deactivate(self) -> None:
-        """Give the place back to the executor that was active before."""
+        """Restore the executor that was active before."""
         if self._executor is not None:
             deactivate(self._executor)
             if self._broker_url is None:
@@ -234,7 +234,7 @@ class LocalCluster:
 
     def _start(self) -> None:
         self._owner_pid = os.getpid()
-        # On another's Redis there may be a cluster like this one already, and names must differ.
+        # A Redis that others use may have workers of another cluster already, and names must differ.
         stem = "local" if self._broker_url is None else f"local-{secrets.token_hex(3)}"
         self._names = (f"{stem}-{number}" for number in itertools.count(1))
         self._folder = PrivateFolder()
@@ -270,7 +270,7 @@ class LocalCluster:
         return worker
 
     def _secret_key(self) -> SecretStr | None:
-        """The key of the settings; on a Redis of its own the cluster has one that this program made up."""
+        """The key of the settings; for an embedded Redis without one, a key generated by this program."""
         key = Settings().secret_key
         return key if key is not None or self._broker_url is not None else _program_key()
 
@@ -283,14 +283,14 @@ class LocalCluster:
             "FLOWQ_MAIN_PATH": None if main is None else str(main),
             "FLOWQ_MAIN_MODULE": main_module(),
             "FLOWQ_IMPORTS": ",".join(self._imports) or None,
-            # On a Redis of its own nobody but this program says where to.
+            # On an embedded Redis only this program sends items, so any sink is allowed.
             "FLOWQ_SINKS": "*" if self._broker_url is None else None,
             "FLOWQ_SECRET_KEY": None if key is None else key.get_secret_value(),
             "FLOWQ_LEASE_S": None if self._lease_s is None else str(self._lease_s),
             "PYTHONPATH": os.pathsep.join(import_path()),
         }
         env = {**os.environ}
-        # This program's script, not that of whoever started the program.
+        # Not the script of the worker or cluster that may have started this program.
         env.pop("FLOWQ_MAIN_PATH", None)
         env.pop("FLOWQ_MAIN_MODULE", None)
         return {**env, **{name: value for name, value in ours.items() if value is not None}, **self._env}
@@ -298,10 +298,10 @@ class LocalCluster:
 
 @functools.cache
 def _program_key() -> SecretStr:
-    """One key for all clusters of this program: what it seals for one of them, it may send to another."""
+    """One key for all clusters of this program: what it seals for one of them may be sent to another."""
     return SecretStr(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 
 
 def _cores() -> int:
-    """Cores this process may use: a container or ``taskset`` may leave it fewer than the machine has."""
+    """The cores that this process may use: in a container or under ``taskset`` fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""One worker process of a cluster: how it is started, when it is ready. When and how many: cluster.py."""
+"""One worker process of a cluster: how it is started and when it is ready. When and how many: cluster.py."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from flowq.errors import ConfigError
 from flowq.local.child_process import ChildProcess
 from flowq.local.spawner import Spawner
 
-# -P: the worker imports from where the program does (PYTHONPATH), not from the current folder as well.
+# -P: the worker imports from where the program does (PYTHONPATH), not also from the current folder.
 WORKER = ("-P", "-m", "flowq", "worker")
 
 POLL_S = 0.01
 
 
 def is_local_worker() -> bool:
-    """Whether this very process is a worker that a LocalCluster started (or one of that worker's children)."""
+    """Whether this process is a worker that a LocalCluster started (or a child of such a worker)."""
     return tuple(sys.orig_argv[1 : 1 + len(WORKER)]) == WORKER
 
 
@@ -29,7 +29,7 @@ class LocalWorker:
     Attributes:
         name: its name in Flower and in outcomes.
         pid: of its main process, which leads the process group.
-        log_path: what it writes; gone when the cluster stops.
+        log_path: its log; removed when the cluster stops.
     """
 
     def __init__(self, name: str, process: ChildProcess, ready_path: Path) -> None:
@@ -43,7 +43,7 @@ class LocalWorker:
     def start(
         cls, name: str, *, slots: int, queues: Sequence[str], folder: Path, env: Mapping[str, str], spawner: Spawner
     ) -> LocalWorker:
-        """Start it; `await_ready` waits for it."""
+        """Start a worker without waiting; `await_ready` waits for it."""
         ready_path = folder / f"{name}.ready"
         process = spawner.spawn(
             [
@@ -62,14 +62,14 @@ class LocalWorker:
 
     @property
     def ready(self) -> bool:
-        """It runs, and has begun to consume."""
+        """Whether it runs and has begun to consume."""
         return self.process.running and self._ready_path.exists()
 
     def await_ready(self, timeout_s: float) -> None:
         """Return once it consumes.
 
         Raises:
-            ConfigError: it ended before, or took longer than *timeout_s*; shows the end of its log.
+            ConfigError: it ended before that, or took longer than *timeout_s*; shows the end of its log.
         """
         deadline = time.monotonic() + timeout_s
         while not self.ready:
@@ -85,7 +85,7 @@ class LocalWorker:
             time.sleep(POLL_S)
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
-        """Send *signum* to the worker and all its children; after SIGKILL, wait until the worker is gone."""
+        """Send *signum* to the worker and all its children; after SIGKILL, wait until the worker has ended."""
         if signum == signal.SIGKILL:
             self.process.kill()
         else:

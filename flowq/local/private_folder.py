@@ -1,4 +1,4 @@
-"""A folder for sockets and logs that nobody else can enter, removed at the end, by the next program if need be."""
+"""A private folder for sockets and logs, removed at the end, if need be by the next program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowq.errors import ConfigError
 
 PREFIX = "flowq-"
 LOCK = "owner.lock"
-# sun_path holds 108 bytes, one of which ends it. mkdtemp adds 8 characters; the longest name in use is redis.sock.
+# sun_path holds 108 bytes, including the final NUL. mkdtemp adds 8 characters; the longest name in use is redis.sock.
 SOCKET_PATH_BYTES = 107
 OWN_BYTES = len(f"/{PREFIX}12345678/redis.sock")
 
@@ -22,8 +22,8 @@ OWN_BYTES = len(f"/{PREFIX}12345678/redis.sock")
 class PrivateFolder:
     """A new 0700 folder whose path is short enough for a unix socket in it.
 
-    Its maker holds a lock in it. A program that is killed cannot remove its folder, but its lock goes with it: the next
-    `PrivateFolder` of the same user removes the folders that nobody holds.
+    Its creator holds a lock in it. A killed program cannot remove its folder, but its lock is released: the next
+    `PrivateFolder` of the same user removes the folders whose lock is free.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class PrivateFolder:
         _remove_abandoned(parent)
 
     def remove(self) -> None:
-        """Remove it and all it holds. A second call, or one in a forked child, does nothing."""
+        """Remove it with its contents. A second call, or one in a forked child, does nothing."""
         if os.getpid() != self._owner_pid or self._lock_fd < 0:
             return
         shutil.rmtree(self.path, ignore_errors=True)
@@ -53,7 +53,7 @@ def _parent() -> Path:
 
 
 def _lock(folder: Path) -> int:
-    """Lock the folder for this process, and only then name the lock: whoever sees it unlocked may remove the folder."""
+    """Lock the folder before the lock gets its name: any process that sees an unlocked one may remove the folder."""
     unnamed = folder / f"{LOCK}.new"
     fd = os.open(unnamed, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(fd, fcntl.LOCK_EX)
@@ -63,7 +63,7 @@ def _lock(folder: Path) -> int:
 
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
-        # Another's folder, one that is being made or removed, one in use: all are left alone.
+        # Errors mean: another user's folder, one that is being created or removed, or one in use. Leave it alone.
         with contextlib.suppress(OSError):
             status = folder.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():

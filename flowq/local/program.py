@@ -1,4 +1,4 @@
-"""What a worker must know of the program that starts it: where it imports from and which file it is. Starts nothing."""
+"""What a worker needs to know of the program that starts it: its import path and its script. Starts nothing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ FLOWQ = Path(__file__).parents[1]
 
 
 def import_path() -> list[str]:
-    """What the program imports from beyond Python's own folders: its script's, PYTHONPATH, editable installs."""
+    """The program's import path without Python's own folders: its script's folder, PYTHONPATH, editable installs."""
     entries = dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path)
-    # PYTHONPATH knows no way to write an entry with a colon in it.
+    # PYTHONPATH cannot contain an entry with a colon.
     return [entry for entry in entries if os.pathsep not in entry and not _comes_with_python(Path(entry))]
 
 
 def main_path() -> Path | None:
-    """The program's own script, whose node classes are called ``__main__:…``.
+    """The program's own script, whose node classes are named ``__main__:…``.
 
-    None where there are no such classes (flowq's own command, a console script that an installation made) or none that
-    can be found again (an interactive session).
+    None if there are no such classes (flowq's own command, a console script of an installation), or if they cannot be
+    loaded again (an interactive session).
     """
     name = getattr(sys.modules.get("__main__"), "__file__", None)
     if name is None:
@@ -35,7 +35,7 @@ def main_path() -> Path | None:
 def main_module() -> str | None:
     """The dotted name under which ``python -m`` found the script; None if it was run by its path."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    # A folder or a zip archive that is run has its __main__.py under that very name.
+    # If a folder or zip archive is run, its __main__.py has that very name.
     return None if main_path() is None or spec is None or spec.name == "__main__" else str(spec.name)
 
 

@@ -1,6 +1,6 @@
-"""What ``flowq run --local`` leaves in a folder: Redis' data, and which modules its workers import.
+"""The files that ``flowq run --local`` leaves in a folder: Redis' data, and the names of modules for its workers.
 
-So that a later command, in this terminal or another, finds the batches. Never here: workers (cluster.py).
+With these a later command, in this terminal or another, finds the batches. Starting workers: cluster.py.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ LOOK_EVERY_S = 0.05
 
 
 class Opened(NamedTuple):
-    """A project's Redis: its URL, and whether it is this program's own, in which nothing runs but what it starts."""
+    """A project's Redis: its URL, and whether this program started it, so that only its own workers use it."""
 
     url: str
     is_own: bool
 
 
 class Project:
-    """The batches that were run locally in *folder*.
+    """The batches that were run locally in a folder.
 
     Attributes:
-        folder: where they are kept: ``.flowq`` in it.
+        folder: ``.flowq`` in that folder, where the files are.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +42,7 @@ class Project:
 
     @property
     def is_there(self) -> bool:
-        """Whether anything was run here."""
+        """Whether anything was run locally in this folder."""
         return (self.folder / "data").is_dir()
 
     @property
@@ -61,13 +61,13 @@ class Project:
 
     @contextmanager
     def open(self, *, alone: bool = False) -> Iterator[Opened]:
-        """A Redis with this project's data: one of this program's own, or the one that runs already.
+        """A Redis with this project's data: started by this program, or the one that already runs.
 
         Args:
-            alone: refuse to use another's, which ends with that.
+            alone: raise instead of using another program's Redis, which ends with that program.
 
         Raises:
-            ConfigError: there is no redis-server here, it does not start, or another runs already and *alone*.
+            ConfigError: there is no redis-server, it does not start, or another one runs already and *alone* is set.
         """
         with self._lock() as owned:
             if not owned:
@@ -78,7 +78,7 @@ class Project:
                     )
                 yield Opened(self._running_url(), False)
                 return
-            (self.folder / "live.json").unlink(missing_ok=True)  # of a command that was killed: its Redis is gone
+            (self.folder / "live.json").unlink(missing_ok=True)  # left by a killed command, whose Redis is gone
             (self.folder / "data").mkdir(exist_ok=True)
             server = Settings().redis_server
             with EmbeddedRedis(redis_server=server, appendonly=True, data_folder=self.folder / "data") as redis:
@@ -90,7 +90,7 @@ class Project:
 
     @contextmanager
     def _lock(self) -> Iterator[bool]:
-        """Whether nobody else had it; held for the length of the block."""
+        """Yield whether this process got the lock, which it then holds until the block ends."""
         self._make()
         with (self.folder / "lock").open("w") as lock:
             try:
@@ -103,11 +103,11 @@ class Project:
     def _make(self) -> None:
         if not self.folder.is_dir():
             self.folder.mkdir(parents=True, exist_ok=True)
-            # As other tools do it: the folder keeps itself out of the repository.
+            # As other tools do: the folder excludes itself from the repository.
             self._write(".gitignore", "*\n")
 
     def _running_url(self) -> str:
-        """The URL of whoever has the lock; it may still be on its way up."""
+        """The URL of the Redis of the process with the lock, which may still be starting it."""
         deadline = time.monotonic() + STARTS_WITHIN_S
         while time.monotonic() < deadline:
             url = self._live().get("url")

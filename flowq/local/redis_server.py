@@ -1,4 +1,4 @@
-"""A private redis-server that lives as long as the program. Which program it runs: redis_binary.py."""
+"""A private redis-server that lives as long as the program. Which executable it runs: redis_binary.py."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SHUTDOWN_S = 5.0
 class EmbeddedRedis:
     """A redis-server on a unix socket in a folder that only this user can enter. A context manager.
 
-    It ends with the ``with`` block, with the program, and with the program's SIGKILL (Linux). It keeps nothing on disk
+    It ends with the ``with`` block, with the program, and if the program is killed (Linux). It stores nothing on disk
     unless ``appendonly`` is set.
 
     Args:
-        redis_server: path or name of the program; None: the first that `find_redis_server` finds.
-        port: listen on this port of 127.0.0.1 instead of a socket; 0: on a free one. It is kept over `restart`.
-            Every user of the machine can reach it.
+        redis_server: path or name of the executable; None: the first that `find_redis_server` finds.
+        port: listen on this port of 127.0.0.1 instead of a socket; 0: on a free one, which `restart` keeps. Every user
+            of the machine can reach it.
         appendonly: keep an append-only file, so that `restart` after `kill` finds the data again.
-        data_folder: where that file goes; None: into the private folder, which goes at `stop`.
+        data_folder: folder of that file; None: the private folder, which is removed at `stop`.
         options: further directives of redis.conf, such as ``{"maxmemory": "64mb"}``.
         spawner: the thread that starts it; None: one of its own.
-        start_timeout_s: how long it may take to answer, loading its data included.
+        start_timeout_s: how many seconds it may take to answer, including loading its data.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """What Celery and kombu call its address: ``redis+socket:///…/redis.sock`` or ``redis://127.0.0.1:…/0``."""
+        """Its address for Celery and kombu: ``redis+socket:///…/redis.sock`` or ``redis://127.0.0.1:…/0``."""
         return f"redis+socket://{quote(str(self.socket_path))}" if self._port is None else self.redis_url
 
     @property
     def redis_url(self) -> str:
-        """What redis-py calls its address: ``unix:///…/redis.sock`` or ``redis://127.0.0.1:…/0``."""
+        """Its address for redis-py: ``unix:///…/redis.sock`` or ``redis://127.0.0.1:…/0``."""
         if self._port is None:
             return f"unix://{quote(str(self.socket_path))}"
         return f"redis://127.0.0.1:{self._port}/0"
@@ -82,7 +82,7 @@ class EmbeddedRedis:
 
     @property
     def folder(self) -> Path:
-        """The private folder: socket and log, and the data unless a folder was given for it."""
+        """The private folder: socket, log, and the data unless another folder was given for that."""
         if self._folder is None:
             raise RuntimeError("this EmbeddedRedis is not started: use it in a with statement, or call start()")
         return self._folder.path
@@ -97,7 +97,7 @@ class EmbeddedRedis:
         """Start it and wait until it answers. A second call does nothing.
 
         Raises:
-            ConfigError: there is no redis-server here, or it does not start; shows what it wrote.
+            ConfigError: there is no redis-server, or it does not start; shows its log.
         """
         if self._process is not None:
             return self
@@ -116,7 +116,7 @@ class EmbeddedRedis:
         return self
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would have it. `restart` brings it back; without ``appendonly`` it comes back empty."""
+        """SIGKILL it, like a crash. `restart` starts it again; without ``appendonly`` it is then empty."""
         if self._process is not None:
             self._process.kill()
 
@@ -187,7 +187,7 @@ class EmbeddedRedis:
             try:
                 connection.connect(address)
                 connection.sendall(b"PING\r\n")
-                # "-LOADING" while it reads its file; "-NOAUTH" is an answer: a password was among the options.
+                # "-LOADING" while it reads its file; "-NOAUTH" counts as an answer: the options set a password.
                 return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
             except OSError:
                 return False
@@ -198,7 +198,7 @@ class EmbeddedRedis:
         if self._appendonly:
             end_all([self._process], SHUTDOWN_S)
         else:
-            # It has nothing to write: no need to wait for its next tick.
+            # It has nothing to write, so there is no need for a clean shutdown.
             self._process.kill()
 
 

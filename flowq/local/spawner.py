@@ -1,7 +1,7 @@
-"""The one thread that starts a cluster's processes, so that they die with the program and not before.
+"""The thread that starts a cluster's processes, so that they are killed with the program and not earlier.
 
-The kernel's parent-death signal follows the *thread* that started a child. A thread of the caller's may end at any
-time; this one lives until `close`, and a daemon thread is still there when exit handlers run.
+The kernel's parent-death signal follows the *thread* that started a child. A thread of the caller may end at any time;
+this one lives until `close`, and as a daemon thread it still runs while exit handlers do.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _Request = tuple[partial[ChildProcess], "Future[ChildProcess]"]
 class Spawner:
     """Starts processes that are killed when this process ends, however it ends (Linux), and at `close`.
 
-    Elsewhere than on Linux they end at `close` and at a regular exit of the program, but survive its SIGKILL.
+    On other systems they end at `close` and at a regular exit of the program, but survive its SIGKILL.
     """
 
     def __init__(self) -> None:
         self._owner_pid = os.getpid()
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        # Also those whose `spawn` was interrupted (Ctrl-C) before it could hand them over.
+        # Including those whose `spawn` was interrupted (Ctrl-C) before it returned them.
         self._children: list[ChildProcess] = []
         self._thread = threading.Thread(target=self._serve, name="flowq-spawner", daemon=True)
         self._thread.start()
@@ -46,8 +46,8 @@ class Spawner:
             env: its whole environment; None: the program's.
 
         Raises:
-            ConfigError: in a process that was forked from the one which made the spawner.
-            OSError: no process could be started.
+            ConfigError: called in a process that was forked from the creator of the spawner.
+            OSError: the process could not be started.
         """
         if os.getpid() != self._owner_pid:
             raise ConfigError(
@@ -58,7 +58,7 @@ class Spawner:
         return started.result()
 
     def close(self) -> None:
-        """Kill what still runs and end the thread. A second call does nothing."""
+        """Kill all that still run and end the thread. A second call does nothing."""
         if os.getpid() != self._owner_pid:
             return
         self._requests.put(None)

@@ -1,6 +1,6 @@
-"""Runs a command that dies with the process that asked for it: ``python -I -S tether.py PARENT_PID COMMAND…``.
+"""Runs a command that is killed when the requesting process ends: ``python -I -S tether.py PARENT_PID COMMAND…``.
 
-A program of its own: it is run by its path before anything else is there, and imports nothing of flowq.
+A program of its own: it is run by path in a bare interpreter, and imports nothing of flowq.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ def main() -> None:
     if sys.platform == "linux":
         import ctypes
 
-        # The request outlives exec. "Parent" means the thread that started us: see spawner.py.
+        # The setting survives exec. "Parent" means the thread that started us: see spawner.py.
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
             sys.exit(f"cannot tie {command[0]} to its parent: {os.strerror(ctypes.get_errno())}")
-    # A parent that died before that line will never be reported.
+    # A parent that died before that call is never reported.
     if os.getppid() != parent_pid:
         sys.exit(f"process {parent_pid}, which asked for {command[0]}, is gone")
-    # Python ignores these for itself, and exec would hand that down.
+    # Python ignores these signals, and exec would pass that on.
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored, signal.SIG_DFL)
     try:

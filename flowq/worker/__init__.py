@@ -1,1 +1,1 @@
-"""The worker's side: flowq on a Celery app. Tasks hold no logic; producers never import this room."""
+"""The worker's side: flowq on a Celery app. Tasks hold no logic; producers never import this package."""

@@ -11,7 +11,7 @@ from flowq.worker.logs import format_logs
 
 
 def build_worker_app(settings: Settings) -> Celery:
-    """An app whose worker runs flowq's batches; its modules are those the settings name."""
+    """An app whose worker runs flowq's batches; imports the modules that the settings name."""
     app = build_app(settings)
     app.conf.worker_consumer = "flowq.worker.consumer:CarefulConsumer"
     app.conf.worker_pool = "flowq.worker.pool:PromptPool"
@@ -19,7 +19,7 @@ def build_worker_app(settings: Settings) -> Celery:
         app.conf.worker_concurrency = settings.slots
     install(app, settings)
     app.flowq.owned = True
-    app.conf.worker_redirect_stdouts = False  # prints.py does it by lines
+    app.conf.worker_redirect_stdouts = False  # prints.py redirects them, line by line
     format_logs(settings)
     load_modules(settings)
     return app

@@ -1,6 +1,6 @@
-"""What is wrong with the body of a message for one of flowq's own tasks, and with the arguments in it.
+"""Checks of the body of a message for one of flowq's own tasks, and of its arguments.
 
-Pure checks that answer a reason or None. Nothing but ids, numbers and flowq's own bytes ever comes in such a body.
+Pure functions that return an objection or None. Such a body holds only ids, numbers and flowq's own bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from flowq.engine.ids import is_batch_id, is_chunk_id, is_segment
 from flowq.errors import DecodeError
 from flowq.worker.refusals import headers_objection, is_count, one_line, told
 
-MAX_BODY_BYTES = 64 * 1024  # unpacked; the longest holds 64 segments
+MAX_BODY_BYTES = 64 * 1024  # unpacked; the longest body holds 64 segments
 MAX_BODY_DEPTH = 8
 MAX_SEGMENTS = 1024
 
@@ -22,13 +22,13 @@ Takes = Callable[[Any], "str | None"]
 
 
 def task_objection(takes: Takes, message: Any) -> str | None:
-    """What is wrong with a message for one of flowq's own tasks.
+    """The objection to a message for one of flowq's own tasks, or None.
 
-    On a team's app kombu may have unpacked the body, as ``task_compression`` bids it; flowq's own workers refuse that.
+    On a team's app kombu may have decompressed the body, as ``task_compression`` says; flowq's own workers refuse that.
 
     Args:
-        takes: what is wrong with the arguments of that task, or None.
-        message: a kombu Message that nobody has decoded.
+        takes: returns the objection to that task's arguments, or None.
+        message: a kombu Message that was not decoded yet.
     """
     headers = message.headers
     if message.content_type != CONTENT_TYPE:
@@ -46,7 +46,7 @@ def task_objection(takes: Takes, message: Any) -> str | None:
 
 
 def body_objection(takes: Takes, body: Any) -> str | None:
-    """What is wrong with the decoded body ``(args, kwargs, embed)`` of one of flowq's own tasks."""
+    """The objection to the decoded body ``(args, kwargs, embed)`` of one of flowq's own tasks."""
     if type(body) not in (list, tuple) or len(body) != 3:
         return "its body is not (args, kwargs, embed)"
     args, kwargs, embed = body
@@ -60,7 +60,7 @@ def body_objection(takes: Takes, body: Any) -> str | None:
 
 
 def chord_objection(body: Any) -> str | None:
-    """What is wrong with the callback a fold carries: it can be nothing but the finish of an aggregation."""
+    """The objection to the callback of a fold, which may only be the finish of an aggregation."""
     if body is None:
         return None
     if type(body) is not dict or body.get("task") != FINISH:
@@ -69,14 +69,14 @@ def chord_objection(body: Any) -> str | None:
 
 
 def chunk_objection(args: Any) -> str | None:
-    """What is wrong with the arguments of a chunk: ids of batch and chunk."""
+    """The objection to the arguments of a chunk: ids of batch and chunk."""
     if type(args) not in (list, tuple) or len(args) != 2 or not is_batch_id(args[0]) or not is_chunk_id(args[1]):
         return f"{told(args)} are not the ids of a batch and a chunk"
     return None
 
 
 def fold_objection(args: Any) -> str | None:
-    """What is wrong with the arguments of a fold: batch id, generation, first item, item after the last."""
+    """The objection to the arguments of a fold: batch id, generation, first item, item after the last."""
     shaped = type(args) in (list, tuple) and len(args) == 4
     if not shaped or not is_batch_id(args[0]) or not is_count(args[1]) or not is_segment(args[2], args[3]):
         return f"{told(args)} are not a batch, a generation and a segment"
@@ -84,7 +84,7 @@ def fold_objection(args: Any) -> str | None:
 
 
 def finish_objection(args: Any) -> str | None:
-    """What is wrong with the arguments of a finish: batch id, generation, all its segments."""
+    """The objection to the arguments of a finish: batch id, generation, all its segments."""
     shaped = type(args) in (list, tuple) and len(args) == 3 and type(args[2]) in (list, tuple)
     if not shaped or not is_batch_id(args[0]) or not is_count(args[1]) or not 0 < len(args[2]) <= MAX_SEGMENTS:
         return f"{told(args)} are not a batch, a generation and its segments"
@@ -95,7 +95,7 @@ def finish_objection(args: Any) -> str | None:
 
 
 def run_flow_objection(args: Any) -> str | None:
-    """What is wrong with the arguments of a scheduled flow: its graph, its store, its key, the moment it is due."""
+    """The objection to the arguments of a scheduled flow: its graph, store, key, and the moment it is due."""
     shaped = type(args) in (list, tuple) and len(args) == 4
     if not shaped or [type(one) for one in args] != [bytes, bytes, str, int] or args[3] < 0 or len(args[2]) > MAX_KEY:
         return f"{told(args)} are not a flow, a store, a key and a moment"

@@ -25,13 +25,13 @@ from flowq.worker.refusals import told
 
 log = logging.getLogger("flowq.caretaker")
 
-REMEMBERED = 1000  # batches that were complained of, chunks that were published
+REMEMBERED = 1000  # batches with logged complaints, chunks that were published
 MAX_COPIES = 8
-SOONEST_S = 0.1  # between two looks, however much is due
+SOONEST_S = 0.1  # least time between two looks, however much is due
 
 
 class Caretaker:
-    """One worker's part in it: whoever gets the round's lock makes the round. Batches that rest are left out of it.
+    """One worker's caretaker: makes a round if it gets the round's lock. Resting batches are skipped until due.
 
     Args:
         connections, headers, name: the worker's own.
@@ -49,26 +49,26 @@ class Caretaker:
         self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def tick(self) -> None:
-        """One round, if nobody else makes it."""
+        """Make one round, unless another worker makes it."""
         redis, keys = self._connections.redis, self._connections.keys
         self._due_s.clear()
         lock_ms = max(1, int(self._connections.settings.pulse_s * 900))
         if not redis.set(keys.caretaker(SCHEMA_VERSION, VERSION), self._name, nx=True, px=lock_ms):
             return
         seconds, micros = redis.time()
-        # Also those that rest until something is due before the next round: `tick_due` is there in time.
+        # Including batches that rest until a time before the next round: `tick_due` handles those in time.
         upto_ms = seconds * 1000 + micros // 1000 + int(self._connections.settings.pulse_s * 1000)
         self._round(name.decode(errors="replace") for name in redis.zrangebyscore(keys.batches, "-inf", upto_ms))
         self._sweep.tick()
 
     def until_due_s(self) -> float | None:
-        """Seconds until something is due in a batch of the last round, if this worker made it: ``tick_due`` then."""
+        """Seconds until ``tick_due`` has something to do in a batch of this worker's last round; None: nothing."""
         if not self._due_s:
             return None
         return max(SOONEST_S, min(self._due_s.values()) - time.monotonic())
 
     def tick_due(self) -> None:
-        """Between two rounds of this worker: the batches in which something is due by now."""
+        """Between two rounds of this worker: care for the batches in which something is due."""
         now_s = time.monotonic()
         self._round([batch_id for batch_id, due_s in self._due_s.items() if due_s <= now_s])
 
@@ -83,11 +83,11 @@ class Caretaker:
                 redis.zrem(keys.batches, batch_id)
             except AWAY_ERRORS:
                 raise
-            except Exception as error:  # one batch that is altered, or another release's, must not cost the others
+            except Exception as error:  # an altered batch, or one of another release, must not affect the others
                 self._complain(batch_id, f"{type(error).__name__}: {error}")
 
     def _complain(self, batch_id: str, reason: str) -> None:
-        """Log what is wrong with a batch, once and not in every round."""
+        """Log what is wrong with a batch, once instead of in every round."""
         if self._told.get(batch_id) == reason:
             return
         self._told[batch_id] = reason
@@ -114,22 +114,22 @@ class Caretaker:
         if AGGREGATE in woken.ids and not header.reduces and not header.sink:
             end_plain(self._connections, header)
         elif AGGREGATE in woken.ids:
-            # Again: somebody may take it who cannot do it, and be the one who has waited longest each time.
+            # Published before: a worker that cannot run it may take it each time, as the one that has waited longest.
             again = (header.id, AGGREGATE) in self._published
             self._remember(header.id, AGGREGATE)
             for _ in range(self._reached_by() if again else 1):
                 publish_aggregate(self._connections, header, self._fleet.slots(header.queue))
 
     def _is_idle(self, header: Header) -> bool:
-        """Whether no message for this batch can lie in its queue."""
+        """Whether the batch's queue holds no message."""
         lies_in = queue_list(self._connections.app, header.queue, header.priority)
         return not self._connections.redis.llen(lies_in)
 
     def _copies(self, header: Header, ids: list[str]) -> list[str]:
-        """More messages for chunks that were published before and that nobody claimed, though the queue is empty.
+        """More messages for chunks that were published before and are still unclaimed, although the queue is empty.
 
-        Somebody took them who cannot run them. Redis gives a message to the worker that has waited longest, which may
-        be the same one every time; with a message for each worker they reach all of them.
+        A worker that cannot run them took them. Redis gives a message to the worker that has waited longest, possibly
+        the same each time; a message per worker reaches all of them.
         """
         again = [one for one in ids if (header.id, one) in self._published]
         for one in ids:
@@ -139,12 +139,12 @@ class Caretaker:
         return again * (self._reached_by() - 1)
 
     def _remember(self, batch_id: str, chunk_id: str) -> None:
-        """Note that it was published."""
+        """Record that it was published."""
         self._published[batch_id, chunk_id] = None
         self._published.move_to_end((batch_id, chunk_id))
         while len(self._published) > REMEMBERED:
             self._published.popitem(last=False)
 
     def _reached_by(self) -> int:
-        """So many messages reach all idle workers."""
+        """How many messages reach all idle workers."""
         return max(1, min(MAX_COPIES, alive(self._connections.redis, self._connections.keys)))

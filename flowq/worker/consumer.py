@@ -1,4 +1,4 @@
-"""The consumer of flowq's own workers: Celery's, that outlives any message and keeps what a newer flowq will know."""
+"""The consumer of flowq's own workers: survives any message, and keeps those that only a newer flowq knows."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from flowq.worker.transport import CarefulTransport
 
 log = logging.getLogger("flowq.refused")
 
-# Task events wait so long for others, to leave in one message: nobody watches so closely, and a message each would keep
-# a short task waiting between its arrival and its start.
+# Task events are collected for this time and sent in one message: a little delay harms no viewer, and a message per
+# event would delay short tasks between arrival and start.
 EVENTS_EVERY_S = 0.05
 
-# Seconds between looks for a Redis that is away. Celery's own grow to 30: so late would work go on after its return.
+# Seconds between attempts to reach a Redis that is away. Celery's own intervals grow to 30 s, and so would the delay.
 LOOK_FOR_REDIS = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
 
 
 class CarefulConsumer(Consumer):
-    """Set as ``worker_consumer`` of flowq's own workers; a team's app keeps the consumer it has."""
+    """The ``worker_consumer`` of flowq's own workers; a team's app keeps its consumer."""
 
     _flush_at = 0.0
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         connection = self.app.connection_for_read(heartbeat=heartbeat)
-        # For whatever transport this connection makes, now or after an error.
+        # Set on the connection, so that it holds for every transport it makes, also after an error.
         connection.get_transport_cls = lambda: CarefulTransport
         connection.ensure_connection = functools.partial(connection.ensure_connection, **LOOK_FOR_REDIS)
         return self.ensure_connected(connection)
@@ -44,7 +44,7 @@ class CarefulConsumer(Consumer):
             if self.hub:
                 connection.transport.register_with_event_loop(connection.connection, self.hub)
         except BaseException:
-            # A full Redis refuses what kombu begins with. Celery tries again at once, and leaves open what it opened.
+            # A full Redis refuses kombu's first command. Celery retries at once, and leaves the connection open.
             ignore_errors(connection, connection.close)
             raise
         return connection
@@ -52,9 +52,9 @@ class CarefulConsumer(Consumer):
     def on_send_event_buffered(self) -> None:
         now = time.monotonic()
         if self.app.flowq.stopping:
-            super().on_send_event_buffered()  # the event loop may not come round once more
+            super().on_send_event_buffered()  # the event loop may not run again
         elif now >= self._flush_at:
-            # Not a flag: with the connection the loop's timers are lost too, and the next event sets another.
+            # A time, not a flag: a lost connection also loses the loop's timers; then the next event sets a new one.
             self._flush_at = now + EVENTS_EVERY_S
             self.hub.call_later(EVENTS_EVERY_S, self._flush_events)
 
@@ -95,7 +95,7 @@ class CarefulConsumer(Consumer):
         turn_away(self, message, f"its body cannot be read: {one_line(exc)}")
 
     def _not_for_us(self, task: str) -> str | None:
-        # celery.map and its like run any task with arguments that nobody has looked at.
+        # celery.map and the like run any task, with arguments that nobody has checked.
         if task.startswith("celery."):
             return f"{told(task)} is Celery's own, and flowq's workers run none of those"
         return None

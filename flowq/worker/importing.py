@@ -1,4 +1,4 @@
-"""What stands in for an executor while a worker imports the user's modules: a batch must not begin there."""
+"""The executor while a worker imports the user's modules, when no batch may begin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowq.errors import ConfigError
 
 
 class WhileImporting:
-    """Refuses every batch. Sent to the workers it would wait for this very worker, which waits for the import."""
+    """Refuses every batch: sent to workers it could wait for this very worker, which waits for the import."""
 
     def execute(self, job: BatchJob) -> Steps[Any]:
         """Raises ConfigError."""

@@ -1,4 +1,4 @@
-"""``flowq.install(app)``: flowq's tasks, serializer and bootsteps on a Celery app, flowq's own or a team's."""
+"""``flowq.install(app)``: adds flowq's tasks, serializer and bootsteps to a Celery app, flowq's own or a team's."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ from flowq.worker.unknown import UnknownTasks
 
 log = logging.getLogger("flowq.worker")
 
-# A child waits at its end until the main process has heard of each task it finished, up to 300 times 0.1 s. Celery
-# strikes off its list what a child takes in the moment the worker is told to stop, and never hears of that: for flowq's
-# tasks that is no loss, since what they did is in the ledger.
+# At its end, a child waits until the main process has read the result of each task it finished, up to 300 times 0.1 s.
+# Celery forgets a task that a child takes just when the worker is told to stop, and never reads its result. flowq's
+# tasks lose nothing by a shorter wait: what they did is in the ledger.
 UNHEARD_TRIES = 10
 
 MIB = 1024 * 1024
 
 
 class Room:
-    """What flowq keeps on a Celery app: the boards and blobs its processes share, and the slot of this process."""
+    """flowq's state on a Celery app: the boards and blobs that its processes share, and the slot of this process."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self.app = app
@@ -59,7 +59,7 @@ class Room:
         self.blobs: SharedBlobs | None = None
         self.unknown = UnknownTasks(app, settings)
         self.hostname = ""
-        self.owned = False  # flowq's own worker: a team's decides itself how it stops
+        self.owned = False  # True on flowq's own worker: a team's worker decides itself how it stops
         self.stopping = False
         self.until: float | None = None
         self.ready = threading.Event()
@@ -68,17 +68,17 @@ class Room:
         self._pid = -1
 
     def announced(self) -> None:
-        """The fleet knows this worker, and it consumes; called with every pulse, for workers/health.py."""
+        """Called with every pulse, once the fleet knows this worker and it consumes: touches the ready file."""
         if self.settings.ready_file is not None:
             self.settings.ready_file.touch()
 
     def share_blobs(self, processes: int) -> None:
-        """Have so many processes, which are forked after this, fetch a store once between them."""
+        """Have so many processes, forked after this call, share the stores that they fetch."""
         if processes > 1 and self.settings.store_cache_mib:
             self.blobs = SharedBlobs.open(self.settings.store_cache_mib * MIB)
 
     def slot(self) -> Slot:
-        """The slot of the process that asks, made at the first task."""
+        """The slot of the calling process, made at its first task."""
         if self._slot is None or self._pid != os.getpid():
             connections = Connections(self.settings, self.app)
             index = getattr(current_process(), "index", 0)
@@ -88,7 +88,7 @@ class Room:
         return self._slot
 
     def inside(self) -> InlineExecutor:
-        """What runs a batch that an exec starts: inside its item, under the limits of the fleet."""
+        """The executor of batches that an exec starts: runs them inside its item, under the fleet's limits."""
         slot = self.slot()
         if self._inside is None:
             self._inside = InlineExecutor(gates=partial(fleet_gate, slot.connections))
@@ -96,30 +96,30 @@ class Room:
 
     @contextmanager
     def at_work(self) -> Iterator[InlineExecutor]:
-        """While the block runs this process runs code of items: the batches that it starts run inside them, and write
-        where this worker may.
+        """While the block runs, batches started in this process run inside their item, and write only to the sinks that
+        this worker allows.
 
-        For the whole process, not for the thread: an exec may start threads of its own. A prefork process runs one
-        task at a time, so no task of a team's own is meant by it.
+        This holds for the whole process, not only the thread: an exec may start threads of its own. A prefork process
+        runs one task at a time, so a team's own tasks are not affected.
         """
         with activated(self.inside()) as inside, restricted(self.settings.sinks):
             yield inside
 
     def executor(self) -> CeleryExecutor:
-        """What submits from this process, over the slot's connections."""
+        """The executor that submits from this process, over the slot's connections."""
         return CeleryExecutor(self.settings, connections=self.slot().connections)
 
 
 def install(app: Celery, settings: Settings | None = None) -> Celery:
-    """Put flowq on *app*: its workers then run flowq's batches beside their other tasks.
+    """Install flowq on *app*: its workers then run flowq's batches beside their other tasks.
 
-    The app's own tasks and settings stay as they are, but for flowq's content type in ``accept_content`` and flowq's
-    queue, which a worker that was given no ``-Q`` consumes as well. Send batches with ``flowq.connect(app=app)``; the
-    app's own tasks send them with nothing said, and should not wait for them.
+    The app's own tasks and settings stay as they are, except that flowq's content type is added to ``accept_content``,
+    and that a worker started without ``-Q`` also consumes flowq's queue. Send batches with ``flowq.connect(app=app)``;
+    the app's own tasks send them without that, and should not wait for them.
 
     Args:
         app: an app with Redis as broker and result backend.
-        settings: read from ``FLOWQ_…`` if None; its broker is the app's own.
+        settings: read from ``FLOWQ_…`` if None; the broker is always the app's.
 
     Raises:
         ConfigError: the app's broker or result backend is not Redis. (A pool other than prefork is refused when
@@ -147,12 +147,12 @@ def install(app: Celery, settings: Settings | None = None) -> Celery:
     app.steps["worker"].add(Pulse)
     _connect_signals(room)
     if not says_where:
-        set_default(partial(_here, app))  # last: an app that was refused is nowhere to send to
+        set_default(partial(_here, app))  # last, so that it is not set for an app that was refused
     return app
 
 
 def _here(app: Celery) -> Executor:
-    """Where a program's batches go that has flowq on *app* and says nothing: nowhere, which is seldom what is meant."""
+    """The executor of a program that installed flowq on *app* but names none: its own process, with a warning."""
     logging.getLogger("flowq").warning(
         "batches of this program run in its own process, and not on the workers of the Celery app %r: "
         "flowq.activate(flowq.connect(app=app)) sends them there",
@@ -162,14 +162,14 @@ def _here(app: Celery) -> Executor:
 
 
 def _wake_consumer() -> None:
-    """From another thread than the consumer's: its event loop goes round once more at once."""
+    """Make the consumer's event loop run once more at once; called from another thread."""
     hub = get_event_loop()
     if hub is not None:
         hub.call_soon(bool)
 
 
 def load_modules(settings: Settings) -> None:
-    """Import what the worker was told to: modules by name, and a local program's own script."""
+    """Import what the settings name: modules, and the script of a local program."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     with activated(WhileImporting()):
@@ -182,10 +182,10 @@ def load_modules(settings: Settings) -> None:
 def _connect_signals(room: Room) -> None:
     def child_started(**_: Any) -> None:
         die_with_parent()
-        # A team's own tasks are producers like any other, and send with the app whose worker they run on.
+        # A team's own tasks are producers, too: they send with the app of their worker.
         set_default(room.executor)
         if room.owned:
-            # Only items run here, and what an exec has left behind may still start a batch between two tasks.
+            # Only items run here, but a thread that an exec left behind may start a batch between two tasks.
             activate(room.inside())
             restrict(room.settings.sinks)
             pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = UNHEARD_TRIES
@@ -198,7 +198,7 @@ def _connect_signals(room: Room) -> None:
 
     def worker_named(sender: Any = None, **_: Any) -> None:
         room.hostname = str(sender)
-        # Before Celery looks at -Q: who gives that says which queues the worker consumes, flowq's among them or not.
+        # Before Celery applies -Q: if given, that alone says which queues the worker consumes, flowq's or not.
         queues = room.app.amqp.queues
         if room.settings.queue not in queues.consume_from:
             queues.select_add(queues.new_missing(room.settings.queue))
@@ -211,12 +211,12 @@ def _connect_signals(room: Room) -> None:
         room.stopping = True
         if room.owned:
             room.until = time.monotonic() + room.settings.soft_shutdown_s
-            # A signal does not end the poll for messages, and up to a second of it may be left.
+            # A signal does not interrupt the poll for messages, which may go on for up to a second.
             threading.Thread(target=_wake_consumer, daemon=True).start()
         room.boards.stop()
 
     def task_unknown(message: Any = None, **_: Any) -> None:
-        # A team's worker: Celery has dropped the message, and says so. (flowq's own ask before: consumer.py.)
+        # On a team's worker, where Celery has dropped and logged the message. (For flowq's own see consumer.py.)
         objection = room.unknown.keep(message)
         if objection is not None:
             log.debug("an unknown task is not kept: %s", objection)

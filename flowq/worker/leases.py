@@ -1,4 +1,4 @@
-"""Leases: the main process beats for what its living children hold, and frees at once what a dead child held."""
+"""Leases: the main process renews those of its living children, and frees at once what a dead child held."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("flowq.leases")
 
 
 def is_dead(pid: int) -> bool:
-    """Whether our child *pid* has ended; it is not reaped here: the pool does that."""
+    """Whether our child *pid* has ended. It is not reaped here, but by the pool."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
@@ -29,7 +29,7 @@ def is_dead(pid: int) -> bool:
 
 
 def resident_mib(pid: int) -> float:
-    """Resident memory of a process; 0 where it cannot be told."""
+    """Resident memory of a process in MiB; 0 if unknown."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):
@@ -38,7 +38,7 @@ def resident_mib(pid: int) -> float:
 
 
 class Leases:
-    """Beats and frees for one worker."""
+    """Renews and frees the leases of one worker."""
 
     def __init__(self, connections: Connections, headers: Headers, boards: Boards) -> None:
         self._connections, self._headers, self._boards = connections, headers, boards
@@ -49,16 +49,16 @@ class Leases:
         self._ticked_at = float("-inf")
 
     def keep_up(self) -> None:
-        """A round, if the last one is longer ago than it should be.
+        """Make a round, if the last one is longer ago than it should be.
 
-        Asked before a batch is looked after: on a busy machine that may take so long that leases lapse meanwhile, and
-        what this worker's processes hold would be called lost, or what a dead one held, which is a crash.
+        Called before each batch that the caretaker checks: on a busy machine a check may take so long that leases
+        expire, and then chunks of this worker's processes count as lost, also those of a dead one, which is a crash.
         """
         if time.monotonic() - self._ticked_at > self._every_s:
             self.tick()
 
     def tick(self) -> None:
-        """One round; called every second from the main process."""
+        """Make one round; called every second from the main process."""
         self._ticked_at = time.monotonic()
         living: list[BoardView] = []
         for board in self._boards.used():
@@ -70,14 +70,14 @@ class Leases:
         self._beat(living)
 
     def _bury(self, board: BoardView) -> None:
-        """Free what the dead owner of a board held last; it may have taken more after *board* was read."""
+        """Free what the dead owner of a board held, by the board's last state: it may have changed since *board*."""
         last = self._boards.read(board.number)
         if last.pid == board.pid:
             self._free(last)
             self._boards.clear(board.number)
 
     def _watch(self, board: BoardView) -> None:
-        """Kill a process whose item ran past its time, or that grew past its memory: nothing else would end them."""
+        """Kill a process whose item exceeded its time limit, or that exceeded its memory limit."""
         if board.pid in self._killed:
             return
         if board.kill_at and time.monotonic() > board.kill_at and self._boards.read(board.number) == board:
@@ -92,7 +92,7 @@ class Leases:
             os.kill(board.pid, signal.SIGKILL)
 
     def _beat(self, boards: Sequence[BoardView]) -> None:
-        """Beat for all that is held; who learns that all of its own is gone cancels what runs."""
+        """Renew the leases of all that is held; a process all of whose chunks are gone is told to cancel its items."""
         by_batch: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for batch_id, chunk_id, holder in (held for board in boards for held in board.held):
             by_batch[batch_id].append((chunk_id, holder))
@@ -104,14 +104,14 @@ class Leases:
                 self._boards.tell_gone(board)
 
     def _free(self, board: BoardView) -> None:
-        """A process of ours died under these chunks: the ledger learns it now, not when the lease lapses."""
+        """Free the chunks of a dead child at once, before their leases expire."""
         cause = self._killed.get(board.pid, "hand" if self.stopping else "crash")
         for batch_id, chunk_id, holder in board.held:
             if chunk_id == "agg":
-                continue  # due again by itself
+                continue  # stays due in ``wake``
             log.warning(
                 "a worker process died",
                 extra={"pid": board.pid, "batch": batch_id, "chunk": chunk_id, "item": board.item},
             )
             free(self._connections, self._headers, batch_id, chunk_id, holder, cause)
-        self._killed.pop(board.pid, None)  # only now: while Redis is away all of this is done again
+        self._killed.pop(board.pid, None)  # last: if Redis is away, the whole call is repeated

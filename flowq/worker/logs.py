@@ -1,6 +1,6 @@
-"""How flowq's own workers write their log: as lines or as JSON, with batch, node, item and attempt where there are any.
+"""The log format of flowq's own workers: lines or JSON, with batch, node, item and attempt of the running item.
 
-No password of a URL gets into it, and no traceback longer than 16 KiB.
+Passwords in URLs are removed, and tracebacks are cut to 16 KiB.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from flowq.core.context import current_context
 from flowq.portable import TEXT_LIMIT_BYTES, tail
 from flowq.settings import Settings, without_passwords
 
-SHOWN = ("batch", "node", "item", "attempt", "run", "chunk", "pid", "error")  # in a line; JSON has all there is
+SHOWN = ("batch", "node", "item", "attempt", "run", "chunk", "pid", "error")  # in a line; JSON has all fields
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def item_fields() -> dict[str, Any]:
-    """What runs in this thread or task right now: batch, node, item, attempt (from 1), run; {} between items."""
+    """The item running in this thread or task: batch, node, item, attempt (from 1), run; {} if there is none."""
     ctx = current_context()
     if ctx is None:
         return {}
@@ -32,7 +32,7 @@ def item_fields() -> dict[str, Any]:
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What a record says beside its message: what was given as ``extra=``, and what runs."""
+    """A record's fields beside its message: those given as ``extra=``, and those of the running item."""
     given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     said = given.pop("fields", None)  # Node.log
     given = {**given, **(said if isinstance(said, dict) else {}), **item_fields()}
@@ -58,7 +58,7 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, process, message, traceback, and every field there is."""
+    """One JSON object per line: time, level, logger, process, message, traceback, and all fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = {
@@ -76,7 +76,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def format_logs(settings: Settings) -> None:
-    """Have Celery's handlers write as the settings say; before the worker sets its logging up."""
+    """Set the settings' format on Celery's log handlers; call it before the worker sets up logging."""
 
     def formatted(logger: logging.Logger, **_: Any) -> None:
         for handler in logger.handlers:

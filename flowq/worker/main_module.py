@@ -1,4 +1,4 @@
-"""A local program's own script, loaded in its workers so that node classes defined in it are known there."""
+"""The script of a local program, loaded in its workers so that they know the node classes defined in it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LOADED_AS = "__mp_main__"
 def load_main(path: Path, name: str | None = None) -> None:
     """Run the script at *path* under another name than ``__main__``, as multiprocessing's spawn does.
 
-    With the *name* that ``python -m`` found it by it is part of its package: it may import relatively, and its folder
-    is none to import from. What stands under ``if __name__ == "__main__":`` does not run; the classes it registers
-    answer to ``__main__:…``.
+    With *name*, under which ``python -m`` found it, it is part of its package: it may use relative imports, and its
+    folder is not added to the import path. The block under ``if __name__ == "__main__":`` does not run; the classes
+    that it registers are named ``__main__:…``.
     """
-    # multiprocessing, when imported, enters the running program itself under this name.
+    # When multiprocessing is imported, it registers the running program itself under this name.
     if sys.modules.get(LOADED_AS) not in (None, sys.modules["__main__"]):
         return
     module = types.ModuleType(LOADED_AS)

@@ -1,4 +1,4 @@
-"""Dying with one's parent: a worker's children must not outlive its main process. Pure ctypes, imports nothing else."""
+"""Dying with the parent: a worker's children must not outlive its main process. Uses ctypes only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PR_SET_PDEATHSIG = 1
 def die_with_parent() -> bool:
     """Have the kernel SIGKILL this process when its parent ends, however that ends.
 
-    For a child of a prefork pool, in ``worker_process_init``: children that outlive a killed main process would go on
-    with items whose leases nobody beats. It is not handed down to this process' own children.
+    For the children of a prefork pool, in ``worker_process_init``: children that outlive a killed main process would
+    run items whose leases nobody renews. This process's own children do not inherit it.
 
     Returns:
-        Whether the system can do it (Linux).
+        Whether the system supports it (Linux).
     """
     if sys.platform != "linux":
         return False

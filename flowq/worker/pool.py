@@ -1,4 +1,4 @@
-"""The pool of flowq's own workers: Celery's prefork pool, whose processes are replaced, and gone, without delay."""
+"""The pool of flowq's own workers: Celery's prefork pool, with children that exit and are replaced without delay."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from billiard import pool as billiard_pool
 from celery.concurrency import asynpool, prefork
 from kombu.asynchronous import get_event_loop
 
-# Celery's own: how often timers (heartbeats) fire and acknowledgements leave while the pool drains.
+# As in Celery: how often timers (heartbeats) and pending acknowledgements are processed while the pool drains.
 FIRE_TIMERS_EVERY_S = 0.5
 
 LOOK_AGAIN_AFTER_S = (0.02, 0.1, 0.5, 2.0)
 
 
 class PromptProcess(asynpool.Worker):
-    """A child that is gone once it has ended.
+    """A child process that exits as soon as it has ended.
 
-    billiard's tells the main process of its end and then sleeps until that kills it, for a second at most: a main
-    process that stops never does. The end itself is enough: the pool sees it.
+    billiard's child reports its end and then sleeps until the main process kills it, for up to a second; a main process
+    that is stopping never does. Waiting is not needed: the pool notices the exit.
     """
 
     def _do_exit(self, pid: int, exitcode: int | None, exc: BaseException | None = None) -> None:
@@ -33,15 +33,15 @@ class PromptProcess(asynpool.Worker):
 
 
 class PromptProcesses(asynpool.AsynPool):
-    """Processes of which a dead one is replaced at once."""
+    """A prefork pool that replaces a dead child at once."""
 
     Worker = PromptProcess
 
     def _event_process_exit(self, hub: Any, proc: Any) -> None:
-        """Called when a child has closed its files: on a busy machine that is a moment before it can be reaped.
+        """Called when a child has closed its files, on a busy machine a moment before it can be reaped.
 
-        Celery looks once, and then every five seconds; a slot would be missing for so long. Whether that look found it
-        only the pool can tell: asked for its exit code once more, a child may answer now.
+        Celery checks once, and then every five seconds, during which a slot would be missing. Whether that check found
+        it is seen in the pool's list only: asked for its exit code again, the child may have one by now.
         """
         super()._event_process_exit(hub, proc)
         if proc in self._pool:
@@ -50,13 +50,13 @@ class PromptProcesses(asynpool.AsynPool):
 
 
 class PromptPool(prefork.TaskPool):
-    """Set as ``worker_pool`` of flowq's own workers; a team's app keeps the pool it has."""
+    """The ``worker_pool`` of flowq's own workers; a team's app keeps its pool."""
 
     Pool = PromptProcesses
     _pool: Any
 
     def on_stop(self) -> None:
-        """Celery's, but it returns when the children have ended, not at the next half second."""
+        """As Celery's, but returns as soon as the children have ended, not at the next half second."""
         hub = get_event_loop()
         if self._pool is None or hub is None or self._pool._state not in (prefork.RUN, prefork.CLOSE):
             super().on_stop()

@@ -1,4 +1,4 @@
-"""What an item prints, as lines of the worker's log. Celery's own proxy makes a line of every part of a print."""
+"""Items' prints as lines of the worker's log. Celery's own proxy logs every part of a print as a line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import threading
 
 
 class LoggedLines(io.TextIOBase):
-    """A stream whose lines become records of a logger, whole and in the context of the item that wrote them.
+    """A stream whose complete lines become log records, in the context of the item that wrote them.
 
     Args:
-        logger: receives them.
+        logger: receives the records.
         level: of the records.
     """
 
@@ -25,7 +25,7 @@ class LoggedLines(io.TextIOBase):
 
     def write(self, text: str) -> int:
         if getattr(self._begun, "busy", False):
-            return len(text)  # a handler that writes here would come back for ever
+            return len(text)  # a log handler that writes to this stream would recurse for ever
         *lines, rest = (getattr(self._begun, "text", "") + text).split("\n")
         self._begun.text = rest
         self._begun.busy = True
@@ -38,14 +38,14 @@ class LoggedLines(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Nothing: what has no end of line yet waits for it."""
+        """Do nothing: text without an end of line waits for it."""
 
     def fileno(self) -> int:
         return sys.__stderr__.fileno() if sys.__stderr__ is not None else 2
 
 
 def log_prints() -> None:
-    """Send what this process prints to its log: stdout as INFO, stderr as WARNING."""
+    """Redirect this process's output to its log: stdout as INFO, stderr as WARNING."""
     logger = logging.getLogger("flowq.print")
     sys.stdout = LoggedLines(logger, logging.INFO)
     sys.stderr = LoggedLines(logger, logging.WARNING)

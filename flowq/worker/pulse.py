@@ -1,4 +1,4 @@
-"""The pulse of a worker: a bootstep whose thread beats leases and presence and makes the caretaker's rounds."""
+"""The pulse of a worker: a bootstep whose thread renews leases and presence and makes the caretaker's rounds."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ log = logging.getLogger("flowq.pulse")
 READY_POLL_S = 0.1
 END_S = 5.0
 CARED_FOR = 512
-"""Batches whose headers are kept: a round comes by all of them each second."""
+"""Batches whose headers are cached: a round visits all of them each second."""
 
 
 class Beat:
-    """A part of the pulse that must not be late, however long the others take."""
+    """A part of the pulse that must be on time, however long the other parts take."""
 
     def __init__(self, part: Callable[[], None], every_s: float) -> None:
         self._part, self._every_s = part, every_s
         self._at = float("-inf")
 
     def __call__(self) -> None:
-        """Now."""
+        """Run the part now."""
         self._at = time.monotonic()
         self._part()
 
     def keep_up(self) -> None:
-        """Now, if the last one is longer ago than it should be."""
+        """Run the part now, if its last run is longer ago than it should be."""
         if time.monotonic() - self._at > self._every_s:
             self()
 
 
 class Pulse(bootsteps.StartStopStep):
-    """Made before the worker's pool forks, starts before or after that, and ends after the pool has ended."""
+    """Created before the worker's pool forks, started before or after that, ended after the pool has ended."""
 
     label = "flowq pulse"
 
@@ -78,7 +78,7 @@ class Pulse(bootsteps.StartStopStep):
         return True
 
     def create(self, parent: Any) -> None:
-        """Make what the pool's processes are to share. In which order steps start, Celery leaves open."""
+        """Create what the pool's processes share. (Celery does not define the order in which steps start.)"""
         parent.app.flowq.share_blobs(parent.max_concurrency or parent.concurrency)
 
     def start(self, parent: Any) -> None:
@@ -89,12 +89,12 @@ class Pulse(bootsteps.StartStopStep):
         atexit.register(self._end)
 
     def stop(self, parent: Any) -> None:
-        """Nothing yet: items may run until the pool has ended, and are beaten for so long."""
+        """Do nothing yet: items may run until the pool has ended, and need beats until then."""
 
     terminate = stop
 
     def _end(self) -> None:
-        """The process ends, its children have ended: what a killed one held is handed back, and the fleet told."""
+        """Called at process exit, after the children: frees what a killed child held, and withdraws the worker."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=END_S)
@@ -108,7 +108,7 @@ class Pulse(bootsteps.StartStopStep):
         announced = Beat(partial(self._announce, connections, parent, time.time()), pulse_s)
 
         def keep_up() -> None:
-            # With thousands of batches a round takes longer than the fleet waits for a sign of this worker.
+            # With thousands of batches a round may take longer than the time after which this worker counts as gone.
             leases.keep_up()
             announced.keep_up()
 
@@ -137,7 +137,7 @@ class Pulse(bootsteps.StartStopStep):
         connections.close()
 
     def _rest(self, pulse_s: float, caretaker: Caretaker) -> None:
-        """Wait for the next beat, and look after what is due before it."""
+        """Wait for the next beat, and care for batches that are due before it."""
         until = time.monotonic() + pulse_s
         while (left_s := until - time.monotonic()) > 0 and not self._stop.is_set():
             due_s = caretaker.until_due_s()
@@ -155,7 +155,7 @@ class Pulse(bootsteps.StartStopStep):
                 log.exception("a beat failed")
 
     def _hurry(self, room: Any) -> None:
-        """End a stopping worker whose items take longer than the soft-shutdown time; what they hold is handed back.
+        """End a stopping worker whose items exceed the soft-shutdown time; what they hold is given back.
 
         Celery's warm shutdown (SIGTERM) waits for running tasks without limit, its cold one (SIGQUIT) does not.
         """
@@ -175,8 +175,8 @@ class Pulse(bootsteps.StartStopStep):
 
 
 def record(worker: Any, started_at: float) -> WorkerRecord:
-    """What this worker says of itself."""
-    # Of a local program's own script everything: whoever sends knows then that no worker will ever have the rest of it.
+    """This worker's record for the fleet."""
+    # All names of a local program's own script: a producer then knows that no worker will ever have others of it.
     nodes = tuple(dict.fromkeys((*registered_names(Node), *registered_names(Hook), *names_in("__main__"))))
     queues = {name: queue_list(worker.app, name) for name in worker.app.amqp.queues.consume_from}
     pid = worker.pid if hasattr(worker, "pid") else 0

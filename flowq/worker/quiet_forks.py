@@ -1,6 +1,6 @@
-"""Forks of the main process wait until its pulse thread is between two beats.
+"""Delaying forks of the main process until its pulse thread is between two beats.
 
-A fork copies every lock as it is: one that the thread held for a moment would stay locked for ever in the child.
+A fork copies every lock as it is: one that the thread holds at that moment would stay locked for ever in the child.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-WAITS_AT_MOST_S = 2.0  # a beat that waits for a Redis that is away must not keep a dead process from being replaced
+WAITS_AT_MOST_S = 2.0  # a beat that waits for an absent Redis must not keep a dead process from being replaced
 
 
 class QuietForks:
-    """One worker's; registered for the life of its process."""
+    """The fork hooks of one worker's main process; registered for its lifetime."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._is_held = False
 
     def register(self) -> None:
-        """From now on forks of this process wait."""
+        """Register the hooks: from now on forks of this process wait for ``busy`` blocks."""
         os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._renew)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """No fork while the block runs, unless it takes long."""
+        """Delay forks while the block runs, but for 2 s at most."""
         with self._lock:
             yield
 

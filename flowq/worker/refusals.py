@@ -1,7 +1,7 @@
-"""What is wrong with a message's envelope and headers, judged before anything in it is believed.
+"""Checks of a message's envelope and headers, made before anything in it is trusted.
 
-Pure checks that answer a reason or None. Bodies of flowq's own tasks: bodies.py. Where they are asked: transport.py and
-consumer.py on flowq's own workers, strategy.py on any app.
+Pure functions that return an objection or None. Bodies of flowq's own tasks: bodies.py. They are called by transport.py
+and consumer.py on flowq's own workers, by strategy.py on any app.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from celery.app.task import Context
 
-MAX_MESSAGE_BYTES = 1024 * 1024  # as it lies in Redis; JSON may take twenty times as much once it is read
+MAX_MESSAGE_BYTES = 1024 * 1024  # as stored in Redis; parsed JSON may take twenty times as much
 MAX_ID = 255
 MAX_TEXT = 4096
 LONGEST_LIMIT_S = 1e7
@@ -20,22 +20,22 @@ Check = Callable[[Any], bool]
 
 
 class Refused(Exception):
-    """A message that is not believed; its text is the reason."""
+    """A message that is not accepted; the text is the reason."""
 
 
 def told(value: Any) -> str:
-    """*value* in a log line: short, and of one line whatever it holds."""
+    """*value* for a log line: short, and in one line."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 def one_line(error: BaseException) -> str:
-    """What *error* says, in one line and not too long."""
+    """The text of *error*, in one line and not too long."""
     return " ".join(str(error).split())[:300]
 
 
 def envelope_objection(raw: Any) -> str | None:
-    """What kombu's Redis transport would stumble over, or decompress before anybody could ask."""
+    """The objection to an envelope that kombu's Redis transport would fail on, or decompress unchecked."""
     if type(raw) is not dict:
         return "its envelope is no object"
     properties, headers = raw.get("properties"), raw.get("headers")
@@ -52,7 +52,7 @@ def envelope_objection(raw: Any) -> str | None:
 
 
 def headers_objection(headers: dict[str, Any]) -> str | None:
-    """What Celery would stumble over in a task's headers, some of it with a slot already taken."""
+    """The objection to a task's headers that Celery would fail on, in part with a slot already taken."""
     missing = [name for name in ("task", "id") if name not in headers]
     if missing:
         return f"its headers lack {' and '.join(missing)}"
@@ -151,5 +151,5 @@ _HEADERS: dict[str, Check] = {
     "stamps": _is_dict_or_none,
     "headers": _is_dict_or_none,
 }
-# What Celery's request object has of its own: a header of such a name would take its place.
+# The attributes of Celery's request object: a header with such a name would replace it.
 _CONTEXT = frozenset(name for name in vars(Context))

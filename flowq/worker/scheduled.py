@@ -1,4 +1,4 @@
-"""A flow that beat has sent, as it comes to a worker: what it lacks to begin it, and beginning it as a run."""
+"""A flow that Celery beat has sent: what a worker lacks to run it, and starting it as a run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from flowq.registry import is_known_name
 
 log = logging.getLogger("flowq.scheduled")
 
-MAX_LOOKED_AT_BYTES = 256 * 1024  # unpacked: this is the main process, and a value takes many times its bytes
+MAX_LOOKED_AT_BYTES = 256 * 1024  # unpacked; this runs in the main process, and values take many times their bytes
 MAX_NAME = 200
 AGAIN_S = 1.0
 
 
 def lacking(message: Any) -> str:
-    """The name of a class or function that the flow of *message*, or its store, is made of and this process lacks.
+    """The name of a class or function that the flow or store of *message* contains and this process does not know.
 
-    Builds nothing. "": there is none; or it cannot be told, and the task will say what is wrong.
+    Builds nothing. "": there is none, or it is unknown, and then the task reports what is wrong.
 
     Args:
-        message: a kombu Message to whose body there is no objection (bodies.py).
+        message: a kombu Message whose body was found valid (bodies.py).
     """
     spec, store = loads(message.body)[0][:2]
     try:
@@ -45,10 +45,10 @@ def lacking(message: Any) -> str:
 
 
 def begin(executor: CeleryExecutor, spec: bytes, store: bytes, key: str, moment: int) -> DurableRun:
-    """Begin the run, as soon as Redis is there and has room. Redelivery: the same run.
+    """Start the run, as soon as Redis is there and has room. Redelivery: the same run.
 
     Raises:
-        Reject: it had none for 30 s; the message goes back to its queue, where it stands last.
+        Reject: Redis was away or full for 30 s; the message goes back to the end of its queue.
         CannotTravel, DecodeError: see ``submit_scheduled``.
     """
     until = time.monotonic() + AWAY_FOR_S

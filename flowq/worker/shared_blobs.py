@@ -1,6 +1,6 @@
-"""Blobs that a worker's processes share: what one has fetched from Redis, the others read from a file without a name.
+"""Blobs shared by a worker's processes: what one has fetched from Redis, the others read from an unlinked file.
 
-Nothing here is trusted: what is read is checked against its hash, and whatever fails, the blob is fetched.
+Nothing in the file is trusted: each blob is checked against its hash; if that or a read fails, it is fetched.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from flowq.worker.turns import Turns
 
 log = logging.getLogger("flowq.blobs")
 
-# Where a blob lies, its bytes, its name. Which of them are to be believed is for the hash to say.
+# The place of a blob in the file, its size in bytes, its name. Entries may be stale: the blob's hash decides.
 _ENTRY = struct.Struct("<QI32s")
 _NAME_BYTES = 32
 _HEAD = struct.Struct("<Q")
@@ -26,9 +26,9 @@ ROWS, ENTRIES_A_ROW = 1024, 4
 _ROWS_AT = _HEAD.size
 _ROW_BYTES = _ENTRY.size * ENTRIES_A_ROW
 
-# Below that, keeping a blob for others takes longer than a batch of few items should have to wait.
+# Sharing smaller blobs takes longer than it saves, which a batch of few items would notice.
 KEPT_FROM_BYTES = 4096
-# Of the room in the folder for temporary files: the rest is the items'.
+# At most this fraction (1/n) of the free space in the temporary folder: items need the rest.
 SHARE_OF_FREE = 4
 TURNS = 256
 FETCH_WAIT_S = 10.0
@@ -36,16 +36,16 @@ PLACE_WAIT_S = 0.1
 
 
 class SharedBlobs:
-    """The blobs used last by a worker's processes, but for the smallest. Made before the pool forks.
+    """The blobs last used by a worker's processes, except the smallest. Created before the pool forks.
 
-    The file has been unlinked when the first blob comes: nobody else can open it, and the kernel frees it with the last
-    process that has it open, however that ends. It is written round and round, so the oldest go first. Places are
-    counted on from round to round, never back: *head* is where the next blob goes, and a blob that lies more than the
-    file's size before it has been written over.
+    The file is already unlinked when the first blob is written: nobody else can open it, and the kernel frees it when
+    the last process closes it, however that ends. It is a ring buffer, so the oldest blobs are overwritten first.
+    Places only ever grow: *head* is the next place to write to, and a blob further back than the file's size is
+    overwritten.
 
     Args:
-        fd: of an empty file of this worker's own; open for as long as the process lives.
-        size_bytes: how large it may grow.
+        fd: an empty file of this worker; kept open for the life of the process.
+        size_bytes: the file's largest size.
     """
 
     def __init__(self, fd: int, size_bytes: int) -> None:
@@ -57,7 +57,7 @@ class SharedBlobs:
 
     @classmethod
     def open(cls, limit_bytes: int) -> SharedBlobs | None:
-        """Make the file where temporary files go, for *limit_bytes* or a quarter of what is free; None: no room."""
+        """Create the file in the temporary folder, for *limit_bytes* or a quarter of what is free; None on failure."""
         try:
             with tempfile.TemporaryFile(prefix="flowq-") as file:
                 free = os.fstatvfs(file.fileno())
@@ -68,12 +68,12 @@ class SharedBlobs:
         return cls(fd, min(limit_bytes, free.f_bavail * free.f_frsize // SHARE_OF_FREE))
 
     def get(self, name: str, fetch: Callable[[], bytes]) -> bytes:
-        """The blob with this hash, by *fetch* if none of the processes has it.
+        """The blob with this hash, from *fetch* if no process has it.
 
-        One process at a time fetches a blob; who has waited ten seconds for another fetches it as well.
+        One process at a time fetches a blob; one that has waited ten seconds for another fetches it as well.
 
         Raises:
-            what *fetch* raises.
+            Exception: raised by *fetch*.
         """
         if len(name) != _NAME_BYTES or not name.isascii():
             return fetch()
@@ -97,7 +97,7 @@ class SharedBlobs:
                 except OSError as error:
                     self._tell(error)
                     return None
-                if content_hash(blob) == name:  # else somebody wrote over it just now, or died writing it
+                if content_hash(blob) == name:  # else another process is overwriting it, or died while writing it
                     return blob
         return None
 
@@ -118,7 +118,7 @@ class SharedBlobs:
         _ENTRY.pack_into(self._index, at, place, len(blob), wanted)
 
     def _take_place(self, size_bytes: int) -> int | None:
-        """Where so many bytes may be written; None: too few, too many, or others are at it for too long."""
+        """Reserve a place for so many bytes; None: too few, too many, or the turn took too long."""
         if not KEPT_FROM_BYTES <= size_bytes <= self._size_bytes:
             return None
         with self._turns.turn(TURNS, PLACE_WAIT_S) as alone:
@@ -135,7 +135,7 @@ class SharedBlobs:
         return int(_HEAD.unpack_from(self._index)[0])
 
     def _age(self, at: int, wanted: bytes) -> int:
-        """By which the entries of a row are given up: that of the same blob first, then the oldest."""
+        """The order in which a row's entries are replaced: first one for the same blob, then the oldest."""
         place, _, known = _ENTRY.unpack_from(self._index, at)
         return -1 if known == wanted else int(place)
 

@@ -1,7 +1,7 @@
-"""How a worker takes messages for flowq's own tasks, on any app: they are judged before Celery decodes them.
+"""The Celery strategy of flowq's own tasks, on any app: messages are checked before Celery decodes them.
 
-Celery's own strategy ends the worker over a header of the wrong type, and decodes whatever the app accepts (a team's
-may be pickle) before a task has a say.
+With Celery's own strategy a header of the wrong type ends the worker, and a body is decoded by whatever serializer the
+app accepts (a team's may accept pickle) before a task can check it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ log = logging.getLogger("flowq.refused")
 
 
 def careful(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
-    """Celery's strategy for *task*, with a check before it. ``task.takes`` judges the arguments, and ``task.lacking``
-    what they need: a message that another worker may do more with is kept for it.
+    """Celery's strategy for *task* with a check before it. ``task.takes`` checks the arguments; ``task.lacking`` names
+    a class that they need and that is unknown here: the message is then kept for a worker that knows it.
     """
     handle = strategy.default(task, app, consumer, **options)
     lacking: Callable[[Any], str] | None = getattr(task, "lacking", None)
@@ -54,7 +54,7 @@ def keep(app: Any, consumer: Any, message: Any, lacks: str) -> None:
 
 
 def turn_away(consumer: Any, message: Any, objection: str) -> None:
-    """Log why, and take *message* off the queue for good. What it stood for is due again in the ledger."""
+    """Log the reason, and remove *message* from the queue for good. The ledger publishes its work again."""
     headers = message.headers
     log.error(
         "a message was refused: %s",

@@ -1,4 +1,4 @@
-"""flowq's Celery tasks: decode → engine, no logic. What a message may hold is judged before, by strategy.py."""
+"""flowq's Celery tasks: they call the engine and hold no logic. Messages are checked before that, in strategy.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowq.worker.scheduled import begin, lacking
 
 
 class Said:
-    """A result that nobody keeps, as logs and Flower show it: without the quotes that a string has there."""
+    """A result that is not stored, as logs and Flower show it: without the quotes of a string."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -24,10 +24,10 @@ class Said:
 
 
 def add_tasks(app: Celery, room: Any) -> None:
-    """Put flowq's tasks on *app*.
+    """Add flowq's tasks to *app*.
 
     Args:
-        room: its ``slot()`` is the Slot of the process a task runs in; while ``at_work()``, what runs is items' code.
+        room: its ``slot()`` is the Slot of the task's process; ``at_work()`` is entered while code of items runs.
     """
     common: dict[str, Any] = {
         "Strategy": "flowq.worker.strategy:careful",

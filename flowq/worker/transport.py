@@ -1,7 +1,7 @@
-"""kombu's Redis transport for what flowq's own workers consume: nothing is decoded or decompressed that looks wrong.
+"""kombu's Redis transport for flowq's own workers, which checks a message before it is decoded or decompressed.
 
-kombu trusts what lies in its lists: bad JSON, an envelope without its parts or a bad header ends the worker, and a
-compressed body is unpacked to whatever size before anybody is asked. A message refused here has left the queue already.
+kombu trusts its lists: bad JSON, an incomplete envelope or a bad header ends the worker, and a compressed body of any
+size is unpacked before it can be checked. A message that is refused here has already left the queue.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from flowq.worker.refusals import MAX_MESSAGE_BYTES, Refused, envelope_objection
 
 log = logging.getLogger("flowq.refused")
 
-# What reading a message can raise of itself; whatever else comes up is the connection's and none of our business.
+# What reading a message can itself raise; any other exception belongs to the connection and is not handled here.
 UNREADABLE = (Refused, ValueError, TypeError, RecursionError, OverflowError)
 
 
 def refuse(reason: str, **fields: Any) -> None:
-    """Log that a message was refused: one line each."""
+    """Log that a message was refused, in one line."""
     log.error("a message was refused: %s", reason, extra=fields)
 
 
 class CarefulMessage(kombu_redis.Channel.Message):
-    """A message whose envelope was looked at before kombu builds on it."""
+    """A message whose envelope is checked before kombu uses it."""
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         objection = envelope_objection(payload)
@@ -41,7 +41,7 @@ class CarefulMessage(kombu_redis.Channel.Message):
 
 
 class _NotTooLarge:
-    """A Redis client's replies: a message above the limit is dropped before its JSON is read."""
+    """A mixin for Redis clients: drops a message above the size limit before its JSON is parsed."""
 
     def parse_response(self, *args: Any, **options: Any) -> Any:
         reply = super().parse_response(*args, **options)  # type: ignore[misc]
@@ -54,21 +54,21 @@ class _NotTooLarge:
 
 
 class CarefulPubSub(_NotTooLarge, kombu_redis.PrefixedRedisPubSub):
-    """What remote control comes in by."""
+    """The client that receives remote control."""
 
 
 class CarefulClient(_NotTooLarge, kombu_redis.PrefixedStrictRedis):
-    """What tasks come in by."""
+    """The client that receives tasks."""
 
     def pubsub(self, **kwargs: Any) -> CarefulPubSub:
         return CarefulPubSub(self.connection_pool, global_keyprefix=self.global_keyprefix, **kwargs)
 
 
 class CarefulQoS(kombu_redis.QoS):
-    """What was delivered to a channel and is not done with: a worker takes so many messages at most.
+    """The messages delivered to a channel and not acknowledged, whose number per worker is limited.
 
-    Where Redis cannot be told that one is done with, Celery logs it and goes on, and kombu counts it for as long as the
-    connection lives: that worker would have a slot less. Here it is done with. Redis delivers it again later.
+    If an acknowledgement does not reach Redis, Celery logs it and kombu keeps counting the message while the connection
+    lasts, so that the worker has a slot less. Here it stops counting. Redis delivers the message again later.
     """
 
     def ack(self, delivery_tag: str) -> None:
@@ -85,7 +85,7 @@ class CarefulQoS(kombu_redis.QoS):
 
 
 class CarefulChannel(OneClientChannel):
-    """A channel that outlives whatever lies in its queues, and its Redis."""
+    """A channel that survives malformed messages in its queues, and the loss of Redis."""
 
     Message = CarefulMessage
     QoS = CarefulQoS
@@ -95,8 +95,8 @@ class CarefulChannel(OneClientChannel):
         return functools.partial(CarefulClient, global_keyprefix=self.global_keyprefix)
 
     def _connparams(self, *args: Any, **options: Any) -> Any:
-        # kombu forgets where Redis is once a lost connection is closed, and stumbles over that with an AttributeError
-        # when the channel is closed again or acknowledges late: an error that ends the worker. This one does not.
+        # kombu forgets the address of Redis once a lost connection is closed. Closing the channel again, or a late
+        # acknowledgement, then raises AttributeError, which ends the worker. This error does not.
         if self.connection is None or self.connection.client is None:
             raise ConnectionError("this connection was lost and closed")
         return super()._connparams(*args, **options)
@@ -109,7 +109,7 @@ class CarefulChannel(OneClientChannel):
 
 
 class CarefulTransport(kombu_redis.Transport):
-    """kombu's transport, with the careful channel."""
+    """kombu's transport with ``CarefulChannel``."""
 
     Channel = CarefulChannel
     _loop: Any = None
@@ -120,8 +120,8 @@ class CarefulTransport(kombu_redis.Transport):
         self._loop, self._ticks = loop, loop.on_tick - others
 
     def close_connection(self, connection: Any) -> None:
-        # kombu leaves there what it does at every tick: the loop would do so, and hold all that the connection had, for
-        # each that it has ever lost.
+        # kombu leaves its tick callbacks in the event loop: after each lost connection the loop would keep calling
+        # them, and keep all that the connection held.
         if self._loop is not None:
             self._loop.on_tick -= self._ticks
             self._loop = None
@@ -129,7 +129,7 @@ class CarefulTransport(kombu_redis.Transport):
 
 
 def _carefully(read: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """*read* a message and hand it on; True where it was refused instead: something was read."""
+    """Call *read*, which receives a message and passes it on; True if the message was refused."""
     try:
         return read(*args, **options)
     except UNREADABLE as error:

@@ -1,6 +1,6 @@
-"""Turns: one process, and one thread of it, at a time for each of some numbers. Whoever dies has had its turn.
+"""Turns: for each of some numbers, one process and one thread of it at a time. A process that dies releases its turn.
 
-A turn is good manners and guards nothing: who has waited long enough goes on without.
+A turn avoids duplicate work but guards nothing: one that has waited long enough proceeds without.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ LONGEST_PAUSE_S = 0.005
 
 
 class Turns:
-    """Numbers from 0 to below *count*, as locks on single bytes of a file that processes share by forking.
+    """Numbers from 0 to *count* - 1, as locks on single bytes of a file that processes share by forking.
 
     Args:
-        fd: of the file; closed by nobody as long as somebody has a turn.
+        fd: of the file; must stay open while anyone has a turn.
     """
 
     def __init__(self, fd: int, count: int) -> None:
         self._fd = fd
-        # The kernel's locks belong to processes: it lets threads of one process in together.
+        # The kernel's locks belong to processes: they do not exclude threads of the same process.
         self._threads = [threading.Lock() for _ in range(count)]
 
     @contextmanager
     def turn(self, number: int, wait_s: float) -> Iterator[bool]:
-        """Wait for *number* to be free, for *wait_s* seconds at most; whether this thread has it alone now."""
+        """Wait at most *wait_s* seconds for *number* to be free; yields whether this thread has it alone."""
         deadline = time.monotonic() + wait_s
         thread_lock = self._threads[number]
         if not thread_lock.acquire(timeout=wait_s):
@@ -54,7 +54,7 @@ class Turns:
             except (BlockingIOError, PermissionError):
                 if time.monotonic() >= deadline:
                     return False
-            except OSError:  # this file system knows no locks
+            except OSError:  # the file system has no locks
                 return False
             else:
                 return True

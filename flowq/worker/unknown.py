@@ -1,8 +1,8 @@
-"""Tasks of flowq's that this worker does not know, since a newer flowq published them, and scheduled flows of classes
-that it has not imported: kept until a worker comes that does.
+"""Messages that this worker cannot run but another may: tasks of a newer flowq, and scheduled flows with classes that
+it has not imported. They are kept until a worker comes that can.
 
-Celery drops a message whose task it does not know. Chunks and aggregations would come again out of the ledger; what a
-later release adds might not, and a flow that beat has sent is not in the ledger yet.
+Celery drops a message whose task it does not know. The ledger would publish chunks and aggregations again, but not
+tasks of a later release, nor a flow that beat has sent and that is not in the ledger yet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger("flowq.unknown")
 
 
 class UnknownTasks:
-    """One worker's side of it, in its main process."""
+    """Keeps and releases such messages, in the main process of one worker."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._app = app
@@ -33,11 +33,11 @@ class UnknownTasks:
         self._later: Later | None = None
 
     def keep(self, message: Any, lacks: str = "") -> str | None:
-        """Keep a message whose task this worker does not know; why not, if it is none of flowq's or there is no room.
+        """Keep a message that this worker cannot run; returns None, or why not: not flowq's, or no room.
 
         Args:
-            message: as kombu's Redis transport delivered it.
-            lacks: name of the class that its task needs and this worker does not know; "": it is the task itself.
+            message: as delivered by kombu's Redis transport.
+            lacks: name of the class that its task needs and this worker does not know; "": the task itself.
         """
         task, queue = message.headers.get("task"), message.delivery_info.get("routing_key")
         if not is_ours(task):
@@ -54,17 +54,17 @@ class UnknownTasks:
         return objection
 
     def release(self) -> None:
-        """Put back what another worker kept and this one knows; called with every beat.
+        """Put back messages that another worker kept and this one can run; called with every beat.
 
-        Redelivery: what a worker takes that does not know it is kept again. So a message goes round once a beat at
-        most, and Redis gives it to the worker that has waited longest.
+        Redelivery: a worker that gets one back without knowing it keeps it again. So a message circulates once per
+        beat at most, and Redis gives it to the worker that has waited longest.
         """
         moved = self._kept().release(self._lists(), _Known(self._app))
         if moved:
             log.warning("%d tasks that another worker kept are back in their queue", moved)
 
     def _lists(self) -> dict[str, str]:
-        """The Redis lists this worker consumes, one a queue and priority, by kombu's names of them."""
+        """The Redis lists that this worker consumes, one per queue and priority, by kombu's names for them."""
         plain = {name: queue_list(self._app, name) for name in self._app.amqp.queues.consume_from}
         return {
             name + one.removeprefix(where): one
@@ -79,7 +79,7 @@ class UnknownTasks:
 
 
 class _Known:
-    """What this worker knows of what was kept, by its name there."""
+    """What this worker can run, by the name under which messages are kept."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app

@@ -1,1 +1,1 @@
-"""What a person looks after: the catalogue, `flowq doctor`, `flowq gc`."""
+"""Maintenance by users: the catalogue, `flowq doctor`, `flowq gc`."""

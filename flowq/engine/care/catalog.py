@@ -1,6 +1,6 @@
-"""The catalogue: what Redis holds, newest first, by kind and time of creation. Never what state any of it is in.
+"""The catalogue: all batches and runs in Redis, newest first, by kind and creation time. Knows nothing of their state.
 
-Redelivery: an entry is written once under its own name; trimming removes only what is not there any more.
+Redelivery: an entry is written once under its own name; trimming only removes entries of what is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Entry:
     Attributes:
         kind: "batch" or "run"; a newer flowq may know others.
         id: its id.
-        created_at: when it was made, in seconds since the epoch by Redis' clock.
+        created_at: creation time in seconds since the epoch, by Redis' clock.
     """
 
     kind: str
@@ -35,18 +35,18 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """How the catalogue spells it."""
+        """Its name in the catalogue."""
         return f"{self.kind}:{self.id}"
 
 
 class Catalog:
-    """The list itself. Batches and runs enter it in the step that makes them (lua/append.lua)."""
+    """The catalogue in Redis. Batches and runs are added in the step that creates them (lua/append.lua)."""
 
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
 
     def newest(self, kind: Kind | None = None) -> Iterator[Entry]:
-        """What is there, newest first, read a page at a time; entries of what is gone are left out."""
+        """The entries, newest first, read a page at a time; entries of what is gone are left out."""
         at = 0
         while page := self._redis.zrevrange(self._keys.catalog, at, at + PAGE - 1, withscores=True):
             entries = [_entry(name, score) for name, score in page]
@@ -55,10 +55,10 @@ class Catalog:
             at += len(page)
 
     def trim(self, at: int = 0) -> tuple[int, int]:
-        """Remove what is gone among the entries from place *at* on, a page of them, oldest first.
+        """Remove entries of what is gone from one page, oldest first, beginning at place *at*.
 
         Returns:
-            Where to go on, 0 once all have been looked at, and how many were removed.
+            The place to continue at (0 after the last page), and how many entries were removed.
         """
         page = self._redis.zrange(self._keys.catalog, at, at + PAGE - 1, withscores=True)
         gone = self._gone([_entry(name, score) for name, score in page])
@@ -67,7 +67,7 @@ class Catalog:
         return (at + len(page) - len(gone) if len(page) == PAGE else 0), len(gone)
 
     def _gone(self, entries: Sequence[Entry]) -> list[str]:
-        """The names of those whose retention is over."""
+        """The names of the entries whose retention is over."""
         heads = [(one.name, self._keys.head(one.kind, one.id)) for one in entries]
         known = [(name, head) for name, head in heads if head is not None]
         with self._redis.pipeline(transaction=False) as pipe:
@@ -78,7 +78,7 @@ class Catalog:
 
 
 class Sweep:
-    """Trims the catalogue, a page at each ``tick``, from its start again a minute after it came to its end."""
+    """Trims the catalogue, one page per ``tick``; begins again a minute after its end."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -86,7 +86,7 @@ class Sweep:
         self._next_at = time.monotonic()
 
     def tick(self) -> None:
-        """A page, if it is time."""
+        """Trim one page, if it is time."""
         if time.monotonic() < self._next_at:
             return
         self._at, _ = self._catalog.trim(self._at)

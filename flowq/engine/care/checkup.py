@@ -1,6 +1,6 @@
-"""The checks of `flowq doctor` on Redis: what it is and how it is set up, judged by what it says of itself.
+"""The checks of `flowq doctor` on Redis: its version and configuration, judged by its own replies.
 
-Pure functions from replies to findings. Workers and batches: checkup_fleet.py. Who asks: examination.py.
+Pure functions from replies to findings. Workers and batches: checkup_fleet.py. The queries: examination.py.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Finding:
     """One line of a checkup.
 
     Attributes:
-        check: what was looked at.
-        verdict: "ok"; "warn": it works, and will cost something; "fail": it does not work, or loses batches.
-        found: what there is.
+        check: what was checked.
+        verdict: "ok"; "warn": it works, at a cost; "fail": it does not work, or loses batches.
+        found: the present state.
         advice: what to change, "" for nothing.
     """
 
@@ -43,7 +43,7 @@ class Finding:
 
 
 def version(info: Info) -> Finding:
-    """Whether Redis is new enough. Valkey calls itself a Redis of the version that it is compatible with."""
+    """Whether Redis is new enough. Valkey reports the Redis version that it is compatible with."""
     is_valkey = "valkey_version" in info
     shown = f"Valkey {info['valkey_version']}" if is_valkey else f"Redis {info['redis_version']}"
     numbers = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
@@ -53,7 +53,7 @@ def version(info: Info) -> Finding:
 
 
 def topology(info: Info) -> list[Finding]:
-    """Whether it is the one Redis that flowq and Celery's transport need."""
+    """Whether this is a single Redis, as flowq and Celery's transport require."""
     mode, replicas = str(info.get("redis_mode", "standalone")), int(info.get("connected_slaves", 0))
     single = "use a single Redis (or Valkey): Celery's transport has no Redis Cluster"
     if mode == "cluster" or int(info.get("cluster_enabled", 0)):
@@ -70,7 +70,7 @@ def topology(info: Info) -> list[Finding]:
 
 
 def persistence(info: Info, fsync: str | None) -> Finding:
-    """Whether batches survive a restart of Redis. *fsync*: its appendfsync, None if that cannot be told."""
+    """Whether batches survive a restart of Redis. *fsync*: its appendfsync, None if unknown."""
     if info.get("aof_last_write_status", "ok") != "ok" or info.get("rdb_last_bgsave_status", "ok") != "ok":
         found = "the last write to disk failed: Redis may refuse to change anything"
         return Finding("persistence", "fail", found, "make room on the disk of Redis' folder (dir), see Redis' log")
@@ -85,7 +85,7 @@ def persistence(info: Info, fsync: str | None) -> Finding:
 
 
 def eviction(memory: Memory) -> Finding:
-    """Whether Redis throws batches away to make room."""
+    """Whether Redis evicts batches to make room."""
     found, line = f"maxmemory-policy {memory.policy}", "redis.conf: maxmemory-policy noeviction"
     if memory.policy == "noeviction":
         return Finding("eviction", "ok", found)
@@ -111,7 +111,7 @@ def room(memory: Memory, machine_bytes: int) -> Finding:
 
 
 def permissions(missing: Sequence[str], rule: str) -> Finding:
-    """What the connected user lacks. *rule*: the ACL that gives it all."""
+    """The permissions that the connected user lacks. *rule*: the ACL that grants all of them."""
     if not missing:
         return Finding("permissions", "ok", "this user may do all that flowq and Celery do")
     shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
@@ -139,7 +139,7 @@ def latency(seconds: Sequence[float]) -> Finding:
 
 
 def unreachable(settings: Settings, error: Exception) -> Finding:
-    """Why there is no answer."""
+    """Why Redis does not answer."""
     url = redacted(settings.url)
     if isinstance(error, AuthenticationError):
         advice = "put user and password into the URL: FLOWQ_BROKER_URL=redis://user:password@host:6379/0"

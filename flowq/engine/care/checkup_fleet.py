@@ -1,6 +1,6 @@
-"""The checks of `flowq doctor` on workers and batches: who is there, what waits, what stands still.
+"""The checks of `flowq doctor` on workers and batches: which workers there are, what waits, what does not progress.
 
-Pure functions from what Redis holds to findings. Redis itself: checkup.py. Who asks: examination.py.
+Pure functions from what Redis holds to findings. Redis itself: checkup.py. The queries: examination.py.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ OWN = ("flowq.core.", "flowq.batch.", "flowq.compat.")  # node classes that ever
 
 @dataclass(frozen=True, slots=True)
 class BatchSeen:
-    """A batch at one moment; ``fed``: its producer beats, or has written its last item; ``left_by``: the worker that
-    left something of it to others, and why, or "".
+    """A batch at one moment. ``fed``: its producer beats, or has written its last item. ``left_by``: the worker that
+    left chunks of it to others, and why, or "".
     """
 
     id: str
@@ -45,7 +45,7 @@ def served(seen: Iterable[Sighting]) -> set[str]:
 
 
 def workers(seen: Sequence[Sighting], queue: str, version_here: str) -> list[Finding]:
-    """Who is there: one line for all, one for each (those with something to say first), one for what only some know."""
+    """One line for all workers, one for each (warnings first), one for node classes that only some of them know."""
     records = [one.record for one in seen if one.record is not None]
     consuming = [record for record in records if queue in record.queues]
     slots = sum(record.slots for record in consuming)
@@ -66,7 +66,7 @@ def workers(seen: Sequence[Sighting], queue: str, version_here: str) -> list[Fin
 
 
 def worker(seen: Sighting, version_here: str) -> Finding:
-    """One worker: what it offers, whether it beats in time, whether its clock and its flowq are the producer's."""
+    """One worker: its slots and nodes, whether it beats in time, whether its clock and flowq version agree."""
     check = f"worker {seen.name}"
     if seen.age_s is None or seen.ahead_s is None:
         found = f"has not beaten for {seen.gone_s:.0f} s, and did not say that it ends"
@@ -105,7 +105,7 @@ def unevenly_known(records: Sequence[WorkerRecord]) -> list[Finding]:
 
 
 def backlog(batches: Sequence[BatchSeen], messages: dict[str, int], queues: set[str]) -> list[Finding]:
-    """What is under way, what waits, and what stands still. *queues*: those that a worker consumes."""
+    """What is running, waiting or not progressing. *queues*: those that a worker consumes."""
     running = [batch for batch in batches if not batch.ended]
     left = sum(batch.written - batch.done for batch in running)
     found = f"{len(running)} running, {left:,} items to do"
@@ -130,20 +130,20 @@ def backlog(batches: Sequence[BatchSeen], messages: dict[str, int], queues: set[
 
 
 def half_fed(batch: BatchSeen) -> Finding:
-    """A batch whose producer died before its last item."""
+    """A batch whose producer died before it had written the last item."""
     found = f"its producer is gone after {batch.written:,} items ({batch.done:,} are done): the rest is not given out"
     advice = "submit it again under its key; else it is cancelled after its retention"
     return Finding(f"batch {batch.id}", "warn", found, advice)
 
 
 def left_alone(batch: BatchSeen) -> Finding:
-    """A batch some of whose items a worker cannot run."""
+    """A batch with chunks that a worker could not run."""
     advice = "start all workers of a queue with the same code and FLOWQ_IMPORTS; what was left waits for one that fits"
     return Finding(f"batch {batch.id}", "warn", f"something of it was left by {batch.left_by}", advice)
 
 
 def other_schema(batch: BatchSeen) -> Finding:
-    """A batch of a flowq that writes another ledger."""
+    """A batch with the ledger schema of another flowq version."""
     found = f"is of ledger schema {batch.version}, this flowq reads {SCHEMA_VERSION}"
     return Finding(f"batch {batch.id}", "warn", found, "keep workers of the flowq that wrote it until it has ended")
 

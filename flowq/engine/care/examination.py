@@ -1,4 +1,4 @@
-"""Asks Redis what the checks of `flowq doctor` judge, and gathers what they find. Changes nothing there."""
+"""Queries Redis for the checks of `flowq doctor`, and collects their findings. Changes no batch or setting."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FIELDS = ("v", "state", "avail", "sealed", "ok", "fallback", "failed", "queue")
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Everything there is to say about the settings' Redis and its workers; what fails is a finding, never an error."""
+    """All findings on the settings' Redis and its workers; an error becomes a finding and is never raised."""
     client, first = connected(settings)
     if client is None:
         return [first]
@@ -42,7 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def connected(settings: Settings) -> tuple[RedisClient | None, Finding]:
-    """A client for the settings' Redis, None if it does not answer; and what was found."""
+    """A client for the settings' Redis, None if it does not answer; and the finding about that."""
     try:
         client = make_client(settings.url, answer_within_s=ANSWER_WITHIN_S)
     except ValueError as exc:
@@ -51,14 +51,14 @@ def connected(settings: Settings) -> tuple[RedisClient | None, Finding]:
     try:
         client.ping()
     except NoPermissionError:
-        pass  # an answer, too
+        pass  # a refusal is an answer, too
     except REDIS_ERRORS as exc:
         return None, checkup.unreachable(settings, exc)
     return client, Finding("redis", "ok", f"answers at {redacted(settings.url)}")
 
 
 def server(client: RedisClient) -> list[Finding]:
-    """What INFO says."""
+    """The findings from INFO."""
     info = client.info()
     memory = memory_of(info)
     return [
@@ -71,7 +71,7 @@ def server(client: RedisClient) -> list[Finding]:
 
 
 def access(client: RedisClient, settings: Settings) -> list[Finding]:
-    """What this user may do, from here."""
+    """The findings about this user's permissions and the connection from here."""
     keys = Keys(settings.prefix)
     user = unquote(urlsplit(settings.url).username or "") or "default"
 
@@ -86,7 +86,7 @@ def access(client: RedisClient, settings: Settings) -> list[Finding]:
 
 
 def fleet(client: RedisClient, settings: Settings) -> list[Finding]:
-    """Who is there, and what is under way."""
+    """The findings about workers and batches."""
     keys = Keys(settings.prefix)
     seen = sightings(client, keys)
     known = [_batch(client, keys, name) for name in client.zrange(keys.batches, 0, -1)]
@@ -94,7 +94,7 @@ def fleet(client: RedisClient, settings: Settings) -> list[Finding]:
     app = build_app(settings)
     lists = {settings.queue: queue_list(app, settings.queue)}
     lists |= {batch.queue: queue_list(app, batch.queue) for batch in batches}
-    # A team's workers read their own app's lists.
+    # Workers on a team's own Celery app consume that app's lists.
     lists |= {name: where for one in seen if one.record is not None for name, where in one.record.queues.items()}
     messages = {queue: sum(client.llen(one) for one in queue_lists(app, where)) for queue, where in lists.items()}
     return [
@@ -104,7 +104,7 @@ def fleet(client: RedisClient, settings: Settings) -> list[Finding]:
 
 
 def _told(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
-    """What *ask* finds; where Redis does not tell, a finding that says why."""
+    """The findings of *ask*; if Redis refuses or does not answer, a finding that says why."""
     try:
         return ask()
     except NoPermissionError as exc:
@@ -121,7 +121,7 @@ def _appendfsync(client: RedisClient) -> str | None:
 
 
 def _ahead_s(client: RedisClient) -> float:
-    """Seconds that Redis' clock is ahead of this machine's, give or take half a round trip."""
+    """Seconds that Redis' clock is ahead of this machine's, within half a round trip."""
     asked = time.time()
     seconds, micros = client.time()
     return float(seconds + micros / 1e6 - (asked + time.time()) / 2)

@@ -1,6 +1,6 @@
-"""What the connected user may not do, of all that flowq, Celery and kombu do: found by harmless tries.
+"""The permissions that the connected user lacks, of all that flowq, Celery and kombu use: found by harmless commands.
 
-The tries run on a key of their own, of the wrong type for most of them: permission is asked for before the type.
+They use keys of their own, mostly of the wrong type: Redis checks the permission before the type.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WRITES = (
 
 
 def lacking(redis: RedisClient, keys: Keys) -> list[str]:
-    """What the user lacks: commands, "~pattern" for keys, "&pattern" for channels; [] for nothing."""
+    """What the user lacks: commands, "~pattern" for keys, "&pattern" for channels; [] if nothing."""
     trial = f"trial-{uuid.uuid4().hex[:10]}"
     refused: dict[str, None] = {}
     for command in _commands(keys, trial):
@@ -35,7 +35,7 @@ def lacking(redis: RedisClient, keys: Keys) -> list[str]:
         except NoPermissionError as exc:
             refused[_what(command[0], str(exc), keys)] = None
         except ResponseError:
-            pass  # of the wrong type, or no such script: permitted
+            pass  # wrong type, or no such script: the command is permitted
     try:
         with redis.pipeline(transaction=True) as pipe:
             pipe.ping()
@@ -43,13 +43,13 @@ def lacking(redis: RedisClient, keys: Keys) -> list[str]:
     except NoPermissionError:
         refused["MULTI"] = None
     except ResponseError:
-        pass  # of a Redis that is full
+        pass  # Redis is full: the command is permitted
     refused |= dict.fromkeys(_channels(redis, keys, trial))
     return list(refused)
 
 
 def database(redis: RedisClient) -> int:
-    """The number of the database it is connected to."""
+    """The number of the database that the client uses."""
     return int(redis.connection_pool.connection_kwargs.get("db") or 0)
 
 
@@ -69,7 +69,7 @@ def _commands(keys: Keys, trial: str) -> Iterator[tuple[str, ...]]:
 
 
 def _channels(redis: RedisClient, keys: Keys, trial: str) -> Iterator[str]:
-    """What may not be subscribed to: the channels of batches, remote control."""
+    """The ACL rules or commands that the user lacks to subscribe to batches' channels and remote control."""
     control = keys.remote_control(database(redis))
     for command, name, rule in (
         ("SUBSCRIBE", keys.closed_channel(trial), f"&{keys.prefix}:*"),

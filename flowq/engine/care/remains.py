@@ -1,6 +1,6 @@
-"""What lies in Redis and belongs to nothing: keys of batches that are gone, and ended batches without an end in time.
+"""Remains in Redis: keys of batches that are gone, and keys of ended batches that would never expire.
 
-Redelivery: everything here is found anew and removed once; what is removed was nobody's.
+Redelivery: each call finds what is there and removes it once; what it removes belongs to nobody.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ AT_ONCE = 500
 
 @dataclass(slots=True)
 class Remains:
-    """What was found.
+    """The remains that were found.
 
     Attributes:
-        keys: names of keys of batches that are gone.
-        unlimited: names of keys of ended batches that would be kept for ever.
-        ended: ids of batches that ended longer ago than was asked for, and whose run does not stay.
-        read_on: those of them whose blobs others still read: a fork goes on with the values of the run it came from.
-        listed: entries of the catalogue whose batch is gone.
+        keys: keys of batches that are gone.
+        unlimited: keys of ended batches without an expiry time.
+        ended: ids of batches that ended longer ago than asked for, and whose run is not kept.
+        read_on: those of them whose blobs others still read: a fork uses the values of the run it came from.
+        listed: number of catalogue entries whose batch is gone.
     """
 
     keys: list[str] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Remains:
 
 
 class Cleaner:
-    """Finds and removes it."""
+    """Finds and removes remains."""
 
     def __init__(self, connections: Connections) -> None:
         self._redis, self._keys = connections.redis, connections.keys
@@ -45,8 +45,8 @@ class Cleaner:
         """Look at every key under the prefix.
 
         Args:
-            older_than_s: take ended batches as well, if they ended longer ago than this. Those of a run that stays stay
-                with it, as do those that only another flowq can read.
+            older_than_s: include batches that ended longer ago than this; not those below a run that is kept, nor
+                those that only another flowq version can read.
         """
         found, owners = Remains(), self._by_owner()
         old: dict[str, Header] = {}
@@ -54,7 +54,7 @@ class Cleaner:
         for owner, names in owners.items():
             state, closed_ms, *told = self._redis.hmget(self._keys.meta(owner), ["state", "closed_ms", *HEADER_FIELDS])
             if state is None:
-                # Blobs of snapshots lie under the producer's scope, which has no meta; they end by themselves.
+                # Blobs of snapshots lie under the producer's scope, which has no meta; they expire by themselves.
                 found.keys += self._without_end(names)
                 continue
             ended = state not in (b"running", b"paused") and closed_ms is not None
@@ -71,12 +71,12 @@ class Cleaner:
             found.unlimited += self._without_end(owners[owner])
         found.ended = list(old)
         scopes = {header.scope for header in stays.values() if header is not None}
-        # Where those lie that only another flowq can tell of, this one does not know.
+        # The scopes of batches that only another flowq version can read are unknown here.
         found.read_on = set(old) if None in stays.values() else old.keys() & scopes
         return found
 
     def remove(self, found: Remains) -> int:
-        """Remove what ``find`` found; answers how many keys."""
+        """Remove what ``find`` found; returns the number of keys removed."""
         gone = list(found.keys)
         for batch in found.ended:
             gone += self._of(batch, but_blobs=batch in found.read_on)
@@ -93,7 +93,7 @@ class Cleaner:
                 return len(gone)
 
     def _by_owner(self) -> dict[str, list[str]]:
-        """Keys with a tag, by what stands in it."""
+        """Keys with a hash tag, by that tag."""
         owners: dict[str, list[str]] = {}
         for name in self._redis.scan_iter(self._keys.pattern(), count=AT_ONCE):
             text = name.decode(errors="replace")
@@ -115,17 +115,17 @@ class Cleaner:
 
 
 def _header(owner: str, told: Sequence[bytes | None]) -> Header | None:
-    """What a batch says of itself; None if only another flowq can read it."""
+    """The header of a batch; None if only another flowq version can read it."""
     try:
         return parse_header(owner, told)
     except BatchLost:
-        return Header(owner, "", "", "", None, b"")  # of a meta that is half there
+        return Header(owner, "", "", "", None, b"")  # its meta is incomplete
     except DecodeError:
         return None
 
 
 def _below(old: Mapping[str, Header], stays: Collection[str]) -> list[str]:
-    """Which of the *old* were begun by one that stays: resumed, a run reads what its batches came to."""
+    """Those of *old* that are below one that stays: a resumed run reads the outcomes of its batches."""
     children: dict[str, list[str]] = {}
     for owner, header in old.items():
         children.setdefault(header.parent, []).append(owner)

@@ -1,1 +1,1 @@
-"""How a batch ends: what its items brought is merged and put together, its family is told, leftovers are swept."""
+"""How a batch ends: its items' deltas are merged, its result is assembled, its family is told, its sink is swept."""

@@ -1,4 +1,4 @@
-"""Facts and events of a batch: what its items may wait for. Reads them, and sends events."""
+"""Facts and events of a batch, which its items may wait for. Reads them, and sends events."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from flowq.errors import BatchLost
 
 
 def event_fact(name: str, number: int) -> str:
-    """The fact that is the *number*-th event of this name; lua/tell.lua spells it too, and ``at:`` before it."""
+    """The name of the fact for the *number*-th event of this name; lua/tell.lua writes it, and ``at:`` with it."""
     return f"event:{name}:{number}"
 
 
 def child_fact(child_id: str, gen: int) -> str:
-    """The fact that a batch of an item's own has closed in a generation."""
+    """The name of the fact that an item's own batch has closed in a generation."""
     return f"batch:{child_id}:{gen}"
 
 
 def read_facts(connections: Connections, batch_id: str, facts: Sequence[str]) -> dict[str, tuple[int, bytes]]:
-    """Of *facts* those that stand: the place of each among all events (of what is none: 0), and its value."""
+    """Those of *facts* that have been told: the number of each among all events (0: not an event), and its value."""
     if not facts:
         return {}
     names = [*facts, *(f"at:{fact}" for fact in facts)]
@@ -36,13 +36,13 @@ def read_facts(connections: Connections, batch_id: str, facts: Sequence[str]) ->
 
 
 def send_event(connections: Connections, batch_id: str, name: str, value: Any) -> None:
-    """Send an event; whoever waits for it goes on, and whoever asks for it later finds it.
+    """Send an event: an item that waits for it continues, and one that waits for it later gets it.
 
     Raises:
-        EncodeError: the value cannot travel.
+        EncodeError: the value cannot be encoded.
         FlowError: the batch has ended.
-        BatchLost: there is none of this id.
-        ValueError: the name is empty, or has a space in it.
+        BatchLost: there is no batch with this id.
+        ValueError: the name is empty or contains a space.
     """
     check_event(name)
     told = connections.ledger.tell(batch_id, "event", name, dumps(value))
@@ -55,17 +55,17 @@ def send_event(connections: Connections, batch_id: str, name: str, value: Any) -
 
 
 def awaited_events(connections: Connections, batch_id: str) -> list[str]:
-    """The names of the events that items of a batch wait for now."""
+    """The names of the events that items of a batch are waiting for."""
     facts = _names(connections, [batch_id], ["waits"])
     return sorted({_event_of(fact) for fact in facts if fact.startswith("event:")})
 
 
 def _event_of(fact: str) -> str:
-    return fact.removeprefix("event:").rpartition(":")[0]  # the name may have colons of its own
+    return fact.removeprefix("event:").rpartition(":")[0]  # the event's name may contain colons
 
 
 def children(connections: Connections, *batch_ids: str) -> list[str]:
-    """The ids of the batches that items of these batches wait for, or have waited for; read in one round trip."""
+    """The ids of the batches that items of these batches wait for or have waited for; read in one round trip."""
     facts = _names(connections, batch_ids, ("waits", "facts"))
     return sorted({fact.split(":")[1] for fact in facts if fact.startswith("batch:")})
 

@@ -1,6 +1,6 @@
-"""Batches of batches: a child is fed by an item of its parent, tells it when it has closed, and ends with it.
+"""Batches inside batches: an item of the parent feeds a child, which tells the parent of its close, and ends with it.
 
-Redelivery: a child that is there is fed on or left alone; a fact that was told is told in vain.
+Redelivery: feeding an existing child resumes it or does nothing; a fact that was told before stays as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from flowq.engine.ids import is_chunk_id
 from flowq.engine.known_sizes import Sizes
 from flowq.errors import BatchLost, DecodeError
 
-MOST_ASKED = 4  # batches that are offered a place
+MOST_ASKED = 4  # batches that are tried for one free place
 
 
 def start_child(
@@ -35,24 +35,24 @@ def start_child(
     known: Sizes | None,
     gen: int = 0,
 ) -> None:
-    """Feed the batch of *header*, from where it stands if it was begun before, on *slots*.
+    """Feed the child of *header*, from where it stands if it was begun before, for *slots* slots.
 
     Args:
-        gen: the generation it begins with: after those of a batch of this id that Redis no longer holds.
+        gen: its first generation: above those of a previous batch with this id that Redis no longer holds.
 
     Raises:
         EncodeError, RedisFull, NoRedis, BatchLost, FewerItems: see ``Feeder.feed``.
     """
     birth = birth_of(connections, header, job, total, stream=total is None, slots=slots, known=known)
     birth["gen"] = gen
-    # It must not wait for readers: the only slot there is may be the one that feeds.
+    # It must not wait for readers: the slot that feeds may be the only one.
     Feeder(connections, header, birth, slots, comes_again=True, gen=gen, unread_bytes=None).relieve(items)
 
 
 def end_plain(connections: Connections, header: Header) -> None:
-    """Confirm the generation of a closed batch that has nothing to merge; an item that waits for it goes on.
+    """Confirm the generation of a closed batch with nothing to merge; an item that waits for the batch continues.
 
-    Redelivery: it is confirmed once; one that was redriven meanwhile is left alone.
+    Redelivery: confirms once; a batch that was redriven meanwhile is left alone.
     """
     state, stands = connections.redis.hmget(connections.keys.meta(header.id), ["state", "gen"])
     if state in (None, b"running", b"paused"):
@@ -64,9 +64,9 @@ def end_plain(connections: Connections, header: Header) -> None:
 
 
 def wake_starved(connections: Connections, headers: Headers, root: str, fleet: Fleet) -> None:
-    """Give a place that came free in a family to one of its batches that waits for it.
+    """Give a free place in a family to one of its batches that wait for one.
 
-    Redelivery: a batch that finds none is noted again; one that is forgotten here is woken by the caretaker.
+    Redelivery: a batch that finds no place is listed again; one that gets lost here is woken by the caretaker.
     """
     for _ in range(MOST_ASKED):
         starved = connections.redis.spop(connections.keys.starved(root))
@@ -84,7 +84,7 @@ def wake_starved(connections: Connections, headers: Headers, root: str, fleet: F
 
 
 def tell_parent(connections: Connections, header: Header, gen: int) -> None:
-    """Let the item go on that waits for this batch, closed in generation *gen*, if one does."""
+    """Tell the parent that this batch closed in generation *gen*; an item that waits for it continues."""
     if not header.parent:
         return
     told = connections.ledger.tell(header.parent, "fact", child_fact(header.id, gen))
@@ -92,7 +92,7 @@ def tell_parent(connections: Connections, header: Header, gen: int) -> None:
 
 
 def mind_parent(connections: Connections, header: Header) -> None:
-    """Bring a child to where its parent stands: it ends with it, rests with it, and goes on with it."""
+    """Bring a child's state in line with its parent's: it ends, pauses ("rests") and resumes with it."""
     if not header.parent:
         return
     keys, ledger = connections.keys, connections.ledger
@@ -104,6 +104,6 @@ def mind_parent(connections: Connections, header: Header) -> None:
     if state == b"paused" and own == b"running":
         ledger.control(header.id, "rest")
     elif state == b"running" and own == b"paused" and rests == b"1":
-        # Only what rests because of its parent: a batch that somebody paused stays so.
+        # Only a batch that rests because of its parent: one that a user paused stays paused.
         _, _, ids = ledger.control(header.id, "resume")
         publish_chunks(connections, header, ids)

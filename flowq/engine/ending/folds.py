@@ -1,7 +1,7 @@
-"""The aggregator's parts: folds merge what items brought, finish confirms; or all of it in one.
+"""The aggregation: folds merge the items' deltas, finish confirms; or one call does both.
 
-Redelivery: a fold writes the same field again, finish merges the same folds again; the confirmation is taken once.
-A chord that Celery loses is simply due again in the ledger's ``wake``.
+Redelivery: a fold writes the same field again, finish merges the same folds again; only one confirmation counts.
+A chord that Celery loses is published again, because it stays due in the ledger's ``wake``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.portable import portable
 
 MAX_DEATHS = 5
-BEGUN_FOR_S = 86_400  # what is begun and never comes to an end is kept so long; what is made, for as long as the batch
+BEGUN_FOR_S = 86_400  # lifetime of the count of begun merges; the results live as long as the batch
 
 Merge = Callable[[Sequence[Any]], Any]  # deltas in item order → one delta
 
 
 def merge_all(connections: Connections, header: Header, gen: int, n: int, merge: Merge) -> None:
-    """What the chord does, in one: merge what all *n* items brought, keep it, confirm the generation."""
+    """Do what the chord does, in one call: merge the deltas of all *n* items, store the result, confirm."""
     _keep(connections, header.id, _result_name(gen), _folded(connections, header, gen, (0, n), merge))
     _confirm(connections, header, gen)
 
 
 def fold(connections: Connections, header: Header, gen: int, segment: Segment, merge: Merge) -> str:
-    """Merge what the items of one segment brought, in item order; answers a reference."""
+    """Merge the deltas of one segment in item order; returns the name of the result."""
     name = _name(gen, segment)
     if header.reduces:
         _keep(connections, header.id, name, _folded(connections, header, gen, segment, merge))
@@ -47,7 +47,7 @@ def _folded(connections: Connections, header: Header, gen: int, segment: Segment
 
 
 def finish(connections: Connections, header: Header, gen: int, segments: Sequence[Segment], merge: Merge) -> str:
-    """Merge the folds, keep the result, confirm the generation, tell who waits for it."""
+    """Merge the folds, store the result, confirm the generation and tell its waiters."""
     if header.reduces:
         blobs = connections.redis.hmget(connections.keys.fold(header.id), [_name(gen, one) for one in segments])
         if any(blob is None for blob in blobs):
@@ -59,10 +59,10 @@ def finish(connections: Connections, header: Header, gen: int, segments: Sequenc
 
 
 def _confirm(connections: Connections, header: Header, gen: int) -> str:
-    """What is left to be done once the result is kept; answers how the batch ended."""
+    """Do what follows once the result is stored; returns how the batch ended."""
     connections.crash_points.reached("reduced", header.id)
     sweep(connections, header, gen)
-    # Before the confirmation: until that it is told again.
+    # Before the confirmation, so that it is repeated if this process dies in between.
     tell_parent(connections, header, gen)
     connections.crash_points.reached("told", header.id)
     done, state, _ = connections.ledger.control(header.id, "confirm", gen)
@@ -80,14 +80,14 @@ def _result_name(gen: int) -> str:
 
 
 def _all_of(connections: Connections, batch_id: str, name: str, blobs: Sequence[bytes], merge: Merge) -> dict[str, Any]:
-    """What the folds in *blobs* come to, or the error of the first that has one."""
+    """Merge the folds in *blobs*, or return the error of the first that has one."""
     folds = [loads(blob) for blob in blobs]
     errors = [one for one in folds if "error" in one]
     return errors[0] if errors else _tried(connections, batch_id, name, [[one["delta"] for one in folds]], merge)
 
 
 class _Unmergeable(Exception):
-    """Two items contradict each other, or a user's reducer raises: with the same deltas it would raise again."""
+    """Two items contradict each other, or a user's reducer raised: a retry with the same deltas would raise again."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -97,9 +97,9 @@ class _Unmergeable(Exception):
 def _tried(
     connections: Connections, batch_id: str, name: str, runs: Iterable[Sequence[Any]], merge: Merge
 ) -> dict[str, Any]:
-    """What *merge* makes of the deltas in *runs*, or its error: a second attempt would end no better.
+    """Merge the deltas in *runs*; returns the merged delta, or the error, as a retry would raise it again.
 
-    Who begins is counted, and who comes to an end is taken off: what kills its process each time is given up.
+    A count is raised at the beginning and lowered at the end: a merge that killed its process each time is given up.
     """
     if _counted(connections, batch_id, name, 1) > MAX_DEATHS:
         return {"error": WorkerCrashed(f"the processes that merged what the items brought died {MAX_DEATHS} times")}
@@ -112,7 +112,7 @@ def _tried(
 
 
 def _counted(connections: Connections, batch_id: str, name: str, by: int) -> int:
-    """How many are at it, with *by* more. What they make is kept for longer (``_keep``)."""
+    """The number of merges that began and have not ended, changed by *by*. (Results live longer, see ``_keep``.)"""
     key = connections.keys.fold(batch_id)
     with connections.redis.pipeline(transaction=True) as pipe:
         begun, _ = pipe.hincrby(key, f"{name}:begun", by).expire(key, BEGUN_FOR_S).execute()
@@ -120,10 +120,10 @@ def _counted(connections: Connections, batch_id: str, name: str, by: int) -> int
 
 
 def _merged(runs: Iterable[Sequence[Any]], merge: Merge) -> Any:
-    """The deltas of all *runs*, which follow each other in item order, as one; memory for one run and what comes of it.
+    """Merge the deltas of all *runs*, which follow each other in item order; holds one run and what is merged so far.
 
-    What has come of as many runs is merged with each other, as carries are in a binary number: one after the other, n
-    appends to a list would be copied n²/2 times.
+    Results of equally many runs are merged with each other, like carries in a binary number: merged one after the
+    other, n appends to a list would be copied n²/2 times.
     """
     carried: list[tuple[int, Any]] = []
     for run in runs:
@@ -142,7 +142,7 @@ def _one(merge: Merge, deltas: Sequence[Any]) -> Any:
 
 
 def _keep(connections: Connections, batch_id: str, name: str, outcome: bytes) -> None:
-    """Store what was made for as long as the batch is kept."""
+    """Store a result for as long as the batch is kept."""
     redis, keys = connections.redis, connections.keys
     retention_ms = redis.hget(keys.meta(batch_id), "retention_ms")
     with redis.pipeline(transaction=True) as pipe:
@@ -154,24 +154,24 @@ def _keep(connections: Connections, batch_id: str, name: str, outcome: bytes) ->
 def _encoded(outcome: dict[str, Any]) -> bytes:
     try:
         return dumps(outcome)
-    except CodecError as error:  # what the items brought could travel, what was made of it cannot
+    except CodecError as error:  # the deltas could be encoded, but the merged value cannot
         return dumps({"error": error})
 
 
 def is_reduced(connections: Connections, batch_id: str, gen: int) -> bool:
-    """Whether the aggregator is through with a generation, confirmed or not."""
+    """Whether the aggregation of a generation has stored its result, confirmed or not."""
     return bool(connections.redis.hexists(connections.keys.fold(batch_id), _result_name(gen)))
 
 
 def reduced(connections: Connections, batch_id: str, gen: int) -> Any:
-    """What the aggregator made of a finished batch.
+    """The merged delta of a finished batch.
 
     Raises:
         MergeConflict: two items contradict each other.
         NoRedis: Redis has not answered for 30 s.
-        Exception: what the function that combines items raised.
+        Exception: raised by the function that combines items.
     """
-    # Apart from what is raised below, which may be an error of the same class.
+    # Outside of the code that raises the stored error, which may be of the same class.
     blob = when_there(connections, lambda: connections.redis.hget(connections.keys.fold(batch_id), _result_name(gen)))
     if blob is None:
         raise BatchLost(batch_id)

@@ -1,4 +1,4 @@
-"""A closed batch put together again: for its handle, and for a walk that waited for it. Never waits."""
+"""Assembling the result of a closed batch, for its handle and for a walk that waited for it. Never waits."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def put_together(
     reduces: bool,
     **known: Unpack[Known],
 ) -> BatchResult[Any]:
-    """The result of a batch that was closed as *state* tells; what it failed with is not raised.
+    """The result of a batch that was closed as *state* says; its failure is not raised.
 
     Args:
-        dones: its commits, later ones standing over earlier ones.
-        n: its items.
-        sink: its values went to one.
-        reduces: the aggregator made something of it.
-        **known: what the caller knows of it beside the state.
+        dones: its commits, later ones replacing earlier ones.
+        n: number of its items.
+        sink: its values went to a sink.
+        reduces: the aggregation has merged deltas.
+        **known: what the caller knows of it in addition.
 
     Raises:
         BatchLost: Redis no longer holds it.
         MergeConflict: two items of a BatchFlow contradict each other.
         NoRedis: Redis has not answered for 30 s.
-        ResultsFreed: they were dropped as they were read.
+        ResultsFreed: a reader has freed its outcomes.
     """
     known["seconds"], known["reason"] = state.seconds, reason_of(state, policy)
     result: BatchResult[Any] = BatchResult.assemble(dones, n, on_error=policy.on_error, sink=sink, **known)
@@ -66,13 +66,13 @@ def put_together(
 def gather(
     connections: Connections, batch_id: str, node: Fanout[Any, Any], shared: Any
 ) -> tuple[StoredSequence, BatchResult[Any]]:
-    """The items of a closed batch, as Redis holds them, and its result, which runs items again in this process.
+    """The items of a closed batch as Redis holds them, and its result, whose reruns of items run in this process.
 
     Args:
         shared: the store of the walk that waited for it.
 
     Raises:
-        BatchError: what *node*'s policy says is raised.
+        BatchError: the batch failed, and *node*'s policy raises that.
         BatchLost: Redis no longer holds it.
         MergeConflict: two items of a BatchFlow contradict each other.
         OutOfReach: Redis has not answered for 30 s.
@@ -95,9 +95,9 @@ def gather(
 def _again(
     connections: Connections, batch_id: str, node: Fanout[Any, Any], shared: Any, before: Before, indices: Sequence[int]
 ) -> Steps[BatchResult[Any]]:
-    """Here, and not by a redrive: who asks holds a slot until it has the result, and may hold the only one."""
+    """Runs items here instead of by a redrive, because the caller holds a slot meanwhile, which may be the only one."""
     node = node.__copy__()
-    node.journey = None  # the walk's; its items are on none
+    node.journey = None  # that of the walk, which these items do not belong to
     if node.reduces:
         before = yield _with_deltas, (connections, batch_id, before)
     job = node.job(before.inputs, shared=shared)
@@ -108,7 +108,7 @@ def _again(
 
 
 def _with_deltas(connections: Connections, batch_id: str, before: Before) -> Before:
-    """*before* with what its items have brought, which folds merge: commits leave it out."""
+    """*before* with the deltas of its items, which the commits leave out."""
     brought: dict[int, Any] = {}
     for by_index in read(connections, lambda: list(deltas_by_index(connections, batch_id, (0, before.n)))):
         brought.update(by_index)

@@ -1,4 +1,4 @@
-"""What the items of a batch that reduces have brought, read in item order and a part at a time. Merges nothing."""
+"""The deltas of a reducing batch's items, read in item order and in parts. Merges nothing."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from flowq.errors import BatchLost
 
 READ_FIELDS = 64
 READ_ITEMS = 5000
-"""Fields, and items in them, that are read at once: what a fold holds beside what it has merged."""
+"""The most fields, and items in them, that are read at once: the memory of a fold beside its merged delta."""
 
 
 def read_deltas(connections: Connections, batch_id: str, segment: tuple[int, int]) -> Iterator[list[Any]]:
-    """The deltas of a segment in item order, some neighbours at a time; of several of one item the newest stands.
+    """The deltas of a segment in item order, some neighbours at a time; of several for one item only the newest.
 
     Raises:
-        BatchLost: Redis lacks one.
+        BatchLost: Redis lacks one of them.
     """
     for by_index in deltas_by_index(connections, batch_id, segment):
         yield [by_index[index] for index in sorted(by_index)]
 
 
 def deltas_by_index(connections: Connections, batch_id: str, segment: tuple[int, int]) -> Iterator[dict[int, Any]]:
-    """As :func:`read_deltas`, by the index of the item, or of the first of those whose delta it is."""
+    """As :func:`read_deltas`, by index of the item; a delta of several items is under the first of them."""
     start, stop = segment
     fields = [field for field in out_fields(connections, batch_id, "part") if _overlaps(field, start, stop)]
     for some in together(fields):
@@ -43,7 +43,7 @@ def deltas_by_index(connections: Connections, batch_id: str, segment: tuple[int,
 
 
 def together(fields: Sequence[str]) -> Iterator[list[str]]:
-    """*fields*, given as they stand over one another, in groups by item order: what overlaps stays in one group."""
+    """*fields*, given oldest first, in groups by item order; fields that overlap stay in one group."""
     standing = {field: place for place, field in enumerate(fields)}
     group: list[str] = []
     items, end = 0, 0

@@ -1,4 +1,4 @@
-"""Removing the parts of a sink that were written in vain: no commit names them. Never one that may still be named."""
+"""Removing parts of a sink that no commit refers to. Never removes one that may still be referred to."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ log = logging.getLogger("flowq.sink")
 
 
 def sweep(connections: Connections, header: Header, gen: int) -> int:
-    """Remove what nobody reads of a batch that was closed in generation *gen*; answers how many parts that were.
+    """Remove the unreferenced parts of a batch that was closed in generation *gen*; returns their number.
 
-    Redelivery: finds nothing more. A later generation's parts are left alone: they may be named in a moment.
+    Redelivery: finds nothing more. Parts of a later generation are left alone: they may be committed any moment.
     """
     if not header.sink or refusal(header.sink, connections.settings.sinks) is not None:
         return 0
-    # What Redis raises passes: the aggregation is due again. What the client of a store raises may be anything, and is
-    # no reason to confirm nothing.
+    # Redis errors propagate: the aggregation stays due. The client of a store may raise anything, which must not keep
+    # the generation from being confirmed.
     try:
         sink = open_sink(header.sink, header.id)
-        # Listed before the commits are read: a part that is named between the two is not among the former.
+        # Listed before the commits are read, so that a part that is committed in between is not among those listed.
         written = [one for one in sink.names() if 0 <= generation_of(one) <= gen]
     except Exception as error:
         return _not_removed(header, error)
@@ -42,10 +42,10 @@ def sweep(connections: Connections, header: Header, gen: int) -> int:
 
 
 def take_back(connections: Connections, header: Header, sink: Sink, chunk_id: str, blob: bytes) -> None:
-    """Remove the part that *blob* names, a commit that was refused: the batch may have been swept already.
+    """Remove the part in *blob*, a commit that was refused: the sweep of the batch may be over already.
 
-    Not where the ledger holds that very commit (it was made twice, and the first answer was lost), nor where it holds
-    nothing of the batch any more: nobody knows then which parts it named.
+    Not if the ledger holds this very commit (it was repeated because its first reply was lost), nor if it holds nothing
+    of the batch any more: then nobody knows which parts were committed.
     """
     done = Done.from_plain(loads(blob))
     if not _is_sunk(done.values):
@@ -53,7 +53,7 @@ def take_back(connections: Connections, header: Header, sink: Sink, chunk_id: st
     field = f"{generation(chunk_id)}:{done.start}-{done.upto}~{record(chunk_id)}"
     redis, keys = connections.redis, connections.keys
     try:
-        # In this order: all keys of a batch go at the same moment.
+        # In this order, because all keys of a batch expire at the same moment.
         if redis.hget(keys.of(header.id, "out"), field) != blob and redis.exists(keys.meta(header.id)):
             sink.remove(done.values.address)  # type: ignore[attr-defined]
     except Exception as error:

@@ -1,1 +1,1 @@
-"""How a batch begins: its birth, its items page by page, and what Celery beat submits."""
+"""How a batch begins: its birth, its items page by page, and the runs that Celery beat submits."""

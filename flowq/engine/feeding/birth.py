@@ -1,4 +1,4 @@
-"""How a job becomes a batch: its header, its graph as bytes, its ledger's fields, its items. Never writes to Redis."""
+"""How a job becomes a batch: its header, encoded graph, ledger fields and items. Never writes to Redis."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def header_of(
     """The header of *job*'s batch.
 
     Args:
-        queue: where its chunks go unless the job's policy names another.
+        queue: for its chunks, unless the job's policy names another.
         manifest, scope: the snapshot of its store, if it has one.
         run_id, parent, keeps, root: see :class:`~flowq.engine.batches.Header`.
 
     Raises:
-        CannotTravel: the node, an argument of it or the store's schema.
+        CannotTravel: the node, an argument of it or the store's schema cannot be sent to workers.
         ConfigError: its sink cannot be opened.
     """
     node = job.node
@@ -62,20 +62,20 @@ def birth_of(
     slots: int = 1,
     known: Sizes | None = None,
 ) -> dict[str, Any]:
-    """The ledger's own fields of *job*'s batch, whoever begins it: a producer, or an item of another batch.
+    """The ledger's fields for *job*'s batch, whether a producer or an item of another batch creates it.
 
     Args:
-        connections, header: the process's own; what the batch is.
+        connections, header: this process's connections; the batch's header.
         total, stream: see ``birth_fields``.
-        slots: that it may have.
-        known: sizes that its first chunks may have, from another batch of the node.
+        slots: the slots that it may use.
+        known: chunk sizes to begin with, from an earlier batch of the node.
     """
     node = job.node
     fields = birth_fields(
         connections, header, job.policy, node.counted(), total, stream=stream, keyed=node.computes_once
     )
     if job.key is not None:
-        fields["key"] = job.key  # for people: the id, which is made of it, does not tell it
+        fields["key"] = job.key  # for display: it cannot be recovered from the id, which is derived from it
     if known is not None and not fields["fixed"]:
         fields["size"] = known.size
         fields["floor"] = first_floor(known.floor, total or 1, slots)
@@ -92,14 +92,14 @@ def birth_fields(
     stream: bool = False,
     keyed: bool = False,
 ) -> dict[str, Any]:
-    """The ledger's own fields of a new batch, beside the header's.
+    """The ledger's fields of a new batch, including those of its header.
 
     Args:
-        connections, header, policy: the process's own; what the batch is.
-        in_flight: items that one process has in its hands.
-        total: its items, if that is known by now.
-        stream: they come from no sequence: their pages are dropped as the batch runs, but for those of failed items.
-        keyed: some may be twins of others, whose outcomes are found by their index then.
+        connections, header, policy: this process's connections; the batch's header and policy.
+        in_flight: items that one process runs at once.
+        total: number of items, if it is known already.
+        stream: the items do not come from a sequence: pages whose items have all ended well are dropped.
+        keyed: some items may be twins of others, whose outcomes are then looked up by index.
     """
     count, share = policy.failure_budget()
     fixed = policy.chunk_size != "auto"
@@ -113,7 +113,7 @@ def birth_fields(
         "floor": 1,
         "fixed": int(fixed),
         "reduces": int(header.reduces),
-        # Once it is closed nothing is to be merged, nobody to be told, and no part of a sink to be removed.
+        # Its close leaves nothing to do: no merge, no parent to tell, no sink to sweep.
         "plain": int(not (header.reduces or header.parent or header.sink)),
         "keeps": int(header.keeps),
         **({} if not header.root else crowd_fields(connections, header.root)),
@@ -129,25 +129,25 @@ def birth_fields(
 
 
 def crowd_fields(connections: Connections, root: str) -> dict[str, str]:
-    """Where the items in flight of a whole family are counted, and who of it waits for a place."""
+    """The keys where a family's items in flight are counted, and where its batches that wait for a place are listed."""
     return {"crowd": connections.keys.meta(root), "starved": connections.keys.starved(root)}
 
 
 def limits_its_family(job: BatchJob) -> bool:
-    """Whether the batch's ``concurrency`` holds for the batches of its items, too."""
+    """Whether the batch's ``concurrency`` also applies to the batches of its items."""
     return job.policy.concurrency is not None and job.node.carries_changes
 
 
 def full_name(node: Any) -> str:
-    """What people call a node, with the flow that visits it: ``Nightly.Parse``."""
+    """A node's display name, qualified by the flow that contains it: ``Nightly.Parse``."""
     return f"{node.within}.{node.name}" if node.within else str(node.name)
 
 
 def encoded(spec: FlowSpec) -> bytes:
-    """The graph as bytes.
+    """Encode the graph.
 
     Raises:
-        CannotTravel: the codec does not carry an argument; names it and its node.
+        CannotTravel: an argument cannot be encoded; names it and its node.
     """
     try:
         return dumps(spec.to_plain())
@@ -168,7 +168,7 @@ def schema_name(job: BatchJob) -> str:
     """The class name of the shared store's schema, "" if it has none.
 
     Raises:
-        CannotTravel: the workers could not find the schema.
+        CannotTravel: the schema is not registered, so that workers could not find it.
     """
     schema = getattr(job.shared, "schema", None)
     if schema is None:
@@ -179,9 +179,9 @@ def schema_name(job: BatchJob) -> str:
 
 
 def source(items: Items, node: Any) -> Iterable[Any]:
-    """The items to feed: the sequence itself where there is one, else one after the other.
+    """The items to feed: the sequence itself if there is one, else an iterator.
 
-    Of a node that computes items of one key once, twins stand in the place of all but the first of these.
+    For a node that computes items with equal keys once, all but the first of them are replaced by twins.
     """
     at_hand = items.at_hand()
     given: Iterable[Any] = _one_by_one(items) if at_hand is None else at_hand

@@ -1,4 +1,4 @@
-"""Feeding a batch: pages go to the ledger, the first window is published. Ends when the last item is written."""
+"""Feeding a batch: writing its pages to the ledger and publishing its first window. Ends when all items are written."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from flowq.errors import BatchLost, FewerItems, NoRedis, RedisFull
 log = logging.getLogger("flowq.feed")
 
 UNREAD_BYTES = 48 * 1024 * 1024
-KEPT_BYTES = 4 * 1024 * 1024  # of pages that Redis may forget
+KEPT_BYTES = 4 * 1024 * 1024  # of written pages, kept in case a failover of Redis loses them
 READERS_LOOK_S = 0.02
-LOOK_EVERY_S = 0.2  # whether the producer that feeds a batch still lives
+LOOK_EVERY_S = 0.2  # how often to check whether the producer that feeds a batch is still alive
 
-Place = int | Literal["whole", "fed"]  # where to feed from; or it has all its items; or another producer feeds it
+Place = int | Literal["whole", "fed"]  # where to feed from; or it takes no more items; or another producer feeds it
 
 
 def place_of(connections: Connections, batch_id: str) -> Place:
-    """Where a producer has to feed a batch from, if it has to."""
+    """The place from which a producer has to feed a batch, or why it need not."""
     try:
         state = read_state(connections, batch_id)
     except BatchLost:
@@ -45,7 +45,7 @@ def place_of(connections: Connections, batch_id: str) -> Place:
 
 
 class Forgotten(Exception):
-    """Redis stands at *avail*, further back than the pages this producer keeps."""
+    """The ledger stands at *avail*, before the first page that this producer still keeps."""
 
     def __init__(self, avail: int) -> None:
         super().__init__(avail)
@@ -53,7 +53,7 @@ class Forgotten(Exception):
 
 
 class Piece(NamedTuple):
-    """What is written in one step: *pages* from place *at* on; *last* if it seals the batch."""
+    """What is written in one step: *pages* from index *at* on; *last* if it seals the batch."""
 
     at: int
     pages: Sequence[Page]
@@ -61,7 +61,7 @@ class Piece(NamedTuple):
 
     @property
     def upto(self) -> int:
-        """The place after its last item."""
+        """The index after its last item."""
         return self.at + sum(page.n for page in self.pages)
 
     @property
@@ -72,22 +72,22 @@ class Piece(NamedTuple):
 class Feeder:
     """Writes one batch's items.
 
-    Redelivery: every append is compared with the place the ledger stands at, so a repeated one doubles nothing.
+    Redelivery: every append is compared with the place where the ledger stands, so that items are never written twice.
 
     Args:
-        connections: the process's own.
-        header: what the batch is.
-        birth: the ledger's fields of it, see engine/feeding/birth.py.
-        slots: that it may have.
-        resumable: the batch has a key: what ends the feeding early leaves it to a further submit under that key. Any
-            other batch is cancelled then: half a batch must not run on, and nobody could feed the rest.
-        comes_again: an item feeds it, which comes again if Redis is away or full: it waits for room from its first
-            item on, and what it could not write then it writes when it comes again.
-        gen: the generation that takes the items: in a later one the batch was closed meanwhile.
-        unread_bytes: while more lies in Redis that nobody has begun, nothing is read (None: it does not wait).
+        connections: this process's connections.
+        header: the batch's header.
+        birth: the batch's ledger fields, see engine/feeding/birth.py.
+        slots: the slots that it may use.
+        resumable: the batch has a key: if feeding ends early, another submit under that key can continue it. Any other
+            batch is then cancelled: half a batch must not run, and nobody could feed the rest.
+        comes_again: an item feeds it, which is tried again if Redis is away or full: it waits for room from its first
+            page on, and a later try writes the rest.
+        gen: the generation that takes the items; if the batch has a later one, it was closed meanwhile.
+        unread_bytes: pause while more bytes than this lie in Redis that no worker has begun (None: never pause).
 
     Attributes:
-        error: what ended the feeding, known before whoever waits for the batch hears of its end.
+        error: what ended the feeding early; set before waiters are told that the batch has ended.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Feeder:
         self._slots = slots
         self._window = window_of(slots)
         self._page_bytes = page_bytes(slots)
-        # Of items that are known to be short: a chunk for each slot.
+        # If the items are known to be short: one chunk for each slot.
         self._first_items = int(birth.get("floor", 1)) * slots
         self._recent: deque[Piece] = deque()
         self._recent_total = 0  # bytes
@@ -119,7 +119,7 @@ class Feeder:
         self.error: BaseException | None = None
 
     def begin(self, at: int) -> None:
-        """Create the batch without items, for a producer whose items are still to come.
+        """Create the batch without items, for a producer that has no item yet.
 
         Raises:
             RedisFull: there is no room for items; nothing was created.
@@ -129,17 +129,17 @@ class Feeder:
             self._append(Piece(0, (), False))
 
     def feed(self, items: Iterable[Any]) -> None:
-        """All of ``steps``, from the first item on; raises what they raise."""
+        """Run all ``steps`` from the first item on; raises what they raise."""
         for _ in self.steps(items):
             pass
 
     def relieve(self, items: Iterable[Any]) -> None:
-        """All of ``relief``; raises what it raises."""
+        """Run all of ``relief``; raises what it raises."""
         for _ in self.relief(items):
             pass
 
     def relief(self, items: Iterable[Any]) -> Generator[None, None, None]:
-        """The ``steps`` from where another producer stops, should it stop before its last item; and before them others.
+        """Wait while another producer feeds the batch, a step each time; run ``steps`` for the rest if it stops early.
 
         Raises:
             EncodeError, RedisFull, NoRedis, BatchLost: as ``steps``.
@@ -151,20 +151,20 @@ class Feeder:
             yield from self.steps(items, place)
 
     def steps(self, items: Iterable[Any], at: int = 0) -> Generator[None, None, None]:
-        """Write *items* (from place *at* on; those before it are skipped), a step at a time, from any thread.
+        """Write *items* from index *at* on (those before it are skipped), piece by piece; can be run by any thread.
 
-        There is a step after each piece but the last, and now and then while the workers have enough to read or an
-        iterator has nothing to give. Closed before its end, this is a producer that gives up. Of several producers that
-        feed one batch at once, one goes on and the others leave it to that one.
+        Yields after each piece but the last, and from time to time while the workers have enough to read or the
+        iterator is slow. If it is closed before its end, this producer gives up. If several producers feed one batch
+        at once, one continues and the others stop.
 
         Raises:
-            EncodeError: an item cannot travel.
-            RedisFull: no room came free in ``full_wait_s`` seconds; at once for a batch that has no items yet, unless
+            EncodeError: an item cannot be encoded.
+            RedisFull: there was no room for ``full_wait_s`` seconds; raised at once for a batch without items, unless
                 its producer comes again.
-            NoRedis: Redis stayed away for 30 s.
-            BatchLost: Redis lost the batch, or more of it than can be written again.
+            NoRedis: Redis has not answered for 30 s.
+            BatchLost: Redis lost the batch, or more of its items than this producer can write again.
             FewerItems: *items* ended before *at*. Nothing was written.
-            Exception: what the iterable raised.
+            Exception: raised by the iterable.
         """
         try:
             while True:
@@ -194,32 +194,32 @@ class Feeder:
                 piece = Piece(at, pages, last)
                 at = piece.upto
                 if not self._write(piece):
-                    return  # cancelled meanwhile, failed past its budget, or fed by another
+                    return  # closed meanwhile, or fed by another producer
                 if last:
                     return
                 yield
                 yield from self._until_read(piece)
 
     def _abandon(self, resumable: bool) -> None:
-        """Nobody writes the rest: a *resumable* batch waits from now on for somebody who does, another is cancelled."""
+        """Give up feeding: a *resumable* batch now waits for another producer, any other is cancelled."""
         redis, keys, batch_id = self._connections.redis, self._connections.keys, self._header.id
         try:
             if resumable:
                 self._connections.ledger.beat(batch_id, [("feed", "-")], lease_ms=1)
                 return
             if self._is_over():
-                return  # and may be redriven: with what was written
-            is_whole = redis.hget(keys.meta(batch_id), "sealed") == b"1"  # asked first: a batch that ends is sealed
+                return  # it may be redriven with the items written so far
+            is_whole = redis.hget(keys.meta(batch_id), "sealed") == b"1"  # read first: the close seals the batch
             self._connections.ledger.control(batch_id, "cancel")
             if is_whole:
-                return  # and can be run again
-            # Nobody was given the batch to redrive it, and Redis may have failed for want of this very room.
+                return  # all its items are written, so it can be redriven
+            # Nobody has a handle of the batch to redrive it, and Redis may have failed for want of this very room.
             redis.unlink(*(keys.of(batch_id, part) for part in ("pages", "index", "left", "failed")))
         except REDIS_ERRORS as exc:
             log.warning("a half-fed batch could not be ended", extra={"batch": batch_id, "error": repr(exc)})
 
     def _write(self, piece: Piece) -> bool:
-        """Append one piece, and again whatever Redis has forgotten; False if this producer's are not wanted."""
+        """Append a piece, and before it those that Redis has lost; False if this producer is to stop."""
         self._keep(piece)
         todo = deque([piece])
         while todo:
@@ -230,7 +230,7 @@ class Feeder:
             if isinstance(reply, Appended):
                 self._connections.crash_points.reached("appended", self._header.id)
                 publish_chunks(self._connections, self._header, reply.ids)
-                if reply.ended and self._header.reduces:  # its items had all been done before its last page
+                if reply.ended and self._header.reduces:  # all its items had ended before the append that sealed it
                     publish_aggregate(self._connections, self._header, self._slots)
                 todo.popleft()
             elif reply.closed:
@@ -243,14 +243,14 @@ class Feeder:
                 log.info("another producer feeds this batch", extra={"batch": self._header.id})
                 return False
             else:
-                # Written already: the answer was lost. By another producer, if what we sealed is not.
+                # Already written: the reply was lost. If our last piece did not seal it, another producer wrote that.
                 todo.popleft()
                 if one.last and not reply.sealed:
                     todo.appendleft(Piece(reply.avail, (), True))
         return True
 
     def _keep(self, piece: Piece) -> None:
-        """Keep it, and of those before it what is not too much."""
+        """Keep a piece, and as many of the previous ones as fit in KEPT_BYTES."""
         self._recent.append(piece)
         self._recent_total += piece.size_bytes
         while self._recent_total > KEPT_BYTES and len(self._recent) > 1:
@@ -259,14 +259,14 @@ class Feeder:
     def _append(self, piece: Piece) -> Appended | Elsewhere | None:
         at, pages, last = piece
         create = self._birth if at == 0 else None
-        window = self._window if at == 0 else 0  # of a batch that runs the caretakers say it, as workers come and go
+        window = self._window if at == 0 else 0  # caretakers set it later, as workers come and go
 
         def append() -> Appended | Elsewhere | None:
             return self._connections.ledger.append(
                 self._header.id, at, pages, sealed=last, window=window, create=create
             )
 
-        # A batch that has no items yet is refused at once: its producer can do something better than wait.
+        # A batch without items is refused at once: its producer may have a better option than to wait.
         wait_s = self._connections.settings.full_wait_s if at or self._comes_again else 0.0
         unless = self._is_over if at else lambda: False
         return when_room(self._connections, piece.size_bytes, append, wait_s=wait_s, unless=unless)
@@ -275,12 +275,12 @@ class Feeder:
         return place_of(self._connections, self._header.id)
 
     def _is_over(self) -> bool:
-        """Whether the batch takes no more of these items: closed, if only once, or lost."""
+        """Whether the batch takes no more of these items: it was closed (perhaps redriven since), or lost."""
         state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "gen"])
         return state not in (b"running", b"paused") or int(gen) != self._gen
 
     def _until_read(self, piece: Piece) -> Generator[None, None, None]:
-        """Look now and then, a step each time, until no longer too much lies in Redis unread."""
+        """Yield from time to time until at most ``unread_bytes`` lie in Redis that no worker has begun."""
         if self._unread_bytes is None:
             return
         self._unread.append((piece.upto, piece.size_bytes))

@@ -1,4 +1,4 @@
-"""Flows that Celery beat submits: the entry for its schedule. Never what a worker makes of the message (tasks.py)."""
+"""Flows that Celery beat submits: the entry for its schedule. Workers handle the message in worker/tasks.py."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def scheduled(
     shared: dict[str, Any] | None = None,
     queue: str | None = None,
 ) -> dict[str, Any]:
-    """An entry of ``app.conf.beat_schedule`` that submits *flow* as a durable run whenever *when* says.
+    """An entry of ``app.conf.beat_schedule`` that submits *flow* as a durable run whenever *when* is due.
 
-    The run's key is *key* and the beginning of the period (of a crontab: of the minute) in which beat sends it: a
-    message that arrives twice, or two beats, make one run. Should a worker get the message that does not know a class
-    of the flow, it is kept for one that does, for a week.
+    The run's key is *key* plus the start of the period (of a crontab: the minute) in which beat sends it: a message
+    that is delivered twice, or sent by two beats, makes one run. A worker that does not know a class of the flow keeps
+    the message for one that does, for a week.
 
     Args:
         flow: what runs; its classes must be known to the workers.
-        when: a ``crontab``, a ``timedelta`` or seconds, as Celery's schedules take them.
-        key: what the runs have in common, at most 200 characters; their label as well.
-        shared: the store each run begins with; small: read what is large in the flow's first node.
-        queue: where to (None: the app's default queue).
+        when: a ``crontab``, a ``timedelta`` or seconds, as in Celery's schedules.
+        key: the common part of the runs' keys, at most 200 characters; also their label.
+        shared: the store that each run begins with; keep it small: read large data in the flow's first node.
+        queue: where to send it (None: the app's default queue).
 
     Raises:
         CannotTravel, EncodeError: the flow or the store.
@@ -70,7 +70,7 @@ def scheduled(
 
 
 def period_s(when: Any) -> float:
-    """Seconds in which *when* is due once; a crontab is due in its minute."""
+    """The period of *when* in seconds; that of a crontab is a minute."""
     if isinstance(when, crontab):
         return 60.0
     every = when.run_every if isinstance(when, schedule) else when
@@ -81,5 +81,5 @@ def period_s(when: Any) -> float:
 
 
 def due_moment(every_s: float) -> int:
-    """The beginning of the period that it is now, in seconds since the epoch."""
+    """The start of the current period, in seconds since the epoch."""
     return int(time.time() // every_s * every_s)

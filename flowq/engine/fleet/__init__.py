@@ -1,1 +1,1 @@
-"""The fleet: which workers are there, what they do and lack, what waits; what Flower and Prometheus are told."""
+"""The fleet: which workers there are, what they run and lack, what waits; the metrics for Flower and Prometheus."""

@@ -1,6 +1,6 @@
-"""One HTTP server that tells Prometheus, and an autoscaler, how a fleet does. It reads Redis at each request.
+"""One HTTP server with a fleet's metrics for Prometheus and autoscalers. It reads Redis at each request.
 
-It needs no part in the workers: their processes add to counters in Redis, the rest stands in the ledgers.
+Workers need not serve anything: their processes add to counters in Redis, and the ledgers hold the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def require_prometheus() -> None:
 
 
 class FleetCollector:
-    """A collector for prometheus_client: reads Redis when it is asked.
+    """A collector for prometheus_client; reads Redis when it is scraped.
 
     Args:
         connections: to the fleet's Redis.
@@ -60,7 +60,7 @@ class FleetCollector:
 
 
 def gauges(standing: Standing) -> Iterator[Metric]:
-    """Where the fleet stands."""
+    """The current state of the fleet."""
     from prometheus_client.core import GaugeMetricFamily
 
     def family(name: str, told: str, labels: list[str], values: Iterable[tuple[Iterable[str], float]]) -> Metric:
@@ -82,7 +82,7 @@ def gauges(standing: Standing) -> Iterator[Metric]:
 
 
 def counters(totals: Totals) -> Iterator[Metric]:
-    """What the fleet has done."""
+    """The counters of what the fleet has done."""
     from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
     outcomes = CounterMetricFamily("flowq_outcomes", "Items that ended.", labels=["queue", "node", "outcome"])
@@ -114,14 +114,14 @@ def _cumulated(times: Times) -> list[tuple[str, float]]:
 class MetricsServer:
     """Serves ``/metrics``, ``/pending`` and ``/healthz`` until it is closed.
 
-    ``/pending?queue=flowq`` answers ``{"pending": 1200, "slots": 8}``: what KEDA's metrics-api scaler reads.
+    ``/pending?queue=flowq`` returns ``{"pending": 1200, "slots": 8}``, for KEDA's metrics-api scaler.
 
     Args:
         connections: to the fleet's Redis.
         address, port: where it listens; port 0 takes a free one.
 
     Attributes:
-        url: where it listens.
+        url: of the server.
     """
 
     def __init__(self, connections: Connections, *, address: str, port: int) -> None:
@@ -143,7 +143,7 @@ class MetricsServer:
         self.url = f"http://{host!s}:{port}"
 
     def serve(self) -> None:
-        """Answer requests until ``close``; none after it."""
+        """Answer requests until ``close`` is called; return at once if it was called before."""
         with self._lock:
             if self._closed:
                 return
@@ -151,10 +151,10 @@ class MetricsServer:
         self._server.serve_forever()
 
     def close(self) -> None:
-        """End ``serve``, if it has been called, and listen no more."""
+        """End ``serve``, if it was called, and stop listening."""
         with self._lock:
             self._closed = True
-        if self._serving:  # else nobody would say that it has ended
+        if self._serving:  # else shutdown() would wait for ever for serve_forever() to end
             self._server.shutdown()
         self._server.server_close()
 
@@ -162,7 +162,7 @@ class MetricsServer:
         try:
             standing = read_standing(self._connections)
         except REDIS_ERRORS as error:
-            # An autoscaler that is told 0 would end workers whose Redis is only away.
+            # Told 0, an autoscaler would stop workers only because Redis is away for the moment.
             return 503, "text/plain", f"Redis did not answer: {type(error).__name__}\n".encode()
         slots = sum(n for name, n in standing.slots.items() if queue is None or name == queue)
         said = {"pending": standing.pending_of(queue), "slots": slots}

@@ -1,4 +1,4 @@
-"""Flower as flowq starts it: who may come in, what the task list shows. `flowq flower` and deploy/flowerconfig.py."""
+"""Flower with flowq's options: its login, its task list. For `flowq flower` and deploy/flowerconfig.py."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from flowq.engine.app import build_app
 from flowq.errors import ConfigError
 from flowq.settings import Settings
 
-# A batch's name stands in the arguments, its figures in the result: both belong into the list.
+# A batch's name is in the arguments, its counts are in the result: the list shows both.
 COLUMNS = "name,args,state,result,received,runtime,worker"
-MAX_TASKS = 20_000  # that it remembers: some 60 MiB
+MAX_TASKS = 20_000  # that Flower remembers: some 60 MiB
 
 
 def flower_options(settings: Settings) -> dict[str, Any]:
-    """Flower's options: reachable from this machine alone, and with a name and a password alone.
+    """Flower's options: reachable only from this machine, and only with user name and password.
 
     Raises:
-        ConfigError: there is no password.
+        ConfigError: no password is set.
     """
     password = settings.flower_password
     if password is None or not password.get_secret_value():
@@ -36,16 +36,16 @@ def run_flower(settings: Settings, *, address: str, port: int) -> None:
     """Run Flower in this process until it is told to stop.
 
     Args:
-        settings: whose Redis it watches, whom it lets in.
-        address: to listen on; everything but a loopback address wants a proxy with TLS before it.
-        port: 0 for any free one, which it prints.
+        settings: the Redis to watch, the user name and the password.
+        address: to listen on; any address other than loopback needs a proxy with TLS in front of it.
+        port: 0 for any free one, which Flower prints.
 
     Raises:
-        ConfigError: Flower is not installed, or there is no password.
+        ConfigError: Flower is not installed, or no password is set.
     """
     if importlib.util.find_spec("flower") is None:
         raise ConfigError("Flower is not installed: pip install flower (or flowq with its extra flower)")
     options = {**flower_options(settings), "address": address, "port": port}
     spelled = [f"--{name}={','.join(value) if isinstance(value, list) else value}" for name, value in options.items()]
-    # Not the command line of this process, which others can read: only what Flower is given to parse.
+    # Parsed by Flower in this process; a command line with the password would be readable by others.
     build_app(settings).start(["flower", *spelled])

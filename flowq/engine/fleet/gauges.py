@@ -1,4 +1,4 @@
-"""Where a fleet stands: what waits, runs and is parked, by queue and node. Read from the ledgers; O(batches, slots)."""
+"""A fleet's gauges: what waits, runs and is parked, by queue and node. Read from the ledgers in O(batches + slots)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ READ_BATCHES = 200
 
 @dataclass(slots=True)
 class Standing:
-    """A fleet at one moment, by queue and node.
+    """A fleet's state at one moment, by queue and node.
 
     Attributes:
-        pending: items that want a slot: written, without an outcome, not parked; those that run are among them. Of
-            paused batches none are. An autoscaler reads this.
+        pending: items that need a slot: written, without an outcome, not parked; includes running ones, excludes those
+            of paused batches. For autoscalers.
         running: items in chunks that a worker holds.
         parked: items that wait without a slot: for another try, a batch of their own, an event.
-        batches: batches that have not ended, and paused ones, by state.
-        lease_age_s: seconds since the oldest beat for a chunk that is held; past lease_s its holder counts as lost.
-            Told by the lease_s of this process's settings, which must be the workers'.
-        slots, workers: by queue, of those that are there.
+        batches: batches that have not ended, paused ones included, by state.
+        lease_age_s: seconds since the oldest beat for a held chunk; above lease_s its holder counts as lost. Computed
+            with the lease_s of this process's settings, which must equal the workers'.
+        slots, workers: of the live workers, by queue.
     """
 
     pending: Counter[Labels] = field(default_factory=Counter)
@@ -39,12 +39,12 @@ class Standing:
     workers: Counter[str] = field(default_factory=Counter)
 
     def pending_of(self, queue: str | None = None) -> int:
-        """Pending items of a queue, or of all."""
+        """The number of pending items of a queue, or of all queues."""
         return sum(n for (name, _), n in self.pending.items() if queue is None or name == queue)
 
 
 def read_standing(connections: Connections) -> Standing:
-    """Where the fleet stands now."""
+    """Read the fleet's current state."""
     standing = Standing()
     redis, keys = connections.redis, connections.keys
     for worker in workers(redis, keys):
@@ -86,7 +86,7 @@ def _read(connections: Connections, batch_ids: Sequence[str], standing: Standing
 
 
 def _ages(connections: Connections, held: Sequence[tuple[str, str, str]], now: float, standing: Standing) -> None:
-    """The age of the oldest lease of each queue: a beat moves a chunk's time to a lease from then on."""
+    """Compute the age of the oldest beat per queue: each beat sets a chunk's due time to one lease after it."""
     lease_s = connections.times.lease_ms / 1000
     with connections.redis.pipeline(transaction=False) as pipe:
         for batch_id, _, chunk in held:

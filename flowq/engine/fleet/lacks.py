@@ -1,6 +1,6 @@
-"""What a worker lacks that has left a batch to others, kept in Redis for whoever waits for it, or looks (origin.py).
+"""Why a worker left chunks of a batch to others, kept in Redis for waiting clients and inspection (origin.py).
 
-It decides nothing: a chunk that was left is brought again, and a worker that knows more takes it.
+Decides nothing: the chunk is published again, and a worker that can run it takes it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from flowq.engine.redis_client import REDIS_ERRORS
 
 log = logging.getLogger("flowq.run")
 
-KEPT_S = 150  # a chunk that is left is brought again within a minute, or a bit more
+KEPT_S = 150  # a chunk that was left is published again within a bit more than a minute
 
 
 def note_lack(connections: Connections, batch_id: str, worker: str, reason: str) -> None:
-    """Note that *worker* has left something of a batch to others. Redelivery: the last one stands."""
+    """Record that *worker* has left a chunk of a batch to others, and why. Redelivery: the last record stands."""
     try:
         connections.redis.set(connections.keys.lack(batch_id), f"{worker}: {reason}", ex=KEPT_S)
     except REDIS_ERRORS as error:

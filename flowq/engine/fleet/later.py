@@ -1,8 +1,8 @@
-"""Messages kept for a worker that knows more: the worker that got them does not know their task, or what it needs.
+"""Messages kept for other workers, because the worker that received them does not know their task, or what it needs.
 
-They lie in one list a task (and what it needs) and queue, and priority if they have one, beside an index of these
-lists; a worker that knows both moves them back to where they lay. Bounded in number, size and time, since anybody who
-may write to the queue fills it.
+There is one list per task (and what it needs), queue and priority, and an index of these lists. A worker that knows
+the task and what it needs moves the messages back to their queue. Number, size and age are bounded, since anybody who
+may write to the queue can fill the lists.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from flowq.engine.redis_client import RedisClient
 
 MAX_NAMES = 100
 MAX_MESSAGES = 1000  # of one queue, priority and task
-MAX_BYTES = 72 * 1024  # of one message: an entry of a schedule in base64, and its envelope
+MAX_BYTES = 72 * 1024  # of one message: a schedule's entry in base64, and its envelope
 KEPT_FOR_S = 7 * 86_400
 
 _TASK = re.compile(r"flowq\.[a-z0-9_.]{1,64}")
 
 
 def is_ours(task: Any) -> bool:
-    """Whether *task* can be the name of a task of flowq's, of this or another release."""
+    """Whether *task* can be the name of one of flowq's tasks, of this or another release."""
     return type(task) is str and _TASK.fullmatch(task) is not None
 
 
@@ -34,8 +34,8 @@ class Later:
         self._redis, self._keys = redis, keys
 
     def keep(self, queue: str, task: str, message: bytes) -> str | None:
-        """Keep *message*, as it lay in *queue* (kombu's name of the list: with a priority, that too); why not, if there
-        is no room for it.
+        """Keep *message* of *queue*, kombu's name of the list (with the priority). Returns None, or why there is
+        no room for it.
 
         Redelivery: it is kept twice, and delivered twice.
         """
@@ -55,7 +55,7 @@ class Later:
         return None
 
     def release(self, queues: dict[str, str], tasks: Container[str]) -> int:
-        """Move what is kept for *queues* (as given to keep → Redis list) and is known now (*tasks*) back; how many.
+        """Move messages kept for *queues* (name given to keep → Redis list) and *tasks* back; returns their number.
 
         Redelivery: two callers get disjoint messages.
         """
@@ -68,7 +68,7 @@ class Later:
             while moved < MAX_MESSAGES and self._redis.lmove(kept, queues[queue], "LEFT", "LEFT") is not None:
                 moved += 1
             self._redis.srem(self._keys.later, entry)
-            if self._redis.exists(kept):  # more than fits one call, or kept by another worker just now
+            if self._redis.exists(kept):  # more than one call may move, or another worker has just kept one
                 self._redis.sadd(self._keys.later, entry)
         return moved
 

@@ -1,6 +1,6 @@
-"""What a fleet has done so far, as counters in one Redis hash: outcomes, retries, times. Every process adds its own.
+"""Counters of what a fleet has done, in one Redis hash: outcomes, retries, times. Every process adds its own share.
 
-They are for graphs. A killed process may take what it did not add yet with it, a repeated commit is counted once.
+They are for graphs: a killed process may lose what it has not written yet. A repeated commit is counted once.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ BUCKETS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0)
 WRITE_AFTER_S = 1.0
 KEPT_S = 30 * 86_400
 SNAPSHOT_BYTES = "snapshot_bytes"
-APART = "\t"  # between the parts of a field; a node's name has none
+APART = "\t"  # separates the parts of a field; never part of a node's name
 
 Labels = tuple[str, str]  # queue, node
 
 
 class Meter:
-    """Adds up what commits brought, and writes it a second later: short chunks do not wait for it.
+    """Adds up what was committed, and writes it about a second later, so that short chunks do not wait for it.
 
-    What cannot be written is left out.
+    Figures that cannot be written are dropped.
     """
 
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
@@ -42,7 +42,7 @@ class Meter:
         self._timer: threading.Timer | None = None
 
     def done(self, queue: str, node: str, done: Done) -> None:
-        """A commit stored *done*, a run over items of *node* that came by *queue*."""
+        """Add the commit *done*, of a run over items of *node* that came through *queue*."""
         with self._lock:
             self._brought[queue, node].add(done)
             if self._timer is None:
@@ -51,7 +51,7 @@ class Meter:
                 self._timer.start()
 
     def write(self) -> None:
-        """Write what was added up; when the process ends, and by itself. Returns when it is written, by whomever."""
+        """Write the sums: called by the timer and at process exit. Returns when they are written, by any thread."""
         with self._writing:
             with self._lock:
                 brought, self._brought = self._brought, defaultdict(_Brought)
@@ -64,7 +64,7 @@ class Meter:
                 self.add(counts, sums)
 
     def add(self, counts: Mapping[str, int], sums: Mapping[str, float] | None = None) -> None:
-        """Add to the counters of these fields."""
+        """Add to the counters under these fields."""
         try:
             with self._redis.pipeline(transaction=False) as pipe:
                 for name, n in counts.items():
@@ -80,7 +80,7 @@ class Meter:
 
 @dataclass(slots=True)
 class _Brought:
-    """What commits brought of one node by one queue."""
+    """The sums over the commits of one node and queue."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     chunks: Counter[int] = field(default_factory=Counter)
@@ -98,7 +98,7 @@ class _Brought:
         self.item_s += done.item_seconds
 
     def spell(self, labels: Labels, counts: Counter[str], sums: dict[str, float]) -> None:
-        """Add it to what is written, by the names of its fields."""
+        """Add the sums to *counts* and *sums*, under the names of their fields."""
         counts.update({_field(name, labels): n for name, n in self.outcomes.items()})
         counts.update({_field("chunks", labels, bucket): n for bucket, n in self.chunks.items()})
         counts.update({_field("items", labels, bucket): n for bucket, n in self.items.items()})
@@ -108,7 +108,7 @@ class _Brought:
 
 @dataclass(slots=True)
 class Times:
-    """How long something took: how often it fell into each bucket of ``BUCKETS_S`` and above, and the sum."""
+    """A histogram of durations: the count in each bucket of ``BUCKETS_S`` and above, and the sum in seconds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
     seconds: float = 0.0
@@ -119,10 +119,10 @@ class Totals:
     """The counters of a fleet, by queue and node.
 
     Attributes:
-        outcomes: by "ok", "fallback", "failed".
+        outcomes: by "ok", "fallback" and "failed".
         retried: items that took more than one try.
-        item_times, chunk_times: seconds of each.
-        snapshot_bytes: sent for the stores of batch flows and runs.
+        item_times, chunk_times: durations of items and of chunks.
+        snapshot_bytes: bytes sent for the stores of batch flows and runs.
     """
 
     outcomes: dict[str, dict[Labels, int]] = field(default_factory=lambda: defaultdict(dict))
@@ -133,7 +133,7 @@ class Totals:
 
 
 def read_totals(redis: RedisClient, keys: Keys) -> Totals:
-    """What the fleet's counters say."""
+    """Read the fleet's counters."""
     totals = Totals()
     for name, value in redis.hgetall(keys.totals).items():
         kind, *rest = name.decode(errors="replace").split(APART)
@@ -166,7 +166,7 @@ def _bucket(seconds: float) -> int:
 
 
 def _buckets(done: Done) -> Iterable[tuple[int, int]]:
-    """Buckets and how many items of a run have such times, those that wait for another try left out."""
+    """The number of items of a run per bucket of their duration, without items that wait for another try."""
     n = len(done.values) - len(done.parked)
     if done.durations is None or done.parked:
         mean_s = done.item_seconds / n if n else 0.0

@@ -1,4 +1,4 @@
-"""Which workers are there: each writes a record with every beat; what has not beaten for a while is not there."""
+"""Which workers there are: each writes a record with every beat; one that has not beaten for a while is gone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNKS_A_SLOT = 2
 
 @dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """What a worker says of itself: its slots, the queues it consumes with their Redis lists, the nodes it knows."""
+    """A worker's description: its slots, the queues it consumes with their Redis lists, the nodes it knows."""
 
     name: str
     host: str
@@ -37,8 +37,8 @@ _FIELDS = tuple(field.name for field in fields(WorkerRecord))
 def announce(redis: RedisClient, keys: Keys, record: WorkerRecord, ttl_s: float = GONE_AFTER_S) -> None:
     """Write a worker's record; called with every beat.
 
-    Names of the last minute are kept, also of who is not there any more. By this machine's clock, which may be off:
-    what seems to be older is forgotten only if Redis, too, says that it is not there.
+    Names are kept for a minute, also those of workers that are gone. That time is by this machine's clock, which may be
+    wrong: a name that seems older is dropped only if its record in Redis has expired as well.
     """
     with redis.pipeline(transaction=False) as pipe:
         pipe.zadd(keys.workers, {record.name: time.time()})
@@ -51,13 +51,13 @@ def announce(redis: RedisClient, keys: Keys, record: WorkerRecord, ttl_s: float 
 
 
 def withdraw(redis: RedisClient, keys: Keys, name: str) -> None:
-    """A worker that ends says so."""
+    """Remove a worker's record when it stops."""
     redis.zrem(keys.workers, name)
     redis.delete(keys.worker(name))
 
 
 def workers(redis: RedisClient, keys: Keys) -> list[WorkerRecord]:
-    """The workers that are there now."""
+    """The records of the live workers."""
     theirs = _keys(redis, keys)
     if not theirs:
         return []
@@ -67,12 +67,12 @@ def workers(redis: RedisClient, keys: Keys) -> list[WorkerRecord]:
 
 
 def _keys(redis: RedisClient, keys: Keys) -> list[str]:
-    """Where the records lie of all that are there, or were."""
+    """The record keys of all workers that are or recently were there."""
     return [keys.worker(name.decode(errors="replace")) for name in redis.zrange(keys.workers, 0, -1)]
 
 
 def _read(blob: bytes) -> WorkerRecord | None:
-    """A record, without what a newer release added to it; None where it lacks what this one needs, or was altered."""
+    """Decode a record, ignoring fields of newer releases; None if it lacks a field needed here, or was altered."""
     try:
         said = loads(blob)
         record = WorkerRecord(**{name: said[name] for name in _FIELDS})
@@ -84,14 +84,14 @@ def _read(blob: bytes) -> WorkerRecord | None:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A worker as Redis has it at one moment, also where it is gone or says what this flowq cannot read.
+    """A worker as seen in Redis at one moment, also if it is gone or its record cannot be read.
 
     Attributes:
         name: its name.
-        record: what it says of itself; None if that cannot be read, or it is gone.
+        record: its record; None if that cannot be read, or if it is gone.
         age_s: seconds since its last beat, by Redis' clock; None if it is gone.
         ahead_s: seconds its clock is ahead of Redis'; None if it is gone.
-        gone_s: seconds since it was there, if it went without withdrawing; by its own clock and Redis'.
+        gone_s: seconds since its last beat, by its own clock and Redis'; for a worker that went without withdrawing.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Sighting:
 
 
 def sightings(redis: RedisClient, keys: Keys) -> list[Sighting]:
-    """The workers of the last minute."""
+    """The workers seen within the last minute."""
     seen = []
     for name, beaten_at in redis.zrange(keys.workers, 0, -1, withscores=True):
         with redis.pipeline(transaction=False) as pipe:
@@ -118,18 +118,18 @@ def sightings(redis: RedisClient, keys: Keys) -> list[Sighting]:
 
 
 def alive(redis: RedisClient, keys: Keys) -> int:
-    """How many workers have beaten lately, also those of a release whose records this one cannot read."""
+    """The number of live workers, including those of a release whose records this one cannot read."""
     theirs = _keys(redis, keys)
     return int(redis.exists(*theirs)) if theirs else 0
 
 
 def window_of(slots: int) -> int:
-    """Open chunks a batch may have on so many slots: two each, so that no slot waits for a message."""
+    """How many chunks a batch may have open on that many slots: two per slot, so that none waits for a message."""
     return CHUNKS_A_SLOT * max(1, slots)
 
 
 class Fleet:
-    """The workers as this process saw them at most a second ago."""
+    """The live workers, as this process saw them at most a second ago."""
 
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
@@ -137,16 +137,16 @@ class Fleet:
         self._seen_at = float("-inf")
 
     def workers(self, queue: str | None = None, *, fresh: bool = False) -> Sequence[WorkerRecord]:
-        """Workers that consume *queue*; all of them if None."""
+        """The workers that consume *queue*; all workers if None."""
         if fresh or time.monotonic() - self._seen_at > CACHE_S:
             self._seen = workers(self._redis, self._keys)
             self._seen_at = time.monotonic()
         return [worker for worker in self._seen if queue is None or queue in worker.queues]
 
     def slots(self, queue: str) -> int:
-        """Slots that consume *queue*."""
+        """The number of slots that consume *queue*."""
         return sum(worker.slots for worker in self.workers(queue))
 
     def window(self, queue: str) -> int:
-        """Open chunks a batch on *queue* may have."""
+        """How many chunks a batch on *queue* may have open."""
         return window_of(self.slots(queue))

@@ -1,1 +1,1 @@
-"""What a whole fleet heeds together: permits of rates and caps, circuits, caches."""
+"""Limits that a whole fleet shares: permits for rates and caps, circuits, caches."""

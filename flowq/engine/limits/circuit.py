@@ -1,7 +1,7 @@
-"""The circuit of a breaker, shared by a fleet in Redis. In one process: batch/here_circuit.py, by the same rules.
+"""A breaker's circuit in Redis, shared by a fleet. In one process: batch/here_circuit.py, by the same rules.
 
-Not pybreaker over its Redis storage: that reads and sets state, counter and time in calls of their own, on the clocks
-of the workers, so that several of them probe at once.
+Not pybreaker with its Redis storage: that reads and sets state, counter and time in separate calls, by the workers'
+own clocks, so that several workers probe at once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from flowq.engine.connection import Connections
 from flowq.engine.patience import when_taken
 from flowq.engine.script import Script
 
-SEEN_FOR_S = 0.25  # how long a process takes a circuit for closed that it has seen closed
+SEEN_FOR_S = 0.25  # how long a process trusts that a circuit it has seen closed is still closed
 
 
 class FleetCircuit:
     """See :class:`~flowq.batch.gate.Circuit`.
 
     Args:
-        connections: the process's own.
-        batch_id: whose circuit it is, unless the breaker has a name.
+        connections: this process's connections.
+        batch_id: the batch of the circuit, unless the breaker has a name.
     """
 
     def __init__(self, connections: Connections, batch_id: str, breaker: Breaker) -> None:
@@ -53,7 +53,7 @@ class FleetCircuit:
 
     def is_probe(self, ticket: str) -> bool:
         """See Circuit."""
-        return ticket == self._probe  # without the lock, which another thread holds while Redis answers
+        return ticket == self._probe  # without the lock, which another thread may hold during a call to Redis
 
     def succeeded(self, ticket: str) -> None:
         """See Circuit; told to Redis only where it changes something."""

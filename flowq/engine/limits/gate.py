@@ -15,7 +15,7 @@ from flowq.engine.limits.permits import FleetPermits
 
 
 def fleet_gate(connections: Connections, batch_id: str, node: Fanout[Any, Any], policy: BatchPolicy) -> Gate | None:
-    """The gate of a batch of *node*; None where its policy has nothing to pass through."""
+    """The gate of a batch of *node*; None if its policy sets no rate, breaker or cache."""
     rates, breaker, cache = policy.rates(), policy.breaker, policy.cached()
     if not rates and breaker is None and cache is None:
         return None
@@ -27,6 +27,6 @@ def fleet_gate(connections: Connections, batch_id: str, node: Fanout[Any, Any], 
         circuit=None if breaker is None else FleetCircuit(connections, batch_id, breaker),
         memo=None if cache is None else FleetMemo(connections, cache.scope(node), cache.ttl),
         key_of=node.key_of,
-        # Who waits for a key of its own leaves permits to others: more chunks find more of them.
+        # With permits per key there is no common rate: an item that waits for its key leaves the permits to others.
         per_s=min((rate.per_s for rate in rates), default=None) if charges is not None and not charges.keyed else None,
     )

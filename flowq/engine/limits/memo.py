@@ -1,4 +1,4 @@
-"""Results of a fleet, kept in Redis for a time. In one process: batch/here_memo.py."""
+"""Cached results of a fleet in Redis. In one process: batch/here_memo.py."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ log = logging.getLogger("flowq.memo")
 
 
 class FleetMemo:
-    """See :class:`~flowq.batch.gate.Memo`. A Redis that is away or full only makes items run that need not.
+    """See :class:`~flowq.batch.gate.Memo`. If Redis is away or full, items run although a result may be cached.
 
     Args:
-        connections: the process's own.
-        scope: which node's results.
-        ttl_s: how long they are kept.
+        connections: this process's connections.
+        scope: identifies the node whose results these are.
+        ttl_s: how long results are kept.
     """
 
     def __init__(self, connections: Connections, scope: str, ttl_s: float) -> None:
@@ -43,17 +43,17 @@ class FleetMemo:
 
     def get(self, key: str) -> tuple[Any, ...]:
         """See Memo."""
-        # Looked up in one go with its neighbours; asked for again, another item may have brought it meanwhile.
+        # The first lookup uses what ``expect`` has read; a repeated one asks Redis, as another item may have stored it.
         found = self._ahead.pop(key) if key in self._ahead else self._read(key)
         if found is None:
             return ()
         try:
             return (loads(found),)
-        except CodecError:  # of another flowq, or of classes that are not here
+        except CodecError:  # written by another flowq version, or of a class unknown here
             return ()
 
     def put(self, key: str, value: Any) -> None:
-        """See Memo; what cannot travel is not kept."""
+        """See Memo; a value that cannot be encoded is not kept."""
         try:
             self._connections.redis.set(self._name(key), dumps(value), px=self._ttl_ms)
         except CodecError:

@@ -1,4 +1,4 @@
-"""Permits of a fleet: starts booked in Redis, whoever asks. In one process: batch/here_permits.py."""
+"""Permits of a fleet: starts of items, booked in Redis. In one process: batch/here_permits.py."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from flowq.engine.redis_client import AWAY_ERRORS
 from flowq.engine.script import Script
 
 PARK_OVER_S = 1.0
-MOST_PARKED = 1000  # items of one batch that wait by themselves; above it whole chunks wait
+MOST_PARKED = 1000  # items of a batch that are parked one by one; above this, whole chunks wait
 COUNTED_FOR_S = 0.1
-TOGETHER_S = 0.01  # permits for so many seconds are taken at once: 1 % of the limit in any second
+TOGETHER_S = 0.01  # permits for this many seconds are booked at once: 1 % of the limit in any second
 SPARE_FOR_S = 0.05
 
 
 class FleetPermits:
-    """See :class:`~flowq.batch.gate.Permits`. Times are Redis' own.
+    """See :class:`~flowq.batch.gate.Permits`. Times are those of Redis' clock.
 
     Args:
-        connections: the process's own.
-        batch_id: whose items ask.
-        rates: the batch's.
-        plain: every item takes 1 of every rate, so that several may be taken at once.
+        connections: this process's connections.
+        batch_id: the batch of the items.
+        rates: the batch's rates.
+        plain: every item takes 1 permit of every rate, so that several can be booked at once.
         clock_us: None for Redis' clock; tests pass their own.
     """
 
@@ -76,7 +76,7 @@ class FleetPermits:
         now = time.monotonic()
         if now >= self._parked_until:
             self._parked_until = now + COUNTED_FOR_S
-            # While Redis does not answer it is as it was: the bound is no sharp one, and items run.
+            # While Redis does not answer, keep the last value: the limit is not strict, and items keep running.
             with suppress(*AWAY_ERRORS):
                 parked = self._connections.redis.hlen(self._connections.keys.of(self._batch_id, "parked"))
                 self._may_part = parked < MOST_PARKED

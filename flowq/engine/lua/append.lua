@@ -1,9 +1,9 @@
--- append: items are written once, at the place the producer believes it stands; the first window goes out.
+-- append: writes items once, at the place where the producer believes the ledger to stand; opens the first window.
 -- ARGV  2 at  3 sealed (0|1)  4 window (0: leave)  5 wait_ms  6 agg_wait_ms  7 feed_ms  8 number of pages p
 --       9… p × (items of the page, its blob)
 --       then field, value pairs of meta, used when the batch does not exist yet (none: it must exist)
--- Answers {'ok', avail, closing state or '', ids…} · {'elsewhere', avail} · {'closed', state, avail} · {'lost'}
--- A second call with the same `at` answers 'elsewhere' with the new avail: the input is never doubled.
+-- Returns {'ok', avail, closing state or '', ids…} · {'elsewhere', avail} · {'closed', state, avail} · {'lost'}
+-- A second call with the same `at` returns 'elsewhere' with the new avail: items are never written twice.
 local at, sealed, window = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local wait, agg_wait, feed, pages = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local FIRST_PAGE = 9
@@ -14,13 +14,13 @@ if redis.call('EXISTS', META) == 0 then
   set('state', 'running', 'gen', 0, 'cur', 0, 'avail', 0, 'sealed', 0, 'window', 1, 'weight', 0, 'ok', 0,
     'fallback', 0, 'failed', 0, 'retried', 0, 'crashes', 0, 'losses', 0, 'confirmed', -1, 'created_ms', int(now))
   set(unpack(ARGV, birth))
-  -- What a fork goes on from was written before, for a while.
+  -- The state that a fork continues from was written before, with an expiry time.
   redis.call('PERSIST', SAVED)
   begin_deadline()
   local id = redis.call('HGET', META, 'id')
   redis.call('ZADD', BATCHES, int(now), id)
   local kind = meta('kind') or 'batch'
-  -- An item's own batches are found through it; a list of them would hide what people submitted.
+  -- The batches of an item are found through their parent; in the catalogue they would hide what users submitted.
   if kind ~= 'child' then redis.call('ZADD', CATALOG, int(now), kind .. ':' .. id) end
 end
 
@@ -51,6 +51,6 @@ local answer = {'ok', upto, ended or ''}
 if ended then return answer end
 local most
 local least, window_now = meta('floor', 'window')
--- Of items that are known to be short one chunk a slot is published: whoever runs it goes on with others by itself.
+-- Of items known to be short one chunk per slot is published: its holder takes further ones by itself.
 if least > 1 then most = math.max(0, slots_of(window_now) - chunks()) end
 return allocate(answer, wait, most)

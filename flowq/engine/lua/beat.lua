@@ -1,7 +1,7 @@
--- beat: a worker's main process keeps the leases of what its children hold; `agg` and `feed` beat the same way.
--- ARGV  2 lease_ms  3… id, holder pairs (holder is not looked at for agg and feed)
--- Answers the ids that are gone: whoever runs them may stop. Another's lease is untouched; a lease that lapsed
--- and that nobody has claimed since is taken up again, and was no loss.
+-- beat: a worker's main process renews the leases of its children's chunks; `agg` and `feed` beat the same way.
+-- ARGV  2 lease_ms  3… id, holder pairs (the holder is ignored for agg and feed)
+-- Returns the ids that are gone: their holders may stop. The lease of another holder is not changed; an expired lease
+-- that nobody has claimed since is restored, and no longer counted as a loss.
 local lease = tonumber(ARGV[2])
 local gone = {}
 local state = meta('state')

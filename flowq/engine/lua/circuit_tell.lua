@@ -1,8 +1,8 @@
--- circuit_tell: how a try went. Never run with lib.lua.
+-- circuit_tell: reports how a try went. Never run with lib.lua.
 -- KEYS 1 circuit: hash failures, opened (ms; absent: closed), probe, probe_until
 -- ARGV 1 now in ms, or '' for Redis' own clock  2 ticket  3 ok | failed  4 failures that open it  5 reset_ms
--- Answers {ms that it is open for now (0: it is closed), failures in a row}
--- Of an open circuit only the probe's outcome counts; others began before it was opened.
+-- Returns {ms that it stays open (0: it is closed), failures in a row}
+-- While a circuit is open only the probe's outcome counts; the other tries began before it was opened.
 local now = tonumber(ARGV[1])
 if not now then
   local t = redis.call('TIME')

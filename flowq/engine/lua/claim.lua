@@ -1,13 +1,13 @@
--- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease. Where there is no
--- room for that, it takes a chunk that was opened a while ago, and not begun.
+-- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease. If there is no
+-- room for a range, it takes a chunk that was opened a while ago and that nobody holds.
 -- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take (0: any)
---       6 where the chunk is not to be had any more: any that waits, else the next free range (0|1)
---       7… fields of meta to answer as well
--- Answers {'ok', what `lend` answers}
+--       6 whether, if the chunk is not available, to take any waiting chunk or else the next free range (0|1)
+--       7… fields of meta to return as well
+-- Returns {'ok', the reply of `lend`}
 --       · {'gone'} · {'busy'} · {'paused'}: acknowledge the message and do nothing.
---       · {'other'}: the batch is of another schema, and nothing of it was read.
--- A second call of the same message finds the first one's lease: 'busy'; after its commit: 'gone'. So does the message
--- of a chunk that somebody went on with, where nothing else is left.
+--       · {'other'}: the batch is of another schema; only its version was read.
+-- A second call of the same message finds the lease of the first one: 'busy'; after its commit: 'gone'. The same holds
+-- for the message of a chunk that another holder took after a commit, if nothing else is left.
 local id, holder, lease, most, or_other = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 
 local state, version = meta('state', 'v')
@@ -16,7 +16,7 @@ if version and version ~= SCHEMA then return {'other'} end
 if state == 'paused' then return {'paused'} end
 if is_late() then return {'gone'} end
 
--- The next range nobody has, opened; or why there is none.
+-- Opens the next free range; nil and the reason if there is none.
 local function free_range(even_beyond_window)
   if not may_allocate() then return nil, 'gone' end
   local places, items = room()
@@ -28,14 +28,14 @@ local function free_range(even_beyond_window)
   return range
 end
 
--- Whether there may have been such a chunk in this generation, of items that were not parked.
+-- Whether this generation may have had such a chunk, of items that were not parked.
 local function was_allocated(chunk)
   local of, _, stop, k = range_of(chunk)
   local gen, cur = meta('gen', 'cur')
   return of == gen and k == 0 and stop <= cur
 end
 
--- A chunk whose message has been there for longer than it takes to be delivered: it waits for a slot that others keep.
+-- A waiting chunk whose message was sent longer ago than a delivery takes: it waits for a slot that others occupy.
 local function left_waiting()
   local chunk = waiting()
   if not chunk then return nil end

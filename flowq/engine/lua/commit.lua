@@ -1,18 +1,18 @@
--- commit: outcomes of from … upto, the place after them, the successors and the close, in one step.
+-- commit: in one step stores the outcomes of from … upto, advances the chunk, opens new chunks and may close the batch.
 -- ARGV  2 id  3 from  4 upto  5 holder  6 lease_ms  7 wait_ms  8 agg_wait_ms  9 window (0: leave)
 --       10 size (0: leave)  11 floor  12 blob  13 part ('' none)  14 ok  15 fallback  16 failed  17 retried
 --       18 give ('' | 'back' | 'crash' | 'overtime' | 'hand' | 'wait MS'): the rest of the range, from upto, is free
---          again; after 'wait' it is published once MS are over, for whoever takes it then
+--          again; with 'wait' it is published after MS, for any holder
 --       19 number of failed indices f, then f indices
 --       then number of parked p, then p × (index, attempts, due_ms from now (< 0: never), reason, facts or '', state or '')
---       then number of split s, then s × (index, state or '') that run on, each as a record of its own, same holder
+--       then number of split s, then s × (index, state or ''): items that run on, each as a record of the same holder
 --       then the most chunks that a rate keeps busy (0: leave)
---       then whether this holder goes on with another chunk (0|1), then fields of meta to answer with that
--- Answers {'ok', closing state or '', whether any chunk was opened (0|1), {} or what `lend` answers for the chunk that
---          the holder goes on with, ids to publish…}
+--       then whether this holder takes another chunk (0|1), then fields of meta to return with that
+-- Returns {'ok', closing state or '', whether any chunk was opened (0|1), {} or the reply of `lend` for the chunk that
+--          the holder takes, ids to publish…}
 --       · {'stale', from} · {'gone'} · {'busy'}
--- A second call of the same commit is 'stale' or 'gone': outcomes are stored once because from is compared and set. What
--- the first one lent is then held by somebody who does not know, until its lease lapses.
+-- A second call of the same commit is 'stale' or 'gone': outcomes are stored once because from is compared and set. The
+-- chunk that the first call lent is then held by a caller that does not know it, until its lease expires.
 local id, from, upto, holder = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local lease, wait, agg_wait, window = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local size, least, blob, part, give = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[18]
@@ -21,7 +21,7 @@ local state = meta('state')
 local r = state and not closed(state) and read(id)
 if not r then return {'gone'} end
 if r.from ~= from then return {'stale', r.from} end
--- Whoever only gives a range back must hold it: it may be another's by now.
+-- A caller that only gives a range back must hold it: another holder may have it by now.
 if r.holder ~= holder then
   if upto == from then return {'busy'} end
   give = ''
@@ -35,7 +35,7 @@ local function following()
   return n
 end
 
-local goes_on  -- the fields to answer with the chunk that this holder goes on with; nil: with none
+local goes_on  -- the fields to return with the next chunk of this holder; nil: it takes none
 if upto == from then even_when_full() end
 if window > 0 then set('window', int(window)) end
 if size > 0 then
@@ -74,7 +74,7 @@ if upto > from then
     if reached == '' and k > 0 then reached = redis.call('HGET', SAVED, id) or '' end
     if reached ~= '' then redis.call('HSET', SAVED, split, reached) end
     if k >= MOST_STEPS then redis.call('HDEL', SAVED, id_of(gen, index, index + 1, k + 1 - MOST_STEPS)) end
-    -- A durable run goes on as that record, in its slot.
+    -- A durable run continues as that record, in its slot.
     local record = fresh(index, meta('keeps') == 1 and lease or 0, r.attempts)
     record.holder, record.claims = r.holder, r.claims
     open(split, record)
@@ -97,14 +97,14 @@ elseif give == '' then
   write(id, r)
   if r.holder == holder then due_at(id, now + lease) end
 elseif string.sub(give, 1, 4) == 'wait' then
-  -- Nothing is published: the record stands in `wake` until its items may go on.
+  -- Nothing is published: the record stays in `wake` until its items are due.
   r.holder, r.wait = '-', 0
   write(id, r)
   due_at(id, now + tonumber(string.sub(give, 6)))
 elseif upto == from or r.solo == 1 then
-  -- The same record, its holder cleared: crashes and losses belong to the item at `from` and stay with it.
+  -- The same record without a holder: crashes and losses belong to the item at `from`.
   if give == 'crash' or give == 'overtime' then
-    -- Which of several items it was is not known: they are run one by one from now on, and the next death names it.
+    -- Which of several items it was is unknown: from now on they run one by one, so that the next crash identifies it.
     if r.solo == 1 or stop - r.from == 1 then
       r.crashes = r.crashes + 1
       if give == 'overtime' then r.overtime = 1 end
@@ -129,8 +129,8 @@ if not goes_on or state ~= 'running' or is_late() then
   if #answer > n then answer[3] = 1 end
   return answer
 end
--- The first that waits, so that what was opened early, when chunks were longer, is not left to the end. Its message then
--- stands for the range that is opened here: nothing is published.
+-- Takes the first waiting chunk, so that one opened early, when chunks were longer, is not left to the end. The message
+-- of that chunk then serves for the range opened here, so nothing is published.
 local opened = allocate({}, wait, 1)[1]
 local taken = opened
 if not opened or redis.call('HLEN', OPEN) <= LOOKED_AT then taken = waiting() or opened end

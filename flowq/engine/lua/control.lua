@@ -1,7 +1,7 @@
--- control: what a person or the aggregator decides about a whole batch.
+-- control: what a user or the aggregator decides about a whole batch.
 -- ARGV  2 cancel | expire | pause | rest | resume | redrive | confirm  3 wait_ms  4 agg_wait_ms  5 gen (confirm)
---       6 feed_ms, of who writes the items that a close kept from being written (redrive; 0: nobody does)
--- Answers {'ok' | 'unchanged' | 'lost' | 'gone' (redrive: its items), state, ids…}. A second call of any of them is 'unchanged'.
+--       6 feed_ms of a caller that appends the items which a close kept from being written (redrive; 0: nobody does)
+-- Returns {'ok' | 'unchanged' | 'lost' | 'gone' (redrive: no items stored), state, ids…}. A second call: 'unchanged'.
 local act, wait, agg_wait = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local state, gen = meta('state', 'gen')
@@ -20,7 +20,7 @@ if act == 'expire' then
   return {'ok', 'cancelled'}
 end
 
--- A batch rests while its parent is paused, and goes on with it; not if somebody has paused the batch itself.
+-- 'rest' pauses a batch while its parent is paused; a batch that a user paused stays paused after that.
 if act == 'pause' or act == 'rest' then
   if state == 'paused' and act == 'pause' then set('rests', '0') end
   if state ~= 'running' then return {'unchanged', state} end
@@ -46,21 +46,21 @@ end
 
 if act == 'confirm' then
   local confirmed = meta('confirmed')
-  -- What runs is not at its end, whatever its aggregator thought to see: a caretaker is still to look after it.
+  -- A batch that runs has not ended, whatever its aggregator read: a caretaker still has to check it.
   if not closed(state) or tonumber(ARGV[5]) ~= gen or confirmed >= gen then return {'unchanged', state} end
   confirm(gen)
   return {'ok', state}
 end
 
--- redrive: a new generation of what has no good outcome: what failed, and what the close cut off.
+-- redrive: starts a new generation of all items without a good outcome: failed ones, and those cut off by the close.
 if not closed(state) then return {'unchanged', state} end
--- A million failed items take about a second: numbers that are sorted as such, and few calls.
+-- A million failed items take about a second, because numbers are sorted as numbers and calls are few.
 local starts, stops = {}, {}
 local function again(start, stop)
   starts[#starts + 1] = start
   if stop > start + 1 then stops[start] = stop end
 end
--- An item goes on from where it had come.
+-- The item will continue from its saved state.
 local function go_on(id, start)
   local reached = redis.call('HGET', SAVED, id)
   if reached then redis.call('HSET', SAVED, 'last:' .. int(start), reached) end
@@ -87,14 +87,14 @@ local cur, avail, size, fixed, in_flight, closed_ms = meta('cur', 'avail', 'size
 local again_any, feed = #starts > 0 or cur < avail, tonumber(ARGV[6])
 local feeds = feed > 0 and redis.call('HEXISTS', META, 'cut') == 1
 if not again_any and not feeds then return {'unchanged', state} end
--- The items of a batch that could not be fed to its end are dropped.
+-- The stored items were dropped: the batch was cancelled because its producer could not write all of them.
 if again_any and redis.call('EXISTS', INDEX) == 0 then return {'gone', state} end
 
 redis.call('DEL', FAILED, OPEN, PARKED, REDO, WAKE)
 for i = 1, OWN_KEYS do redis.call('PERSIST', KEYS[i]) end
 redis.call('ZADD', BATCHES, int(now), redis.call('HGET', META, 'id'))
 add('idle_ms', now - closed_ms)
--- As inline: however many of them fail again, the others are run.
+-- As in an inline run: however many items fail again, the others still run.
 set('state', 'running', 'reason', '', 'gen', int(gen + 1), 'failed', 0, 'budget', -1, 'share', -1)
 if fixed == 0 then set('size', in_flight or size) end
 table.sort(starts)

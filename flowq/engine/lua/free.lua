@@ -1,6 +1,6 @@
--- free: outcomes that a reader has taken are dropped, and are not read again.
+-- free: deletes outcomes that a reader has taken; they cannot be read again.
 -- ARGV  2 items before it have been read (-1: in no order)  3… field of out, its entry in line, …
--- Answers {how many were there}. A second call drops nothing more.
+-- Returns {number of outcomes deleted}. A second call deletes nothing more.
 if not meta('state') then return {0} end
 even_when_full()
 set('freed', int(tonumber(ARGV[2])))

@@ -1,25 +1,25 @@
--- What every act of the ledger shares. Prepended to each act; never run alone.
+-- The functions that all acts of the ledger share. Prepended to each act; never run alone.
 --
 -- KEYS, in the same order for every act (engine/keys.py spells them):
 --   1 meta    hash  state, gen, cur, avail, sealed, counters, sizing
 --   2 open    hash  chunk id -> "from holder claims crashes losses wait_ms attempts solo overtime"
---   3 wake    zset  chunk id | agg | feed | orphan | deadline -> ms at which somebody must act on it
+--   3 wake    zset  chunk id | agg | feed | orphan | deadline -> ms at which it is due
 --   4 pages   hash  first index -> encoded items
 --   5 index   zset  first index -> itself, so that the page of an index is found in O(log n)
---   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason facts it waits for"
+--   6 parked  hash  chunk id of one item, not claimable before it is due -> "attempts reason facts"
 --   7 out     hash  gen:from-upto~k -> blob of outcomes, never replaced
 --   8 failed  set   failed indices of the newest generation
---   9 redo    list  "from-stop" ranges to allocate before new ones: given back, or reopened by a redrive
+--   9 redo    list  "from-stop" ranges to allocate before new ones: given back, or to be run again after a redrive
 --  10 part    hash  as out -> what a fold merges (BatchFlow deltas)
---  11 saved   hash  chunk id of one item -> how far that item had come when it was parked; last:index -> where it failed
---  12 facts   hash  name -> what an item may wait for: a batch of its own that closed, an event that was sent; at:name ->
---                   the how manieth event it was
---  13 waits   hash  name of a fact -> chunk id of the parked item that waits for it; it may wait for the first of several
---  14 left    hash  first index of a page -> its items that have not ended well; only of a stream, see `release`
---  15 line    stream  every field of `out` in the order of its commit, and every close: what readers follow
---  16 place   zset  field of `out` -> generation and first item in one number; only of a batch whose items have keys
---  17 batches zset  id of every batch that a caretaker has to look after -> when it is to look at it next
---  18 catalog zset  "kind:id" of all that Redis holds -> when it was made
+--  11 saved   hash  chunk id of one item -> its state when it was parked; last:index -> its state when it failed
+--  12 facts   hash  name -> value of what an item may wait for: a batch of its own that closed, an event that was sent;
+--                   at:name -> the number of that event among all events of the batch
+--  13 waits   hash  name of a fact -> chunk id of the parked item that waits for it, perhaps for the first of several
+--  14 left    hash  first index of a page -> number of its items that have not ended well; streams only, see `release`
+--  15 line    stream  every field of `out` in commit order, and every close: for readers that follow the batch
+--  16 place   zset  field of `out` -> generation and first item in one number; only if the batch's items have keys
+--  17 batches zset  id of every batch that a caretaker has to check -> ms at which to check it next
+--  18 catalog zset  "kind:id" of all batches and runs in Redis -> ms at which it was made
 --
 -- A chunk id is "gen:start-stop", or "gen:start-stop~k" for the k-th record of one parked or split item.
 -- ARGV[1] is the time in ms for the model test, or "" for Redis' own clock.
@@ -32,18 +32,18 @@ local BATCHES, CATALOG, OWN_KEYS = KEYS[17], KEYS[18], 16
 local MAX_WAIT_MS = 60000
 local IDLE_WAIT_MS = 10000
 local SOLO_AFTER_LOSSES = 2
--- Items that wait for batches of their own: while so many do, no further ones begin. They have work enough.
+-- While at least so many items wait for batches of their own, no new items begin: those batches are work enough.
 local MOST_PARENTS = 32
--- States that a run keeps to be gone back to.
+-- Steps of a run whose states are kept, so that it can be reopened from them.
 local MOST_STEPS = 1000
 local STARVED_S = 3600
--- Pages that come along with their range: so small, or so large and mostly of that range.
+-- Limits for the pages whose content is returned with a range, see `brought`.
 local SMALL_PAGE_BYTES, BROUGHT_BYTES, BROUGHT_PAGES = 4096, 65536, 16
--- Records that are looked at for one that waits.
+-- Records of `open` that `waiting` looks at.
 local LOOKED_AT = 32
--- A message that nobody has taken for so long waits for a slot.
+-- A chunk whose message was sent longer ago than this, and that nobody holds, waits for a slot.
 local DELIVERED_MS = 50
--- A batch that rests is looked at so often all the same; and so often in the time that its store is kept for.
+-- A caretaker checks a batch that rests every REST_MS, or LOOKS times in its retention if that is more often.
 local REST_MS, LOOKS = 10000, 8
 
 local function clock()
@@ -81,8 +81,8 @@ local function id_of(gen, start, stop, k)
   return id
 end
 
--- 1 for a record that was split off and that its holder runs beside others, in the same slot (wait_ms 0); else 0. One that
--- nobody holds any more wants a slot as any other.
+-- 1 for a record that was split off and runs in the slot of its holder, beside others (wait_ms 0); else 0. A record
+-- without a holder needs a slot like any other.
 local function beside(r) return r.holder ~= '-' and r.wait == 0 and 1 or 0 end
 
 local function read(id)
@@ -104,8 +104,8 @@ local function write(id, r)
     int(r.wait), int(r.attempts), int(r.solo), int(r.overtime)}, ' '))
 end
 
--- A caretaker looks at a batch in each of its rounds, but for one that rests (wake.lua): what is left of it waits for its
--- time, or for a fact. Whatever gives a batch something to do ends that.
+-- A caretaker checks a batch in each of its rounds, except one that rests (wake.lua), all of whose items wait for their
+-- time or for a fact. Whatever gives a batch something to do ends its rest.
 local roused = false
 local function rouse()
   if roused then return end
@@ -116,7 +116,7 @@ local function rouse()
   redis.call('ZADD', BATCHES, 'XX', int(now), id)
 end
 
--- The batches inside this one that its items wait for are to follow it: it was paused or goes on, or it has ended.
+-- Makes the child batches that items wait for follow this one soon, which was paused, was resumed or has ended.
 local function rouse_inner()
   for _, fact in ipairs(redis.call('HKEYS', WAITS)) do
     local id = string.match(fact, '^batch:(.+):%d+$')
@@ -129,18 +129,18 @@ local function due_at(id, at)
   redis.call('ZADD', WAKE, int(at), id)
 end
 
--- What stores no outcome goes through when maxmemory is reached: Redis then refuses a script's first write, and only if
--- that could grow. Here it is the removal of nothing.
+-- Called by acts that store no outcome, so that they run even when maxmemory is reached: Redis then refuses a script
+-- only if its first write could use more memory. This first write removes a member that does not exist.
 local function even_when_full() redis.call('ZREM', WAKE, '') end
 
--- How many of a chunk's items from … stop, those that are left, run at once: what `concurrency` counts.
+-- How many of the items from … stop run at once: what `concurrency` counts.
 local function weight(from, stop)
   local in_flight = meta('in_flight')
   return math.min(in_flight or 1, stop - from)
 end
 
--- Counts items in flight: of this batch, and of its whole family where `concurrency` holds for that. The family is
--- counted in the meta hash of its root, whose key this batch knows (`crowd`).
+-- Counts items in flight: of this batch, and of its family if `concurrency` applies to that. The family's count is in
+-- the meta hash of its root; `crowd` is that key.
 local function weigh(n)
   if n == 0 then return end
   add('weight', n)
@@ -154,7 +154,7 @@ local function open(id, r)
   weigh(weight(r.from, stop))
 end
 
--- Of an open chunk the items up to `upto` are done with.
+-- The items of an open chunk up to `upto` have ended.
 local function pass(id, r, upto)
   local _, _, stop = range_of(id)
   weigh(weight(upto, stop) - weight(r.from, stop))
@@ -166,13 +166,13 @@ local function shut(id, r)
   redis.call('HDEL', OPEN, id)
   redis.call('ZREM', WAKE, id)
   add('beside', -(r.beside or 0))
-  -- A run keeps every step it took, to be looked at and gone back to.
+  -- A run keeps the state of every step, so that it can be inspected and reopened from there.
   if meta('keeps') ~= 1 then redis.call('HDEL', SAVED, id) end
   weigh(-weight(r.from, stop))
 end
 
--- Parks item `index` as record `id`. It comes back when `due` ms have passed (< 0: never by itself) or one of the facts is
--- there, whose names have a space between them.
+-- Parks item `index` as record `id`. It is due after `due` ms (< 0: never by time), or when one of its facts is told;
+-- their names are separated by spaces.
 local function park(id, attempts, due, reason, facts, state)
   redis.call('HSET', PARKED, id, attempts .. ' ' .. reason .. ' ' .. facts)
   if state ~= '' then redis.call('HSET', SAVED, id, state) end
@@ -187,7 +187,7 @@ local function park(id, attempts, due, reason, facts, state)
   if due >= 0 then due_at(id, now + due) end
 end
 
--- Takes a record out of the parked ones; answers its tries, nil if it is not parked.
+-- Removes a record from the parked ones; returns its attempts, nil if it is not parked.
 local function unparked(id)
   local parked = redis.call('HGET', PARKED, id)
   if not parked then return nil end
@@ -203,14 +203,14 @@ local function fresh(from, wait, attempts)
     overtime = 0}
 end
 
--- Open chunks that have a slot, or want one.
+-- Open chunks that have a slot or need one.
 local function chunks() return redis.call('HLEN', OPEN) - (meta('beside') or 0) end
 
--- Room for one more open chunk, in chunks and in items at once.
+-- How many more chunks, and how many more items, may be opened.
 local function room()
   local window, concurrency, in_use, most, in_flight = meta('window', 'concurrency', 'weight', 'most', 'in_flight')
   local items, places = 1 / 0, window - chunks()
-  -- More slots than a rate keeps busy would only wait for its permits: slots that are full, or as good as that.
+  -- More slots than a rate keeps busy would only wait for permits: `most` counts full slots.
   if most and most > 0 then places = math.min(places, math.ceil(most - in_use / (in_flight or 1))) end
   if concurrency > 0 then items = concurrency - in_use end
   local crowd, starved, own = meta('crowd', 'starved', 'id')
@@ -218,7 +218,7 @@ local function room()
     local limit, family = unpack(redis.call('HMGET', crowd, 'concurrency', 'family'))
     if limit then items = math.min(items, tonumber(limit) - tonumber(family or 0)) end
     if items <= 0 then
-      -- Whoever frees a place wakes one of these.
+      -- Whoever frees a place in the family wakes one of these.
       redis.call('SADD', starved, own)
       redis.call('EXPIRE', starved, STARVED_S)
     end
@@ -229,13 +229,13 @@ end
 -- The slots of a window: two chunks each (engine/fleet/presence.py).
 local function slots_of(window) return math.ceil(window / 2) end
 
--- The next range nobody has: what was given back or reopened first, then what the producer wrote. *at_once*: how many of
--- its items may run at once; *places*: chunks that there is room for, *most* of which may be opened now; *longest*: how
--- long it may be.
+-- Takes the next free range: first what was given back or reopened, then what the producer wrote. *at_once*: how many
+-- of its items may run at once; *places*: chunks that there is room for; *most*: how many of them may be opened now;
+-- *longest*: the most items of the range. Returns its generation, from and stop; nil if there is none.
 local function take_range(at_once, places, most, longest)
   local gen, cur, avail, size, least, fixed, sealed, window, in_flight =
     meta('gen', 'cur', 'avail', 'size', 'floor', 'fixed', 'sealed', 'window', 'in_flight')
-  -- Whoever takes it has that many items in its hands, however long it is.
+  -- A chunk has up to in_flight items in flight at once; with room for fewer, its length is the limit.
   if at_once < (in_flight or 1) then longest = math.min(longest, at_once) end
   local from, stop, from_redo
   local first = redis.call('LPOP', REDO)
@@ -248,11 +248,11 @@ local function take_range(at_once, places, most, longest)
     return nil
   end
   local n = size
-  -- An item that goes on from where it failed is a chunk of its own: its state is answered with the claim.
+  -- Items with saved states must be chunks of their own, because a claim returns one state.
   if from_redo and redis.call('EXISTS', SAVED) == 1 then n = 1 end
   if fixed == 0 then
-    -- Guided self-scheduling: near the end no slot may be left with a long chunk while others idle; nor before it, where
-    -- the producer is behind: what is there is for all chunks that are opened now, or for all slots that could run one.
+    -- Guided self-scheduling: near the end no slot may have a long chunk while others idle. The same holds while the
+    -- producer is behind: the items that are there are divided among the chunks, or slots, that could run them now.
     local left = stop - from
     if from_redo then left = left + avail - cur end
     local shares = window
@@ -263,7 +263,7 @@ local function take_range(at_once, places, most, longest)
   end
   local upto = from + math.max(1, math.min(n, stop - from, longest))
   if fixed == 0 and not from_redo and upto < stop then
-    -- Where that costs less than half of it, a range ends with a page: two processes would have to read it.
+    -- A range ends with a page if that shortens it by less than half; else two processes would decode that page.
     local edge = tonumber(redis.call('ZREVRANGEBYSCORE', INDEX, int(upto), '-inf', 'LIMIT', 0, 1)[1])
     if edge and 2 * (edge - from) > upto - from then upto = edge end
   end
@@ -278,16 +278,16 @@ end
 local function may_allocate()
   local state, sealed, parents, window = meta('state', 'sealed', 'parents', 'window')
   if parents and parents >= math.max(MOST_PARENTS, 4 * window) then return false end
-  -- A producer that stopped beating in the middle of feeding: nothing more is given out until it is back.
+  -- The producer stopped beating before it had written all items: no range is given out until it is back.
   return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
 end
 
--- Opens parked items whose time has come while there is room, at most `most`; answers the room that is left, and how many
--- may be opened still.
+-- Opens parked items that are due, while there is room, at most `most`; returns the room that is left (places, items)
+-- and how many chunks may still be opened.
 local function unpark(ids, wait, most)
   local places, items = room()
   if places <= 0 or most <= 0 or redis.call('HLEN', PARKED) == 0 then return places, items, most end
-  -- Chunks whose lease has lapsed, feed, orphan and deadline may be due as well: wake sees to them.
+  -- Chunks with an expired lease, and feed, orphan and deadline, may be due as well: wake handles those.
   local others = redis.call('HLEN', OPEN) + 3
   local due = math.min(places, most) + others
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAKE, '-inf', int(now), 'LIMIT', 0, int(due))) do
@@ -304,8 +304,8 @@ local function unpark(ids, wait, most)
   return places, items, most
 end
 
--- Opens chunks while the window has room, at most `most` (nil: as many as there are), parked items that are due before
--- new ranges; answers their ids, to be published.
+-- Opens chunks while the window has room, at most `most` (nil: no limit), parked items that are due before new ranges;
+-- returns their ids, to be published.
 local function allocate(ids, wait, most)
   if meta('state') ~= 'running' then return ids end
   local places, items
@@ -323,20 +323,20 @@ local function allocate(ids, wait, most)
   return ids
 end
 
--- Nothing is left to be done for generation `gen`, which is closed: no caretaker has to look after the batch.
+-- Nothing remains to be done for the closed generation `gen`: no caretaker has to check the batch any more.
 local function confirm(gen)
   set('confirmed', int(gen))
   redis.call('ZREM', WAKE, 'agg')
   redis.call('ZREM', BATCHES, redis.call('HGET', META, 'id'))
 end
 
--- Closes the batch once, tells its waiters, and leaves its aggregation due until it is confirmed; a batch for which its
--- birth says that nothing follows (`plain`) is confirmed at once. *reason*: why before its last item, '' if by a person or
--- by its failures.
+-- Closes the batch, tells its waiters, and leaves its aggregation due until it is confirmed. A `plain` batch, which has
+-- nothing to do after its close, is confirmed at once. *reason*: why it was closed before its last item; '' if by a
+-- user or by its failures.
 local function close(state, agg_wait, reason)
   local gen, channel, retention, sealed, in_use = meta('gen', 'channel', 'retention_ms', 'sealed', 'weight')
   weigh(-in_use)
-  -- What no commit covered reads as cancelled. Its places stay, for a redrive; no act looks at them in a closed batch.
+  -- Items without a commit read as cancelled. Their records stay for a redrive; no act reads them in a closed batch.
   set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'parents', '0', 'beside', '0', 'sealed', '1')
   if sealed == 0 then set('cut', '1') end
   rouse_inner()
@@ -347,8 +347,8 @@ local function close(state, agg_wait, reason)
   redis.call('PUBLISH', channel, state .. ' ' .. int(gen))
 end
 
--- The items from … upto have ended, those in *kept* not at all or not well. A page of a stream whose items have all
--- ended well is dropped: its batch may be longer than Redis is large. Others are read again, by redrives and runs.
+-- The items from … upto have ended well, except those in *kept*. A page of a stream is dropped once all its items have
+-- ended well, as the batch may be larger than Redis. Other batches keep their pages: redrives and runs read them again.
 local function release(from, upto, kept)
   if meta('stream') ~= 1 then return end
   local pages = redis.call('ZREVRANGEBYSCORE', INDEX, int(from), '-inf', 'LIMIT', 0, 1)
@@ -375,7 +375,7 @@ local function release(from, upto, kept)
   end
 end
 
--- The deadline is counted from here: the batch's creation, or its redrive.
+-- Starts the deadline: when the batch is created, or redriven.
 local function begin_deadline()
   local deadline = meta('deadline_ms')
   if deadline and deadline > 0 then due_at('deadline', now + deadline) end
@@ -399,7 +399,7 @@ local function over_budget()
   return share >= 0 and sealed == 1 and failed > math.floor(share * avail + 1e-9)
 end
 
--- 'failed', 'succeeded' when this step ended the batch, else false.
+-- Closes the batch if it is over budget or finished: returns 'failed' or 'succeeded', else false.
 local function settle(agg_wait)
   if over_budget() then
     close('failed', agg_wait)
@@ -414,7 +414,7 @@ end
 
 local function closed(state) return state ~= 'running' and state ~= 'paused' end
 
--- The first of some chunks that wait for a slot. Not what waits for its time, nor what is run one by one after a crash.
+-- The first of a sample of chunks that wait for a slot; not those that wait for their time, nor `solo` ones.
 local function waiting()
   local found, at
   local some = redis.call('HSCAN', OPEN, '0', 'COUNT', LOOKED_AT)[2]
@@ -440,8 +440,8 @@ local function pages_of(from, stop)
   return firsts
 end
 
--- The content of the pages of a range, {} where whoever runs it is to fetch what it does not have: it may well have
--- read a page of which this range is a small part.
+-- The content of the pages of a range; {} if its holder is to fetch the pages it lacks: if they are many or large, or
+-- if the range is less than half of them, so that the holder may have read them already.
 local function brought(firsts, from, stop)
   if #firsts == 0 or #firsts > BROUGHT_PAGES then return {} end
   local bytes = 0
@@ -454,10 +454,10 @@ local function brought(firsts, from, stop)
   return redis.call('HMGET', PAGES, unpack(firsts))
 end
 
--- Lends open chunk `id`, which nobody holds any more, for the length of a lease. Answers
+-- Lends open chunk `id`, which nobody holds any more, for the length of a lease. Returns
 -- {id, from, stop, attempts, crashes, losses, solo, overtime, {values of the fields of meta in `names`}, state or '',
---  {first index of each page of the range}, {the pages' content, if it comes along}}; the state is how far the item had
--- come when it was parked or failed.
+--  {first index of each page of the range}, {the pages' content, if it is brought}}; the state is the one saved when
+--  the item was parked or failed.
 local function lend(id, r, holder, lease, names)
   if r.holder ~= '-' then
     r.losses = r.losses + 1

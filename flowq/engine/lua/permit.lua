@@ -1,12 +1,12 @@
--- permit: books one start under every rate of an item: the generic cell rate algorithm (ITU-T I.371), which keeps one
+-- permit: books one start under every rate of an item, by the generic cell rate algorithm (ITU-T I.371): it stores one
 -- time per key. Never run with lib.lua.
 -- KEYS 1 booking: string "start taken", in µs, and for each bucket 1 if it is booked   2… bucket: string "full_at pause_until"
 -- ARGV 1 now in µs, or '' for Redis' own clock  2 kept_over_us  3 late_us  4 together_over_us
 --      then for each bucket: step_us  burst  weight
--- Answers {µs until the start, 1 if that is the last word}; without it the item asks again then, and keeps its place.
--- Of several rates the one that lets the item wait longest is booked alone, the others when that time has come: a time
--- ahead that is booked for one key under a rate that is shared would make all others wait for it.
--- A start that nobody came for within late_us is lost: those of a long standstill must not all happen at once.
+-- Returns {µs until the start, 1 if that is final}; if it is not, the item asks again then, and its booking is kept.
+-- Of several rates only the one with the longest wait is booked at first, the others when that time has come: booking a
+-- future time for one key under a rate that is shared would make all other keys wait for it.
+-- A start that is not used within late_us is lost: after a long standstill those starts must not all happen at once.
 
 local function int(n) return string.format('%.0f', n) end
 
@@ -24,7 +24,7 @@ for i = 1, n do
   local full_at, pause_until = string.match(redis.call('GET', KEYS[i + 1]) or '0 0', '^(%S+) (%S+)$')
   full_at, pause_until = tonumber(full_at), tonumber(pause_until)
   paused = math.max(paused, pause_until)
-  -- What is heavier than the burst is let through when that is full, and paid for after.
+  -- A weight above the burst is let through when the bucket is full, and delays later starts.
   local earliest = math.max(pause_until, full_at + (math.min(weight, burst) - burst) * step)
   buckets[i] = {full_at = full_at, pause_until = pause_until, cost = weight * step, earliest = earliest}
 end

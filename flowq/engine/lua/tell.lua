@@ -1,8 +1,8 @@
--- tell: a fact that an item may wait for stands from now on; if one waits, it is due at once.
+-- tell: stores a fact that an item may wait for; an item that waits for it is due at once.
 -- ARGV  2 wait_ms  3 fact | event  4 name  5 value
--- A fact stands once, whoever tells it again; each event is another one: the n-th of its name is the fact event:name:n,
--- and at:event:name:n tells its place among all of them.
--- Answers {'ok', state, name of the fact, ids…} · {'gone', state} · {'lost', ''}
+-- A fact is stored once, however often it is told; each event is a new fact: the n-th of a name is event:name:n, and
+-- at:event:name:n is its number among all events.
+-- Returns {'ok', state, name of the fact, ids…} · {'gone', state} · {'lost', ''}
 local wait, kind, name, value = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 
 local state = meta('state')

@@ -1,8 +1,8 @@
--- wake: whatever is due is made ready again and answered, for the caller to publish.
+-- wake: reopens whatever is due and returns it, for the caller to publish.
 -- ARGV  2 wait_ms  3 window (0: leave)  4 most ids to answer  5 agg_wait_ms  6 idle (0|1): no message lies in the queue
--- Answers {state, ms until something is due next or '', ids…}; an id may be 'agg': publish the aggregation of this
--- generation. What is due and was left, for want of room, counts for nothing: it is for the next round.
--- Two callers get disjoint ids: the first moves their time on and clears their holder.
+-- Returns {state, ms until something is due next or '', ids…}; an id may be 'agg': publish the aggregation of this
+-- generation. What is due but was left for want of room does not count as due next: the next round opens it.
+-- Two callers get disjoint ids: the first call moves their times on and clears their holders.
 local wait, window, most, agg_wait = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local idle = ARGV[6] == '1'
 
@@ -16,12 +16,12 @@ local function answered()
   return answer
 end
 
--- What is left of the batch waits for its time, or for a fact: it is looked at when the next of them is due. A batch inside
--- another one is to follow that one soon, which ends its rest: `rouse_inner`.
+-- If all that is left of the batch waits for its time or for a fact, the batch is checked next when the first of that
+-- is due. A child batch must follow changes of its parent soon, which end its rest: `rouse_inner`.
 local function rest()
   local cur, avail, retention, id = meta('cur', 'avail', 'retention_ms', 'id')
   if cur < avail or redis.call('EXISTS', OPEN, REDO) > 0 then return end
-  local due = state == 'paused' and '(' .. int(now) or '-inf'  -- of what is paused only the deadline goes on
+  local due = state == 'paused' and '(' .. int(now) or '-inf'  -- in a paused batch only later times count
   local _, at = unpack(redis.call('ZRANGEBYSCORE', WAKE, due, '+inf', 'WITHSCORES', 'LIMIT', 0, 1))
   set('asleep', 1)
   local look = now + math.min(REST_MS, math.floor(retention / LOOKS))
@@ -62,18 +62,18 @@ end
 if is_due('orphan') then
   redis.call('ZREM', WAKE, 'orphan')
   if not redis.call('ZSCORE', WAKE, 'feed') then
-    -- Nobody has fed it on for as long as it would be kept had it ended.
+    -- No producer has fed the batch for the time of its retention.
     return cancelled('orphan')
   end
 end
 
--- Asked for one by one: in the order of time any number of parked items could stand before them.
+-- Looked up one by one: in a range of `wake` by time, any number of parked items could come before them.
 for _, id in ipairs(redis.call('HKEYS', OPEN)) do
   if #answer > most + 1 then break end
   local due = is_due(id)
   local r = (due or idle) and read(id)
   if idle and not due and r.holder == '-' then
-    -- A long wait is for a message that lies in a long queue. In an empty one it is lost, or nobody there can run it.
+    -- Waits get long for messages in a long queue. From an empty one the message was lost, or nobody there can run it.
     due = sent_at(id, r) + math.min(r.wait, IDLE_WAIT_MS) <= now
   end
   if due then
@@ -83,7 +83,7 @@ for _, id in ipairs(redis.call('HKEYS', OPEN)) do
       if r.losses >= SOLO_AFTER_LOSSES then r.solo = 1 end
       r.holder, r.wait = '-', wait
     else
-      -- 0: it was not published before, but waited for its time.
+      -- 0: the record was not published yet, but waited for its time.
       r.wait = r.wait == 0 and wait or math.min(r.wait * 2, MAX_WAIT_MS)
     end
     write(id, r)

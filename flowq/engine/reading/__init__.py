@@ -1,1 +1,1 @@
-"""Reading a batch: its counters, its commits as they are made, its close. Writes nothing."""
+"""Reading a batch: its counters, its commits as they are made, its close. Read-only."""

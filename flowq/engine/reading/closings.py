@@ -1,4 +1,4 @@
-"""Waiting for batches to close: told by PUBLISH, with the state read beside it, so that no message is needed."""
+"""Waiting for batches to close: announced by PUBLISH, and the state is read as well, so that no message is required."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import BatchLost
 
 RECHECK_S = 5.0
-UNSEEN = 2**62  # which generation runs cannot be seen: whatever is told may be of one before it
-AWAY_S = 0.2  # Redis does not answer: ask again after this
+UNSEEN = 2**62  # the running generation is unknown: a message may be about the close of an earlier one
+AWAY_S = 0.2  # how long to wait before asking again when Redis does not answer
 
 
 class Closings:
-    """Waits of one process. Subscriptions are kept for the next wait, one connection a waiting thread."""
+    """The waits of one process. Subscriptions are reused, one connection per waiting thread."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -37,7 +37,7 @@ class Closings:
         until = None if timeout_s is None else time.monotonic() + timeout_s
         pubsub = self._subscribe(channel)
         try:
-            # Subscribed first, read then: a close between the two is seen by one of them.
+            # Subscribe first, then read the state: a close between the two is seen in one of them.
             while (gen := self._running(batch_id, finished)) is not None:
                 left = RECHECK_S if until is None else min(RECHECK_S, until - time.monotonic())
                 if left <= 0:
@@ -50,13 +50,13 @@ class Closings:
                 if told is None:
                     pubsub = None
                 elif told and not finished and generation_of_close(told) >= gen:
-                    break  # not of a generation before the one that is waited for
+                    break  # the close is not that of an earlier generation
             return True
         finally:
             self._release(pubsub, channel)
 
     def _running(self, batch_id: str, finished: bool) -> int | None:
-        """The generation that is not closed (*finished*: not confirmed) yet, as far as can be seen; None if it is."""
+        """The generation that is not closed (*finished*: not confirmed) yet, UNSEEN if Redis is away; None if it is."""
         try:
             names = ["state", "gen", "confirmed"]
             state, gen, confirmed = self._connections.redis.hmget(self._connections.keys.meta(batch_id), names)
@@ -70,10 +70,10 @@ class Closings:
     def _subscribe(self, channel: str) -> Any:
         """A subscription, or None while Redis is away."""
         if self._pid != os.getpid():
-            self._idle, self._pid = [], os.getpid()  # another process' connections
+            self._idle, self._pid = [], os.getpid()  # after a fork: these are the parent's connections
         try:
             pubsub = self._idle.pop() if self._idle else self._connections.redis.pubsub()
-            # What came for it after its last wait, confirmations too: unread, all of it would stay in Redis' memory.
+            # Read the messages that arrived after its last wait: unread, they would pile up in Redis' memory.
             while pubsub.get_message() is not None:
                 pass
             pubsub.subscribe(channel)
@@ -82,7 +82,7 @@ class Closings:
         return pubsub
 
     def _told(self, pubsub: Any, channel: str, timeout_s: float) -> bytes | None:
-        """What came on *channel*, b"" if nothing did; None when the subscription broke."""
+        """The next message on *channel*, b"" if none arrived; None if the subscription broke."""
         until = time.monotonic() + timeout_s
         try:
             while (left := until - time.monotonic()) > 0:

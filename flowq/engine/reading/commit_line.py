@@ -1,4 +1,4 @@
-"""Following a batch's commits in the order they were made, from any process. Waits in Redis, polls nothing."""
+"""Following a batch's commits in the order they were made, from any process. Blocks in Redis, never polls."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ AWAY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit: its place in the line, and its field of ``out``."""
+    """A commit: its entry in the line, and its field of ``out``."""
 
     place: bytes
     field: bytes
 
 
 class CommitLine:
-    """One reader of the line of commits. Several may read one batch; each begins at the line's first entry.
+    """One reader of a batch's line of commits, beginning at the line's first entry. Readers are independent.
 
     Attributes:
-        gen: the batch's generation, as far as it is known.
-        closing: whether the last entry that was read is the close of that generation.
-        ended: whether every commit of a batch that has ended was handed out. (A redrive begins it anew.)
+        gen: the batch's generation, as last seen.
+        closing: whether the last entry read is the close of that generation.
+        ended: whether the batch has ended and every commit was returned. (A redrive resets it.)
     """
 
     def __init__(self, connections: Connections, batch_id: str) -> None:
@@ -46,7 +46,7 @@ class CommitLine:
         self.ended = False
 
     def take(self, wait_s: float) -> list[Span]:
-        """The commits that follow, whose ``ref`` is a Commit; none if there was none for *wait_s* seconds.
+        """The next commits, whose ``ref`` is a Commit; empty if there was none for *wait_s* seconds.
 
         Raises:
             BatchLost: Redis does not hold the batch.
@@ -75,7 +75,7 @@ class CommitLine:
         return spans
 
     def _look(self) -> None:
-        """Where the batch stands. It has ended when nothing more was in the line after it had been seen closed."""
+        """Read the batch's state. It has ended if it was seen closed before and the line has had no entry since."""
         names = ["state", "gen"]
         state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._batch_id), names)
         if state is None:
@@ -87,13 +87,13 @@ class CommitLine:
 
 
 def generation_of_close(told: bytes) -> int:
-    """The generation in what the ledger tells of a close, ``state gen``; -1 where it is none of the ledger's."""
+    """The generation in the ledger's message about a close, ``state gen``; -1 if it is not such a message."""
     gen = told.rpartition(b" ")[2]
     return int(gen) if gen.isdigit() else -1
 
 
 def span_of_field(field: bytes, ref: Any) -> Span:
-    """What the commit of a field of ``out`` covers."""
+    """The span of items that the commit under a field of ``out`` covers."""
     name = field.decode()
     return Span(*span(name), generation(name), record(name), ref)
 
@@ -102,7 +102,7 @@ def read_commits(connections: Connections, batch_id: str, spans: Sequence[Span])
     """The outcomes of some commits, each decoded where it is asked for: values take many times their bytes.
 
     Raises:
-        BatchLost: one is not there.
+        BatchLost: one of them no longer exists.
     """
     fields = [one.ref.field for one in spans]
     blobs = connections.redis.hmget(connections.keys.of(batch_id, "out"), fields) if fields else []

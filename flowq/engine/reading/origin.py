@@ -1,4 +1,4 @@
-"""Where a batch comes from, and why it may not get on: nobody feeds it, a worker has left it. Reads only."""
+"""Where a batch comes from, and why it may not progress: its producer is gone, or a worker left it. Read-only."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from flowq.engine.feed_beats import is_fed
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What people ask of a batch that does not get on.
+    """What a user asks about a batch that does not progress.
 
     Attributes:
-        key: what it was submitted under; None without one, or by a flowq that did not keep it.
-        producer_gone: its items are not all written, and who wrote them has not said for a while that he lives. A
-            submit under its key goes on with it; else it is cancelled when its retention has passed.
-        left_by: the worker that left something of it to others lately, and why; None if none did, or it has ended.
+        key: the key it was submitted under; None if it has none, or if its flowq version did not store it.
+        producer_gone: its items are not all written, and its producer has not sent a beat for a while. A submit under
+            the same key continues it; otherwise it is cancelled when its retention has passed.
+        left_by: the worker that recently left some of it to others, and why; None if none did, or if it has ended.
     """
 
     key: str | None
@@ -25,7 +25,7 @@ class Origin:
 
 
 def read_origin(connections: Connections, batch_id: str) -> Origin:
-    """The origin of a batch or run; that of one that Redis does not hold says nothing."""
+    """The origin of a batch or run; without information if Redis does not hold it."""
     keys = connections.keys
     with connections.redis.pipeline(transaction=False) as pipe:
         pipe.hmget(keys.meta(batch_id), ["key", "state", "sealed"])

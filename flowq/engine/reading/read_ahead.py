@@ -1,4 +1,4 @@
-"""Reading a batch's outcomes while it runs, so that none but the last are left to be read once it is closed."""
+"""Reading a batch's outcomes while it runs, so that only the last are left to be read once it is closed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from flowq.errors import BatchLost, DecodeError
 
 LOOK_EVERY_S = 1.0
 MOST_FIELDS = 64
-"""Commits that are left to be read with the counters, once the batch is closed."""
+"""At most this many commits are left to be read together with the counters, once the batch is closed."""
 
 
 class ReadAhead:
-    """What one waiting thread has read of a batch. Commits stand as they are, so that nothing is read twice.
+    """What one waiting thread has read of a batch. Commits never change, so none is read twice.
 
     Args:
-        connections: the process's own.
+        connections: this process's connections.
         batch_id: the batch.
     """
 
@@ -54,7 +54,7 @@ class ReadAhead:
                 return False
 
     def commits(self) -> tuple[State, list[str]]:
-        """The counters of the batch and the fields of its commits, and what is left of those that were seen."""
+        """The counters of the batch and the fields of all its commits; also reads the seen commits that remain."""
         state, fields, blobs = read_state_and_fields(self._connections, self._batch_id, self._seen)
         self._keep(blobs)
         return state, fields
@@ -62,8 +62,8 @@ class ReadAhead:
     def dones(self, fields: Sequence[str]) -> Iterator[Done]:
         """The commits under these fields, each once, in this order.
 
-        Raises (while it is read):
-            BatchLost: one is not there.
+        Raises (during iteration):
+            BatchLost: one of them no longer exists.
             NoRedis: Redis has not answered for 30 s.
         """
         missing = self._missing([one for one in fields if one not in self._read])
@@ -83,13 +83,13 @@ class ReadAhead:
         return list(read_blobs(self._connections, self._batch_id, fields))
 
     def _fetch(self) -> None:
-        """Read what was seen; while Redis is away it is left for later."""
+        """Read the commits that were seen; while Redis is away they are read later."""
         with contextlib.suppress(*REDIS_ERRORS):
             self._keep(read_blobs(self._connections, self._batch_id, self._seen))
 
     def _keep(self, blobs: Iterable[bytes | None]) -> None:
         for field, blob in zip(self._seen, blobs, strict=True):
             if blob is not None:
-                with contextlib.suppress(DecodeError):  # for whoever asks for the outcomes; meanwhile the batch runs on
+                with contextlib.suppress(DecodeError):  # raised again by ``dones``; until then the batch runs on
                     self._read[field] = done_of(blob)
         self._seen.clear()

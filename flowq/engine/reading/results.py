@@ -1,4 +1,4 @@
-"""Reading a batch back: its counters in O(1), who holds what, its outcomes in item order. Never waits."""
+"""Reading a batch's state: its counters in O(1), the holders of its chunks, its outcomes in item order. Never waits."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ COUNTERS = (
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A batch's counters, as of one moment.
+    """A batch's counters at one moment.
 
     Attributes:
-        avail: items written so far; all there are once it is ``sealed``.
+        avail: items written so far; all of them once it is ``sealed``.
         cut: it was closed before all its items were written.
-        reason: why it was cancelled other than by a person: "deadline", "orphan", or "".
-        seconds: it has run, the time between a close and a redrive left out.
-        sizes: of its chunks.
+        reason: why it was cancelled other than by a user: "deadline", "orphan", or "".
+        seconds: how long it has run, without the time between a close and a redrive.
+        sizes: the sizes of its chunks.
     """
 
     state: str
@@ -67,9 +67,9 @@ class State:
 
 
 def status_of(state: State) -> RunStatus:
-    """Where a run stands, by the counters of its batch of one."""
+    """The status of a run, from the counters of its batch of one item."""
     if state.closed:
-        # After a redrive a batch ends well whatever fails; a run does not.
+        # A redriven batch ends as succeeded whatever fails in it; a run does not.
         return "failed" if state.failed else cast(RunStatus, state.state)
     if state.state == "running" and not state.open_chunks and state.parked:
         return "parked"
@@ -86,8 +86,8 @@ def read_state(connections: Connections, batch_id: str) -> State:
 def read_state_and_fields(
     connections: Connections, batch_id: str, wanted: Sequence[str] = ()
 ) -> tuple[State, list[str], list[bytes | None]]:
-    """The counters of a batch, what ``out_fields`` answers, and what stands under the fields that are *wanted* already,
-    in one round trip; raises BatchLost.
+    """The counters of a batch, the result of ``out_fields``, and the blobs under the fields *wanted*, read in one round
+    trip; raises BatchLost.
     """
     out = connections.keys.of(batch_id, "out")
     with connections.redis.pipeline(transaction=False) as pipe:
@@ -114,7 +114,7 @@ def _state(batch_id: str, values: list[Any], open_chunks: int, parked: int) -> S
     return State(
         v["state"].decode(), int(v["gen"]), int(v["avail"]), v["sealed"] == b"1", int(v["ok"]), int(v["fallback"]),
         int(v["failed"]), int(v["retried"]), int(v["crashes"]), int(v["losses"]),
-        # What a close cut off stays for a redrive, and is neither open nor parked meanwhile.
+        # A close leaves the records it cut off in place for a redrive; they no longer count as open or parked.
         0 if closed else open_chunks, 0 if closed else parked,
         max(0.0, ended_s - (int(v["created_ms"]) + int(v["idle_ms"] or 0)) / 1000), int(v["confirmed"]),
         int(v["created_ms"]) / 1000, (v["reason"] or b"").decode(), v["cut"] == b"1",
@@ -137,7 +137,7 @@ def read_holders(connections: Connections, batch_id: str) -> dict[str, str]:
 
 
 def out_fields(connections: Connections, batch_id: str, part: str = "out") -> list[str]:
-    """The fields of ``out`` (or ``part``) in the order they stand over one another: generation, then place."""
+    """The fields of ``out`` (or ``part``), later outcomes of an item after earlier ones: by generation, then record."""
     return _in_place(connections.redis.hkeys(connections.keys.of(batch_id, part)))
 
 
@@ -147,12 +147,12 @@ def _in_place(names: Iterable[bytes]) -> list[str]:
 
 
 def read_dones(connections: Connections, batch_id: str) -> Iterator[Done]:
-    """Every commit of a batch, later ones standing over earlier ones. Memory: a few blobs at a time."""
+    """Every commit of a batch; later ones replace earlier ones of the same items. Holds a few blobs at a time."""
     return read_fields(connections, batch_id, out_fields(connections, batch_id))
 
 
 def read_fields(connections: Connections, batch_id: str, fields: Sequence[str]) -> Iterator[Done]:
-    """The commits under some fields of ``out``; raises BatchLost where nothing stands."""
+    """The commits under some fields of ``out``; raises BatchLost if one does not exist."""
     for blob in read_blobs(connections, batch_id, fields):
         if blob is None:
             raise BatchLost(batch_id)
@@ -160,10 +160,10 @@ def read_fields(connections: Connections, batch_id: str, fields: Sequence[str]) 
 
 
 def read_some(connections: Connections, batch_id: str, fields: Sequence[str]) -> Iterator[Done]:
-    """The commits under some fields of ``out``; what was freed meanwhile is left out.
+    """The commits under some fields of ``out``, without those that a reader has freed.
 
     Raises:
-        BatchLost: the batch's retention has ended meanwhile.
+        BatchLost: the batch's retention has ended.
     """
     for blob in read_blobs(connections, batch_id, fields):
         if blob is not None:
@@ -173,14 +173,14 @@ def read_some(connections: Connections, batch_id: str, fields: Sequence[str]) ->
 
 
 def done_of(blob: bytes) -> Done:
-    """What one commit stored."""
+    """Decode the blob of one commit."""
     return Done.from_plain(loads(blob))
 
 
 def read_blobs(
     connections: Connections, batch_id: str, fields: Sequence[str], part: str = "out"
 ) -> Iterator[bytes | None]:
-    """What stands under some fields of ``out`` (or ``part``), a few at a time; None where nothing does."""
+    """The blobs under some fields of ``out`` (or ``part``), fetched a few at a time; None for a missing one."""
     key = connections.keys.of(batch_id, part)
     at, n = 0, FIRST_BLOBS
     while at < len(fields):
@@ -192,19 +192,19 @@ def read_blobs(
 
 
 def require_kept(connections: Connections, batch_id: str) -> None:
-    """Raises BatchLost if Redis does not hold the batch (any more)."""
+    """Raise BatchLost if Redis does not hold the batch (any more)."""
     if not connections.redis.exists(connections.keys.meta(batch_id)):
         raise BatchLost(batch_id)
 
 
 def was_freed(connections: Connections, batch_id: str) -> bool:
-    """Whether a reader has dropped what it read."""
+    """Whether a reader has freed outcomes that it read."""
     freed: bool = connections.redis.hexists(connections.keys.meta(batch_id), "freed")
     return freed
 
 
 def reason_of(state: State, policy: BatchPolicy) -> str:
-    """Why a batch ended before its last item, or ""."""
+    """Why a batch ended before its last item, "" if it did not."""
     if state.state == "failed":
         return stopped(state.failed, policy)
     if state.state != "cancelled" and not state.cut:

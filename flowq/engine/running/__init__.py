@@ -1,1 +1,1 @@
-"""How a worker's process runs chunks: it claims, runs, commits, and goes on."""
+"""How a worker's process runs chunks: it claims, runs and commits them, and takes the next ones."""

@@ -1,4 +1,4 @@
-"""How a slot aggregates a closed batch: a small one at once, who closed it; any other in the tasks of its chord."""
+"""How a slot aggregates a closed batch: at once if it is small and this process closed it, else in a chord's tasks."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ log = logging.getLogger("flowq.aggregate")
 
 AGGREGATE = "agg"
 AT_ONCE_ITEMS = READ_ITEMS
-"""What so many items brought is read in one go and merged in the time that a chord takes to come round."""
+"""The deltas of so many items are read in one go, and merged in less time than a chord takes."""
 
 
 def aggregate(slot: Slot, work: Work) -> None:
-    """See to the aggregation of a batch that this process has closed. What fails here is due again."""
+    """Aggregate a batch that this process has closed, or publish its chord. What fails here stays due."""
     connections, header = slot.connections, work.header
     try:
         state, gen, n = connections.redis.hmget(connections.keys.meta(header.id), ["state", "gen", "avail"])
         if state in (None, b"running", b"paused"):
-            return  # somebody has had it redriven meanwhile
-        if int(n) > AT_ONCE_ITEMS or header.sink:  # whose folders are looked through, which may take long
+            return  # redriven meanwhile
+        if int(n) > AT_ONCE_ITEMS or header.sink:  # the sweep of a sink may take long
             publish_aggregate(connections, header, slot.fleet.slots(header.queue))
             return
         with slot.holding(header.id, AGGREGATE):
@@ -39,7 +39,7 @@ def aggregate(slot: Slot, work: Work) -> None:
 
 
 def run_fold(slot: Slot, batch_id: str, gen: int, segment: Segment) -> str:
-    """Fold one segment of a closed batch. Redelivery: the same field is written again."""
+    """Fold one segment of a closed batch. Redelivery: writes the same field again."""
 
     def act(header: Header, merge: Merge) -> str:
         return fold(slot.connections, header, gen, segment, merge)
@@ -48,7 +48,7 @@ def run_fold(slot: Slot, batch_id: str, gen: int, segment: Segment) -> str:
 
 
 def run_finish(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment]) -> str:
-    """Merge the folds of a closed batch and confirm the generation. Redelivery: it is confirmed once."""
+    """Merge the folds of a closed batch and confirm the generation. Redelivery: confirms once."""
 
     def act(header: Header, merge: Merge) -> str:
         return finish(slot.connections, header, gen, segments, merge)
@@ -57,7 +57,7 @@ def run_finish(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment])
 
 
 def _done(slot: Slot, batch_id: str, act: Callable[[Header, Merge], str]) -> str:
-    """What a task of the chord does, given how the batch's folds merge; one with nothing to merge asks for no class."""
+    """Run *act*, a task of the chord, with the batch's fold; a batch with nothing to merge needs no node class."""
     with slot.holding(batch_id, AGGREGATE):
         try:
             header = slot.headers.get(batch_id)
@@ -67,7 +67,7 @@ def _done(slot: Slot, batch_id: str, act: Callable[[Header, Merge], str]) -> str
 
 
 def _work(slot: Slot, batch_id: str) -> Work:
-    """The batch in this process; nothing is open that its items would need, where it cannot be opened."""
+    """The batch as this process runs it, without its lifespans if they cannot be opened."""
     try:
         return slot.work(batch_id)
     except Unbuilt as unbuilt:
@@ -75,7 +75,7 @@ def _work(slot: Slot, batch_id: str) -> Work:
 
 
 def _objection(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment], *, whole: bool) -> str | None:
-    """What speaks against folding these segments now: they are not the batch's, or it does not stand there."""
+    """Why these segments cannot be folded now: they are not the batch's, or it is not closed in this generation."""
     meta = slot.connections.keys.meta(batch_id)
     state, stands, avail = slot.connections.redis.hmget(meta, ["state", "gen", "avail"])
     if state is None:
@@ -91,7 +91,7 @@ def _objection(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment],
 
 
 def _within(segments: Sequence[Segment], n: int, whole: bool) -> bool:
-    """Whether *segments* are runs of 0 … n; with *whole*, all of it in order."""
+    """Whether *segments* lie within 0 … n; with *whole*, whether they cover it in order."""
     at = 0
     for start, stop in segments:
         if not 0 <= start <= stop <= n or (whole and start != at):

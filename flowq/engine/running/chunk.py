@@ -1,4 +1,4 @@
-"""A claimed chunk, item after item in this process: read → run → commit → publish."""
+"""A claimed chunk, run item by item in this process: read, run, commit, publish."""
 
 from __future__ import annotations
 
@@ -44,26 +44,26 @@ from flowq.errors import BatchLost, DecodeError, ItemError, ItemTimeout, SinkFai
 
 log = logging.getLogger("flowq.chunk")
 
-LOOK_EVERY_S = 0.2  # whether an async item is still wanted
+LOOK_EVERY_S = 0.2  # how often to check whether an async item is still wanted
 MAX_CRASHES = 2
 MAX_LOSSES = 5
-# What is answered beside a claimed chunk, to know when the batch has failed.
+# Fields returned with a claim, from which the process knows when the batch has failed.
 JUDGED = ("failed", "sealed", "avail", "gen", "budget", "share")
 
 
 class ChunkRun:
-    """A claimed range, item after item in this process; an async batch's only after a crash, one commit an item.
+    """Runs a claimed range item by item; that of an async batch only after a crash, with a commit per item.
 
     Args:
         slot, work: this process, and the batch in it.
         claim: the range.
-        note: that it is held; a durable run moves on to another record with every step.
-        went: adds up what is done.
-        turn: while it lasts the last commit of short items takes another chunk for this process.
-        unbuilt: for what none of its items can be run here; None: they can.
+        note: marks it as held; a durable run moves to another record with every step.
+        went: sums up the outcomes.
+        turn: while it lasts, the last commit of short items takes another chunk for this process.
+        unbuilt: the error for which none of its items can run here; None: they can.
 
     Attributes:
-        following: that chunk, held, and *note* says so; None: there is none, or the turn is over.
+        following: that next chunk, already noted as held; None: there is none, or the turn is over.
     """
 
     following: Claimed | None = None
@@ -90,13 +90,13 @@ class ChunkRun:
         self._went, self._turn = went, turn
         failed, sealed, avail, gen, budget = (int(field or 0) for field in claim.fields[: len(JUDGED) - 1])
         share = float(claim.fields[len(JUDGED) - 1] or -1)
-        # The failure past the budget ends the run: nobody goes on in a batch that has failed. A redrive has no budget.
+        # The failure past the budget ends the run, as the batch has then failed. A redrive has no budget.
         total = avail if sealed else None
         put_up_with = allowed(None if budget < 0 else budget, None if share < 0 else share, total)
         self._failures_left = math.inf if gen else put_up_with - failed
 
     def run(self) -> str:
-        """Run it to its end, as far as it is wanted; why its outcomes were refused, "" if they were not."""
+        """Run it as far as it is wanted; returns why its outcomes were refused, "" if they were not."""
         claim = self._claim
         killed = doomed(self._slot, self._work, claim)
         self._slot.item_events.taken(self._work, claim.start, claim.stop, begun=1)
@@ -110,9 +110,9 @@ class ChunkRun:
             except BaseException as error:
                 if not claim.solo:
                     raise
-                done = self._failed(error)  # by itself, and for the second time: it is this item's doing
+                done = self._failed(error)  # it ran alone and it is the second time: the item is the cause
             killed = None
-            if self._slot.holds.gone():  # not committed: an item that was told so may have answered anything
+            if self._slot.holds.gone():  # not committed: an item that saw the cancellation may have returned anything
                 return "gone"
             give: Give = "wait" if done.held_s else "back" if done.upto < claim.stop and self._is_over() else ""
             reply = self._commit(done, give)
@@ -135,7 +135,7 @@ class ChunkRun:
         return ""
 
     def _may_go_on(self, done: Done, give: Give) -> bool:
-        """Whether this process takes the next chunk of short items without a message: *done* ends its range."""
+        """Whether this process takes its next chunk without a message, after a commit of *done* that ends its range."""
         return (
             done.upto == self._claim.stop
             and not give
@@ -146,11 +146,11 @@ class ChunkRun:
         )
 
     def _keep(self, index: int, state: bytes) -> None:
-        """Let the item run on as a record of its own, which goes on from *state* if this process dies.
+        """Commit the item as a record of its own, which continues from *state* if this process dies.
 
         Raises:
-            Abandoned: it is another's by now, or the batch is closed.
-            OutOfReach: Redis does not take it.
+            Abandoned: another process holds it by now, or the batch is closed.
+            OutOfReach: Redis does not accept it.
         """
         batch_id, work = self._work.header.id, self._work
         reply = write(
@@ -166,7 +166,7 @@ class ChunkRun:
         publish_chunks(self._slot.connections, work.header, reply.ids)
 
     def _is_over(self) -> bool:
-        """Whether the rest of the range is better given back, or nobody wants it any more."""
+        """Whether to give the rest of the range back: it takes too long, the worker stops, or it is not wanted."""
         holds = self._slot.holds
         return overstay(time.perf_counter() - self._began) or holds.stopping() or holds.gone()
 
@@ -176,7 +176,7 @@ class ChunkRun:
         claim, batch_id = self._claim, self._work.header.id
         if self._work.refused is not None:
             return self._refuse_items(self._work.refused)
-        # After a crash each item has a commit of its own, so that the next death names its item.
+        # After a crash each item has a commit of its own, so that the next crash identifies its item.
         stop = self._at + 1 if claim.solo else claim.stop
         items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
         if self._work.node.computes_once:
@@ -201,7 +201,7 @@ class ChunkRun:
             holds.idle()
 
     def _refuse_items(self, error: SinkFailed) -> Done:
-        """The outcomes of items that are not run, for what they bring may not be written: as many as may fail."""
+        """Failed outcomes of items that do not run, as their sink may not be written: as many as may still fail."""
         most = max(1, int(min(self._claim.stop - self._at, self._failures_left + 1)))
         done = Done(self._at, [None] * most, worker=self._slot.worker, started_at=time.time())
         for index in range(done.start, done.upto):
@@ -217,7 +217,7 @@ class ChunkRun:
         return Done(self._at, [None], {self._at: outcome}, worker=self._slot.worker, started_at=time.time())
 
     def _copy(self, twins: list[Twin]) -> Done:
-        """The outcomes of items that are not run: each is that of its twin, or waits for it."""
+        """The outcomes of twins: each is a copy of its first item's, or parked until that has ended."""
         started_at, slot = time.time(), self._slot
         gen, batch_id = generation(self._claim.id), self._work.header.id
         ended = (
@@ -227,7 +227,7 @@ class ChunkRun:
         return Done.gather(self._at, ended, worker=slot.worker, started_at=started_at)
 
     async def _run_alone(self, item: Any) -> Done:
-        """The next item of an async batch with none beside it."""
+        """Run the next item of an async batch alone."""
         started_at, ended = time.time(), list[ItemDone]()
 
         async def only() -> AsyncIterator[tuple[int, Any, int]]:
@@ -262,9 +262,9 @@ def until_change(items: list[Any]) -> tuple[list[Any], list[Twin]]:
 
 
 def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:
-    """The outcome of an item that has killed its process or its workers too often to be tried again."""
+    """The failed outcome of an item that has crashed its process or lost its workers too often to be tried again."""
     error: ItemError
-    # Killed for a limit that this process's code does not have (any more), it is no case for a timeout here.
+    # A node without a timeout in this process's code (any more) cannot fail for one.
     if claim.overtime and work.policy.timeout is not None:
         error = ItemTimeout(work.policy.timeout)
     elif claim.crashes >= MAX_CRASHES:
@@ -288,13 +288,13 @@ def store(
     split: Sequence[int] = (),
     go_on: bool = False,
 ) -> Committed | Stale | Refusal:
-    """Store *done* in the ledger; the items in *split*, holes in it, run on as records of their own.
+    """Store *done* in the ledger; the items in *split*, which it lacks, run on as records of their own.
 
     With *go_on* this process takes another chunk in the same step. Chunks that follow are of *sizes*, or of fewer items
     where that many would bring too much.
 
-    While Redis is full it is tried again for 5 min, with the lease kept; then the range is given back as it was. What
-    ``give`` says has to wait goes on after ``done.held_s``.
+    While Redis is full this is retried for 5 min, with the lease kept; then the range is given back as it was. With
+    ``give="wait"`` the rest of the range is due after ``done.held_s``.
     """
     slot.connections.crash_points.reached("ran", work.header.id)
     try:
@@ -332,7 +332,7 @@ def store(
 
 
 def tally_of(done: Done, split: Sequence[int]) -> Tally:
-    """What the commit of *done* says of its outcomes; the items in *split* are no parked ones, but run on."""
+    """The counts and records for the commit of *done*; the items in *split* run on instead of being parked."""
     counts = done.counts()
     return Tally(
         counts["ok"], counts["fallback"], counts["failed"], counts["retried"],
@@ -343,7 +343,7 @@ def tally_of(done: Done, split: Sequence[int]) -> Tally:
 
 
 def as_parked(park: Park) -> Parked:
-    """An item that waits, as the ledger keeps it."""
+    """The ledger's record of a parked item."""
     due_ms = -1 if park.due_in_s is None else int(park.due_in_s * 1000)
     return Parked(
         park.index, park.tries, due_ms, park.reason if park.facts else "retry", " ".join(park.facts), park.reached
@@ -351,7 +351,7 @@ def as_parked(park: Park) -> Parked:
 
 
 def most_chunks(work: Work, done: Done) -> int:
-    """The most chunks to have open under the batch's rate, from what *done* showed of its items; 0: no such limit."""
+    """The most open chunks that the batch's rate keeps busy, by the item times in *done*; 0: no such limit."""
     n = len(done.values) - len(done.parked)
     if work.gate is None or work.gate.per_s is None or n == 0:
         return 0
@@ -359,9 +359,9 @@ def most_chunks(work: Work, done: Done) -> int:
 
 
 def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: Sequence[str] = ()) -> None:
-    """Publish what the commit of *done* led to, but for *keep*, and count and show what it brought.
+    """Publish the chunks that the commit of *done* opened, except *keep*; count and show its outcomes.
 
-    What fails of that is due again; it costs nothing that runs beside it.
+    What fails here is repeated by a caretaker, and affects nothing else.
     """
     crash_points = slot.connections.crash_points
     crash_points.reached("committed", work.header.id)
@@ -369,10 +369,10 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: Sequen
     if reply.ended:
         crash_points.reached("closed", work.header.id)
     if work.header.root and not reply.opened and not reply.ids:
-        with _left_to_the_caretaker(work.header.id):  # who has every batch take the room there is
+        with _left_to_the_caretaker(work.header.id):  # its rounds let every batch use free places
             wake_starved(slot.connections, slot.headers, work.header.root, slot.fleet)
     if reply.ended and work.header.parent and not work.header.reduces:
-        # Nothing is to be merged: what the aggregator would do is done here. It stays due until the confirmation.
+        # Nothing to merge, so that the aggregator's work is done here. It stays due until the confirmation.
         with _left_to_the_caretaker(work.header.id):
             end_plain(slot.connections, work.header)
     slot.meter.done(work.header.queue, work.header.node, done)
@@ -383,7 +383,7 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: Sequen
 
 @contextmanager
 def _left_to_the_caretaker(batch_id: str) -> Iterator[None]:
-    """What fails in the block is logged and due again."""
+    """Log what fails in the block; a caretaker does it later."""
     try:
         yield
     except (BatchLost, DecodeError, *REDIS_ERRORS) as error:

@@ -1,4 +1,4 @@
-"""What flowq's chunk task does, with no Celery in it: run a chunk as its node asks for, and those it goes on with."""
+"""flowq's chunk task without Celery: runs a chunk as its node requires, and the chunks that its commits take on."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from flowq.errors import BatchLost, CannotTravel, DecodeError, UnknownNode
 
 log = logging.getLogger("flowq.run")
 
-BORN = "created_ms"  # one id may be that of another batch later on: of one that was lost and begun anew
+BORN = "created_ms"  # tells batches with the same id apart: a lost batch may be created anew under its id
 REDIS_IS_FULL = "not begun: Redis is full"
-SAID = ("busy", "paused", REDIS_IS_FULL)  # refusals of a claim that need no second look
+SAID = ("busy", "paused", REDIS_IS_FULL)  # refusals of a claim that need no further explanation
 
 
 def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
-    """Run one chunk and say how it went, for Flower.
+    """Run one chunk and return how it went, for Flower.
 
-    Redelivery: a chunk that is done, or held by somebody who lives, is left alone.
+    Redelivery: a chunk that is done, or held by a live process, is left alone.
     """
     if not is_batch_id(batch_id) or not is_chunk_id(chunk_id):
         log.error("a chunk was refused: %.100r of %.100r is none", chunk_id, batch_id)
@@ -50,14 +50,14 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
 
 
 def _lacking(slot: Slot, batch_id: str) -> str | None:
-    """Why this process cannot run the batch, as it found out before; None if nothing is known against it."""
-    if slot.unfit.reason(batch_id) is not None:  # no claim will say whether it is still the same batch
+    """Why this process cannot run the batch, if an earlier attempt has shown that; else None."""
+    if slot.unfit.reason(batch_id) is not None:  # no claim is made then, which would tell if the batch is another one
         slot.recognise(batch_id, slot.connections.redis.hget(slot.connections.keys.meta(batch_id), BORN))
     return slot.unfit.reason(batch_id)
 
 
 def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
-    """Take the chunk of a message, or another if a process that went on by itself has taken that one; or why not."""
+    """Claim the chunk of a message, or another if a process has taken that without a message; or return why not."""
     ledger = slot.connections.ledger
     try:
         fields = [*JUDGED, BORN, *slot.headers.wanted(batch_id)]
@@ -73,34 +73,34 @@ def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
 
 
 def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
-    """Run a claimed chunk and, while this task's turn lasts, those that its commits take on.
+    """Run a claimed chunk and, while this task's turn lasts, the chunks that its commits take on.
 
-    A message for each would keep the slot waiting for longer than short chunks run.
+    With a message per chunk the slot would wait for longer than short chunks run.
     """
     went, turn = Went(), Turn(slot.connections, BUDGET_S)
     while True:
         try:
             told = claim.fields[len(JUDGED) :]
-            if told:  # the chunks that follow are of the same batch
+            if told:  # only the first claim asks for these fields; the following chunks are of the same batch
                 slot.recognise(batch_id, told[0])
             slot.headers.learn(batch_id, told[1:])
             slot.pages.bring(batch_id, claim.pages, claim.content)
             work, unbuilt = _work(slot, batch_id, claim)
         except Unbuilt as error:
             return _broke_off(slot, batch_id, note.id, error.error)
-        except Exception as error:  # a class that is not known here, a constructor that takes other arguments
+        except Exception as error:  # a class unknown here, a constructor with other parameters
             return _hand_back(slot, batch_id, claim, error)
         try:
-            # After a crash items run one by one whatever their kind: beside others a death would not name its item.
+            # After a crash items of any kind run one by one: beside others, the next crash would not identify its item.
             one_by_one = claim.solo or work.header.keeps or work.refused is not None
             if (work.runner.is_async or work.in_flight > 1) and not one_by_one:
                 return slot.run_async(StreamRun(slot, work, claim).run())
             run = ChunkRun(slot, work, claim, note, went, turn, unbuilt)
             refusal = run.run()
-        except (BatchLost, DecodeError) as error:  # its page is not there, or holds what this process cannot read
+        except (BatchLost, DecodeError) as error:  # a page is missing, or this process cannot read it
             return _hand_back(slot, batch_id, claim, error)
         except (*REDIS_ERRORS, *ENDS_PROCESS):
-            raise  # it cannot be told: what is held is missed when its lease lapses, or handed back for the dead
+            raise  # nothing can be given back now: the lease expires, or the main process frees the chunk
         except BaseException as error:
             return _broke_off(slot, batch_id, note.id, error)
         finally:
@@ -111,10 +111,10 @@ def _run_claims(slot: Slot, batch_id: str, claim: Claimed, note: Note) -> str:
 
 
 def _work(slot: Slot, batch_id: str, claim: Claimed) -> tuple[Work, Exception | None]:
-    """The batch in this process; and for what none of its items can be run here, where that was tried before.
+    """The batch as this process runs it; and, after a crash, the error for which none of its items can run here.
 
     Raises:
-        Unbuilt: for the first time.
+        Unbuilt: that error, as long as the chunk has not crashed.
     """
     try:
         return slot.work(batch_id), None
@@ -125,16 +125,16 @@ def _work(slot: Slot, batch_id: str, claim: Claimed) -> tuple[Work, Exception | 
 
 
 def _hand_back(slot: Slot, batch_id: str, claim: Claimed, error: BaseException) -> str:
-    """Give the rest of a claim back, with nothing counted: another worker may know what this one does not."""
+    """Give the rest of a claim back without counting a crash: another worker may know what this one lacks."""
     give_back(slot.connections.ledger, batch_id, claim.id, claim.start, slot.holder, "hand")
     wanted = _node_classes(slot, batch_id) if isinstance(error, UnknownNode) else frozenset()
     return _leave(slot, batch_id, claim.id, slot.unfit.note(batch_id, error, wanted))
 
 
 def _broke_off(slot: Slot, batch_id: str, chunk_id: str, error: BaseException) -> str:
-    """Give the rest of a chunk back after an error that nobody expects, as if this process had died of it.
+    """Give the rest of a chunk back after an unexpected error, as if this process had died of it.
 
-    It may be one item's doing and come again each time: counted as a crash it ends with that item, and hurts no other.
+    The error may be caused by one item and recur: counted as crashes it ends with that item, and spares the others.
     """
     log.error("a chunk broke off", exc_info=error, extra={"batch": batch_id, "chunk": chunk_id})
     free(slot.connections, slot.headers, batch_id, chunk_id, slot.holder, "crash")
@@ -142,7 +142,7 @@ def _broke_off(slot: Slot, batch_id: str, chunk_id: str, error: BaseException) -
 
 
 def _leave(slot: Slot, batch_id: str, chunk_id: str, reason: str) -> str:
-    """Leave a chunk that nobody holds: passed on if another worker is there for it, else the ledger brings it again."""
+    """Leave a chunk that nobody holds: publish it if another worker can run it now, else leave that to the ledger."""
     try:
         header = slot.headers.get(batch_id)
     except (BatchLost, DecodeError):
@@ -165,7 +165,7 @@ def _node_classes(slot: Slot, batch_id: str) -> frozenset[str]:
 
 
 def _not_there(slot: Slot, batch_id: str, chunk_id: str, answer: str) -> str:
-    """Why a chunk is not open: it is done, which is no news; or there is no such batch, or one of another flowq."""
+    """Why a chunk is not open: it is done (not worth a log line), or its batch is missing or of another flowq."""
     try:
         slot.headers.get(batch_id)
     except BatchLost:

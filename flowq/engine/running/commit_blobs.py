@@ -1,6 +1,6 @@
-"""What a commit carries, as bytes: the outcomes of a range, and what a fold merges.
+"""The blobs of a commit: the outcomes of a range, and the deltas that a fold merges.
 
-Never here: storing them.
+Storing them happens elsewhere (chunk.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logging.getLogger("flowq.chunk")
 
 
 class TooLargeTogether(Exception):
-    """Each value can travel, not all in one message."""
+    """Each value can be encoded, but all of them exceed the size of one message."""
 
 
 class Brought(NamedTuple):
@@ -39,7 +39,7 @@ def encode(done: Done, work: Work, gen: int) -> Brought:
     """What a commit carries. What cannot travel becomes a failed outcome.
 
     Raises:
-        TooLargeTogether: nothing has become anything yet, and half of it may do.
+        TooLargeTogether: *done* was not changed; half of it may be small enough.
     """
     part = _encode_deltas(done, work) if work.header.reduces else b""
     bare = replace(done, deltas=None)
@@ -65,7 +65,7 @@ def _encode_deltas(done: Done, work: Work) -> bytes:
         return dumps((done.start, work.node.condensed(deltas)))
     except CodecError:
         pass
-    except Exception:  # a user's function combines them; the fold meets the same error, and tells it
+    except Exception:  # raised by the user's function that combines deltas; the fold meets and reports it as well
         log.warning("deltas were not condensed", exc_info=True, extra={"batch": work.header.id})
     try:
         return dumps((done.start, deltas))
@@ -76,7 +76,7 @@ def _encode_deltas(done: Done, work: Work) -> bytes:
 
 
 def _fail_what_cannot_travel(done: Done, brought: list[Any], error: CodecError) -> list[int]:
-    """Make failed outcomes of the items that *brought* what cannot travel, and answer their places."""
+    """Turn the outcomes of items whose value in *brought* cannot be encoded into failed ones; returns their places."""
     found = {place: explain(one, done.start + place) for place, one in enumerate(brought) if one is not None}
     bad: dict[int, CodecError] = {place: why for place, why in found.items() if why is not None}
     if not bad and len(brought) > 1:

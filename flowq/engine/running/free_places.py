@@ -1,6 +1,6 @@
-"""The free places of a process that runs items side by side: why nothing fills them, and when to look again.
+"""The free places of a process that runs items concurrently: why nothing fills them, and when to look again.
 
-Never here: asking the ledger for a range, or committing one.
+Claiming and committing ranges happens elsewhere (stream.py).
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from flowq.engine.ids import length
 
 LOOK_EVERY_S = 0.2
 LOOK_SOONEST_S = 0.02
-LOOKS_AN_ITEM = 4  # in the time that one takes: places that it leaves are empty for an eighth of that on the mean
-# For so long an item holds back finished ones behind it; where these keep others from their places, for twice the time
-# that most items take, at least the second of these.
+LOOKS_AN_ITEM = 4  # looks per duration of an item: a place that is left stays empty for an eighth of it on average
+# An item that holds back finished ones is split off when it has run for SPLIT_AFTER_S; if these count against others'
+# places, when it has run for twice the median duration of an item, but at least SPLIT_AT_LEAST_S.
 SPLIT_AFTER_S, SPLIT_AT_LEAST_S = 1.0, 0.03
 REMEMBERED = 100  # items
 
 
 class FreePlaces:
-    """What a process waits for whose places are free.
+    """What a process with free places waits for.
 
     Args:
         places: items that it may have in flight at once.
 
     Attributes:
-        starved: there was nothing to take when it last looked, and there may be once others commit.
-        crowded: why: what is in flight, by the batch's ``concurrency`` or by what this process can hold.
-        reserved: chunks that its own commits let begin meanwhile, to be taken here. They are not published.
+        starved: the last look found nothing to take, and there may be something once others commit.
+        crowded: the reason is the batch's ``concurrency``, or the number of records that this process can hold.
+        reserved: unpublished chunks that this process's own commits opened, to be taken here.
     """
 
     def __init__(self, places: int) -> None:
@@ -42,42 +42,42 @@ class FreePlaces:
         self._took_s: deque[float] = deque(maxlen=REMEMBERED)
 
     def look(self) -> None:
-        """What has changed so far is seen now."""
+        """Mark all changes so far as seen."""
         self._news.clear()
 
     def changed(self) -> None:
-        """There may be something to take now."""
+        """Signal that there may be something to take now."""
         self._news.set()
 
     @property
     def has_changed(self) -> bool:
-        """Whether it did since the last look."""
+        """Whether there was a change since the last look."""
         return self._news.is_set()
 
     async def wait(self) -> None:
-        """Until there is news, or for as long as it is worth to wait without any."""
+        """Wait for a change, or until it is time to look without one."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), self._look_in_s() if self.crowded else LOOK_EVERY_S)
 
     def ended(self, seconds: float) -> None:
-        """An item ended, which took so long."""
+        """Record the duration of an item that ended."""
         self._took_s.append(seconds)
 
     def late_s(self) -> float:
-        """For how long an item may hold back finished ones behind it."""
+        """How long an item may run, in seconds, before it is split off for holding back finished ones."""
         return max(SPLIT_AT_LEAST_S, 2 * self._item_s()) if self.crowded else SPLIT_AFTER_S
 
     def take_reserved(self) -> str:
-        """The next chunk that is reserved; "" if none is."""
+        """The next reserved chunk; "" if there is none."""
         return self.reserved.pop(0) if self.reserved else ""
 
     def hand_on(self) -> list[str]:
-        """All that is reserved, which is not to be taken here."""
+        """Return all reserved chunks, which are not to be taken here any more."""
         handed, self.reserved = self.reserved, []
         return handed
 
     def reserve(self, ids: Sequence[str], in_use: int) -> list[str]:
-        """Reserve those of the chunks *ids* that there are places for beside *in_use*, and answer them."""
+        """Reserve those of the chunks *ids* that fit beside *in_use* items, and return them."""
         if not self.starved:
             return []
         free = self._places - in_use - sum(map(length, self.reserved))
@@ -92,7 +92,7 @@ class FreePlaces:
         return kept
 
     def _item_s(self) -> float:
-        """Seconds that most of the last items took. The mean would be that of a few slow ones."""
+        """The median duration of the last items in seconds. A few slow items would dominate the mean."""
         return median(self._took_s) if self._took_s else 0.0
 
     def _look_in_s(self) -> float:

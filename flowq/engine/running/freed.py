@@ -1,4 +1,4 @@
-"""Freeing what somebody holds who does not go on with it, for others to take at once. Never when a lease lapses."""
+"""Giving back chunks whose holder does not continue, so that others can take them before the lease expires."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ log = logging.getLogger("flowq.freed")
 def give_back(
     ledger: Ledger, batch_id: str, chunk_id: str, start: int, holder: str, cause: Give
 ) -> Committed | Stale | Refusal:
-    """Give a chunk back for *cause*, from *start* on or from where it stands. Nothing is published."""
+    """Give a chunk back for *cause*, from *start* or from where the ledger stands. Nothing is published."""
     reply = ledger.commit(batch_id, chunk_id, start, start, holder, give=cause)
-    if isinstance(reply, Stale):  # some of it was done
+    if isinstance(reply, Stale):  # some of its items are committed
         reply = ledger.commit(batch_id, chunk_id, reply.start, reply.start, holder, give=cause)
     return reply
 
@@ -27,7 +27,7 @@ def give_back(
 def free(connections: Connections, headers: Headers, batch_id: str, chunk_id: str, holder: str, cause: Give) -> None:
     """Give the rest of a chunk back for *cause* and publish it.
 
-    Redelivery: what *holder* does not hold any more is left alone.
+    Redelivery: a chunk that *holder* no longer holds is left alone.
     """
     reply = give_back(connections.ledger, batch_id, chunk_id, span(chunk_id)[0], holder, cause)
     if isinstance(reply, Committed):

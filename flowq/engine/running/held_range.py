@@ -1,4 +1,4 @@
-"""A range of items that a process holds while they are in flight: what has begun, finished, may be committed."""
+"""A range of items that a process holds and runs at the same time: which have begun, finished, may be committed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flowq.batch.chunk import Done, ItemDone, Park
 from flowq.engine.ids import split_id
 from flowq.engine.ledger import Claimed
 
-RUNS_ON = "split"  # why an item is missing in what a range brought: it has become a range of its own
+RUNS_ON = "split"  # park reason of an item that runs on as a record of its own
 
 
 class HeldRange:
@@ -17,11 +17,11 @@ class HeldRange:
     Attributes:
         id: the chunk id.
         at: items before it are committed.
-        stop: items from it on are not of this range.
+        stop: items from it on do not belong to this range.
         given: items before it have begun.
-        finished: what finished items brought, until it is committed.
-        attempts: tries that the first item has used already.
-        left: nothing more of it begins here; the rest is to be given back.
+        finished: results of finished items that are not committed yet.
+        attempts: tries that the first item has already used.
+        left: no further item of it begins here; the rest is to be given back.
     """
 
     left = False
@@ -33,18 +33,18 @@ class HeldRange:
 
     @classmethod
     def of(cls, claim: Claimed) -> HeldRange:
-        """The range that was claimed."""
+        """The range of a claim."""
         return cls(claim.id, claim.start, claim.stop, claim.attempts)
 
     def begin(self, index: int) -> int:
-        """The item at *index* begins; answers the tries it has used already."""
+        """Mark the item at *index* as begun; returns the tries it has already used."""
         self.given = index + 1
         self._began[index] = time.monotonic()
         tries, self.attempts = self.attempts, 0
         return tries
 
     def ready(self) -> int:
-        """How far the items from ``at`` on are finished without a hole."""
+        """The index up to which all items from ``at`` on are finished."""
         upto = self.at
         while upto in self.finished:
             upto += 1
@@ -55,14 +55,14 @@ class HeldRange:
         return len(self.finished) == self.stop - self.at
 
     def running(self) -> list[int]:
-        """The items that have begun and not ended."""
+        """The items that have begun and not finished."""
         return [index for index in range(self.at, self.given) if index not in self.finished]
 
     def slow(self, late_s: float, most: int) -> tuple[int, list[int]]:
-        """Items that hold back finished ones behind them, all of them for longer than *late_s*; else none.
+        """Unfinished items in front of finished ones, if all of them began more than *late_s* ago; else none.
 
         Returns:
-            How far could be committed without them, and at most *most* of them.
+            The index up to which a commit can go without them, and at most *most* of them.
         """
         behind = max(self.finished, default=self.at - 1) + 1
         holes = [index for index in range(self.at, behind) if index not in self.finished]
@@ -72,7 +72,7 @@ class HeldRange:
         return (behind if len(holes) <= most else holes[most]), holes[:most]
 
     def done(self, upto: int, holes: list[int], worker: str) -> Done:
-        """What the items from ``at`` to *upto* brought; *holes* run on, and are left out."""
+        """The results of the items from ``at`` to *upto*; *holes* run on and are left out."""
         parked = {index: ItemDone(park=Park(index, 0, 0.0, RUNS_ON)) for index in holes}
         items = [parked.get(index) or self.finished[index] for index in range(self.at, upto)]
         began = [self._began[index] for index in range(self.at, upto) if index in self._began]
@@ -83,14 +83,14 @@ class HeldRange:
         return done
 
     def advance(self, upto: int) -> None:
-        """Items up to *upto* are committed, by whomever."""
+        """Items up to *upto* are committed, by this or another process."""
         for index in range(self.at, upto):
             self.finished.pop(index, None)
             self._began.pop(index, None)
         self.at = max(self.at, upto)
 
     def split(self, index: int) -> HeldRange:
-        """The record of its own that the ledger made of an item that runs on."""
+        """The record that the ledger made of an item that runs on."""
         held = HeldRange(split_id(self.id, index), index, index + 1)
         held.given = index + 1
         if index in self.finished:  # it finished while the split was being committed

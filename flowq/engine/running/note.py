@@ -1,4 +1,4 @@
-"""What a slot notes of what it holds, for its worker's main process to beat for. Never here: what it does with it."""
+"""The notes by which a slot tells its worker's main process what it holds, so that it beats for that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Holds(Protocol):
-    """Where a slot notes what it holds, for the main process to beat for."""
+    """Where a slot notes what it holds; implemented by the boards that the main process reads."""
 
     def hold(self, batch_id: str, chunk_id: str, holder: str) -> None: ...
     def release(self, batch_id: str, chunk_id: str) -> None: ...
@@ -20,7 +20,7 @@ class Holds(Protocol):
 
 
 class Note:
-    """That this process holds a chunk (or ``agg``), as its main process reads it."""
+    """The note that this process holds a chunk (or ``agg``)."""
 
     def __init__(self, holds: Holds, batch_id: str, chunk_id: str, holder: str) -> None:
         self._holds, self._batch_id = holds, batch_id
@@ -28,10 +28,10 @@ class Note:
         holds.hold(batch_id, chunk_id, holder)
 
     def move(self, chunk_id: str) -> None:
-        """It is held as another record from now on."""
+        """Change the note to another chunk, which the same process holds instead."""
         old, self.id = self.id, chunk_id
         self._holds.move(self._batch_id, old, chunk_id)
 
     def take_back(self) -> None:
-        """It is held no more."""
+        """Remove the note."""
         self._holds.release(self._batch_id, self.id)

@@ -1,7 +1,7 @@
-"""What running items say of themselves with ``ctx.progress``: kept beside their batch, for whoever watches it.
+"""Reports that running items send with ``ctx.progress``: kept in Redis beside their batch, for watching clients.
 
-One field of a hash a process, written at most twice a second, so that it costs the same whatever an item says. Nothing
-depends on it: what cannot be written is left out, and what a dead process has left is not read.
+Each process writes one field of a hash, at most twice a second, so the cost does not depend on the number of reports.
+Nothing depends on them: what cannot be written is dropped, and the reports of a dead process are not read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Reports:
 
     Args:
         connections: of this process.
-        holder: its name in the ledger.
+        holder: this process's name in the ledger.
     """
 
     def __init__(self, connections: Connections, holder: str) -> None:
@@ -44,10 +44,10 @@ class Reports:
         self._lock = threading.Lock()  # blocking items may run in threads
 
     def listener(self, batch_id: str, *, one_by_one: bool) -> Callable[[ItemContext, Any, Any], None]:
-        """What ``ctx.progress`` of a batch's items calls.
+        """The function that ``ctx.progress`` of a batch's items calls.
 
         Args:
-            one_by_one: when one item speaks, those before it have ended.
+            one_by_one: items run one by one: a report of one means that those before it have ended.
         """
 
         def said(ctx: ItemContext, done: float | None, total: float | None) -> None:
@@ -68,14 +68,14 @@ class Reports:
         return said
 
     def ended(self, batch_id: str, index: int) -> None:
-        """An item runs no more."""
+        """Drop the report of an item that has ended."""
         reports = self._said.get(batch_id)
         if reports:
             with self._lock:
                 reports.pop(index, None)
 
     def cleared(self, batch_id: str) -> None:
-        """No item of the batch runs here any more."""
+        """Drop the reports of a batch none of whose items runs here any more."""
         with self._lock:
             self._said.pop(batch_id, None)
             if batch_id in self._written:
@@ -98,10 +98,10 @@ class Reports:
 
 
 def read_reports(connections: Connections, batch_id: str, holders: Callable[[], set[str]]) -> dict[int, Report]:
-    """What the items that run have said last, by index.
+    """The last reports of running items, by index.
 
     Args:
-        holders: the processes that hold something of the batch; asked only if there is a report.
+        holders: returns the processes that hold chunks of the batch; called only if there is a report.
     """
     found = connections.redis.hgetall(connections.keys.said(batch_id))
     alive = holders() if found else set()

@@ -1,6 +1,6 @@
-"""What people read of a task in Flower: how it went, and single items as tasks of their own. Its name: dispatch.py.
+"""What Flower shows of a task: how it went, and single items as tasks of their own. Its name is set in dispatch.py.
 
-Never decides anything; what cannot be sent is left out. Names are static, since Flower makes labels of them.
+Nothing depends on it; what cannot be sent is dropped. Names are static, because Flower uses them as metric labels.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from flowq.portable import format_traceback
 
 log = logging.getLogger("flowq.shown")
 
-MAX_FAILED = 100  # of a batch in one process, unless all its items are to be shown
+MAX_FAILED = 100  # failed items that one process shows of a batch, unless all its items are to be shown
 MAX_EVENTS = 300  # in one message
 MAX_TEXT = 500
 REMEMBERED = 64
 
 
 class Went:
-    """How a chunk went, in figures. Its ``str`` is the result of the task: ``37 items, 2 failed``."""
+    """The counts of a chunk's outcomes. Its ``str`` is the result of the task: ``37 items, 2 failed``."""
 
     def __init__(self) -> None:
         self.items = self.fallback = self.failed = self.parked = 0
 
     def add(self, done: Done) -> None:
-        """Count what a commit stored; items that run on are none of it."""
+        """Add what a commit stored, without items that run on."""
         counts = done.counts()
         self.items += len(done.values) - len(done.parked)
         self.fallback += counts["fallback"]
@@ -59,13 +59,13 @@ class Went:
 
 
 class ItemEvents:
-    """Celery's task events for items: all of a batch with ``item_events=True``, else those that failed.
+    """Celery's task events for items: for all items of a batch with ``item_events=True``, else for failed ones.
 
     An item's task id is ``{batch id}.{index}``, the same in every generation. Neither inputs nor outputs are sent.
 
     Args:
         connections: of this process.
-        worker: the name that Flower knows the worker by.
+        worker: the worker's name in Flower.
     """
 
     def __init__(self, connections: Connections, worker: str) -> None:
@@ -73,7 +73,7 @@ class ItemEvents:
         self._failed_shown: OrderedDict[str, int] = OrderedDict()
 
     def taken(self, work: Work, start: int, stop: int, *, begun: int) -> None:
-        """The items ``start … stop`` have come to this process; the first *begun* of them run."""
+        """Show that this process holds items ``start … stop``, of which the first *begun* run."""
         if not work.policy.item_events:
             return
         events = [_received(work.header, index) for index in range(start, stop)]
@@ -81,7 +81,7 @@ class ItemEvents:
         self._send(work.header, events)
 
     def done(self, work: Work, done: Done) -> None:
-        """A commit stored what is in *done*."""
+        """Show the outcomes in *done*, which were committed."""
         wanted = work.policy.item_events
         if wanted:
             self._send(work.header, _all(work, done))
@@ -104,7 +104,7 @@ class ItemEvents:
         ]
 
     def _send(self, header: Header, events: Iterable[_Item]) -> None:
-        """Publish *events* for whoever watches; nobody waits for that and nothing depends on it."""
+        """Publish *events*; an error is logged and ignored."""
         app = self._connections.app
         made = [
             Event(
@@ -127,7 +127,7 @@ class ItemEvents:
 
 
 def show_progress(text: str) -> None:
-    """Show *text* as the result of the Celery task that runs in this thread; nothing where there is none."""
+    """Show *text* as the result of the Celery task that runs in this thread; do nothing outside of a task."""
     task = current_task
     if not task or task.request.called_directly:
         return
@@ -151,7 +151,7 @@ def _received(header: Header, index: int, when: Mapping[str, float] = NOW) -> _I
 
 
 def _all(work: Work, done: Done) -> Iterator[_Item]:
-    """Start and end of every item, at the times they had: one after another, or up to now where they ran together."""
+    """The start and end of every item, at its own times if items ran one by one, else up to now."""
     waits = {park.index: park for park in done.parked}
     together = work.in_flight > 1 or work.runner.is_async
     at = time.time() if together else done.started_at
@@ -166,7 +166,7 @@ def _all(work: Work, done: Done) -> Iterator[_Item]:
 
 
 def _ended(done: Done, index: int, at: float) -> Iterator[_Item]:
-    """That an item began and how it ended, at the time *at*."""
+    """The start and end of an item that ended at *at*."""
     outcome = done.outcome(index)
     seconds = outcome.execution_time
     tries = "" if outcome.attempts < 2 else f", {outcome.attempts} tries"

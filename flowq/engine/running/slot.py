@@ -1,4 +1,4 @@
-"""A slot: what one worker process keeps between chunks — connections, nodes it built, pages and blobs it read."""
+"""A slot: what one worker process keeps between chunks: connections, built nodes, cached pages and blobs."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ log = logging.getLogger("flowq.run")
 
 CACHED_WORKS = 16
 ENDS_PROCESS = (SystemExit, KeyboardInterrupt)
-"""What ends the process that it is raised in: its main process then hands back what this one held."""
+"""Exceptions that end the process; its main process then gives back what this one held."""
 NO_CRASH = (BatchLost, DecodeError, *REDIS_ERRORS, *ENDS_PROCESS)
-"""What may end a chunk's run and is no item's doing. Anything else counts as if the process had died of it."""
+"""Exceptions that may end a chunk's run and are not caused by an item. Any other counts as a crash."""
 RECOGNISED = 256
-"""Batches of which this process knows when they were born: more than it keeps anything of."""
+"""Batches whose birth this process remembers: more than it caches anything of."""
 
 T = TypeVar("T")
 
@@ -58,10 +58,10 @@ class Slot:
     """One worker process's side of the engine.
 
     Args:
-        connections: the process's own.
+        connections: this process's connections.
         worker: the worker's name.
         holds: the board on which this process notes for its main process what it holds.
-        blobs: the parts of stores that it shares with the worker's other processes, if there are others.
+        blobs: blobs of stores shared with the worker's other processes, if there are any.
     """
 
     def __init__(self, connections: Connections, worker: str, holds: Holds, blobs: Blobs | None = None) -> None:
@@ -87,11 +87,11 @@ class Slot:
         self._templates = Templates(self.run_async)
 
     def work(self, batch_id: str) -> Work:
-        """The batch's node, built once a process.
+        """The batch as this process runs it, built once per process.
 
         Raises:
             BatchLost, DecodeError, CannotTravel: this process cannot run the batch.
-            Unbuilt: its node cannot be made or opened here.
+            Unbuilt: its node cannot be built or opened here.
         """
         work = self._works.get(batch_id)
         if work is None:
@@ -104,12 +104,12 @@ class Slot:
         return work
 
     def leave(self, batch_id: str, chunk_id: str, reason: str) -> str:
-        """Leave a chunk to another worker, and say why: to who waits for the batch, and, as the answer, in Flower."""
+        """Leave a chunk to another worker and record why, for waiting clients; returns the text for Flower."""
         note_lack(self.connections, batch_id, self.worker, reason)
         return self.unfit.leave(batch_id, chunk_id, reason)
 
     def unopened(self, batch_id: str, error: Exception) -> Work:
-        """A batch of which no item can be run here, for *error*: to judge it, and to merge what others have run of it.
+        """A batch none of whose items can run here because of *error*: to fail them, or to merge others' outcomes.
 
         Raises:
             BatchLost, DecodeError, CannotTravel: as for :meth:`work`.
@@ -127,7 +127,7 @@ class Slot:
             return Work(header, node, node.policy(), Runner(node, node.policy()), 1)
 
     def recognise(self, batch_id: str, born: bytes | None) -> None:
-        """The batch was *born* then, Redis says: what this process knows of an older one of its id holds no more."""
+        """Drop what is cached of an older batch with this id: *born* is the birth of the present one, from Redis."""
         known = self._born.pop(batch_id, None)
         self._born[batch_id] = born
         if len(self._born) > RECOGNISED:
@@ -143,8 +143,8 @@ class Slot:
     def holding(self, batch_id: str, chunk_id: str) -> Iterator[Note]:
         """Have the main process beat for a chunk (or ``agg``) while the block runs.
 
-        What ends the process, such as the SystemExit of a stopping worker, leaves the note standing: the main process
-        then hands back what this one held. After anything else nobody works on it, and nobody may go on beating for it.
+        What ends the process, such as the SystemExit of a stopping worker, leaves the note in place, and the main
+        process then gives back what this one held. Any other exception removes the note, so that the beats stop.
         """
         note = Note(self.holds, batch_id, chunk_id, self.holder)
         try:
@@ -157,7 +157,7 @@ class Slot:
         note.take_back()
 
     def run_async(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run *coroutine* in the one event loop that this process keeps for its life."""
+        """Run *coroutine* in the event loop that this process keeps for its lifetime."""
         if self._loop is None:
             self._loop = asyncio.Runner()
         return self._loop.run(coroutine)
@@ -193,10 +193,10 @@ class Slot:
             cancelled=self.holds.gone,
             on_progress=said,
             on_heartbeat=beaten,
-            # A timeout is one of tries: whatever is left of theirs, the fallback takes as long as it does elsewhere.
+            # A timeout applies to tries only: the fallback may take any time, as it may in the other executors.
             on_fallback=lambda ctx: self.holds.unlimited(),
             gate=gate,
-            # Over the fleet as many items are in flight as the batch may have: each is all there is room for.
+            # Under a ``concurrency`` an item's inner batch has that item's place only: the fleet uses all the others.
             share=None if policy.concurrency is None else 1,
         )
         refused = refusal(header.sink, self.connections.settings.sinks) if header.sink else None
@@ -206,7 +206,7 @@ class Slot:
         return Work(header, node, policy, runner, node.in_flight(), journeys, gate, sink, refused)
 
     def close(self) -> None:
-        """Leave the lifespans and write the last figures; when the process ends."""
+        """Exit the lifespans and write the last figures, when the process ends."""
         self.meter.write()
         self._templates.close()
         if self._loop is not None:

@@ -1,4 +1,4 @@
-"""Chunks of items that are in flight together: one event loop takes ranges as places fall free, and commits them."""
+"""Chunks of concurrent items: one event loop claims ranges as places become free, and commits them."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ T = TypeVar("T")
 
 COMMIT_S = 0.2
 TAKE_FOR_S = 2.0
-MAX_HELD = 100  # records; what a process's board has room for
+MAX_HELD = 100  # records; the capacity of a process's board
 
 
 class StreamRun:
     """What one Celery task does with an async batch: it begins with the claimed chunk and takes further ranges.
 
-    It does so for two seconds, or for four where nobody else can want its slot: it ends by letting its last items run
-    out while its other places are empty. Every range is an open record in the ledger, beaten for and committed like any
-    other, so its death is covered.
+    It takes ranges for two seconds, or for four if nobody else can want its slot, because its end leaves places empty
+    while the last items finish. Every range is an open record in the ledger, with beats and commits like any other, so
+    a crash loses nothing.
     """
 
     def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
@@ -61,7 +61,7 @@ class StreamRun:
         self._limited = work.policy.concurrency is not None or bool(work.header.root)
 
     async def run(self) -> str:
-        """Run until the time is over or nothing is left, commit everything, and say how it went."""
+        """Run until the turn is over or nothing is left, commit everything, and return how it went."""
         try:
             with collected_seldom(self._in_flight):
                 await self._run()
@@ -69,11 +69,11 @@ class StreamRun:
             await asyncio.to_thread(self._hand_on)
         except NO_CRASH:
             raise
-        except BaseException:  # nobody expects it: it counts for all that ran here, as if this process had died of it
+        except BaseException:  # unexpected: counted for all items that ran here, as if this process had died of it
             await asyncio.to_thread(self._free_all)
             raise
         finally:
-            # Whatever ended it (Redis away): nobody works on these any more, and nobody may go on beating for them.
+            # Whatever ended it (Redis away): no item runs here any more, so beating for the ranges must stop.
             for held in list(self._ranges.values()):
                 self._drop(held)
         return str(self._went)
@@ -103,7 +103,7 @@ class StreamRun:
         self._hand_on()
 
     def _hand_on(self) -> None:
-        """Publish what was reserved here: nothing more is taken."""
+        """Publish the reserved chunks, since nothing more is taken here."""
         publish_chunks(self._slot.connections, self._work.header, self._places.hand_on())
 
     # -- taking --------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class StreamRun:
             claim = await self._next()
 
     async def _copied(self, held: HeldRange, index: int, twin: Twin, polls: int) -> ItemDone:
-        """The outcome of an item that is not run: that of its twin, or it waits for that."""
+        """The outcome of a twin: a copy of its first item's, or parked until that has ended."""
         gen, batch_id = generation(held.id), self._work.header.id
         try:
             return await asyncio.to_thread(self._slot.twins.of, batch_id, gen, index, twin.first, polls)
@@ -142,16 +142,16 @@ class StreamRun:
             return ItemDone(park=Park(index, polls, 1.0, "Redis did not answer"))
 
     async def _next(self) -> Claimed | None:
-        """The next free range; None when there is none and nothing runs, or this task's time is over.
+        """The next range; None if there is none and nothing runs here, or if this task's turn is over.
 
-        While items run this process is held by them anyway: what falls free meanwhile is for the places they left.
-        Under a ``concurrency`` what has ended makes room for more once it is committed.
+        While items run, this process is occupied anyway, so ranges that become free meanwhile may fill the places that
+        ended items left. Under a ``concurrency``, ended items make room for more once they are committed.
         """
         places, gate = self._places, self._work.gate
         while not self._closed and not await self._is_over():
             places.look()
             claim = await _to_its_end(self._take())
-            # What is kept for here waits behind items that wait for permits of their own: others may have some.
+            # With permits per key, a chunk reserved here would wait behind items whose keys have none: publish it then.
             keeps = gate is None or gate.per_s is not None or places.crowded
             places.starved = claim is None and keeps
             if not places.starved:
@@ -162,13 +162,13 @@ class StreamRun:
                     await _to_its_end(self._commit_finished(final=False))
             elif not places.has_changed and not await self._has_let_go():
                 break
-        # What runs still may take its time. The places around it are for others now, and so is what was reserved.
+        # The last items may take any time. Their places are for others now, and so are the reserved chunks.
         places.starved, places.crowded = False, self._limited
         await _to_its_end(asyncio.to_thread(self._hand_on))
         return None
 
     async def _heed_pause(self) -> None:
-        """Leave what has not begun of the held ranges, if the batch is paused: to take another is refused then."""
+        """If the batch is paused, give up the items of held ranges that have not begun."""
         begins = [held for held in self._ranges.values() if held.given < held.stop]
         if not begins:
             return
@@ -177,13 +177,13 @@ class StreamRun:
                 held.left = True
 
     async def _has_let_go(self) -> bool:
-        """Commit what has ended; whether a range was let go of by that, or by a commit that was under way."""
+        """Commit what has ended; returns whether this, or a commit in progress, released a range."""
         held = len(self._ranges)
         await _to_its_end(self._commit_finished(final=False))
         return len(self._ranges) < held
 
     async def _take(self) -> Claimed | None:
-        """Hold the chunk that a commit let begin, or else a free range, if there is one."""
+        """Claim a reserved chunk or else a free range, if there is one."""
         if len(self._ranges) >= MAX_HELD:
             self._places.crowded = True
             return None
@@ -206,13 +206,13 @@ class StreamRun:
         return claim
 
     def _is_overtaken(self, claim: Claimed) -> bool:
-        """Whether *claim* shows that what runs here is this process's no more: the batch was redriven, or others had
-        these very items and gave them back. Begun beside itself, an item would end as what its first run brings.
+        """Whether *claim* shows that the items running here are no longer this process's: the batch was redriven, or
+        others held these very items and gave them back. Run twice at once, an item would end with the first result.
         """
         return generation(claim.id) != self._gen or any(claim.start <= one < claim.stop for one in self._of_index)
 
     async def _is_over(self) -> bool:
-        """Whether this task takes nothing more: its time is over, it was overtaken, or the worker is stopping."""
+        """Whether this task takes nothing more: its turn is over, it was overtaken, or the worker is stopping."""
         if self._overtaken or self._slot.holds.stopping():
             return True
         return not self._turn.is_sure() and not await asyncio.to_thread(self._turn.lasts)
@@ -270,16 +270,16 @@ class StreamRun:
             await self._commit_ranges(final=final)
 
     async def _commit_ranges(self, *, final: bool) -> None:
-        if self._slot.holds.gone():  # nothing is committed: an item that was told so may have answered anything
+        if self._slot.holds.gone():  # not committed: an item that saw the cancellation may have returned anything
             self._closed = True
             return
         for held in list(self._ranges.values()):
             if not final and held.left and held.given < held.stop:
-                running = held.running()  # each as a record of its own, so that others may begin the rest meanwhile
+                running = held.running()  # each as a record of its own, so that others can run the rest meanwhile
                 if len(self._ranges) - 1 + len(running) <= MAX_HELD:
                     await self._commit(held, held.given, "back" if held.given > held.at else "hand", running)
                     continue
-            # Of a range that has not begun in full, others would begin in the places that its slow ones keep.
+            # A range that has not begun in full is not split: others would begin items for the places of its slow ones.
             if not final and not (self._limited and held.given < held.stop):
                 upto, slow = held.slow(self._places.late_s(), MAX_HELD - len(self._ranges))
                 if slow:
@@ -301,7 +301,7 @@ class StreamRun:
             for index in slow:
                 self._split(held, index)
             held.advance(upto)
-            # Of the chunks for which there is no place here somebody is told.
+            # Chunks without a place here are published.
             keep = [] if self._slot.holds.stopping() else self._places.reserve(reply.ids, len(self._of_index))
             await asyncio.to_thread(follow, self._slot, self._work, reply, done, keep=keep)
             self._closed = self._closed or bool(reply.ended)
@@ -314,7 +314,7 @@ class StreamRun:
             self._closed = self._closed or await asyncio.to_thread(self._has_ended)
 
     def _split(self, held: HeldRange, index: int) -> None:
-        """Hold on to an item that holds back finished ones as a record of its own."""
+        """Keep a slow item, which holds back finished ones, as a record of its own."""
         alone = held.split(index)
         self._ranges[alone.id] = alone
         self._slot.holds.hold(self._work.header.id, alone.id, self._slot.holder)
@@ -329,17 +329,17 @@ class StreamRun:
             return False  # asked again in a moment
 
     def _has_ended(self) -> bool:
-        """Whether the generation that runs here has; the next one may run by now."""
+        """Whether the generation that runs here has ended; the next one may already run."""
         try:
             state = read_state(self._slot.connections, self._work.header.id)
             return state.closed or state.gen != self._gen
         except AWAY_ERRORS:
-            return False  # asked again at the next refusal; and who beats for what is held learns that it is gone
+            return False  # asked again at the next refusal; a beat for what is held also learns that it is gone
 
 
 async def _to_its_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What *coroutine* answers. Cancelled, it comes to its end first: what it asks of the ledger happens there in any
-    case, and a range that this process holds and does not know of would be missed with its lease."""
+    """Await *coroutine*, and let it finish even if this is cancelled: its call to the ledger takes effect anyway, and a
+    range that this process holds unknowingly would be missing until its lease expires."""
     task = asyncio.ensure_future(coroutine)
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""The nodes that encoded graphs describe, as this process has made them. Never here: the batches they run in."""
+"""Nodes that this process has built from encoded graphs, with their lifespans. Knows nothing of batches."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from flowq.portable import text_of
 log = logging.getLogger("flowq.run")
 
 KEPT = 32
-"""Graphs: programs that make a node for every customer or prompt would have a worker open files until it has no more.
-More than a slot keeps batches, so that none of those runs a node whose lifespan was left."""
+"""Graphs: a program that makes a node per customer or prompt would otherwise have a worker open files without limit.
+More than a slot caches batches, so that none of those runs a node whose lifespan has ended."""
 
 
 class Unbuilt(Exception):
-    """A constructor, or what opens a lifespan, raised in this process; *error* is what."""
+    """A constructor, or the opening of a lifespan, raised *error* in this process."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {text_of(error)}")
@@ -31,10 +31,10 @@ class Unbuilt(Exception):
 
 
 class Templates:
-    """Nodes, their lifespans open: one for all batches of the same graph. Those not used for longest are left.
+    """Built nodes with open lifespans: one for all batches of the same graph. The least recently used are closed.
 
     Args:
-        run_async: runs a coroutine in the event loop that this process keeps for its life.
+        run_async: runs a coroutine in the event loop that this process keeps for its lifetime.
     """
 
     def __init__(self, run_async: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
@@ -45,8 +45,8 @@ class Templates:
         """The node that *spec* describes.
 
         Raises:
-            CannotTravel, DecodeError: this process does not know it.
-            Unbuilt: it cannot be made or opened here.
+            CannotTravel, DecodeError: this process does not know a class of it.
+            Unbuilt: it cannot be built or opened here.
         """
         if spec not in self._made:
             node, span = made(spec), None
@@ -64,11 +64,11 @@ class Templates:
         return self._made[spec][0]
 
     def used(self, spec: bytes) -> None:
-        """The node of *spec*, which was made here, is about to run."""
+        """Mark the node of *spec*, which was built here, as used."""
         self._made.move_to_end(spec)
 
     def close(self) -> None:
-        """Leave the lifespans, the latest first."""
+        """Exit the lifespans, the latest first."""
         while self._made:
             self._leave(*self._made.popitem())
 
@@ -81,12 +81,12 @@ class Templates:
             return
         try:
             self._run_async(span.__aexit__(None, None, None))
-        except Exception as error:  # of a node that nobody runs here now: it hurts no other
+        except Exception as error:  # logged only: no batch here uses the node any more
             log.error("what %s kept open did not close", node.name, exc_info=error)
 
 
 def made(spec: bytes) -> Node[Any, Any]:
-    """The node that *spec* describes, nothing of it open; raises what ``Templates.of`` raises."""
+    """Build the node that *spec* describes, without opening it; raises what ``Templates.of`` raises."""
     graph = FlowSpec.from_plain(loads(spec))
     try:
         return build(graph)

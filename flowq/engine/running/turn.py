@@ -1,4 +1,4 @@
-"""How long one Celery task goes on with a batch: a slot is there for other work, too."""
+"""How long one Celery task keeps running chunks of one batch, although its slot is there for other work, too."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import AWAY_ERRORS
 
-# Where nobody else can want the slot. No longer: chunks of this batch wait in the queue for a slot, and whoever reads
-# its values in item order waits for them.
+# The longest turn, if nobody else can want the slot. Not longer: chunks of this batch wait in the queue for a slot, and
+# a reader of its values in item order waits for them.
 ALONE_FOR_S = 4.0
 ASK_EVERY_S = 0.1
 OWN_TASKS = ("flowq.", "celery.")
 
 
 class Turn:
-    """Begins when it is made, and lasts for *sure_s* seconds, or for four where nobody else can want the slot."""
+    """Begins when it is created; lasts *sure_s* seconds, or up to four if nobody else can want the slot."""
 
     def __init__(self, connections: Connections, sure_s: float) -> None:
         self._connections = connections
@@ -24,11 +24,11 @@ class Turn:
         self._until = self._began + sure_s
 
     def is_sure(self) -> bool:
-        """Whether it lasts, without asking anybody."""
+        """Whether it lasts in any case, without asking Redis."""
         return time.perf_counter() < self._until
 
     def lasts(self) -> bool:
-        """Whether it lasts; asks Redis who else is there, ten times a second at most."""
+        """Whether it lasts; asks Redis about other batches, at most ten times a second."""
         if self.is_sure():
             return True
         now = time.perf_counter()
@@ -38,12 +38,12 @@ class Turn:
         return True
 
     def _has_grown(self) -> bool:
-        """Whether this process is to be replaced once the task is over."""
+        """Whether this process is over its memory limit, and so is replaced after the task."""
         limit_mib = self._connections.settings.max_memory_per_child_mib
         return limit_mib is not None and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > limit_mib * 1024
 
     def _is_alone(self) -> bool:
-        """Whether nobody else can want it: no task that is not flowq's is there, and no other batch that is awake."""
+        """Whether nobody else can want the slot: the app has no other tasks, and no other batch has something to do."""
         connections = self._connections
         if any(not name.startswith(OWN_TASKS) for name in connections.app.tasks):
             return False

@@ -1,4 +1,4 @@
-"""Outcomes of items by index, for the twins of these: the newest of each, wherever it lies. Never waits."""
+"""Outcomes of items by index, to copy for their twins: the newest of each. Never waits."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ MOST_WAIT_S = 10.0
 
 
 class TwinOutcomes:
-    """What items of keyed batches came to, for one process; the commits used last stay decoded."""
+    """The outcomes of keyed batches' items, for one process; keeps the last used commits decoded."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._cache: OrderedDict[tuple[str, bytes], Done] = OrderedDict()
 
     def forget(self, batch_id: str) -> None:
-        """The commits of a batch are others by now."""
+        """Drop the cached commits of a batch, because they may have changed."""
         for place in [place for place in self._cache if place[0] == batch_id]:
             del self._cache[place]
 
     def of(self, batch_id: str, gen: int, index: int, first: int, polls: int = 0) -> ItemDone:
-        """How the item at *index* ends, whose twin is the item *first*; parked while that has not ended in *gen*.
+        """The outcome of the twin at *index*, copied from item *first*; parked while that has not ended in *gen*.
 
         Args:
-            polls: how often it was asked before: it waits the longer.
+            polls: how often it was asked for before; the wait grows with it.
         """
         found = self._find(batch_id, gen, first)
         if found is None:
@@ -51,7 +51,7 @@ class TwinOutcomes:
                     continue
                 outcome = done.notable.get(index)
                 if outcome is not None and outcome.status == "failed" and one < gen:
-                    return None  # it failed, and is run again in this generation
+                    return None  # it failed in an earlier generation, and is run again in this one
                 return ItemDone(done.values[index - done.start], outcome)
         return None
 
@@ -66,7 +66,7 @@ class TwinOutcomes:
                 span = span_of_field(field, field)
                 if span.start <= index < span.upto:
                     found.append(span)
-                if span.record == 0:  # these follow one another without overlap: none before it reaches as far
+                if span.record == 0:  # spans with record 0 do not overlap, so no earlier one reaches *index*
                     return sorted(found, key=lambda one: -one.record)
             if len(fields) < AT_ONCE:
                 return sorted(found, key=lambda one: -one.record)

@@ -1,4 +1,4 @@
-"""A batch as one worker process runs it: what is made of its header once, and used for every chunk of it."""
+"""A batch as one worker process runs it: built from its header once, used for all its chunks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from flowq.errors import SinkFailed
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A batch as this process runs it; ``journeys`` where its items may be left.
+    """A batch as this process runs it; ``journeys`` is set if its items may be parked in the middle of a walk.
 
-    With ``refused`` no item is run, since this worker may not write what they would bring: each ends with that error.
+    With ``refused`` no item runs, because this worker may not write to the batch's sink: each ends with that error.
     """
 
     header: Header

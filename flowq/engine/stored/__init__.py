@@ -1,1 +1,1 @@
-"""What lies in Redis as bytes: pages of items, snapshots of stores, how far a walk had come."""
+"""What Redis holds as encoded bytes: pages of items, snapshots of stores, states of walks."""

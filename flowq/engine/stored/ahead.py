@@ -1,4 +1,4 @@
-"""An iterator read in a thread of its own, so that items that are there need not wait for one that is not there yet."""
+"""Reading an iterator in a thread of its own, so that available items do not wait for one that is not available yet."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-FLUSH_S = 0.1  # the items of a slow source do not wait longer than this for more of them
-SILENT_S = 0.2  # who takes is not kept longer than this by a source that gives none: it may not want any more
+FLUSH_S = 0.1  # an item of a slow source waits no longer than this for more items
+SILENT_S = 0.2  # `take` waits no longer than this for a first item, so that its caller can check whether to go on
 
 
 class Ahead:
-    """Reads *items* while somebody takes, and one item ahead of that; ``stop`` it when nothing more will be taken."""
+    """Reads *items* while ``take`` waits for some, plus one item ahead; call ``stop`` when no more are wanted."""
 
     def __init__(self, items: Iterator[Any]) -> None:
         self._items = items
         self._most = 0  # items wanted now
-        # Appended to and taken from without the lock, for speed: its single operations are atomic.
+        # Appended to and popped from without the lock, for speed: its single operations are atomic.
         self._held: deque[Any] = deque()
         self._ended = self._stopped = False
         self._error: BaseException | None = None
-        # One side waits for items, or the other for room; never both.
+        # Either the taker waits for items or the reader waits for room; never both.
         self._changed = threading.Condition()
         run = contextvars.copy_context().run
         threading.Thread(target=run, args=(self._read,), name="flowq-read", daemon=True).start()
 
     def take(self, most: int) -> tuple[list[Any], bool]:
-        """The next items, *most* of them or those that came within a moment; and whether the iterator has ended.
+        """The next items, at most *most*, and whether the iterator has ended.
 
-        There may be none though it has not.
+        Returns the items that came within a moment, which may be none although the iterator has not ended.
 
         Raises:
-            BaseException: what the iterator raised, once everything before that was taken.
+            BaseException: raised by the iterator; raised here once all items before it were taken.
         """
         with self._changed:
             self._most = most
@@ -47,7 +47,7 @@ class Ahead:
             return taken, self._ended and self._error is None and not self._held
 
     def stop(self) -> None:
-        """Read no further; an item that is being waited for is dropped when it comes."""
+        """Read no further; an item that the iterator is still producing is dropped."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -70,14 +70,14 @@ class Ahead:
                 n = len(held)
                 if (n == 1 or n >= self._most) and not self._go_on():
                     return
-        except BaseException as error:  # handed to whoever takes
+        except BaseException as error:  # re-raised by `take`
             self._error = error
         with self._changed:
             self._ended = True
             self._changed.notify()
 
     def _go_on(self) -> bool:
-        """Tell that items are there, and wait for room; False when no more are wanted."""
+        """Announce that items are there, and wait for room; False if no more are wanted."""
         with self._changed:
             self._changed.notify()
             self._changed.wait_for(lambda: len(self._held) < self._most or self._stopped)

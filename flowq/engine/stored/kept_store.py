@@ -1,4 +1,4 @@
-"""What an item changed in its store, as blobs by content: only what changed is sent, only what is read is fetched."""
+"""An item's changes to its store, as content-addressed blobs: only changes are sent, only what is read is fetched."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class KeptStore:
     """The changes of one overlay, relative to the snapshot below it.
 
     Args:
-        snapshots: where blobs lie; scope: which of them.
+        snapshots: where blobs are stored; scope: the owner of this store's blobs.
         below: the manifest of the snapshot below.
-        retention_s: how long a blob is kept from its last save on.
+        retention_s: how long a blob is kept after its last save.
         floor, recent: the changes so far, see :class:`~flowq.engine.stored.reached.Reached`.
     """
 
@@ -43,15 +43,15 @@ class KeptStore:
         self._unchanging: dict[str, Any] = {}
 
     def restore(self, store: Overlay) -> None:
-        """Bring a fresh overlay to where it was saved."""
+        """Apply the saved changes to a fresh overlay."""
         kept = {key: partial(self._load, name) for key, name in self._changes.items() if name is not None}
         store.restore(kept, [key for key, name in self._changes.items() if name is None])
 
     def save(self, store: Overlay) -> None:
-        """Upload what *store* holds that Redis lacks; ``floor`` and ``recent`` tell of it from then on.
+        """Upload the values of *store* that Redis lacks, and update ``floor`` and ``recent`` to refer to them.
 
         Raises:
-            EncodeError: a value cannot travel; the path begins with the key.
+            EncodeError: a value cannot be encoded; the path begins with the key.
         """
         blobs: dict[str, bytes] = {}
         for key, value in store.own().items():
@@ -69,7 +69,7 @@ class KeptStore:
             if self._hash_of(key) is not None:
                 self._note(key, None)
         for key in [key for key, name in self._changes.items() if name is not None and key not in store]:
-            self._note(key, None)  # set here and deleted again
+            self._note(key, None)  # set by this item, saved, and deleted again
         if len(self.recent) > max(RECENT_KEYS, self._floor_keys // 2):
             blob = dumps(self._changes)
             self.floor, self.recent, self._floor_keys = content_hash(blob), {}, len(self._changes)
@@ -78,7 +78,7 @@ class KeptStore:
             self._snapshots.keep(self._scope, blobs, self._retention_s)
 
     def manifest(self) -> dict[str, str]:
-        """The whole store as it was saved last."""
+        """The manifest of the whole store as it was last saved."""
         merged = {**self._below, **self._changes}
         return {key: name for key, name in merged.items() if name is not None}
 
@@ -97,8 +97,8 @@ def changes_in(snapshots: Snapshots, scope: str, floor: str) -> Changes:
     """The changes that the blob *floor* holds.
 
     Raises:
-        BatchLost: Redis does not hold it.
-        DecodeError: it holds something else.
+            BatchLost: Redis does not hold the blob.
+            DecodeError: the blob holds something else.
     """
     changes = loads(snapshots.load(scope, floor))
     if type(changes) is not dict:

@@ -1,6 +1,6 @@
-"""Calls to Redis on the way of a walk: made again while it is away or full. Its errors are never those of the item.
+"""A walk's calls to Redis, retried while it is away or full. Their errors never count as errors of the item.
 
-Redelivery: *call* is made again after an error, also if it was carried out and only its answer was lost.
+Redelivery: *call* is repeated after an error, even if it was carried out and only its reply was lost.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 @contextmanager
 def left_in_trouble() -> Iterator[None]:
-    """Within the block, what flowq raises once it has waited long enough for Redis leaves the walk.
+    """Convert the errors that flowq raises after waiting in vain for Redis into one that leaves the walk.
 
     Raises:
-        OutOfReach: NoRedis or RedisFull were raised.
+        OutOfReach: NoRedis or RedisFull was raised in the block.
     """
     try:
         yield
@@ -35,7 +35,7 @@ def left_in_trouble() -> Iterator[None]:
 
 
 def read(connections: Connections, call: Callable[[], T]) -> T:
-    """What *call* answers, which only reads.
+    """Call *call*, which only reads, and return its result.
 
     Raises:
         OutOfReach: Redis has not answered for 30 s.
@@ -45,7 +45,7 @@ def read(connections: Connections, call: Callable[[], T]) -> T:
 
 
 def write(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
-    """What *call* answers, which writes.
+    """Call *call*, which writes, and return its result.
 
     Raises:
         OutOfReach: Redis has not answered for 30 s, or has been full for 5 min.
@@ -61,9 +61,9 @@ def write(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
 
 
 class SnapshotsOnTheWay(Snapshots):
-    """The snapshots that walks read from, and keep their changes in.
+    """The snapshots that walks read from and save their changes to.
 
-    Redelivery: a blob lies under its hash; one that is there already is kept as long from now on.
+    Redelivery: a blob is stored under its hash; saving it again extends its lifetime.
     """
 
     def __init__(self, connections: Connections, shared: Blobs | None = None) -> None:

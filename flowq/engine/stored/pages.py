@@ -1,4 +1,4 @@
-"""Pages: a batch's items, encoded a few hundred KiB at a time; written by the producer, read by the chunks."""
+"""Pages: a batch's items, encoded in blobs of up to 256 KiB; written by the producer, read by workers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from flowq.errors import BatchLost, DecodeError, EncodeError
 
 PAGE_BYTES = 256 * 1024
 SMALLEST_PAGE_BYTES = 4 * 1024
-READERS = 16  # slots that read one page before pages are made smaller
+READERS = 16  # with more slots than this, each of which reads the page, pages are made smaller
 SHRINKS = 16
-"""A page may be so many times larger once it is decompressed: processes hold some of them."""
+"""A page may be at most this many times larger when decompressed, because processes keep several in memory."""
 PAGE_ITEMS = 4_096
-"""Of small items a page could hold many more; but each process that runs some of a page decodes the whole of it."""
+"""A page could hold many more small items, but each process that runs some of them decodes the whole page."""
 PROBE_ITEMS = 64
 FIRST_BYTES = 8 * 1024
-"""So much is written at first, for the workers to begin with while the rest is encoded."""
+"""Size of the first append: small, so that the workers begin while the rest is encoded."""
 APPENDS_GROW = 4
-"""So many times as much in each further step, so that the workers have something to do meanwhile,"""
+"""Factor by which further appends grow, so that workers stay busy while the next one is encoded,"""
 APPEND_BYTES = 1024 * 1024
-"""until it is so much, or a page more."""
+"""up to this size, or one page more."""
 CACHED_PAGES = 8
 CACHED_ITEMS = 8 * PAGE_ITEMS
 """Small items take many times their encoded bytes once they are decoded: eight pages of dicts were 110 MiB."""
@@ -42,17 +42,17 @@ FETCHED_BYTES = FETCHED_PAGES * PAGE_BYTES
 
 
 def page_bytes(slots: int) -> int:
-    """How large the pages of a batch are to be on a fleet of *slots*.
+    """The size of a batch's pages on a fleet of *slots*.
 
-    Slow items are given out one by one, in their order: all slots work in the same page then, and each reads the whole.
+    Slow items are given out one by one, in order: then all slots work on the same page, and each reads all of it.
     """
     return max(SMALLEST_PAGE_BYTES, min(PAGE_BYTES, PAGE_BYTES * READERS // max(1, slots)))
 
 
 def encode_page(items: Sequence[Any], first: int, *, marked: bool = False) -> bytes:
-    """One page. Raises EncodeError with the index of the item that cannot travel."""
+    """Encode one page. Raises EncodeError with the index of the item that cannot be encoded."""
     twins: dict[int, int] = {}
-    if marked:  # twins may be among them
+    if marked:  # it may contain twins
         twins = {place: item.first for place, item in enumerate(items) if type(item) is Twin}
         items = [None if place in twins else item for place, item in enumerate(items)]
     try:
@@ -67,7 +67,7 @@ def encode_page(items: Sequence[Any], first: int, *, marked: bool = False) -> by
 
 
 class EndedBefore(Exception):
-    """There are only *given* items: none is left where one was to begin."""
+    """The iterable has only *given* items, fewer than the place to begin at."""
 
     def __init__(self, given: int) -> None:
         super().__init__(given)
@@ -77,18 +77,18 @@ class EndedBefore(Exception):
 class Pager:
     """Cuts an iterable into encoded pages: ``for pages, last in Pager(items)``.
 
-    The *pages* of one turn are to be written in one step. ``last`` tells that nothing follows, so that this step can
-    seal the batch. There is at least one turn; the last one may be without pages, and any while an iterator is silent.
+    The *pages* of one turn are to be written in one step; ``last`` means that nothing follows, so that this step can
+    seal the batch. There is at least one turn. The last turn may have no pages, nor has one while an iterator is slow.
 
     Args:
         items: what is cut; those before *at* are skipped.
-        at: the place of the first item that is wanted.
-        size_bytes: of a page, at most; one item may be larger.
-        first_items: fewer are not worth beginning with, if there are more.
+        at: the index of the first item to encode.
+        size_bytes: of a page, at most; a single item may be larger.
+        first_items: the first turn of a sequence has at least this many items, if there are so many.
 
-    Raises (while it is iterated over):
+    Raises (during iteration):
         EndedBefore: there are fewer items than *at*.
-        EncodeError: an item cannot travel.
+        EncodeError: an item cannot be encoded.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Pager:
 
     def _of_iterator(self, items: Iterator[Any]) -> Iterator[tuple[list[Page], bool]]:
         at = self._at
-        given = sum(1 for _ in islice(items, at))  # a producer that resumes its batch: these are written already
+        given = sum(1 for _ in islice(items, at))  # the producer resumes its batch: these are already written
         if given < at:
             raise EndedBefore(given)
         ahead, ended, sealed = Ahead(items), False, False
@@ -147,7 +147,7 @@ class Pager:
             yield [], True
 
     def _fill(self, items: Sequence[Any], at: int) -> Page:
-        """Encode as many of *items* as one page holds, and learn from it."""
+        """Encode as many of *items* as fit in one page, and adjust the estimate for the next page."""
         if not self._has_seen_one:
             items = items[: self._fit_like(items[:1], at)]
         while True:
@@ -157,7 +157,7 @@ class Pager:
             except EncodeError as error:
                 if error.index is not None or n == 1:
                     raise
-                items = items[: n // 2]  # each of them can travel, not all in one message
+                items = items[: n // 2]  # each item can be encoded, but together they exceed a limit
                 continue
             size = max(len(blob), unsealed_bytes(blob) // SHRINKS)
             fits = self._size_bytes * n * 9 // (size * 10)
@@ -167,13 +167,13 @@ class Pager:
             items = items[: max(1, min(n - 1, fits))]
 
     def _fit_like(self, first: Sequence[Any], at: int) -> int:
-        """How many fit if all are like *first*, the first item: many large ones are not to be encoded in vain."""
+        """How many items fit if all are like *first*: avoids encoding many large ones in vain."""
         self._has_seen_one = True
         return max(1, self._size_bytes // len(encode_page(first, at, marked=self._marked)))
 
 
 class PageReader:
-    """Items of batches by index; the pages used last stay decoded."""
+    """Reads items of batches by index; keeps the last used pages decoded."""
 
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys
@@ -186,7 +186,7 @@ class PageReader:
         self._blobs = {(batch_id, first): page for first, page in zip(firsts, content, strict=False)}
 
     def forget(self, batch_id: str) -> None:
-        """The pages of a batch are others by now."""
+        """Drop the cached pages of a batch, because they may have changed."""
         for place in [place for place in self._cache if place[0] == batch_id]:
             del self._cache[place]
         self._blobs = {}
@@ -197,8 +197,8 @@ class PageReader:
         At most to *stop*, and to the end of a page where more than ``READ_BYTES`` lie before it, decompressed.
 
         Raises:
-            BatchLost: a page is not there.
-            DecodeError: a page was altered, or holds a class that this process does not know.
+            BatchLost: a page does not exist.
+            DecodeError: a page was altered, or contains a class unknown to this process.
         """
         # A page ends where the next begins: those before *start* are done with.
         begin = max(0, bisect_right(firsts, start) - 1)
@@ -269,7 +269,7 @@ class _Decoded(NamedTuple):
 
 
 def _decoded(page: Any) -> list[Any] | None:
-    """The items of a page, twins among them; None if it is no page."""
+    """The items of a decoded page, including twins; None if it is not a page."""
     if type(page) is list:
         return page
     if type(page) is not tuple or len(page) != 2:

@@ -1,4 +1,4 @@
-"""How far an item's walk had come when it was left, as the bytes that the ledger keeps of it. Never touches Redis."""
+"""The saved state of an item's walk, as the bytes that the ledger keeps. Never touches Redis."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Reached:
     """The state of a walk.
 
     Attributes:
-        gen: generation of the batch in which it was kept.
-        steps: nodes that are done; name: the last of them; action: what it returned.
-        at_s: when that was, in seconds since the epoch.
-        frames: where the walk stands.
-        child: id and generation of the batch that is waited for.
-        floor: hash of a blob of changes {key: hash or None}, "" for none; recent: what came after it. A key whose hash
-            is None was deleted.
-        until: by fact that is waited for, when that is given up, in seconds since the epoch; once it was, minus the
-            place of the last event that was given before. Of further waits of the same node for the same fact, by
-            "fact n": n were given up before.
-        received: by name, events that the nodes so far have taken.
+        gen: generation of the batch in which it was saved.
+        steps: number of completed nodes; name: the last of them; action: what it returned.
+        at_s: when the last of them completed, in seconds since the epoch.
+        frames: the walk's position.
+        child: id and generation of the batch that it waits for.
+        floor: hash of a blob of changes {key: hash or None}, "" for none; recent: the changes after it. None stands for
+            a deleted key.
+        until: by awaited fact, when the wait times out, in seconds since the epoch; once it has, minus the number of
+            the last event that was received before. The key of a later wait of the same node for the same fact is
+            "fact n", where n earlier waits timed out.
+        received: by event name, the number of events that the walk's nodes have received.
     """
 
     gen: int = 0
@@ -42,10 +42,10 @@ class Reached:
     received: dict[str, int] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        """As bytes.
+        """Encode the state.
 
         Raises:
-            EncodeError: what a flow's ``prep`` returned cannot travel.
+            EncodeError: a value returned by a flow's ``prep`` cannot be encoded.
         """
         frames = [frame.to_plain() for frame in self.frames]
         walk = (self.gen, self.steps, self.name, self.action, self.at_s, frames, self.child)
@@ -53,10 +53,10 @@ class Reached:
 
     @classmethod
     def decode(cls, blob: bytes) -> Reached:
-        """The reverse.
+        """Decode a state.
 
         Raises:
-            DecodeError: it is none, or one of another release.
+            DecodeError: it is not a state, or one of another release.
         """
         plain = loads(blob)
         try:

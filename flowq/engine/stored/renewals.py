@@ -1,7 +1,7 @@
-"""Stores live as long as the batches that read them: a caretaker renews the blobs of batches that still run.
+"""Renewing the lifetime of stores: a caretaker renews the blobs that running batches refer to.
 
-What nothing refers to any more ends by itself: what a producer sent for batches that are over, and, of a run that goes
-on for weeks, what its steps had before those that it keeps.
+Blobs that nothing refers to any more expire: those of batches that have ended, and, in a run of several weeks, those
+of steps whose states it no longer keeps.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ LOOK_EVERY_S = 60.0
 
 
 class Renewals:
-    """When which batch's snapshot was renewed by this process. Redelivery: renewing twice is renewing."""
+    """The times at which this process renewed each batch's snapshot. Redelivery: renewing twice does no harm."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._next_s: OrderedDict[str, float] = OrderedDict()
 
     def look_after(self, header: Header) -> None:
-        """Renew the blobs of a batch that runs, four times in its retention, or each minute if that is more often."""
+        """Renew the blobs of a running batch four times per retention, or every minute if that is more often."""
         if not header.scope or time.monotonic() < self._next_s.get(header.id, 0.0):
             return
         retention_ms = self._connections.redis.hget(self._connections.keys.meta(header.id), "retention_ms")
         retention_s = int(retention_ms or 0) / 1000
         if not retention_s:
             return
-        # With what it reads on the way, forgotten again: this is a worker's main process.
+        # A Snapshots of its own, dropped after use with its cache: this is a worker's main process.
         snapshots = Snapshots(self._connections.redis, self._connections.keys)
         snapshots.renew(header.scope, self._names(header, snapshots), retention_s)
         self._next_s[header.id] = time.monotonic() + min(LOOK_EVERY_S, retention_s / 4)
@@ -45,17 +45,17 @@ class Renewals:
             self._next_s.popitem(last=False)
 
     def _names(self, header: Header, snapshots: Snapshots) -> set[str]:
-        """The blobs of a batch's store, and those of what its items have changed in it, as far as they have kept it."""
+        """The blobs of a batch's store, and those of the changes that its items have saved."""
         names = set((header.manifest or {}).values())
         floors = set[str]()
         for blob in self._connections.redis.hvals(self._connections.keys.of(header.id, "saved")):
-            with suppress(DecodeError):  # another release's, which cares for it
+            with suppress(DecodeError):  # saved by another release, whose caretakers renew it
                 state = Reached.decode(blob)
                 names.update(name for name in state.recent.values() if name is not None)
                 floors.add(state.floor)
         for floor in floors - {""}:
             names.add(floor)
-            with suppress(DecodeError, BatchLost):  # whose walk will tell
+            with suppress(DecodeError, BatchLost):  # the walk itself will report it
                 changes = changes_in(snapshots, header.scope, floor)
                 names.update(name for name in changes.values() if name is not None)
         return names

@@ -1,6 +1,6 @@
-"""Snapshots: a store as {key: hash} over content-addressed blobs.
+"""Snapshots: a store saved as a manifest {key: hash} and content-addressed blobs.
 
-Only what Redis lacks is sent, only what is read is fetched.
+Only blobs that Redis lacks are uploaded, only keys that are read are fetched.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ log = logging.getLogger("flowq.snapshots")
 
 CACHE_BYTES = 256 * 1024 * 1024
 RENEWED_AT_ONCE = 1000
-NOT_THERE = -2  # what PTTL answers
+NOT_THERE = -2  # reply of PTTL for a missing key
 
 T = TypeVar("T")
 
 
 class Blobs(Protocol):
-    """What the processes of a worker have fetched between them."""
+    """The blobs that the processes of a worker have fetched and share."""
 
     def get(self, name: str, fetch: Callable[[], bytes]) -> bytes: ...
 
 
 class Recent(Generic[T]):
-    """What was used last, by name: up to 256 MiB, and one whatever its size. A process's threads share it.
+    """A cache of the most recently used values: up to 256 MiB, or one value of any size. Thread-safe.
 
     Args:
-        size_bytes: of a value.
+        size_bytes: returns the size of a value.
     """
 
     def __init__(self, size_bytes: Callable[[T], int]) -> None:
@@ -50,7 +50,7 @@ class Recent(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, name: str) -> T | Any:
-        """The value of that name; MISSING if it is not there."""
+        """The value under that name; MISSING if there is none."""
         with self._lock:
             if name not in self._values:
                 return MISSING
@@ -58,7 +58,7 @@ class Recent(Generic[T]):
             return self._values[name]
 
     def keep(self, name: str, value: T) -> T:
-        """Keep *value*, unless another thread has brought one meanwhile; the one that is kept."""
+        """Keep *value* unless another thread has kept one meanwhile; returns the kept one."""
         with self._lock:
             if name in self._values:
                 return self._values[name]
@@ -71,11 +71,11 @@ class Recent(Generic[T]):
 
 
 class Snapshots:
-    """Saves and loads snapshots; keeps the blobs used last, encoded, up to 256 MiB a process.
+    """Saves and loads snapshots; caches the blobs used last, encoded, up to 256 MiB per process.
 
     Args:
-        redis, keys: where blobs lie.
-        shared: asked before Redis (None: there are no other processes to share with).
+        redis, keys: where blobs are stored.
+        shared: asked before Redis (None: no other process shares blobs).
     """
 
     def __init__(self, redis: RedisClient, keys: Keys, shared: Blobs | None = None) -> None:
@@ -90,16 +90,16 @@ class Snapshots:
         *,
         require: Callable[[int], None] | None = None,
     ) -> dict[str, str]:
-        """Upload what Redis lacks of *store* and answer its manifest.
+        """Upload the values of *store* that Redis lacks, and return its manifest.
 
         Args:
-            scope: where the blobs lie.
+            scope: owner of the blobs.
             store: what to save.
             retention_s: how long they are kept from now on.
-            require: called with the bytes to upload, raises if there is no room for them.
+            require: called with the bytes to upload; raises if there is no room for them.
 
         Raises:
-            EncodeError: a value cannot travel; the path begins with the key.
+            EncodeError: a value cannot be encoded; the path begins with the key.
         """
         manifest: dict[str, str] = {}
         blobs: dict[str, bytes] = {}
@@ -118,7 +118,7 @@ class Snapshots:
         *,
         require: Callable[[int], None] | None = None,
     ) -> None:
-        """Upload what Redis lacks of *blobs*, by their hashes; the others are kept as long from now on."""
+        """Upload those of *blobs* (by hash) that Redis lacks; all of them are kept for *retention_s* from now on."""
         if not blobs:
             return
         sent_bytes = self._upload(scope, blobs, int(retention_s * 1000), require)
@@ -128,7 +128,7 @@ class Snapshots:
     def _upload(
         self, scope: str, blobs: Mapping[str, bytes], lifetime_ms: int, require: Callable[[int], None] | None
     ) -> int:
-        """How many bytes Redis lacked. Redelivery: what is there is not sent again."""
+        """Upload the missing blobs and return their size. Redelivery: what Redis holds is not sent again."""
         there = self._renew(scope, list(blobs), lifetime_ms)
         missing = {name: blob for name, blob in blobs.items() if name not in there}
         if not missing:
@@ -141,16 +141,16 @@ class Snapshots:
         return size_bytes
 
     def renew(self, scope: str, names: Iterable[str], retention_s: float) -> None:
-        """Keep the blobs of *scope* with these *names* for so long from now on; none is kept shorter for it.
+        """Keep the blobs of *scope* with these *names* for *retention_s* from now on; never shortens a lifetime.
 
-        What else lies there is others', or was given up: renewed with them it would never go.
+        Other blobs of the scope belong to others or are no longer used: renewed as well, they would never expire.
         """
         wanted = list(names)
         for at in range(0, len(wanted), RENEWED_AT_ONCE):
             self._renew(scope, wanted[at : at + RENEWED_AT_ONCE], int(retention_s * 1000))
 
     def _renew(self, scope: str, names: Sequence[str], lifetime_ms: int) -> set[str]:
-        """Those of *names* that are there; they live at least that long."""
+        """Extend the lifetime of those of *names* that exist, to at least *lifetime_ms*; returns them."""
         keys = [self._keys.blob(scope, name) for name in names]
         with self._redis.pipeline(transaction=False) as pipe:
             for key in keys:
@@ -167,7 +167,7 @@ class Snapshots:
 
         Raises:
             BatchLost: Redis does not hold it.
-            DecodeError: what Redis holds under this hash is something else.
+            DecodeError: the blob under this hash has other content.
         """
         known = self._cache.get(name)
         if known is not MISSING:
@@ -187,10 +187,10 @@ class Snapshots:
 
 
 def encoded_value(key: str, value: Any) -> bytes:
-    """The value of one key of a store.
+    """Encode the value of one key of a store.
 
     Raises:
-        EncodeError: it cannot travel; the path begins with the key.
+        EncodeError: it cannot be encoded; the path begins with the key.
     """
     try:
         return dumps(value)
@@ -199,8 +199,8 @@ def encoded_value(key: str, value: Any) -> bytes:
 
 
 class SnapshotBase:
-    """A snapshot under the overlays of a batch's items. Of what can be changed in place every load is a value of its
-    own, so that nobody shares one; of what cannot, all items of this process see the same object, decoded once.
+    """The snapshot below the overlays of a batch's items. A mutable value is decoded at each load, so that no two items
+    share one; an immutable value is decoded once and shared by all items of this process.
     """
 
     def __init__(self, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
@@ -220,7 +220,7 @@ class SnapshotBase:
         return self._fixed.keep(key, value) if type(value) in UNCHANGING else value
 
     def changed(self, key: str, value: Any) -> bool:
-        """Whether *value* is other than what was saved, by its encoding."""
+        """Whether *value* differs from the saved one, by its encoding."""
         if self._fixed.get(key) is value:
             return False
         return content_hash(dumps(value)) != self._manifest[key]

@@ -1,4 +1,4 @@
-"""The items of a batch as Redis holds them, for whoever did not submit it. Reads only; workers use pages.py."""
+"""The items of a batch as Redis holds them, for readers other than its producer. Read-only; workers use pages.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowq.registry import sent_as_list
 
 
 class StoredItems(Mapping[int, Any]):
-    """Items by index, each read when it is asked for; those whose page Redis holds no more are not there."""
+    """Items by index, each fetched when it is asked for; those whose page was dropped are missing."""
 
     def __init__(self, connections: Connections, batch_id: str) -> None:
         self._connections, self._batch_id = connections, batch_id
@@ -24,8 +24,8 @@ class StoredItems(Mapping[int, Any]):
         """The item at *index*.
 
         Raises:
-            KeyError: it is not there.
-            DecodeError: it is of a class that this process does not know.
+            KeyError: Redis does not hold it.
+            DecodeError: its class is unknown to this process.
         """
         place = self._connections.keys.of(self._batch_id, "index")
         first = self._connections.redis.zrevrangebyscore(place, index, "-inf", start=0, num=1)
@@ -46,9 +46,9 @@ class StoredItems(Mapping[int, Any]):
 
 @sent_as_list
 class StoredSequence(Sequence[Any]):
-    """The items of a batch in their order, a page at a time: what ``post`` is given of a batch that was waited for.
+    """The items of a batch in order, fetched page by page: what ``post`` gets for a batch that the walk waited for.
 
-    It equals the list that it is where it is sent, or kept in a store.
+    Equals a list of the same items, and is encoded as that list.
     """
 
     __hash__ = None  # type: ignore[assignment]  # as a list
@@ -64,8 +64,8 @@ class StoredSequence(Sequence[Any]):
         """The item at *index*.
 
         Raises:
-            IndexError: there is none.
-            LookupError: Redis holds it no more. An IndexError would look like the end to whoever reads them all.
+            IndexError: it is out of range.
+            LookupError: Redis no longer holds it. (An IndexError would end an iteration silently.)
             OutOfReach: Redis has not answered for 30 s.
         """
         if isinstance(index, slice):

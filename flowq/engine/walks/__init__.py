@@ -1,1 +1,1 @@
-"""Flows on workers: a walk that is parked at its batches and events, and begun anew from a step it kept."""
+"""Flows on workers: walks that are parked at their batches and events, and runs reopened from a step they kept."""

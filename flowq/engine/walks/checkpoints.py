@@ -1,4 +1,4 @@
-"""The states that a run kept: read in their order, opened as stores, and begun anew from. Never walks a flow."""
+"""The states that a run kept: listing them, opening their stores, reopening the run from one. Never walks a flow."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from flowq.engine.stored.stored_items import StoredItems
 from flowq.errors import FlowError
 
 RUN = 0  # the index of a run in its batch of one
-# Seconds that the state of a fork is kept for until the run is there: whoever makes it may die or find no room.
+# Seconds for which a fork's state is kept until its run is created: its creator may die, or find no room.
 UNBORN_S = 3600
 
 
 class Checkpoints:
-    """What one run has kept."""
+    """The kept states of one run."""
 
     def __init__(self, connections: Connections, snapshots: Snapshots, header: Header) -> None:
         self._connections, self._snapshots, self._header = connections, snapshots, header
 
     def steps(self) -> list[Checkpoint]:
-        """The nodes that are done, in the order they were, those of every generation."""
+        """The completed nodes in order of completion, those of all generations."""
         found: list[Checkpoint] = []
         known = set[tuple[int, float]]()
         for reached in self._states():
             if found and (found[-1].number, found[-1].generation) == (reached.steps, reached.gen):
-                continue  # the same step, left to wait for something, or done twice
-            # A later generation that waits keeps the step which it went on from: that was done when it was done.
+                continue  # the same step: parked after it, or done twice
+            # A state of a later generation repeats the step that it continued from: that was completed earlier.
             if not reached.steps or (reached.steps, reached.at_s) in known:
                 continue
             known.add((reached.steps, reached.at_s))
@@ -55,7 +55,7 @@ class Checkpoints:
         return found
 
     def store(self) -> Overlay:
-        """The store as the run kept it last; its values are fetched when they are read."""
+        """The store as the run last saved it; its values are fetched when they are read."""
         states = self._states()
         header = self._header
         below = header.manifest or {}
@@ -66,18 +66,18 @@ class Checkpoints:
         return Overlay(_FromAfar(self._connections, self._snapshots, header.scope, below), schema)
 
     def waited_for(self) -> list[str]:
-        """The ids of the batches for which it was left; a run that was cancelled waits for none of them any more."""
+        """The ids of the batches that the run was parked for. (The facts of a cancelled run no longer name them.)"""
         return [reached.child[0] for reached in self._states() if reached.child is not None]
 
     def state_after(self, step: int) -> bytes:
-        """The state after that many nodes, without what it waited for; b"" for 0.
+        """The state after that many nodes, without what it then waited for; b"" for 0.
 
         Raises:
-            FlowError: the run has kept no such step.
+            FlowError: the run has not kept that step.
         """
         if step == 0:
             return b""
-        # The last time that the node was done, and of that the state right after it, which no later wait has changed.
+        # The last completion of that step, and of its states the first, which later waits have not changed.
         found = [reached for reached in self._states() if reached.steps == step]
         if not found:
             last = max((reached.steps for reached in self._states()), default=0)
@@ -88,16 +88,16 @@ class Checkpoints:
         return replace(newest, child=None, until={}).encode()
 
     def fork(self, policy: BatchPolicy, slots: int, state: bytes) -> Header:
-        """A new run that goes on from *state*; what it shares with this one is kept once.
+        """Create a new run that continues from *state*; it shares blobs with this one.
 
         Raises:
-            RedisFull, NoRedis: nothing runs.
+            RedisFull, NoRedis: no run was started.
         """
         connections, run_id = self._connections, new_batch_id(self._header.label)
         header = replace(self._header, id=run_id, run_id=run_id)
         params = StoredItems(connections, self._header.id)[RUN]
         if state:
-            # The events that this run has received are not among those that are sent to the new one.
+            # Events that this run has received are not sent to the new one, which counts its own.
             state = replace(Reached.decode(state), received={}).encode()
             with connections.redis.pipeline() as pipe:
                 saved = connections.keys.of(run_id, "saved")
@@ -109,9 +109,9 @@ class Checkpoints:
         return header
 
     def begin_again(self, state: bytes) -> bool:
-        """Let a run that has ended go on from *state*; whether it had ended.
+        """Reopen a run that has ended, from *state*; returns whether it had ended.
 
-        What later steps have received is not among what is to come: whoever is asked anew may answer otherwise.
+        Events that later steps received are not delivered again: those who are asked anew may answer otherwise.
         """
         reached = Reached.decode(state) if state else Reached()
         for one in self._states():
@@ -122,7 +122,7 @@ class Checkpoints:
         return reopened.done == "ok"
 
     def _states(self) -> list[Reached]:
-        """Every state, in the order they were kept."""
+        """Every kept state, in the order in which they were kept."""
         saved = self._connections.redis.hgetall(self._connections.keys.of(self._header.id, "saved"))
         by_id = {name.decode(): blob for name, blob in saved.items()}
         ids = sorted((one for one in by_id if is_chunk_id(one)), key=lambda one: (generation(one), record(one)))
@@ -130,7 +130,7 @@ class Checkpoints:
 
 
 class _FromAfar(SnapshotBase):
-    """A snapshot under the store that a run's result has: of who reads it nobody knows that Redis is needed for it."""
+    """The snapshot below the store of a run's result, which fails helpfully: its readers may not know of Redis."""
 
     def __init__(self, connections: Connections, snapshots: Snapshots, scope: str, manifest: Mapping[str, str]) -> None:
         super().__init__(snapshots, scope, manifest)

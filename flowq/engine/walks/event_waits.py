@@ -1,6 +1,6 @@
-"""The events that the node under way of a run on workers waits for: the run leaves its process for them.
+"""The waits of a run's current node for events, on workers: while all its branches wait, the run is parked.
 
-Redelivery: a node that begins anew comes to where it was left, and is told what it was told, in the same order.
+Redelivery: a repeated node takes the same way: each wait gets what it got before, in the same order.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ LOOK_EVERY_S = 0.1
 
 
 class EventWaits(Waits):
-    """Waits for events of the run *run_id*; what they have come to stands in *reached*.
+    """The waits for events of the run *run_id*; their deadlines and results are kept in *reached*.
 
     Args:
-        encoded: writes what the walk changed, and gives its state as it is now.
+        encoded: saves the walk's changes to the store and returns its present state.
     """
 
     def __init__(self, connections: Connections, run_id: str, reached: Reached, encoded: Callable[[], bytes]) -> None:
         super().__init__()
         self._connections, self._run_id, self._reached, self._encoded = connections, run_id, reached, encoded
-        # By fact, the waits for it that were in vain since the last node, or since the flow began anew.
+        # By fact: waits for it that timed out since the last node was completed, or since the flow was restarted.
         self._in_vain: dict[str, int] = {}
-        # What was left by the waits of the node under way that were told nothing.
+        # The waits of the current node that ended in parking the run, with the exceptions that do so.
         self._left: list[tuple[Wait, Left]] = []
 
     def begin_anew(self) -> None:
-        """Another node begins, or another try of the flow."""
+        """Reset for another node, or another try of the flow."""
         self._reached.until.clear()
         self._in_vain.clear()
         self._left.clear()
@@ -55,7 +55,7 @@ class EventWaits(Waits):
         return self._reached.received.get(name, 0)
 
     def ends(self, name: str, number: int, timeout_s: float | None) -> list[End]:
-        """See Waits. A wait that begins anew ends when it would have ended, or a time limit around it."""
+        """See Waits. A repeated wait keeps its deadlines: its own, and those of the time limits around it."""
         fact, until = event_fact(name, number), self._reached.until
         in_vain = self._in_vain.get(fact, 0)
         key = f"{fact} {in_vain}" if in_vain else fact
@@ -66,7 +66,7 @@ class EventWaits(Waits):
         return ends
 
     async def look(self, waits: Sequence[Wait]) -> Mapping[Wait, Sent]:
-        """See Waits. A wait that was in vain is, though the event is there now."""
+        """See Waits. A wait that timed out does so again, even if the event has come since."""
         late = {wait: Sent(0.5 - end.until_s, end) for wait in waits for end in wait.ends if end.until_s <= 0}
         facts = {event_fact(wait.name, wait.number): wait for wait in waits if wait not in late}
         stand = await asyncio.to_thread(
@@ -85,9 +85,9 @@ class EventWaits(Waits):
         super().give_up(wait, end)
 
     async def rest(self, waits: Sequence[Wait]) -> None:
-        """The run leaves its process, and goes on with the first of what is waited for, or at the end of a wait.
+        """Park the run until the first of the awaited events, or the first deadline.
 
-        Not while a branch beside those that wait is at work: that would be begun anew.
+        Not while another branch works: its work would be repeated.
         """
         if somebody_works(wait.ctx for wait in waits):
             await asyncio.sleep(LOOK_EVERY_S)

@@ -1,7 +1,7 @@
-"""Journeys on workers: a walk that fans a batch out is parked until that has closed, and holds no slot meanwhile.
+"""Journeys on workers: a walk that starts a batch is parked until that has closed, and holds no slot meanwhile.
 
-Redelivery: a walk that is repeated from where it was kept makes the same batches, whose ids tell the step, and finds
-them there. Never here: how a chunk runs and commits (chunk.py, stream.py).
+Redelivery: a walk that is repeated from its saved state creates the same batches, whose ids are derived from the step,
+and finds them there. How chunks run and commit: running/chunk.py, running/stream.py.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ log = logging.getLogger("flowq.journeys")
 
 Keep = Callable[[int, bytes], None]
 
-# How a batch stands that is waited for: it has ended, runs, was not written to its end, or Redis holds it no more.
+# The state of an awaited batch: it has ended, runs, was not fully written, or is lost.
 Stands = Literal["over", "runs", "unfed", "lost"]
 
 PAUSE_LOOK_S = 0.5
 
 
 class Abandoned(ControlFlow):
-    """The item is another's by now, or its batch is closed: nobody takes what this walk would bring."""
+    """Another process holds the item by now, or its batch is closed: this walk's result would be refused."""
 
 
 class ItemJourneys:
     """The journeys of one batch's items in this process.
 
     Args:
-        connections, snapshots, fleet, sizes: the process's own.
-        header: the batch.
+        connections, snapshots, fleet, sizes: this process's own.
+        header: of the batch.
         policy: of the batch.
     """
 
@@ -83,9 +83,9 @@ class ItemJourneys:
         self._left: dict[int, bytes] = {}
 
     def begin(self, gen: int, index: int, reached: bytes, keep: Keep | None = None) -> None:
-        """Item *index* is about to run in generation *gen*, from where it was left (b"": from its start).
+        """Prepare the run of item *index* in generation *gen*, from its saved state (b"": from its start).
 
-        *keep*: called with the item's index and its state after every node; None: nothing is kept on the way.
+        *keep*: called with the item's index and its state after every node; None: no state is kept.
         """
         self.gen, self.keep = gen, keep
         if reached:
@@ -96,7 +96,7 @@ class ItemJourneys:
         blob = self._left.get(index, b"")
         try:
             return blob != b"" and Reached.decode(blob).gen == self.gen
-        except DecodeError:  # the journey says so
+        except DecodeError:  # raised again when the journey is made
             return False
 
     def __call__(self, flow: BatchFlow, ctx: ItemContext, store: Overlay) -> ItemJourney:
@@ -109,15 +109,15 @@ class ItemJourneys:
         except OutOfReach as error:
             raise error.left(blob) from error
         journey.kept = blob
-        if self.header.keeps:  # events are sent to runs: an item of a batch would wait for ever
+        if self.header.keeps:  # only runs receive events: an item of a batch would wait for ever
             ctx.on_wait = journey.waits.wait_for
-            # That a run is an item is nobody's business: nodes that took its key for theirs would all act under one.
+            # That a run is item 0 of a batch is internal: nodes that used that item's key would all share one.
             ctx.item_index = ctx.idempotency_key = None
         return journey
 
 
 class ItemJourney(BatchJourney):
-    """One try of one item under way.
+    """One try of one item's walk.
 
     Attributes:
         waits: the events that it waits for.
@@ -133,7 +133,7 @@ class ItemJourney(BatchJourney):
         self._reached = reached
         self._redriven = reached.gen < among.gen
         if self._redriven:
-            reached.until.clear()  # whoever lets a run go on gives its waits their time once more
+            reached.until.clear()  # in a new generation every wait has its full time again
         reached.gen = among.gen
         self._kept = KeptStore(
             among.snapshots, header.scope or header.id, header.manifest or {}, among.retention_s,
@@ -180,7 +180,7 @@ class ItemJourney(BatchJourney):
         return super().restart(flow, attempt)
 
     def arrived(self, shared: Overlay, action: str | None) -> Any:
-        """See BatchJourney. What the walk left in the store was kept after its last node."""
+        """See BatchJourney. The walk's changes to the store were saved after its last node."""
         return action
 
     def _encoded(self) -> bytes:
@@ -193,7 +193,7 @@ class ItemJourney(BatchJourney):
     # -- batches ---------------------------------------------------------------------------------------------------
 
     def goes_on(self) -> bool:
-        """See Journey. What failed, and is redriven, has begun anew for whoever is told of it."""
+        """See Journey. A redriven walk counts as begun anew."""
         return super().goes_on() and not self._redriven
 
     def goes_on_from_batch(self) -> bool:
@@ -211,12 +211,12 @@ class ItemJourney(BatchJourney):
         if stands == "over":
             return (yield from self._gather(job.node, self._store))[1]
         child, gen = self._reached.child
-        if stands == "lost":  # as soon as it was written: nobody would tell of its end
+        if stands == "lost":  # Redis lost it right after it was written: its end would never be told
             raise BatchLost(child)
         raise Left("batch", (child_fact(child, gen),), (yield self._encoded, ()))
 
     def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]] | None]:
-        """See BatchJourney. What ``prep`` changed in the store, which it is called with again, stays."""
+        """See BatchJourney. Changes that ``prep`` made to the store stay, although it is then called again."""
         stands: Stands = yield self._look, (node,)
         if stands == "over":
             return (yield from self._gather(node, shared))
@@ -232,14 +232,14 @@ class ItemJourney(BatchJourney):
         return brought
 
     def _start(self, job: BatchJob) -> tuple[str, int]:
-        """Feed the batch of *job*: from where it stands, if a walk before this one has begun it. Its id and generation.
+        """Feed the batch of *job*, from where it stands if an earlier walk has begun it; returns its id and generation.
 
-        One that is lost is begun under its id, whose items have the idempotency keys that they had; and in a further
-        generation, as a redrive would be, since the end of the one before is a fact already.
+        A lost batch is created again under its id, so that its items keep their idempotency keys, and in the next
+        generation, as after a redrive, because the close of the previous one may be a fact already.
         """
         parent = self._among.header
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
-        # A further try of a flow runs its batches once more, though no node of it was done in the one before.
+        # Each try of a flow runs its batches anew, even if no node of it was completed in the try before.
         tries = ".".join(str(frame.attempt) for frame in self.frames)
         step = f"{parent.id}:{self._reached.gen}:{self._index}:{self._attempt}:{self.steps}:{tries}"
         manifest = None
@@ -260,9 +260,9 @@ class ItemJourney(BatchJourney):
         return batch_id, gen
 
     def _look(self, node: Fanout[Any, Any]) -> Stands:
-        """How the batch stands that is waited for; one that failed before this redrive begins again.
+        """The state of the awaited batch; one that failed before this redrive is redriven.
 
-        Redelivery: who looks again finds the generation that was begun, by this walk or the one before.
+        Redelivery: a repeated call finds the generation that this or an earlier walk began.
         """
         assert self._reached.child is not None
         child, gen = self._reached.child
@@ -283,7 +283,7 @@ class ItemJourney(BatchJourney):
         if self._redriven and failed:
             self._redriven = False
             done, now, ids = write(lambda: self._connections.ledger.control(child, "redrive"), log_as={"batch": child})
-            # Of one that runs already: Redis has done so before, and its answer was lost.
+            # If it runs already, Redis has redriven it before, and the reply was lost.
             if done == "ok" or now in ("running", "paused"):
                 self._reached.child = (child, state.gen + 1)
                 read(self._connections, lambda: publish(self._connections, child, ids))
@@ -292,5 +292,5 @@ class ItemJourney(BatchJourney):
 
 
 def may_be_left(flow: BatchFlow) -> bool:
-    """Whether the walk of an item over *flow* may have to wait: for a batch of its own."""
+    """Whether an item's walk over *flow* may have to wait for a batch of its own."""
     return any(isinstance(node, Fanout) and not node.is_local for node in reachable(flow.start_node))
