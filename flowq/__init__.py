@@ -1,6 +1,6 @@
-"""flowq: distributed batch processing on Celery and Redis. Nodes, flows, and steps of many items on many workers.
+"""flowq: distributed batch processing on Celery and Redis. Nodes, flows, and batches of many items on many workers.
 
-Importing this is light: Celery and Redis are loaded when something first goes to workers.
+Importing it does not import Celery or Redis: they are loaded on first use.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _default_executor() -> Executor:
-    """Where batches go when no cluster is active: to the configured broker, else they run in this process."""
+    """The executor used when none is active: workers of the configured broker; without a broker, this process."""
     settings = Settings()
     if settings.broker_url is None:
         return InlineExecutor(announce=True)

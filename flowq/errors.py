@@ -1,32 +1,32 @@
-"""Every error flowq raises, and nothing else. An error carries data and says what to do next.
+"""Every error flowq raises. An error carries data, and its message says what to do next.
 
 FlowqError
-├── ConfigError              a setting or an installation that cannot work
+├── ConfigError              a setting or an installation is not usable
 │   ├── NoRedis              nothing answers at the broker's URL
 │   └── RedisFull            Redis has no room for more items
-├── FlowError                the graph
-│   ├── UnknownAction        an action without successor under ``strict=True``
+├── FlowError                the graph, or how it was run, is wrong
+│   ├── UnknownAction        an action without a successor under ``strict=True``
 │   ├── LoopRunning          ``run()`` or ``map()`` of async nodes inside a running event loop
-│   ├── RunCancelled         the result of a run that was cancelled
+│   ├── RunCancelled         the run was cancelled and has no result
 │   └── MergeConflict        two items set one key of the store to different values
-├── BatchInputError          what ``prep`` returned, or ``submit`` was given, is not a batch
-│   └── FewerItems           a batch was to go on with fewer items than it has already
+├── BatchInputError          what ``prep`` returned, or ``submit`` was given, is not an iterable of items
+│   └── FewerItems           a batch was submitted again with fewer items than it already has
 ├── CannotTravel             a node, a class or an argument that cannot be sent to the workers
 │   └── UnknownNode          no worker knows the node's class
-├── CodecError               bytes ↔ values
+├── CodecError               a value cannot be encoded, or bytes cannot be decoded
 │   ├── EncodeError          a value flowq cannot encode; names the item and the path inside it
 │   └── DecodeError          bytes flowq refuses
-├── BatchError               items failed (an ExceptionGroup that keeps the finished results)
+├── BatchError               items failed (an ExceptionGroup that holds the results of the others)
 ├── BatchLost                Redis no longer holds the batch or run
-├── ResultsFreed             the results were read with ``free=True`` and are not held any more
-└── ItemError                what became of one item, other than its own exception
+├── ResultsFreed             the results were read with ``free=True`` and then deleted
+└── ItemError                an item failed for another reason than an exception of its own
     ├── ItemTimeout          the item ran past its ``timeout``
-    ├── CircuitOpen          its breaker is open, and fails fast
+    ├── CircuitOpen          the item was not tried: the batch's breaker is open and fails fast
     ├── ItemCancelled        the batch closed before the item had an outcome
     ├── SinkFailed           its result could not, or may not, be written to the batch's sink
     ├── WorkerCrashed        the process that ran the item died, twice
-    ├── WorkerLost           whole workers died under the item, five times
-    └── RemoteError          an exception of a class this process does not rebuild
+    ├── WorkerLost           workers were lost while they ran the item, five times
+    └── RemoteError          an exception of a class that is not known in this process
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FlowqError(Exception):
 
 
 class ConfigError(FlowqError):
-    """A setting or an installation that cannot work."""
+    """A setting or an installation is not usable."""
 
 
 class NoRedis(ConfigError):
@@ -61,12 +61,12 @@ class NoRedis(ConfigError):
 
 
 class RedisFull(ConfigError):
-    """Redis has no room for what was to be written: flowq leaves a fifth of its maxmemory to the results.
+    """Redis has no room for more items: flowq keeps a fifth of maxmemory free for the results.
 
     Attributes:
-        used_bytes: what counts against maxmemory; 0 if Redis does not tell this user.
-        max_bytes: maxmemory; 0 if Redis does not tell.
-        wanted_bytes: what was to be written on top, as far as it is known.
+        used_bytes: memory that counts against maxmemory; 0 if this user may not read it.
+        max_bytes: maxmemory; 0 if this user may not read it.
+        wanted_bytes: size of the write that was refused; 0 if unknown.
     """
 
     def __init__(self, used_bytes: int, max_bytes: int, wanted_bytes: int = 0) -> None:
@@ -89,11 +89,11 @@ class RedisFull(ConfigError):
 
 
 class FlowError(FlowqError):
-    """Something is wrong with the graph or with how it was run."""
+    """The graph, or the way it was run, is wrong."""
 
 
 class UnknownAction(FlowError):
-    """A node returned an action that leads nowhere, under ``strict=True``."""
+    """A node returned an action without a successor, under ``strict=True``."""
 
     def __init__(self, node: str, action: str, known: Sequence[str]) -> None:
         super().__init__(node, action, tuple(known))
@@ -109,7 +109,7 @@ class UnknownAction(FlowError):
 
 
 class RunCancelled(FlowError):
-    """A run was cancelled: it has no result."""
+    """The run was cancelled and has no result."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(run_id)
@@ -120,7 +120,7 @@ class RunCancelled(FlowError):
 
 
 class LoopRunning(FlowError):
-    """``run()`` or ``map()`` of what is async was called from inside a running event loop.
+    """``run()`` or ``map()`` of a node with async methods or items was called inside a running event loop.
 
     Attributes:
         what: the node's name.
@@ -141,10 +141,10 @@ class MergeConflict(FlowError):
     """Two items of a BatchFlow set one key of the shared store to different values.
 
     Attributes:
-        key: the key, "outer.inner" inside a dict.
+        key: the key; "outer.inner" for a key inside a dict.
         first, second: the indices of the items.
         kind: what both values are: "set", "number", "counter" or "list"; "" for anything else.
-        nested: whether the key is one of a dict in the store: reducers are only for the store's own.
+        nested: whether the key is inside a dict of the store, where reducers do not apply.
     """
 
     def __init__(self, key: str, first: int, second: int, *, kind: str = "", nested: bool = False) -> None:
@@ -175,7 +175,7 @@ class MergeConflict(FlowError):
 
 
 class BatchInputError(FlowqError, TypeError):
-    """What was given as the items of a batch is not an iterable of items."""
+    """The items given for a batch are not an iterable of items."""
 
     def __init__(self, node: str, got: str, *, way_out: str = "") -> None:
         super().__init__(node, got)
@@ -193,11 +193,11 @@ class BatchInputError(FlowqError, TypeError):
 
 
 class FewerItems(BatchInputError):
-    """A batch that was half written was given again, with fewer items than are written: not the same items.
+    """A partly written batch was submitted again with fewer items than are written, so they are not the same items.
 
     Attributes:
-        given: how many items there were.
-        written: how many the batch has.
+        given: number of items that were given.
+        written: number of items the batch has.
     """
 
     def __init__(self, node: str, given: int, written: int) -> None:
@@ -216,7 +216,7 @@ class FewerItems(BatchInputError):
 
 
 class CannotTravel(FlowqError):
-    """A node, a class or a constructor argument that cannot be sent to the workers."""
+    """A node, a class or a constructor argument cannot be sent to the workers."""
 
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(what, reason)
@@ -228,19 +228,19 @@ class CannotTravel(FlowqError):
 
 
 class UnknownNode(CannotTravel):
-    """No worker that was told to import the node's module is there."""
+    """No worker knows the node's class: none was told to import its module."""
 
 
 class CodecError(FlowqError, ValueError):
-    """Bytes and values do not fit."""
+    """A value cannot be encoded, or bytes cannot be decoded."""
 
 
 class EncodeError(CodecError):
     """A value that flowq cannot encode.
 
     Attributes:
-        path: where inside the value, such as ``["user"].avatar`` ("" for the value itself).
-        reason: what was found there.
+        path: place inside the value, such as ``["user"].avatar`` ("" for the value itself).
+        reason: why it cannot be encoded.
         index: the item's index in its batch, or None.
     """
 
@@ -259,7 +259,7 @@ class DecodeError(CodecError):
     """Bytes that flowq refuses to decode.
 
     Attributes:
-        lacks: name of the class or function they need, which is not registered in this process; "" for another reason.
+        lacks: name of the class or function that is not registered in this process; "" for another reason.
     """
 
     def __init__(self, reason: str = "", lacks: str = "") -> None:
@@ -268,7 +268,7 @@ class DecodeError(CodecError):
 
 
 def _is_part(part: BaseException, whole: BaseException) -> bool:
-    """Whether *part* is *whole*, or a group of what stands in that group."""
+    """Whether *part* is *whole*, or a group of exceptions from that group."""
     if not (isinstance(part, BaseExceptionGroup) and isinstance(whole, BaseExceptionGroup)):
         return part is whole
     return all(any(_is_part(one, other) for other in whole.exceptions) for one in part.exceptions)
@@ -279,7 +279,7 @@ class BatchError(ExceptionGroup[Exception], FlowqError):
 
     Attributes:
         errors: the exception of each failed item, by the item's index.
-        results: the batch's ``BatchResult``: finished work is never thrown away.
+        results: the batch's ``BatchResult``, which holds the values of the finished items.
     """
 
     errors: Mapping[int, Exception]
@@ -295,23 +295,23 @@ class BatchError(ExceptionGroup[Exception], FlowqError):
         super().__init__(message, list(errors.values()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled, as by a pool of processes, it keeps its errors by index and of its results the values."""
+        """Pickling, as by a process pool, keeps the errors by index, and of ``results`` the values only."""
         values = list(self.results) if isinstance(self.results, list) else None
         notes = getattr(self, "__notes__", None)
         return type(self), (self.message, dict(self.errors), values), None if notes is None else {"__notes__": notes}
 
     def derive(self, excs: Sequence[Exception]) -> BatchError:  # type: ignore[override]
-        """The part of this group that holds *excs*, with their indices (what ``except*`` and ``split`` use)."""
+        """The group of *excs* with their indices; called by ``except*`` and ``split``."""
         kept = {index: part for index, exc in self.errors.items() for part in excs if _is_part(part, exc)}
         return BatchError(self.message, kept, self.results)
 
 
 class BatchLost(FlowqError):
-    """Redis no longer holds the batch or run: it was emptied, or came back without its data.
+    """Redis no longer holds the batch or run: it expired or was deleted, or Redis lost its data.
 
     Attributes:
-        batch_id: its id.
-        kind: what was looked for: "batch", "run", or "batch or run".
+        batch_id: id of the batch or run.
+        kind: "batch", "run", or "batch or run" if it is not known which.
     """
 
     def __init__(self, batch_id: str, kind: str = "batch") -> None:
@@ -328,7 +328,7 @@ class BatchLost(FlowqError):
 
 
 class ResultsFreed(FlowqError):
-    """The results of a batch were dropped as they were read (``free=True``)."""
+    """The results of a batch were deleted as they were read (``free=True``)."""
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(batch_id)
@@ -342,7 +342,7 @@ class ResultsFreed(FlowqError):
 
 
 class ItemError(FlowqError):
-    """What became of one item, other than an exception of its own."""
+    """An item failed for another reason than an exception of its own."""
 
 
 class ItemTimeout(ItemError):
@@ -357,7 +357,7 @@ class ItemTimeout(ItemError):
 
 
 class CircuitOpen(ItemError):
-    """The item was not tried: too many tries before it had failed, and its breaker fails fast."""
+    """The item was not tried: its breaker is open after too many failed tries, and fails fast."""
 
     def __init__(self, retry_in_s: float) -> None:
         super().__init__(retry_in_s)
@@ -375,7 +375,7 @@ class ItemCancelled(ItemError):
 
 
 class SinkFailed(ItemError):
-    """The item's result could not be written to the batch's sink; where its worker may not write, it never ran."""
+    """The item's result could not be written to the batch's sink. If its worker may not write there, it never ran."""
 
 
 class WorkerCrashed(ItemError):
@@ -383,11 +383,11 @@ class WorkerCrashed(ItemError):
 
 
 class WorkerLost(ItemError):
-    """Whole workers died under the item, again and again."""
+    """Workers were lost while they ran the item, too many times."""
 
 
 class RemoteError(ItemError):
-    """An exception whose class this process does not rebuild: not a builtin and not registered.
+    """An exception whose class is neither a builtin nor registered, and so is not rebuilt in this process.
 
     Attributes:
         type_name: the class of the exception, ``module.QualName``.

@@ -1,6 +1,6 @@
-"""Exceptions as any process can rebuild them: which travel as they are, and what stands for the others.
+"""Portable exceptions: which ones other processes can rebuild, and the RemoteError that replaces the others.
 
-Never here: their bytes (codec/exceptions.py).
+Their encoding is codec/exceptions.py.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LEAVES: frozenset[type] = frozenset(
     )
 )
 
-# What the interpreter keeps of an exception outside of its args and its __dict__.
+# Fields of builtin exceptions that are neither in args nor in __dict__.
 _HIDDEN_FIELDS: dict[type, tuple[str, ...]] = {
     ImportError: ("name", "path"),
     AttributeError: ("name",),
@@ -54,7 +54,7 @@ _HIDDEN_FIELDS: dict[type, tuple[str, ...]] = {
 
 
 class RemoteTraceback(Exception):
-    """The traceback an exception had in the process that raised it. Its ``str`` is the text.
+    """The formatted traceback of an exception in the process that raised it; ``str`` gives the text.
 
     It is the ``__cause__`` of a decoded exception, so that Python prints it above the local traceback.
     """
@@ -72,7 +72,7 @@ def _remembered(about_class: F) -> F:
 
 
 def is_known_exception(cls: type) -> bool:
-    """Whether exceptions of *cls* are rebuilt elsewhere: builtins, flowq's own and registered ones."""
+    """Whether other processes can rebuild exceptions of *cls*: builtins, flowq's own and registered classes."""
     if not issubclass(cls, Exception):
         return False
     home: Any = {"builtins": builtins, errors.__name__: errors}.get(cls.__module__)
@@ -81,7 +81,7 @@ def is_known_exception(cls: type) -> bool:
 
 @_remembered
 def builtin_base(cls: type) -> Any:
-    """The nearest builtin exception class that *cls* is, which knows how its C fields are built."""
+    """The first builtin exception class in the MRO of *cls*, which initializes its C fields."""
     return next(base for base in cls.__mro__ if getattr(builtins, base.__name__, None) is base)
 
 
@@ -94,26 +94,26 @@ def hidden_fields(cls: type) -> tuple[str, ...]:
 
 
 def exception_state(exc: BaseException) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What an exception consists of: the args its builtin base is built from, and its fields (notes left out)."""
+    """The state of an exception: the args of its builtin base, and its other fields, without notes."""
     if isinstance(exc, errors.BatchError):
-        # The finished results stay in the process that has them; the errors by index travel.
+        # The results stay in this process; the errors by index are sent.
         return (exc.message, dict(exc.errors)), {}
     fields = {name: value for name, value in vars(exc).items() if name != "__notes__"}
     if type(exc).__module__ == errors.__name__:
-        # flowq's own are built from their args, which set most of the fields: only what was changed since is said.
+        # flowq's own are built from their args, which set most of the fields: only fields changed since are included.
         set_by_args = vars(type(exc)(*exc.args))
         return exc.args, {name: value for name, value in fields.items() if set_by_args.get(name) != value}
     for name in hidden_fields(type(exc)):
         value = getattr(exc, name, None)
         if value is not None:
             fields[name] = value
-    # OSError keeps the file names out of ``args``; its own __reduce__ knows, and no user's __reduce__ is asked.
+    # OSError keeps the file names out of ``args``, and its __reduce__ adds them. A user's __reduce__ is never called.
     args: tuple[Any, ...] = builtin_base(type(exc)).__reduce__(exc)[1]
     return args, fields
 
 
 def portable(exc: BaseException) -> Exception:
-    """*exc* as any process can rebuild it; what the inline executor and the codec both hand on.
+    """*exc* in a form that any process can rebuild. The inline executor and the codec both use it. Idempotent.
 
     Builtin exceptions, flowq's own and registered classes stay as they are, when what they hold is plain data.
     Everything else becomes a ``RemoteError(type_name, message, traceback)`` whose ``__cause__`` is the original.
@@ -166,7 +166,7 @@ def _end(value: Any) -> Any:
 
 
 def remote_error(exc: BaseException) -> errors.RemoteError:
-    """The RemoteError that stands for *exc*, its notes kept, with *exc* as its ``__cause__``."""
+    """The RemoteError that replaces *exc*, with its notes, and *exc* as ``__cause__``."""
     cls = type(exc)
     name = f"{module_of(cls)}.{cls.__qualname__}"
     remote = errors.RemoteError(name, text_of(exc), format_traceback(exc))
@@ -189,10 +189,10 @@ def without_frames(exc: Exception) -> Exception:
 
 
 def format_traceback(exc: BaseException, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
-    """The formatted traceback of *exc*, its end kept where it is longer than *limit_bytes* of UTF-8.
+    """The formatted traceback of *exc*; if it is longer than *limit_bytes* of UTF-8, its end.
 
-    It begins in the user's code: how flowq came to call that is left out. An exception that came from another process
-    answers with the traceback it had there.
+    It begins in the user's code, without the frames of flowq above. For an exception from another process it is the
+    traceback it had there.
     """
     if isinstance(exc, errors.RemoteError) and exc.traceback:
         text = exc.traceback
@@ -204,7 +204,7 @@ def format_traceback(exc: BaseException, limit_bytes: int = TEXT_LIMIT_BYTES) ->
 
 
 def tail(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
-    """The end of *text*, at most *limit_bytes* of UTF-8, lone surrogates spelled out."""
+    """The end of *text*, at most *limit_bytes* of UTF-8, with lone surrogates as backslash escapes."""
     data = text.encode("utf-8", "backslashreplace")
     if len(data) <= limit_bytes:
         return data.decode()
@@ -213,16 +213,16 @@ def tail(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
 
 
 def notes_of(exc: BaseException) -> list[str]:
-    """The notes on *exc*; none where somebody made something else of them than a list."""
+    """The notes on *exc*; none if its ``__notes__`` is not a list."""
     notes = getattr(exc, "__notes__", None)
     return [text_of(note) for note in notes] if isinstance(notes, list) else []
 
 
 def text_of(thing: object) -> str:
-    """The end of ``str`` of an exception or a note, whatever that does."""
+    """The end of ``str(thing)``, for an exception or a note; never raises."""
     try:
         return tail(str(thing))
-    except Exception as error:  # a user's __str__ may do anything
+    except Exception as error:  # a user's __str__ may raise anything
         return f"(its __str__ raised {type(error).__name__})"
 
 
@@ -254,9 +254,9 @@ def _is_simple(exc: BaseException) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether *value* consists of nothing but what the codec carries."""
+    """Whether the codec can encode *value* as it is."""
     todo: list[Any] = [value]
-    seen: dict[int, Any] = {}  # by id, and kept alive: a freed object's id would be given to the next
+    seen: dict[int, Any] = {}  # by id, and kept alive: the id of a freed object would be reused
     while todo:
         one = todo.pop()
         if type(one) in _LEAVES or id(one) in seen:
@@ -270,7 +270,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _parts(value: Any) -> Iterable[Any] | None:
-    """What *value* is made of; None when it cannot travel."""
+    """The values inside *value*; None if it cannot be encoded."""
     cls = type(value)
     if cls in LISTS or cls in (tuple, set, frozenset, deque):
         return list(value)
@@ -297,7 +297,7 @@ def _parts(value: Any) -> Iterable[Any] | None:
 
 
 def _is_whole(value: Any) -> bool:
-    """Whether a message can say all of a container or a zone, as the codec's containers.py sees to it."""
+    """Whether the codec can encode this container or time zone completely; see containers.py there."""
     match value:
         case defaultdict():
             return value.default_factory is None or any(value.default_factory is one for one in FACTORIES.values())

@@ -1,6 +1,6 @@
-"""Fixtures for the tests of one's own nodes: ``flowq_inline`` and ``flowq_cluster``. pytest loads it by itself.
+"""pytest plugin, loaded automatically: the fixtures ``flowq_inline`` and ``flowq_cluster`` for tests of your nodes.
 
-Light until a fixture is asked for: every test run where flowq is installed imports this.
+Imports flowq in the fixtures only, as every test run where flowq is installed imports this module.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def flowq_inline() -> Iterator[InlineExecutor]:
 
 @pytest.fixture(scope="session")
 def flowq_session_cluster(pytestconfig: pytest.Config) -> Iterator[LocalCluster]:
-    """The cluster behind ``flowq_cluster``: a real Redis and real workers, started once, for tests that ask alone."""
+    """The cluster behind ``flowq_cluster``: a real Redis and real workers, started once. Not active by itself."""
     from flowq.batch.executor import deactivate
     from flowq.local import LocalCluster
 
@@ -43,7 +43,7 @@ def flowq_session_cluster(pytestconfig: pytest.Config) -> Iterator[LocalCluster]
         imports=pytestconfig.getini("flowq_imports"),
     )
     with cluster:
-        deactivate(cluster.executor)  # until a test asks for it
+        deactivate(cluster.executor)  # `flowq_cluster` activates it for a test
         yield cluster
 
 
@@ -51,8 +51,8 @@ def flowq_session_cluster(pytestconfig: pytest.Config) -> Iterator[LocalCluster]
 def flowq_cluster(flowq_session_cluster: LocalCluster, pytestconfig: pytest.Config) -> Iterator[LocalCluster]:
     """Batches of this test run on real workers, started once for all tests.
 
-    They know the modules that ``flowq_imports`` in pytest's configuration names. A worker that an earlier test has
-    killed is replaced.
+    The workers import the modules that ``flowq_imports`` in pytest's configuration names. Workers that an earlier test
+    has killed are replaced.
     """
     from flowq.batch.executor import activated
 

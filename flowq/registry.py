@@ -1,7 +1,7 @@
-"""The classes and functions a message may name. Which exceptions travel as they are: portable.py.
+"""Registry of the classes and functions that a message may name. Which exceptions are sent as they are: portable.py.
 
 A name is looked up among the classes that were registered while this process imported its own modules. Nothing here
-ever imports a module or builds an object from what a message says.
+ever imports a module or builds an object because a message says so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ AnyThing = TypeVar("AnyThing", bound=type | FunctionType)
 AnyList = TypeVar("AnyList", bound=type[Sequence[Any]])
 AnyClass = TypeVar("AnyClass", bound=type)
 
-# What a defaultdict may make its values with, by the names that messages use.
+# The permitted default factories of a defaultdict, by their names in messages.
 FACTORIES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
@@ -24,17 +24,17 @@ FACTORIES: dict[str, type] = {
     )
 }
 
-# Of an array.array: numbers. 'u' and 'w' are text, in units that depend on the machine.
+# The permitted type codes of an array.array: numbers. 'u' and 'w' are text, whose units depend on the machine.
 TYPECODES = frozenset("bBhHiIlLqQfd")
 
-# What is a list to whoever reads it; see `sent_as_list`.
+# Classes whose instances are sent as plain lists; see `sent_as_list`.
 LISTS: set[type] = {list}
-# What says itself of what it consists; see `sent_in_parts`.
+# Classes whose instances are sent by `to_plain`; see `sent_in_parts`.
 IN_PARTS: set[type] = set()
 
 
 class Registry:
-    """Classes and functions by name. One defined again under its name (a reload, a notebook) replaces the older one."""
+    """Classes and functions by name. One that is defined again (a reload, a notebook) replaces the older one."""
 
     __slots__ = ("_classes", "_functions", "_renamed")
 
@@ -91,14 +91,13 @@ _registry = Registry()
 
 
 def register(thing: AnyThing) -> AnyThing:
-    """Let messages name *thing*: a dataclass, an Enum, a pydantic model, an exception or a Node class; or a function.
+    """Let messages name *thing*: a function, a dataclass, Enum, named tuple, pydantic model, exception or Node class.
 
-    Use it as a decorator, above ``@dataclass`` (``@dataclass(slots=True)`` makes a new class). Both the process that
-    sends and the one that receives must import the module. A function is sent where a node is given it, such as
-    ``key=``.
+    Use it as a decorator, above ``@dataclass`` (``@dataclass(slots=True)`` makes a new class). Both the sending and the
+    receiving process must import the module. A function is sent as an argument of a node, such as ``key=``.
 
     Raises:
-        TypeError: *thing* is neither, or a lambda, which has no name of its own.
+        TypeError: *thing* is neither a class nor a function, or is a lambda, which has no name.
     """
     if isinstance(thing, FunctionType) and thing.__name__ != "<lambda>":
         _registry.add_function(thing)
@@ -111,14 +110,14 @@ def register(thing: AnyThing) -> AnyThing:
 
 
 def sent_as_list(cls: AnyList) -> AnyList:
-    """Let messages carry instances of *cls* as plain lists of what they hold; what else they know stays behind."""
+    """Let messages carry instances of *cls* as plain lists of their elements; their other attributes are not sent."""
     LISTS.add(cls)
     return cls
 
 
 def sent_in_parts(cls: AnyClass) -> AnyClass:
-    """Let messages carry instances of *cls*, one of flowq's own: its ``to_plain`` says what it consists of, and its
-    ``from_plain``, which trusts none of that, makes it.
+    """Let messages carry instances of *cls*, a class of flowq: encoded by ``to_plain``, and decoded by ``from_plain``,
+    which must validate its argument.
     """
     IN_PARTS.add(cls)
     return register(cls)
@@ -153,7 +152,7 @@ def is_known_name(name: str) -> bool:
 
 
 def is_registered_function(fn: object) -> bool:
-    """Whether *fn* itself, not only a function of its name, is registered."""
+    """Whether *fn* itself is registered, not another function of the same name."""
     return isinstance(fn, FunctionType) and _registry.holds_function(fn)
 
 
@@ -163,20 +162,20 @@ def registered_names(base: type) -> list[str]:
 
 
 def names_in(module: str) -> list[str]:
-    """The names of the classes and functions that are registered from *module*, sorted."""
+    """The names of the registered classes and functions of *module*, sorted."""
     return _registry.in_module(module)
 
 
 def rename_module(module: str, new: str) -> None:
-    """Let the classes registered from *module* answer to *new*: for a script that was loaded under another name."""
+    """Rename the classes and functions of *module* to *new*, for a script that was loaded under another name."""
     _registry.rename(module, new)
 
 
 def is_registered(cls: type) -> bool:
-    """Whether *cls* itself, not only a class of its name, is registered."""
+    """Whether *cls* itself is registered, not another class of the same name."""
     return _registry.holds(cls)
 
 
 def module_of(cls: type) -> str:
-    """The module that *cls* answers to elsewhere; see `rename_module`."""
+    """The module that messages name for *cls*; see `rename_module`."""
     return _registry.module_of(cls)

@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment. One frozen value, made where a process is composed."""
+"""Settings: the only reader of the environment. One frozen value, created where a process is set up."""
 
 from __future__ import annotations
 
@@ -19,42 +19,45 @@ _KEY_BYTES = 32
 
 
 class Settings(BaseSettings):
-    """What differs between a laptop and a fleet. Read from ``FLOWQ_…`` environment variables.
+    """The configuration of a process, read from ``FLOWQ_…`` environment variables.
 
     Attributes:
-        broker_url: Redis, for broker, results and ledger ("redis://", "rediss://", "redis+socket://"), with the ACL
-            user in it ("rediss://user:password@host:6380/0?ssl_ca_certs=/etc/ca.pem"); None: not configured, batches
-            run inline. With "rediss://" the server's certificate is checked unless "ssl_cert_reqs=none" says otherwise.
-        prefix: every Redis key starts with it; producers and workers must agree.
+        broker_url: URL of the Redis for broker, results and ledger ("redis://", "rediss://", "redis+socket://"),
+            including the ACL user ("rediss://user:password@host:6380/0?ssl_ca_certs=/etc/ca.pem"). None: batches run in
+            this process. With "rediss://" the server's certificate is verified unless "ssl_cert_reqs=none" is given.
+        prefix: prefix of every Redis key; the same for producers and workers.
         queue: the default queue.
-        imports: modules a worker imports, so that their node classes are known ("app.nodes,app.flows").
-        main_path: a script whose node classes a local worker loads as ``__main__``.
-        main_module: the dotted name under which ``python -m`` found that script (None: it was run by its path).
-        lease_s: seconds after which a worker that stopped beating has lost its chunks.
-        pulse_s: seconds between beats and caretaker rounds.
-        slots: processes of a worker (None: the machine's cores).
-        soft_shutdown_s: seconds that running items get when a worker is told to stop.
-        max_memory_per_child_mib: a worker process above this is replaced after its task (None: no limit).
-        memory_limit_mib: a worker process above this is killed at once; the item that runs counts as crashed (None:
-            no limit).
-        store_cache_mib: MiB of shared stores that a worker of several processes keeps for them in a temporary file
-            without a name, so that each key is fetched once and not by every process; at most a quarter of what is
-            free there when the worker starts (0: every process fetches for itself).
-        full_wait_s: seconds that a producer in the middle of its items waits for room in a full Redis before RedisFull.
-        redis_server: the redis-server binary that LocalCluster and `flowq run --local` start (None: they look for one).
-        ready_file: a worker touches this file with every pulse, from when it consumes; workers/health.py reads it.
-        progress: what a blocking batch shows on stderr: "bar", "lines" (one every five seconds, for logs), "off", or
-            "auto": bars in a terminal or a notebook.
-        log_level: of a worker's log.
-        log_format: of a worker's log: "text", or "json" for one object a line.
+        imports: modules that a worker imports for their node classes ("app.nodes,app.flows").
+        main_path: a script that a local worker loads as ``__main__`` for its node classes.
+        main_module: the dotted name if that script was started with ``python -m`` (None: it was started by path).
+        lease_s: seconds after the last beat of a worker until its chunks are handed out again.
+        pulse_s: seconds between two beats of a worker, and between two rounds of the caretaker.
+        slots: number of a worker's processes (None: the number of cores).
+        soft_shutdown_s: seconds that running items get to finish when a worker is told to stop.
+        max_memory_per_child_mib: a worker process that uses more is replaced after its task (None: no limit).
+        memory_limit_mib: a worker process that uses more is killed at once, and its item counts a crash (None: no
+            limit).
+        store_cache_mib: size of a cache of shared stores that the processes of a worker share, so that each key is
+            fetched once; an unnamed temporary file, at most a quarter of the space free there when the worker starts
+            (0: every process fetches for itself).
+        full_wait_s: seconds that a producer, having written some of its items, waits for room in a full Redis before it
+            raises RedisFull.
+        redis_server: the redis-server binary that LocalCluster and `flowq run --local` start (None: the first one
+            found).
+        ready_file: file that a worker touches with every beat once it consumes; workers/health.py reads it.
+        progress: the progress display of a blocking batch on stderr: "bar", "lines" (one every five seconds, for logs),
+            "off", or "auto": bars in a terminal or a notebook.
+        log_level: level of a worker's log.
+        log_format: format of a worker's log: "text", or "json" for one object per line.
         worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
-        crash_points: a folder in which tests arm crash points, see engine/crash_points.py (None: there are none).
-        sinks: folders and URLs below which a worker writes results for ``sink=`` ("/data/results,s3://bucket/results";
-            "*": anywhere). A message must not decide where a worker writes.
-        secret_key: what seals secrets on their way to workers and back: 32 random bytes in base64, the same for all.
-            Several, with commas between, while a key is being replaced: the first seals (None: secrets do not travel).
-        flower_user: name that Flower asks for.
-        flower_password: password that Flower asks for (None: `flowq flower` makes one).
+        crash_points: folder in which tests arm crash points, see engine/crash_points.py (None: no crash points).
+        sinks: folders and URLs below which a worker may write results for ``sink=``
+            ("/data/results,s3://bucket/results"; "*": anywhere), so that a message cannot make it write elsewhere.
+        secret_key: key that encrypts secrets sent to workers and back: 32 random bytes in base64, the same for all
+            processes. To replace a key, give several, separated by commas: the first encrypts, all decrypt (None:
+            secrets cannot be sent).
+        flower_user: user name for Flower.
+        flower_password: password for Flower (None: `flowq flower` generates one).
     """
 
     # An empty variable counts as unset: compose files write FLOWQ_BROKER_URL=${FLOWQ_BROKER_URL:-}.
@@ -116,12 +119,12 @@ class Settings(BaseSettings):
 
     @property
     def secret_keys(self) -> tuple[bytes, ...]:
-        """``secret_key`` as keys of 32 bytes; none if there is none."""
+        """``secret_key`` decoded: keys of 32 bytes each; empty if it is None."""
         return _decoded(self.secret_key)
 
     @property
     def url(self) -> str:
-        """The broker's URL, or Redis' default address."""
+        """The broker's URL; ``DEFAULT_BROKER_URL`` if it is not set."""
         return self.broker_url or DEFAULT_BROKER_URL
 
 
@@ -150,13 +153,13 @@ def _decoded(keys: SecretStr | None) -> tuple[bytes, ...]:
 
 
 def _refuse_other_than_redis(url: str) -> None:
-    """Raise ValueError unless *url* can be that of one Redis."""
+    """Raise ValueError unless *url* is a valid URL of a single Redis."""
     try:
         parts = urlsplit(url)
         place = parts.path if parts.scheme == "redis+socket" else parts.hostname
         database = "" if parts.scheme == "redis+socket" else parts.path.strip("/")
         whole = parts.scheme in SCHEMES and bool(place) and parts.port != 0 and database in ("", *map(str, range(1000)))
-    except ValueError:  # a port that is none
+    except ValueError:  # an invalid port
         whole = False
     if not whole:
         raise ValueError(
@@ -165,16 +168,16 @@ def _refuse_other_than_redis(url: str) -> None:
 
 
 def with_tls(url: str, **options: str) -> str:
-    """*url* with its TLS options in the one spelling that redis-py, kombu and Celery's results all read.
+    """*url* with its TLS options in the spelling that redis-py, kombu and Celery's result backend all accept.
 
-    Left to themselves, kombu checks no certificate where ``ssl_cert_reqs`` is missing, Celery refuses, redis-py checks.
+    Without ``ssl_cert_reqs``, kombu does not verify the certificate, Celery raises, and redis-py verifies.
 
     Args:
-        url: of a Redis; only "rediss://" is changed.
-        options: further options of TLS (``ssl_ca_certs``, …), which those of the URL stand over.
+        url: URL of a Redis; only "rediss://" is changed.
+        options: further TLS options (``ssl_ca_certs``, …); those in the URL take precedence.
 
     Raises:
-        ValueError: an ``ssl_cert_reqs`` that is none.
+        ValueError: ``ssl_cert_reqs`` is not "required", "optional" or "none".
     """
     parts = urlsplit(url)
     if parts.scheme != "rediss":
@@ -190,14 +193,14 @@ _PASSWORD = re.compile(r"(\w://[^\s/:@?#]*):[^\s/]*@|([?&](?:password|ssl_passwo
 
 
 def without_passwords(text: str) -> str:
-    """*text* with ``***`` for the passwords of the URLs in it."""
+    """*text* with the passwords of URLs in it replaced by ``***``."""
     if "://" not in text:
         return text
     return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[2]}***", text)
 
 
 def redacted(url: str) -> str:
-    """*url* without its password, for messages and logs."""
+    """*url* with its passwords replaced by ``***``, for messages and logs."""
     parts = urlsplit(url)
     if "@" in parts.netloc:
         user, _, host = parts.netloc.rpartition("@")

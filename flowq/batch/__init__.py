@@ -1,4 +1,4 @@
-"""Batches without any I/O: policies, outcomes, the runner, batch nodes, and the port to whatever executes them."""
+"""Batches without any I/O: policies, outcomes, the runner, batch nodes, and the executor interface."""
 
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.breaker import Breaker

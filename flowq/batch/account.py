@@ -1,4 +1,4 @@
-"""What became of the items of a batch: outcomes, errors, figures, a second try. Never here: where the values are."""
+"""Account: the outcomes, errors and statistics of a batch that has ended, and the retry of its failed items."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _log = logging.getLogger("flowq.batch")
 
 
 class Known(TypedDict, total=False):
-    """What is known of a batch beside its runs.
+    """Facts about a batch besides its ``Done`` records.
 
     Attributes:
-        label: the batch's name for people.
+        label: the displayed name of the batch.
         seconds: its wall time.
-        reason: why it ended before its last item, "" if it did not.
+        reason: why it ended before its last item; "" if it did not.
         cut_short: whether it ended before all its items were read.
-        inputs: the items that are still at hand, by index.
+        inputs: the items that are still available, by index.
         key_of: the node's ``key=`` function.
-        again: runs the items of these indices once more; what ``retry_failed`` calls.
-        over_store: its items' stores lay over one that somebody holds.
+        again: runs the items at these indices again; called by ``retry_failed``.
+        over_store: whether the items ran on overlays of a store of the caller.
     """
 
     label: str
@@ -52,16 +52,16 @@ class Known(TypedDict, total=False):
 
 
 class Account:
-    """What is known of the items of a batch that has ended.
+    """The outcomes of the items of a batch that has ended.
 
     Attributes:
-        items: a lazy sequence of one ``Outcome`` an item, whatever ``on_error`` says. An item of which nothing is
-            known, because the batch ended before it did, reads as "cancelled".
-        label: the batch's name for people.
+        items: a lazy sequence with one ``Outcome`` per item, whatever ``on_error`` says. An item that had no outcome
+            when the batch ended is "cancelled".
+        label: the displayed name of the batch.
         seconds: its wall time.
-        reason: why it ended before its last item ("" if it did not).
-        cut_short: whether it ended before all its items were read, so that there may be more than are known here.
-        delta: for a BatchFlow, what its items changed in the store, merged.
+        reason: why it ended before its last item; "" if it did not.
+        cut_short: whether it ended before all its items were read, so that there may be more items than these.
+        delta: for a BatchFlow, the merged changes of its items to the store.
     """
 
     label: str = ""
@@ -79,7 +79,7 @@ class Account:
 
     @property
     def items(self) -> Outcomes:
-        """One outcome an item, built when it is looked at."""
+        """One outcome per item, created on access."""
         return Outcomes(self, range(self._n))
 
     @property
@@ -95,7 +95,7 @@ class Account:
 
     @property
     def cancelled(self) -> Outcomes:
-        """The outcomes of the items that had none when the batch ended."""
+        """The outcomes of the items that did not end before the batch did."""
         return Outcomes(self, self._cancelled)
 
     @property
@@ -105,7 +105,7 @@ class Account:
         return {index: error for index, error in found if error is not None}
 
     def stats(self) -> Stats:
-        """The batch's figures."""
+        """The batch's statistics."""
         noted = Counter(outcome.status for outcome in self._standing.values())
         n, cancelled = self._n, len(self._cancelled)
         times = item_times(self._runs)
@@ -126,22 +126,21 @@ class Account:
         )
 
     def retry_failed(self) -> Self:
-        """Run the items that failed or were cancelled once more; the whole batch's result with what that brought.
+        """Run the failed and cancelled items again; returns the result of the whole batch with their new outcomes.
 
-        They run where the batch did; in the ``post`` of a submitted flow, in the process that calls. Never raises for
-        items that fail again: look at ``.failed``, or call ``raise_for("raise")``. No store is changed: what the items
-        of a BatchFlow changed is in its ``.delta``, all of them together, and a warning is logged where there is more
-        of it now. ``flow.take(shared, result)`` brings it into a store that has none of it, as after a run that raised
-        a BatchError; after one that went on (``on_error="collect"``) the changes of the items that ended well are there
-        already.
+        They run where the batch ran, or in the calling process in the ``post`` of a submitted flow. Items that fail
+        again do not raise: check ``.failed``, or call ``raise_for("raise")``. No store is changed: ``.delta`` holds the
+        changes of all items of a BatchFlow, and a warning is logged if it has changed. ``flow.take(shared, result)``
+        applies them to a store that has none of them, as after a BatchError; if the flow went on
+        (``on_error="collect"``), the store already has the changes of the items that succeeded.
 
         Raises:
-            ValueError: this result does not have its items any more.
+            ValueError: this result no longer holds the items.
         """
         return drive(self._retried())
 
     async def retry_failed_async(self) -> Self:
-        """``retry_failed`` in the running event loop."""
+        """Like ``retry_failed``, in the running event loop."""
         return await drive_async(self._retried())
 
     def _retried(self, again: Again | None = None) -> Steps[Self]:
@@ -149,26 +148,26 @@ class Account:
         indices = sorted([*self._failed, *self._cancelled])
         if not indices:
             return self
-        if self._inputs is not None:  # otherwise whoever runs them again has them
+        if self._inputs is not None:  # otherwise `_again` has them
             indices = [index for index in indices if self._has_input(index)]
         if again is None or not indices:
             raise ValueError("this result does not hold its items any more: run the batch again from its source")
         result: Self = yield from again(indices)
         if self._over_store and result.delta and not same(result.delta, self.delta):
             _log.warning(
-                "%s: what the items that ran again changed is in no store; flow.take(shared, result) brings the "
-                "changes of all items into one that has none of them", self.label or "a batch",
+                "%s: the changes of the items that ran again are in no store; flow.take(shared, result) applies the "
+                "changes of all items to a store that has none of them", self.label or "a batch",
             )  # fmt: skip
         return result
 
     def raise_for(self, on_error: OnError, max_failures: int | float | None = None) -> None:
-        """Raise what a batch under this policy raises.
+        """Raise the BatchError that a batch with these policies raises.
 
-        "collect" never raises. A batch that ended before its last item raises otherwise, and so does one with
-        more failures than *max_failures* allows ("raise" without it: none; "skip" without it: any number).
+        "collect" never raises. "raise" and "skip" raise if the batch ended before its last item, or has more failures
+        than *max_failures* allows (None: no failure with "raise", any number with "skip").
 
         Raises:
-            BatchError: with the failed items' exceptions by index, and this result as its ``.results``.
+            BatchError: with the exceptions of the failed items by index, and this result as ``.results``.
         """
         if on_error == "collect":
             return
@@ -191,7 +190,7 @@ class Account:
             return MISSING
         try:
             return self._inputs[index]
-        except LookupError:  # dropped: it must not look as if there were no more outcomes
+        except LookupError:  # the item was dropped; a LookupError would end an iteration over the outcomes
             return MISSING
 
     def _has_input(self, index: int) -> bool:
@@ -201,7 +200,7 @@ class Account:
 
     @cached_property
     def _owners(self) -> array[int]:
-        """The number of the run that says what became of each item. Most programs ask for the values alone."""
+        """For each item the number of the ``Done`` that holds its outcome; computed only if outcomes are read."""
         owners = array("i", [_NOBODY]) * self._n
         for number, done in enumerate(self._runs):
             before = [(park.index, owners[park.index]) for park in done.parked]
@@ -212,7 +211,7 @@ class Account:
 
     @cached_property
     def _standing(self) -> dict[int, Outcome]:
-        """What is not a plain first-try success, where no later run stands over it."""
+        """The outcomes other than first-try successes, unless a later ``Done`` replaces them."""
         return {
             index: outcome
             for number, run in enumerate(self._runs)
@@ -256,7 +255,7 @@ class Account:
         return f"{self.label or 'batch'}: {'; '.join(parts)}"
 
     def _account(self, runs: list[Done], n: int, **known: Unpack[Known]) -> None:
-        """Take up the runs of the batch; see ``BatchResult.assemble`` for the arguments."""
+        """Set the ``Done`` records and facts of the batch; see ``BatchResult.assemble`` for the arguments."""
         self._runs, self._n = runs, n
         self.label, self.seconds = known.get("label", ""), known.get("seconds", 0.0)
         self.reason, self.cut_short = known.get("reason", ""), known.get("cut_short", False)
@@ -265,7 +264,7 @@ class Account:
 
 
 def _cover_all(runs: Sequence[Done], n: int) -> bool:
-    """Whether *runs*, one after the other, leave out no item of *n*: then none need be asked for its own."""
+    """Whether *runs*, in order, cover all *n* items without a parked one."""
     covered = 0
     for done in runs:
         if done.parked or done.start > covered:
@@ -275,7 +274,7 @@ def _cover_all(runs: Sequence[Done], n: int) -> bool:
 
 
 class Outcomes(Sequence[Outcome]):
-    """Outcomes of a result, each built when it is looked at."""
+    """A lazy sequence of a result's outcomes, each created on access."""
 
     __slots__ = ("_indices", "_result")
 

@@ -1,7 +1,7 @@
-"""A time limit for a blocking call. Never here: limits of async calls, for which asyncio has its own.
+"""Time limits for blocking calls; async calls use asyncio's.
 
-In the main thread of a Unix process the call is interrupted, by SIGALRM. Elsewhere a thread cannot be interrupted: the
-call runs to its end and is judged then, so that the answer is the same. A worker's parent kills what never ends.
+In the main thread of a Unix process SIGALRM interrupts the call. Other threads cannot be interrupted: the call runs to
+its end and then fails in the same way. A worker's main process kills a process whose call never ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class _Expired(ControlFlow):
-    """Raised inside the call whose time is over. No Exception, so that no ``except Exception`` swallows it."""
+    """Raised inside a call that has timed out. Not an Exception, so that no ``except Exception`` catches it."""
 
     def __init__(self, guard: _Guard) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class _Expired(ControlFlow):
 
 
 class _Guard:
-    """One call under a limit; nothing is raised for it unless it is open."""
+    """One call with a time limit; it can be interrupted only while it is open."""
 
     __slots__ = ("is_open", "timeout_s", "until")
 
@@ -39,19 +39,19 @@ class _Guard:
         self.begin()
 
     def begin(self) -> None:
-        """Its time counts from now."""
+        """Start its time, or start it again."""
         self.until = perf_counter() + self.timeout_s
 
 
 class _Alarm:
-    """The SIGALRM handler while calls are guarded, nested ones too: an item may run a batch of its own."""
+    """The SIGALRM handler for all guarded calls; they may nest, as an item may run a batch."""
 
     def __init__(self) -> None:
         self.guards: list[_Guard] = []
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         now = perf_counter()
-        # The outermost first: with its time the time of everything inside it is over.
+        # The outermost first: if it has timed out, so has everything inside it.
         for guard in self.guards:
             if guard.is_open and guard.until <= now:
                 raise _Expired(guard)
@@ -76,11 +76,11 @@ class _Alarm:
 
 
 def call_within(timeout_s: float, fn: Callable[..., T], *args: Any) -> T:
-    """``fn(*args)``, unless it takes longer than *timeout_s*.
+    """Call ``fn(*args)`` with a time limit.
 
     Raises:
-        ItemTimeout: it took longer. In a thread other than the main one, or where the program uses SIGALRM
-            itself, this is known only once the call has ended.
+        ItemTimeout: the call took longer than *timeout_s*. In a thread other than the main one, or if the program uses
+            SIGALRM itself, it is raised only when the call has ended.
     """
     alarm = _alarm()
     guard = _Guard(timeout_s)
@@ -93,12 +93,12 @@ def call_within(timeout_s: float, fn: Callable[..., T], *args: Any) -> T:
     try:
         alarm.install(guard)
         try:
-            # The timer goes off when it was set to, and is then set anew.
+            # Restarting the limit does not change the timer: the handler sets it again when it fires.
             with limited(guard.begin):
                 return fn(*args)
         finally:
-            # Closed before anything is tidied up: a signal that arrives later finds nothing to raise for, one
-            # that arrives here is still caught below.
+            # Closed before the clean-up: the handler raises nothing for a later signal, and an exception from a
+            # signal that arrives here is still caught below.
             guard.is_open = False
     except _Expired as expired:
         if expired.guard is not guard:
@@ -109,7 +109,7 @@ def call_within(timeout_s: float, fn: Callable[..., T], *args: Any) -> T:
 
 
 def _alarm() -> _Alarm | None:
-    """The handler to use here; None where a call cannot be interrupted."""
+    """The handler for this thread; None if a call cannot be interrupted here."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         return None
     current = signal.getsignal(signal.SIGALRM)

@@ -1,6 +1,6 @@
-"""Where this process may write results, and read them: anywhere, unless what it runs came out of Redis.
+"""The places where this process may write and read sinks: anywhere, unless it runs what it read from Redis.
 
-Of the whole process, not of a thread: an exec may start threads of its own. Never here: writing, or the settings.
+The restriction applies to the whole process, not to a thread, as an exec may start threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ANYWHERE = "*"
 
 
 class _Allowed:
-    """What this process is restricted to."""
+    """The restriction of this process."""
 
     def __init__(self) -> None:
         self.places: Sequence[str] = (ANYWHERE,)
@@ -26,13 +26,13 @@ _allowed = _Allowed()
 
 
 def restrict(places: Sequence[str]) -> None:
-    """From now on this process writes and reads sinks below *places* alone: folders, URLs, or "*" for anywhere."""
+    """Restrict this process to sinks below *places*: folders, URLs, or "*" for anywhere."""
     _allowed.places = places
 
 
 @contextmanager
 def restricted(places: Sequence[str]) -> Iterator[None]:
-    """``restrict(places)``, within the block."""
+    """``restrict(places)`` for the duration of the block."""
     before = _allowed.places
     restrict(places)
     try:
@@ -44,10 +44,10 @@ def restricted(places: Sequence[str]) -> Iterator[None]:
 def refusal(
     address: str, places: Sequence[str] | None = None, *, act: Literal["write", "read"] = "write"
 ) -> SinkFailed | None:
-    """Why the sink (or, to be read, the part of one) at *address* is none of *places*; None: it is.
+    """The error if the sink, or the part to read, at *address* is not below any of *places*; None if it is.
 
     Args:
-        places: None: what this process is restricted to.
+        places: folders and URLs; None for those this process is restricted to.
     """
     places = _allowed.places if places is None else places
     if ANYWHERE in places or any(is_below(address, place) for place in places):
@@ -58,13 +58,13 @@ def refusal(
 
 
 def is_below(address: str, place: str) -> bool:
-    """Whether the folder or URL *address* is *place* or lies in it."""
+    """Whether the folder or URL *address* is *place* or is inside it."""
     if ("://" in address) != ("://" in place):
         return False
     if "://" in address:
         at, root = address.rstrip("/"), place.rstrip("/")
         below = at.removeprefix(root)
-        # What fsspec reads after "::" is a further URL, which may be where all of it lies.
+        # fsspec chains URLs with "::": the one after it may be where the file really is.
         return ".." not in at.split("/") and "::" not in below and (at == root or at.startswith(f"{root}/"))
     at, root = os.path.realpath(address), os.path.realpath(os.path.expanduser(place))
     return at == root or at.startswith(f"{root.rstrip('/')}/")

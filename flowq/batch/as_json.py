@@ -1,4 +1,4 @@
-"""How the values of items are written as JSON: in the parts of a sink, and where a batch's results are printed."""
+"""JSON forms of item values, for the parts of a sink and for printed results."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pydantic_core import PydanticSerializationError, to_json, to_jsonable_pytho
 from flowq.errors import EncodeError
 
 MOST_NUMBERS = 1_000_000
-"""Numbers of a range in a line: the range itself takes no memory, whatever its length."""
+"""Most numbers of a range to write in a line: a range takes no memory, but its JSON does."""
 
 
 def line_of(value: Any, index: int) -> bytes:
-    """*value* as a line of JSON: models, dataclasses, dates, decimals and the like in the form pydantic gives them; a
-    range and an array, numpy's too, as a list, a time zone by its name.
+    """*value* as a line of JSON.
+
+    Models, dataclasses, dates, decimals and so on are written as pydantic does; ranges and arrays, numpy's too, as
+    lists; time zones by name.
 
     Raises:
-        EncodeError: JSON has no form for it.
+        EncodeError: the value of item *index* cannot be written as JSON.
     """
     try:
         return to_json(value, inf_nan_mode="constants", fallback=_form_of)
@@ -27,7 +29,7 @@ def line_of(value: Any, index: int) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """*value* in the form that ``line_of`` writes, for ``json.dumps``; what has none as its text."""
+    """*value* in the form that ``line_of`` writes, for ``json.dumps``; other values as ``str(value)``."""
     try:
         return to_jsonable_python(value, inf_nan_mode="constants", fallback=_form_or_text)
     except (PydanticSerializationError, ValueError, RecursionError):
@@ -35,7 +37,7 @@ def plain(value: Any) -> Any:
 
 
 def _form_of(value: Any) -> Any:
-    """What is written for a value that pydantic has no form for."""
+    """The form of a value that pydantic cannot serialize; raises TypeError or ValueError if there is none."""
     if isinstance(value, range):
         if (value.stop - value.start) // value.step > MOST_NUMBERS:  # its len() has a limit
             raise ValueError(f"a range of more than {MOST_NUMBERS:,} numbers is not written out")

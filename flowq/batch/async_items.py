@@ -1,4 +1,4 @@
-"""An async iterable of items, read by blocking code or from an event loop, but run in the loop it belongs to."""
+"""AsyncItems: reads an async iterable from blocking code or another event loop, running it in its own event loop."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _END: Any = object()
 
 
 class AsyncItems(Iterator[Any]):
-    """Reads *given* once, in one of two ways: ``next(items)`` from a thread, or ``await items.next_async()``.
+    """Reads *given* once, either with ``next(items)`` in a thread or with ``await items.next_async()``.
 
-    What an async generator waits for (a session, a connection) belongs to the event loop that runs where the batch is
-    made: the generator is run there. Where none runs, it gets a loop of its own in the thread that reads.
+    The resources of an async generator (a session, a connection) belong to the event loop that runs where the batch is
+    created, so the generator runs in that loop. If none runs there, it runs in a new loop in the reading thread.
 
     Args:
         what: the node's name, for errors.
-        given: the items. Of a loop that is busy elsewhere at most 256 of them are read ahead.
+        given: the items. Up to 256 of them are read ahead for a reader in another thread.
     """
 
     def __init__(self, what: str, given: AsyncIterable[Any]) -> None:
@@ -47,8 +47,8 @@ class AsyncItems(Iterator[Any]):
         """The next item.
 
         Raises:
-            LoopRunning: called in an event loop, which would wait for itself.
-            FlowError: the loop that the items belong to has ended.
+            LoopRunning: called in an event loop, which would deadlock.
+            FlowError: the event loop of the items has ended.
         """
         if loop_runs():
             raise LoopRunning(self._what)
@@ -65,10 +65,10 @@ class AsyncItems(Iterator[Any]):
         return item
 
     async def next_async(self) -> Any:
-        """The next item, in an event loop.
+        """The next item, awaited in any event loop.
 
         Raises:
-            StopAsyncIteration: there is none.
+            StopAsyncIteration: there are no more items.
         """
         if self._home is None or self._home is asyncio.get_running_loop():
             return await anext(self._items)
@@ -78,7 +78,7 @@ class AsyncItems(Iterator[Any]):
         return item
 
     def close(self) -> None:
-        """Read no further, from any thread. What blocks in ``next`` ends, but for a loop of its own."""
+        """Stop reading; thread-safe. A blocked ``next`` ends, unless it runs the items in a loop of its own."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -90,7 +90,7 @@ class AsyncItems(Iterator[Any]):
 
     def _too_early(self) -> FlowError:
         if self._filling is not None:
-            with contextlib.suppress(RuntimeError, ValueError):  # it has begun
+            with contextlib.suppress(RuntimeError, ValueError):  # it has already started
                 self._filling.close()
         return FlowError(f"{self._what}: the event loop of its async items ended before they did")
 
@@ -104,7 +104,7 @@ class AsyncItems(Iterator[Any]):
             self._filling = self._fill()
             try:
                 self._pump = asyncio.run_coroutine_threadsafe(self._filling, home)
-            except RuntimeError:  # it is closed
+            except RuntimeError:  # the loop is closed
                 raise self._too_early() from None
         with self._changed:
             while not self._held and not self._ended:
@@ -114,7 +114,7 @@ class AsyncItems(Iterator[Any]):
             if self._held:
                 item = self._held.popleft()
                 if self._room is not None and len(self._held) <= AHEAD // 2:
-                    with contextlib.suppress(RuntimeError):  # it is closed: what it had not given is missed then
+                    with contextlib.suppress(RuntimeError):  # the loop is closed: found when the held items are used up
                         home.call_soon_threadsafe(self._room.set)
                     self._room = None
                 return item
@@ -131,11 +131,11 @@ class AsyncItems(Iterator[Any]):
                 if self._ended:
                     break
         except asyncio.CancelledError:
-            if not self._ended:  # not by `close`: the loop ends, and half the items must not pass for all of them
+            if not self._ended:  # cancelled by the end of the loop, not by `close`: the items are incomplete
                 self._filling = None
                 self._error = self._too_early()
             raise
-        except Exception as error:  # handed to whoever reads
+        except Exception as error:  # raised to the reader
             self._error = error
         finally:
             with self._changed:
@@ -145,7 +145,7 @@ class AsyncItems(Iterator[Any]):
                 await self._items.aclose()  # type: ignore[attr-defined]  # an iterator need not have it
 
     def _hold(self, item: Any) -> asyncio.Event | None:
-        """Take up an item; with enough of them, the event that tells of room."""
+        """Queue an item; if the queue is full, return the event that is set when it has room."""
         with self._changed:
             self._held.append(item)
             self._changed.notify()
@@ -155,6 +155,6 @@ class AsyncItems(Iterator[Any]):
 
 
 def readable(what: str, given: Any) -> Any:
-    """*given*, read in the loop that runs here if it can only be read by ``async for``."""
+    """*given*, wrapped in ``AsyncItems`` if it can only be read with ``async for``."""
     is_async = isinstance(given, AsyncIterable) and not isinstance(given, Iterable)
     return AsyncItems(what, given) if is_async else given

@@ -1,6 +1,6 @@
-"""BatchFlow: a flow that runs once per dict of params, each time on its own view of the store.
+"""BatchFlow: a flow that runs once per dict of params, each time on an overlay of the store.
 
-Never here: how changes are found (core/overlay) or go together (core/merge).
+Changes are found in core/overlay.py and merged in core/merge.py.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ Merge = Literal["last"] | Mapping[str, Any]
 class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
     """Runs the flow once per dict of params that ``prep`` returns, wherever the active executor runs items.
 
-    Each item's nodes see ``{**self.params, **item}`` as their params, and a store of their own that lies over the
-    shared one: what an item writes no other item sees. What the items changed is merged in item order and is in the
-    shared store before ``post(shared, prep_res, result)``; an item that failed changes nothing.
+    Each item's nodes see ``{**self.params, **item}`` as their params, and an overlay of the shared store of their own:
+    no item sees the writes of another. The changes of the items are merged in item order into the shared store before
+    ``post(shared, prep_res, result)`` is called; an item that failed changes nothing.
 
-    By default dicts merge deeply and lists extend; two items that set one key to different values are an error that
-    names both. A reducer of the store's schema, or *merge*, says otherwise.
+    By default dicts merge deeply and lists are extended; two items that set one key to different values raise a
+    MergeConflict that names both. Reducers in the store's schema, or *merge*, change that.
 
     Args:
-        start: the node to begin with.
-        collect: what an item's value is: "action" (the flow's last action) or "key name": that key of its store.
-        merge: "last": where items disagree the later one stands; or by key, beside those of the schema, reducers
+        start: the first node.
+        collect: the value of an item: "action" for the flow's last action, else the name of a key of the item's store.
+        merge: "last" (on a conflict the later item wins), or reducers by key, in addition to those of the schema
             (flowq.Add, flowq.Append, ... or their names).
-        name, strict, max_steps, config: as a flow's.
-        max_retries, wait, retry, timeout and all else: as a batch node's, for each item; see
-            :class:`~flowq.batch.fanout.Fanout`.
+        name, strict, max_steps, config: as for a flow.
+        max_retries, wait, retry, timeout and all others: as for a batch node, applied to each item; see
+        :class:`~flowq.batch.fanout.Fanout`.
 
     Attributes:
-        base: what the items' stores lie over. Whoever runs the items sets it, with ``schema`` and ``reducers``.
+        base: the base of the items' overlays; the executor sets it, with ``schema`` and ``reducers``.
         schema: the shared store's schema.
-        journeys: makes the journeys of the items, where these may be left; None where they run to their end.
-        reducers: by key, how changes go together.
+        journeys: creates the journeys of items that may be left; None if items run to their end in this process.
+        reducers: reducers by key.
     """
 
-    # A batch node's: of items. To submit the node itself, put it into a flow: Flow(node).submit(shared).
+    # Submits items, as for any batch node. To submit the BatchFlow as a run: Flow(node).submit(shared).
     submit = Fanout.submit  # type: ignore[assignment]
 
     carries_changes: ClassVar[bool] = True
@@ -110,19 +110,19 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
             self.reducers = by_reducer(merge)
             arguments, named = self._arguments[1], by_name(merge)
             if "merge" in arguments:
-                # A reducer is functions, which do not travel; the name of a built-in one does.
+                # A reducer holds functions, which cannot be sent to workers; the name of a built-in one can.
                 arguments["merge"] = named
 
     @in_loop
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """The action of the flow as a node: the default one, unless overridden."""
+        """Return the flow's action as a node: the default action, unless overridden."""
 
     def take(self, shared: Any, result: BatchResult[Any]) -> None:
-        """Bring what all items changed, as *result* has it, into *shared*, which has none of it yet."""
+        """Apply the changes of all items in *result* to *shared*, which must have none of them yet."""
         apply_delta(shared, result.delta or {}, self.over(shared).reducers)
 
     def over(self, shared: Any) -> Self:
-        """This flow with its items' stores over *shared*, a dict or a SharedStore (None: an empty one)."""
+        """A copy of this flow whose items run on overlays of *shared*, a dict or a SharedStore (None: empty)."""
         flow = copy.copy(self)
         flow.base = MappingBase({} if shared is None else shared)
         if isinstance(shared, Store):
@@ -131,7 +131,7 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         return flow
 
     def merged(self, runs: Sequence[Done]) -> Delta:
-        """What the items of *runs* changed.
+        """The merged changes of the items of *runs*.
 
         Raises:
             MergeConflict: two items set one key to different values.
@@ -139,14 +139,14 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         return merge_done(runs, self.reducers, self.last)
 
     def condensed(self, deltas: list[Delta | None]) -> list[Delta | None]:
-        """Each run of neighbours merged in its first place, where no function of the user's takes part."""
+        """Each series of neighbouring deltas merged into its first place, unless a reducer is a user's function."""
         if all(one in REDUCERS.values() for one in self.reducers.values()):
-            with contextlib.suppress(MergeConflict):  # for the fold to find, and to tell
+            with contextlib.suppress(MergeConflict):  # the final fold raises it
                 return fold_runs(deltas, self.fold)
         return deltas
 
     def fold(self, deltas: Sequence[Delta]) -> Delta:
-        """*deltas* of neighbouring parts of the batch, in item order, as one.
+        """Merge *deltas* of consecutive parts of the batch, in item order.
 
         Raises:
             MergeConflict: two items set one key to different values.
@@ -158,7 +158,7 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         return self.journeys is not None and self.journeys.go_on(index)
 
     def item_call(self) -> Callable[..., FlowItem | Awaitable[FlowItem]]:
-        """One item: a walk over the flow."""
+        """The function that runs one item: a walk over the flow."""
         return self._walk_item_async if self._items_are_async() else self._walk_item
 
     def _walk_item(self, params: Mapping[str, Any], *, ctx: ItemContext) -> FlowItem:
@@ -183,7 +183,7 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
             return item
         except OutOfReach as error:
             if journey is None and isinstance(self.base, MappingBase):
-                raise  # this item runs within another one, over whose store it lies: that one is left
+                raise  # this item runs inside another item, on its store: the outer item is left
             raise error.left(b"" if journey is None else journey.kept) from error
 
     def _item(

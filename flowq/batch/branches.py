@@ -1,7 +1,6 @@
-"""Nodes made of other nodes, each of which runs on its own view of the store.
+"""Branches: nodes that contain other nodes, each of which runs on an overlay of the store. See parallel.py and race.py.
 
-Never which of them count (parallel, race).
-A branch sees the store as it was and what it changed itself; its changes reach the store when the branches have ended.
+A branch sees the store as it was, and its own changes, which are written to the store when the branches have ended.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from flowq.errors import ItemCancelled
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a branch ended well: its place, its action, its view of the store, and the context of all its calls."""
+    """A branch that succeeded: its place, its action, its overlay of the store, and the context of its calls."""
 
     place: int
     action: str | None
@@ -38,11 +37,11 @@ class Ended:
 
 
 class Branches(Node[Any, Any]):
-    """A node made of *nodes*; flows are nodes.
+    """A node that contains *nodes*, which may be flows.
 
     Args:
-        *nodes: what it is made of, at least one.
-        max_retries, wait, retry, timeout, name, config: as a node's, for all branches together.
+        *nodes: the branches, at least one.
+        max_retries, wait, retry, timeout, name, config: as for a node, applied to all branches together.
     """
 
     reducers: Reducers = MappingProxyType({})
@@ -50,31 +49,31 @@ class Branches(Node[Any, Any]):
     def __init__(self, *nodes: Node[Any, Any], **options: Any) -> None:
         super().__init__(**options)
         if not nodes:
-            raise ValueError(f"{type(self).__name__} is made of nodes: give it some")
+            raise ValueError(f"{type(self).__name__} needs at least one node: give it some")
         for node in nodes:
             if not isinstance(node, Node):
                 raise TypeError(
-                    f"{type(self).__name__} is made of nodes, not of {type(node).__name__}; flowq.node makes one"
+                    f"{type(self).__name__} takes nodes, not {type(node).__name__}; flowq.node makes one of a function"
                 )
         self.branches = nodes
 
     def inside(self) -> list[Node[Any, Any]]:
-        """The nodes it is made of."""
+        """The nodes of the branches."""
         return list(self.branches)
 
     def has_async(self) -> bool:
-        """Whether running this needs an event loop: for itself or for one of its nodes."""
+        """Whether this node or one of its branches needs an event loop."""
         return super().has_async() or any(node.has_async() for node in self.branches)
 
     def branch(
         self, place: int, shared: Any, over: Callable[[], bool], more: Mapping[str, Any], beside: Beside
     ) -> Steps[Ended]:
-        """One branch from its beginning to its end.
+        """The steps of one branch.
 
         Args:
-            over: whether nobody waits for it any more; ``ctx.cancelled`` asks it.
-            more: params beside those of this node.
-            beside: the branches that run at the same time.
+            over: returns whether the result is no longer needed, for ``ctx.cancelled``.
+            more: params in addition to those of this node.
+            beside: the branches that run concurrently.
         """
         outer = current_context()
         ctx = self._within(over)
@@ -88,7 +87,7 @@ class Branches(Node[Any, Any]):
             ctx.failed = True
             raise
         finally:
-            # Compared first: a generator that is thrown away is closed in whatever context that happens in.
+            # Compared first: a generator that is dropped may be closed in another context.
             if current_context() is ctx:
                 enter_context(outer)
 
@@ -103,11 +102,11 @@ class Branches(Node[Any, Any]):
         return Ended(place, action, store, ctx)
 
     def reducers_of(self, shared: Any) -> Reducers:
-        """How the changes to a key of *shared* go together."""
+        """The reducers for *shared*, by key."""
         return {**shared.reducers(), **self.reducers} if isinstance(shared, Store) else self.reducers
 
     def _note_failure(self, error: Exception, attempt: int) -> None:
-        # The node that failed has left its note.
+        # The node that failed has added its note.
         pass
 
     def _within(self, over: Callable[[], bool]) -> ItemContext:
@@ -121,18 +120,18 @@ class Branches(Node[Any, Any]):
 
 
 class SideBySide(Branches):
-    """A node whose branches run at the same time: in a sync run each has a thread, else a task."""
+    """A node whose branches run concurrently: in threads in a sync run, as tasks in an async one."""
 
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
-        """The call that one try consists of: all branches."""
+        """The call that makes one try: all branches."""
         return (self.run_all, (shared,)) if self.timeout is None else (bounded, (self.timeout, self.run_all, (shared,)))
 
     def run_all(self, shared: Any) -> Any:
-        """Run the branches and write what counts to *shared*; what ``post`` is given."""
+        """Run the branches and write their changes to *shared*; returns ``exec_res`` for ``post``."""
         raise NotImplementedError
 
     def start(self, pool: ThreadPoolExecutor, shared: Any, over: Callable[[], bool]) -> list[Future[Ended]]:
-        """Begin every branch in a thread of *pool*."""
+        """Start every branch in a thread of *pool*."""
         beside = Beside()
         return [
             pool.submit(contextvars.copy_context().run, drive, self.branch(place, shared, over, {}, beside))
@@ -140,7 +139,7 @@ class SideBySide(Branches):
         ]
 
     def start_async(self, shared: Any, over: Callable[[], bool]) -> list[asyncio.Task[Ended]]:
-        """Begin every branch as a task of the running event loop."""
+        """Start every branch as a task in the running event loop."""
         beside = Beside()
         return [
             asyncio.create_task(self._branch_async(self.branch(place, shared, over, {}, beside), place))
@@ -158,7 +157,7 @@ class SideBySide(Branches):
 
 
 async def ended_for_good(tasks: list[asyncio.Task[Any]]) -> None:
-    """Cancel *tasks* and wait until none of them runs."""
+    """Cancel *tasks* and wait until all have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""``Breaker``: when to leave a failing service alone, as a value. Never here: its state (circuit, the engine)."""
+"""Breaker: the policy of a circuit breaker for a failing service, as a value. A Circuit (gate.py) keeps its state."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from flowq.registry import register
 @register
 @dataclass(frozen=True)
 class Breaker:
-    """After so many failed tries in a row, of whatever items on whatever workers, no item starts for a time.
+    """A circuit breaker: after *failures* failed tries in a row, of any items on any workers, it opens: no item starts.
 
-    Then one item is tried. If that succeeds the others go on, else they wait for as long again (Nygard, Release It!,
-    2007). A ``RetryAfter`` is an answer of a service that works, and no failure.
+    After *reset* seconds one item is tried. If it succeeds, the others continue, else they wait for the same time again
+    (Nygard, Release It!, 2007). A ``RetryAfter`` does not count as a failure: the service has answered.
 
     Attributes:
-        failures: failed tries in a row, at least 1.
-        reset: seconds without a start.
-        trip_on: what counts as a failure: an exception class, a tuple of them, or a predicate, as in ``Retry``.
-        fail_fast: items that would have to wait fail with ``CircuitOpen`` at once, or take their fallback.
-        name: batches whose breakers have the same name share it (None: every batch has its own).
+        failures: number of failed tries in a row, at least 1.
+        reset: seconds for which the breaker stays open.
+        trip_on: the exceptions that count as failures: a class, a tuple of them, or a predicate, as in ``Retry``.
+        fail_fast: items that would have to wait fail with ``CircuitOpen`` at once, or use their fallback.
+        name: batches whose breakers have the same name share its state (None: every batch has its own).
 
     Raises:
-        ValueError: fewer than one failure, or no time.
-        TypeError: a filter that is none.
+        ValueError: *failures* < 1, or *reset* is not finite and above 0.
+        TypeError: *trip_on* has none of these forms.
     """
 
     failures: int = 5
@@ -45,5 +45,5 @@ class Breaker:
         object.__setattr__(self, "trip_on", error_filter("trip_on", self.trip_on))
 
     def counts(self, exc: Exception) -> bool:
-        """Whether *exc* speaks against the service."""
+        """Whether *exc* counts as a failure of the service."""
         return not isinstance(exc, RetryAfter) and matches(self.trip_on, exc)

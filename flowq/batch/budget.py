@@ -1,6 +1,6 @@
-"""How many items may be in flight inside an item: ``concurrency`` holds for a batch and all that are nested in it.
+"""The share of each item in its batch's ``concurrency``, which limits a batch together with those nested in it.
 
-An item's share is a number, fixed when its batch begins: no batch waits for another's places, so none can deadlock.
+An item's share is a number fixed when its batch starts: no batch waits for places of another, so none can deadlock.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ _inside: ContextVar[int | None] = ContextVar("flowq_budget", default=None)
 
 
 def places_here(wanted: int) -> int:
-    """At most *wanted* items at once, as far as the batches around this one leave room."""
+    """*wanted* items at once, limited by the share of the enclosing item."""
     inside = _inside.get()
     return wanted if inside is None else min(wanted, inside)
 
 
 def share_of_an_item(concurrency: int | None, places: int, total: int | None) -> int | None:
-    """What each item of a batch that begins here may have in flight inside itself; None: as much as it likes.
+    """The number of items that each item of a new batch may have in flight inside itself; None for no limit.
 
     Args:
-        concurrency: of the batch's policy.
-        places: its items that are in flight at once, at most.
-        total: how many it has; None while that is not known.
+        concurrency: ``concurrency`` of the batch's policy.
+        places: the most items of the batch in flight at once.
+        total: number of its items; None if not known yet.
     """
     given = [limit for limit in (concurrency, _inside.get()) if limit is not None]
     if not given:
@@ -35,7 +35,7 @@ def share_of_an_item(concurrency: int | None, places: int, total: int | None) ->
 
 @contextmanager
 def lent(share: int | None) -> Iterator[None]:
-    """What runs in the block may have so many items in flight inside itself."""
+    """Set the share of the item that runs in the block."""
     token = _inside.set(share)
     try:
         yield

@@ -1,4 +1,4 @@
-"""``Cache``: how long results may be used again, as a value. Never here: where they are kept (memory, the engine)."""
+"""Cache: the policy for reusing results by key, as a value. The results are kept by a Memo (gate.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowq.core.likeness import INSIDE, makings
 from flowq.errors import CannotTravel
 from flowq.registry import class_name, is_registered, register
 
-# Arguments that say how, and not what, a node's items are run.
+# Constructor arguments that do not affect results, and so are not part of a cache's scope.
 _HOW = frozenset(
     (
         *("max_retries", "wait", "retry", "timeout", "name", "on_error", "max_failures"),
@@ -27,17 +27,17 @@ _HOW = frozenset(
 @register
 @dataclass(frozen=True)
 class Cache:
-    """An item whose key had a result within the last *ttl* seconds is given that result, and is not run.
+    """Reuse results: an item whose key got a result within the last *ttl* seconds gets that result and is not run.
 
-    Only what ``exec`` returned is kept: neither failures nor fallbacks are.
+    Only return values of ``exec`` are cached, neither failures nor fallbacks.
 
     Attributes:
         ttl: seconds.
-        name: nodes whose caches have the same name share it (None: nodes of one class that were made with the same
-            arguments and have the same ``params`` do). Change it when ``exec`` has changed.
+        name: nodes whose caches have the same name share results (None: nodes of one class with the same constructor
+            arguments and ``params`` do). Change it when ``exec`` changes.
 
     Raises:
-        ValueError: no time.
+        ValueError: *ttl* is not finite and above 0.
     """
 
     ttl: float
@@ -51,11 +51,11 @@ class Cache:
 
     @classmethod
     def of(cls, given: Cache | float) -> Cache:
-        """*given*, or the Cache of so many seconds."""
+        """*given*, or a Cache with that ``ttl`` in seconds."""
         return given if isinstance(given, Cache) else cls(given)
 
     def scope(self, node: Any) -> str:
-        """What tells results of *node* from those of others: equal wherever the node is made of the same arguments."""
+        """The name under which results of *node* are shared: equal for the same class, arguments and params."""
         if self.name is not None:
             return f"named-{_digest(self.name.encode())}"
         args, kwargs = node._arguments
@@ -63,19 +63,19 @@ class Cache:
         try:
             return f"class-{_digest(_class_text(type(node)) + canonical((tuple(args), own)) + _params_text(node))}"
         except CannotTravel:
-            # Nothing tells it from another node but itself. Copies of it have the mark, too.
+            # Not comparable by value: a mark on the node, which its copies get too.
             mark = vars(node).setdefault("_cache_mark", uuid.uuid4().hex)
         try:
             return f"object-{_digest(mark.encode() + _params_text(node))}"
-        except CannotTravel:  # nor one visit from another
+        except CannotTravel:  # params not comparable either: no sharing between visits
             return f"visit-{uuid.uuid4().hex}"
 
 
 def _class_text(cls: type) -> bytes:
-    """What tells nodes of *cls* from others that were made with the same arguments.
+    """What distinguishes *cls* from other classes, in every process.
 
     Raises:
-        CannotTravel: nothing does.
+        CannotTravel: the class has no unique name.
     """
     name = class_name(cls)
     if any(part in name for part in NAMELESS):

@@ -1,7 +1,7 @@
-"""``Done``: what one run over consecutive items brought, the unit that one commit stores.
+"""Done: the outcomes of one range of items, the unit that one commit stores.
 
-Plain first-try successes cost nothing but their place in ``values``. Never here: running items (runner) or
-putting a batch together again (result).
+First-try successes cost nothing but their place in ``values``. Items are run by runner.py; result.py assembles the
+Dones of a batch.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from flowq.batch.outcome import Outcome
 from flowq.batch.sink import PartValues
 
 TIMED_FROM_S = 20e-6
-"""Items that take less on the mean are not timed one by one: reading the clock would cost more than it tells."""
+"""Items that take less on average are not timed one by one: reading the clock would cost too much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """An item that waits without a slot.
+    """A parked item: it waits without a slot.
 
     Attributes:
-        index: the item's place in the batch.
-        tries: tries it has used.
-        due_in_s: seconds until it goes on by itself (None: never).
-        reason: for people.
-        facts: names of what it waits for, whichever is there first; none: for its time alone.
-        reached: how far it has come; goes into the ledger, not into what the run brought.
+        index: the item's index in the batch.
+        tries: number of tries it has used.
+        due_in_s: seconds until it continues without a fact (None: never).
+        reason: why it waits, for display.
+        facts: names of the facts it waits for, any of which ends the wait; none if it waits for time only.
+        reached: the encoded state to continue from; stored in the ledger, not in the Done.
     """
 
     index: int
@@ -41,11 +41,11 @@ class Park:
 
 
 class FlowItem(NamedTuple):
-    """What an item of a BatchFlow brings, before the runner keeps its two parts apart.
+    """The result of an item of a BatchFlow, which the runner splits into its two parts.
 
     Attributes:
         value: the item's value.
-        delta: what it changed in the store.
+        delta: the item's changes to the store.
     """
 
     value: Any
@@ -54,14 +54,14 @@ class FlowItem(NamedTuple):
 
 @dataclass(slots=True)
 class ItemDone:
-    """How one item ended: a plain success unless ``outcome`` or ``park`` says otherwise.
+    """The end of one item's run: a first-try success unless ``outcome`` or ``park`` is set.
 
     Attributes:
-        value: what ``exec`` or ``exec_fallback`` returned; None for a failed or a parked item.
-        outcome: given for what is not a plain first-try success.
-        park: given for an item that is to be tried again later.
+        value: the return value of ``exec`` or ``exec_fallback``; None for a failed or a parked item.
+        outcome: set for every outcome other than a first-try success.
+        park: set for an item that is parked.
         seconds: time spent on the item.
-        delta: what a BatchFlow's item changed in the store.
+        delta: the changes of a BatchFlow's item to the store.
     """
 
     value: Any = None
@@ -73,21 +73,20 @@ class ItemDone:
 
 @dataclass(slots=True)
 class Done:
-    """What one run over the items ``start … upto`` brought.
+    """The outcomes of running the items ``start … upto - 1`` in one process.
 
     Attributes:
         start: index of the first item.
-        values: one value an item; None where ``notable`` says failed and where the item is parked. Read only where they
-            stand in a part of a sink.
-        notable: by index, what is not a plain first-try success: fallback, failed, ok after a retry. Its outcomes
-            hold no output, which stands in ``values``; ``outcome(index)`` has both.
+        values: one value per item; None for failed and parked items. Read-only if they are in a part of a sink.
+        notable: by index, the outcomes other than first-try successes: fallback, failed, ok after a retry. They have no
+            output, which is in ``values``; ``outcome(index)`` has both.
         seconds: wall time of the run.
-        durations: seconds of each item; None when they took less than 20 µs on the mean.
-        parked: items that wait for another try. They have no outcome yet and are not counted.
-        worker: the process that ran them ("" for this one).
+        durations: seconds of each item; None if they took less than 20 µs on average.
+        parked: the parked items. They have no outcome yet and are not counted.
+        worker: the process that ran the items ("" for this one).
         started_at: when the run began, in seconds since the epoch.
-        deltas: for a BatchFlow, what each item changed in the store, parallel to ``values``; else None.
-        held_s: seconds that the items after these are held for; 0.0: they are not. It does not travel.
+        deltas: for a BatchFlow, the changes of each item to the store, parallel to ``values``; else None.
+        held_s: seconds for which the items after these must not start; 0.0 if they may. Not encoded.
     """
 
     start: int
@@ -103,7 +102,7 @@ class Done:
 
     @classmethod
     def gather(cls, start: int, items: Iterable[ItemDone], *, worker: str = "", started_at: float = 0.0) -> Done:
-        """The consecutive *items* from *start* on as one Done; its ``seconds`` are the sum of theirs."""
+        """A Done of consecutive *items* from *start* on; its ``seconds`` are the sum of theirs."""
         done = cls(start, worker=worker, started_at=started_at)
         times: array[float] = array("f")
         for item in items:
@@ -114,7 +113,7 @@ class Done:
         return done
 
     def add(self, item: ItemDone) -> None:
-        """One more item at the end; its time is the caller's to keep."""
+        """Append an item; the caller records its time."""
         index = self.upto
         self.values.append(item.value)
         if item.outcome is not None:
@@ -137,7 +136,7 @@ class Done:
         return self.seconds if self.durations is None else sum(self.durations)
 
     def halves(self) -> tuple[Done, Done]:
-        """Two runs that bring the same; of at least two items."""
+        """Split into two Dones; there must be at least two items."""
         middle = len(self.values) // 2
         return self._part(0, middle, 0.0), self._part(middle, len(self.values), self.held_s)
 
@@ -153,7 +152,7 @@ class Done:
         )  # fmt: skip
 
     def counts(self) -> dict[str, int]:
-        """``ok``, ``fallback``, ``failed`` add up to the items that are not parked; ``retried`` took several tries."""
+        """Number of items by status, which add up to those not parked; ``retried`` counts those with several tries."""
         fallback = failed = retried = 0
         for outcome in self.notable.values():
             fallback += outcome.status == "fallback"
@@ -163,13 +162,13 @@ class Done:
         return {"ok": ok, "fallback": fallback, "failed": failed, "retried": retried}
 
     def time_of(self, index: int) -> float:
-        """Seconds of the item at *index*, the mean of the run where items were not timed one by one."""
+        """Seconds of the item at *index*; the average of the run if items were not timed one by one."""
         if self.durations is not None:
             return self.durations[index - self.start]
         return self.seconds / len(self.values)
 
     def outcome(self, index: int, *, key: str | None = None, input: Any = None) -> Outcome:
-        """The outcome of the item at *index*, which must lie in this run and not be parked."""
+        """The outcome of the item at *index*, which must be in this range and not parked."""
         if not self.start <= index < self.upto:
             raise IndexError(f"item {index} is not among {self.start} … {self.upto - 1}")
         noted = self.notable.get(index)
@@ -194,7 +193,7 @@ class Done:
         """Plain data (and exceptions) for the codec."""
         return (
             self.start,
-            # A list, or where it lies: nothing else that travels here is a tuple.
+            # A list, or a tuple of the address of a part and its length.
             (self.values.address, len(self.values)) if isinstance(self.values, PartValues) else self.values,
             [(each.index, each.status, each.attempts, each.error) for each in self.notable.values()],
             self.seconds,
@@ -207,7 +206,7 @@ class Done:
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> Done:
-        """The reverse of ``to_plain``."""
+        """The inverse of ``to_plain``."""
         start, values, notable, seconds, durations, parked, worker, started_at, deltas = plain
         times: array[float] | None = None
         if durations is not None:
@@ -230,18 +229,18 @@ class Done:
         )
         if isinstance(values, tuple):
             address, n = values
-            # Only read from now on, as if it were the list.
+            # Used like a list, but read-only.
             done.values = cast("list[Any]", PartValues(address, n, done.without_value()))
         return done
 
     def without_value(self) -> list[int]:
-        """The places, in ascending order, of items without a value: they failed, or wait for another try."""
+        """The places of the items without a value, failed or parked, in ascending order."""
         failed = [index for index, outcome in self.notable.items() if outcome.status == "failed"]
         return sorted(index - self.start for index in {*failed, *(park.index for park in self.parked)})
 
 
 def _little_endian(times: array[float]) -> array[float]:
-    """*times* in the byte order that travels; its own reverse."""
+    """*times* converted between native and little-endian byte order, in either direction."""
     if sys.byteorder == "big":
         times = array("f", times)
         times.byteswap()

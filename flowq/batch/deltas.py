@@ -1,4 +1,4 @@
-"""What many items have brought as one; a BatchFlow's reducers by name. Never here: what a change is (core/merge)."""
+"""Merges the deltas of many items, and converts reducers to names and back. Single deltas are core/merge.py."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 def merge_done(dones: Iterable[Done], reducers: Reducers, last: bool = False) -> Delta:
-    """What the items of *dones* changed in the store, merged in item order, whatever order the dones are in.
+    """Merge the changes of the items of *dones* in item order, in whatever order the dones are.
 
-    Associative: the segments of a batch may be merged on their own, each as runs of neighbouring items, and
-    ``fold_deltas`` then merges those in order.
+    Associative: segments of consecutive items may be merged separately, and their results merged in order by
+        ``fold_deltas``.
 
     Args:
-        dones: runs of the batch; those without deltas bring nothing.
-        reducers: by key, how the items' changes to it go together.
-        last: where items disagree the later one stands, instead of a conflict.
+        dones: Dones of the batch; those without deltas are ignored.
+        reducers: reducers by key.
+        last: on a conflict the change of the later item wins, instead of an error.
 
     Raises:
         MergeConflict: two items set one key to different values.
@@ -37,8 +37,8 @@ def merge_done(dones: Iterable[Done], reducers: Reducers, last: bool = False) ->
 
 
 def fold_deltas(deltas: list[Delta], reducers: Reducers, last: bool = False) -> Delta:
-    """*deltas*, which are in item order, as one."""
-    # Neighbours first, then pairs of pairs: one by one, n appends to a list would be copied n²/2 times.
+    """Merge *deltas*, which are in item order."""
+    # Merged in pairs, then pairs of pairs: one after another, n appends to a list would copy n²/2 elements.
     while len(deltas) > 1:
         pairs = [
             merge_deltas(deltas[at], deltas[at + 1], reducers, last) if at + 1 < len(deltas) else deltas[at]
@@ -49,9 +49,9 @@ def fold_deltas(deltas: list[Delta], reducers: Reducers, last: bool = False) -> 
 
 
 def fold_runs(brought: Sequence[T | None], fold: Callable[[list[T]], T]) -> list[T | None]:
-    """What neighbouring items have *brought*, with each run of it folded in its first place.
+    """Fold each series of neighbouring values in *brought* into its first place; the other places become None.
 
-    A place without any (its item failed, or is to be tried again) ends a run: what it brings later belongs there.
+    A None (its item failed or is parked) ends a series: the item's own value may be inserted there later.
     """
     runs: dict[int, list[T]] = {}
     first: int | None = None
@@ -69,11 +69,11 @@ def fold_runs(brought: Sequence[T | None], fold: Callable[[list[T]], T]) -> list
 
 
 def by_reducer(merge: Mapping[str, Any]) -> Reducers:
-    """*merge* with the names of built-in reducers replaced by what they name.
+    """*merge* with the names of built-in reducers replaced by the reducers.
 
     Raises:
         ValueError: there is no reducer of that name.
-        TypeError: *merge* is no mapping, or has what is no reducer.
+        TypeError: *merge* is not a mapping, or a value is not a reducer.
     """
     if not isinstance(merge, Mapping):
         raise TypeError(f'merge is "last" or reducers by key, not {merge!r:.200}')
@@ -86,7 +86,7 @@ def by_reducer(merge: Mapping[str, Any]) -> Reducers:
 
 
 def by_name(merge: Mapping[str, Any]) -> dict[str, Any]:
-    """*merge* with built-in reducers replaced by their names, which travel; others stay as they are."""
+    """*merge* with built-in reducers replaced by their names, which can be sent to workers."""
     return {
         key: one.name if isinstance(one, Reducer) and REDUCERS.get(one.name) is one else one
         for key, one in merge.items()

@@ -1,6 +1,6 @@
-"""The port through which a batch is executed: what an executor must offer, and which one is active in this process.
+"""Executor: the interface for executing batches, and which executor is active in this process.
 
-Never here: an implementation. Inline lives in inline.py, the one over Celery in the engine.
+Implementations: inline.py for this process, client/executor.py for workers.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class BatchJob:
     """One batch to execute.
 
     Attributes:
-        node: what runs the items.
-        items: what ``prep`` returned; checked by the executor.
-        policy: how they are run.
-        shared: the store a BatchFlow's items see; None for other nodes.
-        label: the batch's name for people.
-        key: the batch's identity, with its label: submitting both again attaches to the batch that is there.
-        limit: only so many of the first items (None: all).
+        node: the node that runs the items.
+        items: the return value of ``prep``; the executor checks that it is iterable.
+        policy: how the items are run.
+        shared: the store of a BatchFlow's items; None for other nodes.
+        label: the displayed name of the batch.
+        key: identifies the batch together with its label: submitting both again attaches to the existing batch.
+        limit: the number of first items to run (None: all).
     """
 
     node: Fanout[Any, Any]
@@ -53,11 +53,11 @@ class BatchJob:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a running item said of itself last.
+    """The last progress report of a running item.
 
     Attributes:
-        done, total: as given to ``ctx.progress``, in a unit of the item's own; None where it has said nothing.
-        at: when, in seconds since the epoch.
+        done, total: the arguments of ``ctx.progress``, in a unit of the item's own; None if it was a heartbeat only.
+        at: time of the report, in seconds since the epoch.
     """
 
     done: float | None = None
@@ -72,20 +72,20 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a batch stands.
+    """The progress of a batch.
 
     Attributes:
-        total: its items; None while their number is not known, as of a source that is still read. Of a batch that ended
-            before its source, the items that were read.
-        done: items with an outcome, ``ok + fallback + failed``.
-        parked: items that wait for another try without a slot.
-        running: items in flight.
+        total: number of items; None while the source is being read. If the batch ended before its source, the number of
+            items read.
+        done: number of items with an outcome, ``ok + fallback + failed``.
+        parked: number of items that wait without a slot.
+        running: number of items in flight.
         rate: items per second so far.
-        eta_s: seconds until the end at this rate; None when it cannot be told.
-        state: "running", "paused", then "succeeded", "failed" or "cancelled"; "cancelled" is a batch, too, whose source
-            raised: what had no outcome has none. On workers one with a key stays "running" then, for a further submit.
-        retried: items of those done that took several tries.
-        reports: what items that run have said with ``ctx.progress``, by index.
+        eta_s: seconds until the end at this rate; None if unknown.
+        state: "running" or "paused", finally "succeeded", "failed" or "cancelled". A batch whose source raised is
+            "cancelled", too; on workers one with a key stays "running", so that it can be submitted again.
+        retried: number of done items that took several tries.
+        reports: the last reports of running items, by index.
     """
 
     total: int | None
@@ -103,7 +103,7 @@ class Progress:
 
 
 class Handle(Protocol[R_co]):
-    """A batch that was submitted."""
+    """A submitted batch."""
 
     @property
     def id(self) -> str:
@@ -112,78 +112,78 @@ class Handle(Protocol[R_co]):
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """The displayed name of the batch."""
         ...
 
     @property
     def node(self) -> str:
-        """The name of the node whose items they are."""
+        """The name of the batch's node."""
         ...
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the batch has ended, at most *timeout* seconds; whether it has.
+        """Block until the batch has ended, at most *timeout* seconds; returns whether it has ended.
 
         Raises:
-            Exception: what the source of its items raised.
+            Exception: the exception that the source of the items raised.
         """
         ...
 
     def progress(self) -> Progress:
-        """Where the batch stands; costs the same whatever its length."""
+        """The progress of the batch, in constant time."""
         ...
 
     def result(self, timeout: float | None = None) -> BatchResult[Any]:
-        """Block until the batch has ended and hand over its result.
+        """Block until the batch has ended and return its result.
 
         Raises:
-            TimeoutError: it has not ended within *timeout* seconds.
-            BatchError: what ``on_error`` and ``max_failures`` say is raised.
+            TimeoutError: the batch has not ended within *timeout* seconds.
+            BatchError: items failed, as ``on_error`` and ``max_failures`` say.
         """
         ...
 
     def outcomes(self, *, inputs: bool = False) -> Iterator[Outcome]:
-        """One outcome for each item known so far, in item order; what has none yet reads as cancelled.
+        """One outcome for each item known so far, in item order; items without one are "cancelled".
 
         Args:
-            inputs: with each item and its key, as far as those are still at hand.
+            inputs: include the item and its key, if still available.
         """
         ...
 
     def failures(self) -> Iterator[Outcome]:
         """The items that have failed so far, in item order, each with its input, error, traceback and attempts.
 
-        Of a batch that is being redriven, only those that failed again are among them.
+        During a redrive, only the items that failed again are included.
         """
         ...
 
     def cancel(self) -> None:
-        """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
+        """End the batch: items without an outcome are cancelled. Idempotent."""
         ...
 
     def pause(self) -> None:
-        """Begin nothing more until ``resume``; items that run end, and count. Idempotent."""
+        """Start no further item until ``resume``; running items finish and count. Idempotent."""
         ...
 
     def resume(self) -> None:
-        """Go on after ``pause``. Idempotent."""
+        """Continue after ``pause``. Idempotent."""
         ...
 
     def retry_failed(self) -> Handle[R_co]:
-        """Run what failed or was cancelled once more; this handle. Nothing happens while the batch runs."""
+        """Redrive: run failed and cancelled items again; no effect while the batch runs. Returns this handle."""
         ...
 
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
-        """The outcomes as they come, until the batch has ended. *free*: keep none that was read.
+        """Yield outcomes as items end, until the batch has ended. *free*: delete outcomes that were read.
 
-        What an item raised is in its outcome; what the source of the items raised is raised.
+        An item's exception is in its outcome; an exception of the source of the items is raised.
         """
         ...
 
     def results(self, *, free: bool = False) -> Stream[Any]:
-        """The values in item order, each once all before it are there. *free*: keep none that was read.
+        """Yield the values in item order as they become available. *free*: delete values that were read.
 
-        Raises (while it is read):
-            BatchError: at the first item without a value, where ``result`` raises it.
+        Raises (while iterating):
+            BatchError: at the first item without a value, if ``result`` would raise it.
         """
         ...
 
@@ -192,24 +192,24 @@ class Executor(Protocol):
     """Executes batches."""
 
     def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
-        """Execute *job* to its end, as steps that a sync or an async driver takes.
+        """Execute *job* to its end, as steps for a sync or an async driver.
 
         Raises:
-            BatchError: what the policy's ``on_error`` and ``max_failures`` say is raised.
+            BatchError: items failed, as the policy's ``on_error`` and ``max_failures`` say.
         """
         ...
 
     def submit(self, job: BatchJob) -> Handle[Any]:
-        """Start *job* and come back at once."""
+        """Start *job* and return at once."""
         ...
 
     def submit_run(self, flow: Node[Any, Any], shared: Any, key: str | None, label: str | None) -> Run:
-        """Start a durable run of *flow* over the store *shared* and come back at once; see ``Flow.submit``."""
+        """Start a durable run of *flow* on the store *shared* and return at once; see ``Flow.submit``."""
         ...
 
 
 class ActiveExecutor:
-    """The executors that were activated and not deactivated yet, and what stands under them."""
+    """The stack of activated executors, and the default one."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -245,7 +245,7 @@ _active = ActiveExecutor()
 
 
 def active() -> Executor:
-    """The executor that was activated last; with none, the default one: inline, unless ``set_default`` said else."""
+    """The executor that was activated last, else the default one: inline, unless ``set_default`` has set another."""
     return _active.get()
 
 
@@ -253,7 +253,7 @@ def activate(executor: Executor) -> None:
     """Make *executor* the active one of this process, until ``deactivate(executor)``.
 
     Raises:
-        TypeError: it is none.
+        TypeError: *executor* is not an Executor.
     """
     if not all(callable(getattr(executor, act, None)) for act in ("execute", "submit")):
         raise TypeError(
@@ -264,13 +264,13 @@ def activate(executor: Executor) -> None:
 
 
 def deactivate(executor: Executor) -> None:
-    """Take back the latest ``activate(executor)``; nothing happens if there is none."""
+    """Undo the latest ``activate(executor)``; no effect if there is none."""
     _active.remove(executor)
 
 
 @contextmanager
 def activated(executor: E) -> Iterator[E]:
-    """*executor* is the active one of this process, within the block."""
+    """Make *executor* the active one of this process for the duration of the block."""
     activate(executor)
     try:
         yield executor
@@ -279,7 +279,7 @@ def activated(executor: E) -> Iterator[E]:
 
 
 def set_default(factory: Callable[[], Executor] | None) -> None:
-    """What makes the executor used when none is activated; called once, when first needed (None: inline)."""
+    """Set the factory of the default executor, called once, when it is first needed (None: inline)."""
     _active.set_default(factory)
 
 
@@ -287,7 +287,7 @@ handover.accept(lambda flow, shared, key, label: active().submit_run(flow, share
 
 
 def _inline() -> Executor:
-    # Inline executes jobs, so it imports this module; the port must not need it to be imported.
+    # Imported here, as inline.py imports this module.
     from flowq.batch.inline import InlineExecutor
 
     return InlineExecutor(announce=True)

@@ -1,6 +1,6 @@
-"""What every node of many items has: its policy's keywords, ``map`` and ``submit``, and how one item is called.
+"""Fanout: the base class of nodes of many items, with the keywords of their policy, ``map`` and ``submit``.
 
-Never here: where the items run (nodes choose their executor).
+The executor decides where the items run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from flowq.errors import FlowError, LoopRunning
 
 
 class BatchOptions(TypedDict, total=False):
-    """The keywords of a batch node beyond a node's own; see :class:`Fanout`."""
+    """The keywords of a batch node besides those of a node; see :class:`Fanout`."""
 
     on_error: OnError
     max_failures: int | float | None
@@ -68,35 +68,35 @@ class Fanout(Node[Item, Result]):
     """A node of many items: ``prep`` returns them, ``exec`` gets one, ``post`` gets the ``BatchResult`` of all.
 
     Args:
-        max_retries, wait, retry, timeout: as a node's, for each item.
+        max_retries, wait, retry, timeout: as for a node, applied to each item.
         name: shown in errors, logs and drawings; the class name if None.
         config: settings of this node.
         on_error, max_failures, concurrency, in_flight, rate, breaker, cache, deadline, chunk_size, priority, queue,
             retention_s, max_items, sink, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
         policy: a BatchPolicy, instead of these and of the retry keywords.
-        hooks: who is told of the batch's items, in the process that runs them; see :class:`~flowq.core.hooks.Hook`.
-        on_progress: called with the batch's :class:`~flowq.batch.executor.Progress` while ``run`` or ``map`` waits for
-            it, a few times a second, and at its end; in this process. A method of that name does as well.
-        key: makes an item's key of it, for ``ctx.item_key`` and ``Outcome.key``. Items of one batch with the same key
-            are computed once, and each has that outcome (not those of a BatchFlow). A function reaches the workers if
-            it is registered; a method ``key_of(self, item)`` does as well.
-        label: the batch's name for people; the node's name if None.
-        limit: only so many of the first items, to try things out (None: all).
+        hooks: hooks for the events of items, called in the process that runs them; see :class:`~flowq.core.hooks.Hook`.
+        on_progress: called in this process with the batch's :class:`~flowq.batch.executor.Progress` a few times a
+            second while ``run`` or ``map`` waits, and at its end. May be a method of this name instead.
+        key: function from an item to its key, for ``ctx.item_key`` and ``Outcome.key``. Items of one batch with the
+            same key are computed once and share the outcome (not in a BatchFlow). To be sent to workers the function
+            must be registered; or define a method ``key_of(self, item)``.
+        label: the displayed name of the batch; the node's name if None.
+        limit: the number of first items to run, for trials (None: all).
 
     Raises:
-        ValueError: a value no batch can be run with; *policy* together with what it already says.
+        ValueError: an invalid value, or *policy* together with keywords that it replaces.
     """
 
     carries_changes: ClassVar[bool] = False
-    """Whether an item runs over the shared store and brings back what it changed in it."""
+    """Whether items run on overlays of the shared store and return their changes as deltas."""
 
     opens_own: ClassVar[bool] = True
 
     reduces: ClassVar[bool] = False
-    """Whether the batch comes to one value, which the aggregator makes."""
+    """Whether the batch has one value, which the aggregation computes."""
 
     is_local: bool = False
-    """Whether the items run in the process that visits the node, wherever that is."""
+    """Whether the items always run in the process that visits the node."""
 
     label: str | None = None
     limit: int | None = None
@@ -104,21 +104,21 @@ class Fanout(Node[Item, Result]):
     _policy: BatchPolicy | None = None
 
     exec_many: Callable[..., Any] | None = None
-    """A method of that name in a subclass gets a list of items instead of ``exec`` getting one, for services that take
-    many at once: as many as ``chunk_size`` says (100 with "auto"), fewer at the end of a chunk. It returns a result for
-    each, in their order; an exception in a place is the failure of that item alone. It may be async. Outcomes, tries,
-    and fallbacks are the items' own; a call that raises has failed for all its items, and their last try is made one by
+    """A method of this name in a subclass is called with a list of items, instead of ``exec`` with one, for services
+    that take many at once: ``chunk_size`` items (100 with "auto"), fewer at the end of a chunk. It returns a result for
+    each, in their order; an exception in the list is the failure of that item only. It may be async. Outcomes, tries
+    and fallbacks are per item; a call that raises is a failed try of all its items, and their last try is made one by
     one."""
 
     brought: Callable[[Any], Any] | None = None
-    """Makes what an item brings of a value that :meth:`item_call` did not return: one of ``exec_fallback`` or of
-    ``exec_many``. None: that is the value."""
+    """Converts a return value of ``exec_fallback`` or ``exec_many`` to the item's value, as :meth:`item_call` does for
+    ``exec``. None: no conversion."""
 
     on_progress: Callable[[Progress], object] | None = None
-    """Called now and then while the batch is waited for."""
+    """Called a few times a second while ``run`` or ``map`` waits for the batch."""
 
     key_of: Callable[[Any], str] | None = None
-    """Makes an item's key of it. A method of that name in a subclass does as well, and travels to workers."""
+    """Function from an item to its key. May be a method of this name in a subclass, which workers have as well."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Fanout(Node[Item, Result]):
         self.configure(options)
 
     def configure(self, options: BatchOptions) -> None:
-        """Take the keywords of a batch node; for the constructor of a subclass, after its own ``super().__init__``."""
+        """Set the keywords of a batch node; for constructors of subclasses, after their ``super().__init__``."""
         unknown = sorted(options.keys() - _OPTIONS)
         if unknown:
             from flowq.batch.options_elsewhere import meant_by  # for this error alone
@@ -154,7 +154,7 @@ class Fanout(Node[Item, Result]):
         if told is not None:
             require_function("on_progress", told)
             self.on_progress = told
-            self._arguments[1].pop("on_progress", None)  # it stays here
+            self._arguments[1].pop("on_progress", None)  # not sent to workers
         key = options.get("key")
         if key is not None:
             require_function("key", key)
@@ -178,8 +178,8 @@ class Fanout(Node[Item, Result]):
             raise ValueError("cache= goes by the items' keys: give key=, or define a method key_of(self, item)")
 
     def policy(self) -> BatchPolicy:
-        """How the items are run."""
-        if self._policy is None:  # an __init__ that forgot super()
+        """The policy of the node's batches."""
+        if self._policy is None:  # an __init__ without super().__init__()
             self._policy = self._made_policy()
         return self._policy
 
@@ -190,16 +190,16 @@ class Fanout(Node[Item, Result]):
 
     @property
     def computes_once(self) -> bool:
-        """Whether items of one key are computed once: they have keys, and bring nothing but their values."""
+        """Whether items with the same key are computed once: they have keys, and their only result is a value."""
         return self.key_of is not None and not self.reduces and not self.carries_changes
 
     def item_call(self) -> Callable[..., Result | Awaitable[Result]]:
-        """What is called with one item; it may be ``async def`` and may declare ``*, ctx``."""
+        """The function that is called with one item; it may be ``async def`` and may declare ``*, ctx``."""
         return whole(self.exec, self.gather) if self.gathers else self.exec
 
     def mistakes(self) -> list[str]:
-        """That nothing says what is done with an item: each would come to None, and nobody would know. And that a rate
-        names a method that is not there: no worker could make the node.
+        """Reports a node without exec and exec_many, whose values would all be None, and a rate that names a missing
+        method.
         """
         for name in (one for rate in self.policy().rates() for one in (rate.key, rate.weight)):
             if isinstance(name, str) and not callable(getattr(self, name, None)):
@@ -212,35 +212,35 @@ class Fanout(Node[Item, Result]):
         ]
 
     def in_flight(self) -> int:
-        """Items that one process keeps in flight; 1: one after another."""
+        """The number of items that one process keeps in flight; 1 means one after another."""
         is_async_item = is_async(self.exec_many or self.item_call()) or is_async(self.exec_fallback)
         return self.policy().places(is_async=is_async_item)
 
     def counted(self) -> int:
-        """Items that one process has in its hands, as ``concurrency`` counts them."""
+        """The number of items of one process that count towards ``concurrency``."""
         places = self.in_flight()
         return max(places, group_size(self.policy())) if self.exec_many is not None else places
 
     def over(self, shared: Any) -> Self:
-        """This node as its items run over the store *shared*."""
+        """The node whose items run on the store *shared*: a copy if it uses the store, else this node."""
         return self
 
     def merged(self, runs: Sequence[Done]) -> Any:
-        """What the items of *runs* come to beside their values: a batch flow's changes, a reduction; else None."""
+        """The aggregate of the items of *runs*: a batch flow's changes, a reduction's value; else None."""
         return None
 
     def condensed(self, deltas: list[Any]) -> list[Any]:
-        """*deltas* of neighbouring items (None where there is none) in fewer bytes; none moves past its place."""
+        """*deltas* of neighbouring items, some merged to save bytes; never past a None, which stands for no delta."""
         return deltas
 
     def fold(self, deltas: Sequence[Any]) -> Any:
-        """What *deltas* of neighbouring parts of the batch, in item order, come to."""
+        """Merge *deltas* of consecutive parts of the batch, in item order."""
         return list(deltas)
 
     # -- many items ------------------------------------------------------------------------------------------------
 
     def executor(self) -> Executor:
-        """Where the items run."""
+        """The executor of this node's batches."""
         return active()
 
     def job(
@@ -256,9 +256,9 @@ class Fanout(Node[Item, Result]):
         """The batch of this node over *items*.
 
         Raises:
-            TypeError: there are *others* beside *items*.
-            ValueError: *on_error* is none of what a policy takes.
-            FlowError: nothing says what is done with an item.
+            TypeError: *others* were given.
+            ValueError: *on_error* is not valid.
+            FlowError: the node has a mistake, such as no ``exec``.
         """
         if others:
             raise TypeError(
@@ -284,7 +284,7 @@ class Fanout(Node[Item, Result]):
         )
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
-        """The middle of the life cycle: the batch. Returns what ``post`` is given."""
+        """Execute the batch, in the place of the tries of ``exec``. Returns ``exec_res`` for ``post``."""
         if self.carries_changes:
             require_store(shared)
         result = yield from self.executor().execute(self.job(prep_res, shared=shared))
@@ -292,27 +292,27 @@ class Fanout(Node[Item, Result]):
         return self.conclude(prep_res, result)
 
     def conclude(self, prep_res: Any, result: BatchResult[Any]) -> Any:
-        """What ``post`` is given when the batch has ended: its result."""
+        """``exec_res`` for ``post``: the result of the batch, unless overridden."""
         return result
 
     def note_failed_item(self, error: Exception, index: int, attempt: int) -> None:
-        """Leave on *error* which item failed with it, and at which try."""
+        """Add a note to *error* with the item that failed and the try."""
         add_failure_note(error, node=self.name, item_index=index, attempts=attempt + 1)
         add_left_behind_note(error, self)
 
     def take(self, shared: Any, result: BatchResult[Any]) -> None:
-        """Bring what the items changed into *shared*."""
+        """Apply the changes of the items to *shared*."""
 
     def goes_on(self) -> bool:
-        """See :meth:`Node.goes_on`."""
+        """See :meth:`LifeCycle.goes_on`."""
         return not self.is_local and isinstance(self.journey, BatchJourney) and self.journey.goes_on_from_batch()
 
     def item_goes_on(self, index: int) -> bool:
-        """Whether the item at *index*, which is about to be tried, was left within this try."""
+        """Whether the coming try of the item at *index* continues one that was left."""
         return False
 
     def visit(self, shared: Any) -> Steps[str | None]:
-        """See :meth:`Node.visit`. On a journey that is left here the batch goes on, and the walk after it."""
+        """See :meth:`LifeCycle.visit`. A resumable walk is left here while the batch runs, and continued after it."""
         journey = self.journey
         if self.is_local or not isinstance(journey, BatchJourney):
             self.journey = None
@@ -335,18 +335,18 @@ class Fanout(Node[Item, Result]):
         limit: int | None = None,
         on_error: OnError | None = None,
     ) -> BatchResult[Result]:
-        """Run ``exec`` over *items* and return the values in their order. ``prep`` and ``post`` are not called.
+        """Run ``exec`` on each of *items* and return the values in order. ``prep`` and ``post`` are not called.
 
         Args:
-            items: an iterable of items, or an async one.
-            others: none: several iterables are zipped, and each item is a tuple.
-            label: the batch's name for people.
-            limit: only so many of the first items.
+            items: an iterable or async iterable of items.
+            others: not accepted: zip several iterables, so that each item is a tuple.
+            label: the displayed name of the batch.
+            limit: the number of first items to run.
             on_error: for this batch, instead of the node's.
 
         Raises:
-            BatchError: what ``on_error`` and ``max_failures`` say is raised.
-            BatchInputError: *items* are none.
+            BatchError: items failed, as ``on_error`` and ``max_failures`` say.
+            BatchInputError: *items* is not iterable.
             LoopRunning: ``exec`` or the items are async, and this thread runs an event loop already: use
                 :meth:`map_async`.
         """
@@ -363,7 +363,7 @@ class Fanout(Node[Item, Result]):
         limit: int | None = None,
         on_error: OnError | None = None,
     ) -> BatchResult[Result]:
-        """:meth:`map` in the running event loop."""
+        """Like :meth:`map`, in the running event loop."""
         return await drive_async(
             self.executor().execute(self.job(items, *others, label=label, limit=limit, on_error=on_error))
         )
@@ -377,14 +377,14 @@ class Fanout(Node[Item, Result]):
         limit: int | None = None,
         on_error: OnError | None = None,
     ) -> Handle[Result]:
-        """Start a batch through the active executor and come back at once.
+        """Start a batch on the active executor and return at once.
 
         Args:
-            items: an iterable of items, or an async one.
-            others: none, as for :meth:`map`.
-            key: the batch's identity, with its label: submitting both again attaches to the batch that is there.
-            label: the batch's name for people.
-            limit: only so many of the first items.
+            items: an iterable or async iterable of items.
+            others: not accepted, as for :meth:`map`.
+            key: identifies the batch together with its label: submitting both again attaches to the existing batch.
+            label: the displayed name of the batch.
+            limit: the number of first items to run.
             on_error: for this batch, instead of the node's.
         """
         return active().submit(self.job(items, *others, key=key, label=label, limit=limit, on_error=on_error))

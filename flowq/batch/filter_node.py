@@ -1,4 +1,4 @@
-"""FilterNode: the items at one key of the store of which a function says yes."""
+"""FilterNode: filters the items at one key of the store with a function."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from flowq.core.node import Item, Node
 
 
 class FilterNode(Worked[Item, bool]):
-    """Asks *keep* of every item of ``shared[items]``, wherever the active executor runs items, and writes three keys.
+    """Calls *keep* with every item of ``shared[items]``, where the active executor runs items, and writes three keys.
 
-    ``shared[out]`` is the list of the items it said yes to, ``shared["original_count"]`` and
-    ``shared["filtered_count"]`` are how many there were and are left.
+    ``shared[out]`` is the list of the items for which it returned a true value, ``shared["original_count"]`` and
+    ``shared["filtered_count"]`` are the numbers of items before and after.
 
     Args:
-        keep: a function of one item, or a node whose ``exec`` takes one; either may be async. None: a subclass
-            defines ``exec`` or ``exec_many``. For workers the same holds as for :class:`~flowq.batch.map_node.MapNode`.
+        keep: a function of one item, or a node whose ``exec`` takes one; either may be async. None: a subclass defines
+            ``exec`` or ``exec_many``. To be sent to workers it must meet the conditions of
+            :class:`~flowq.batch.map_node.MapNode`.
         items: key of the items, any iterable.
-        out: key of those that are kept.
-        **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`. An item of which *keep* fails ends the
-            batch; with ``on_error="collect"`` or "skip" it is not kept.
+        out: key for the kept items.
+        **options: as for any batch node, see :class:`~flowq.batch.fanout.Fanout`. An item for which *keep* fails ends
+            the batch; with ``on_error="collect"`` or "skip" it is not kept.
 
     Raises:
-        TypeError: *keep* is nothing that could judge an item.
+        TypeError: *keep* is neither a function nor a node, or nothing defines how to judge an item.
     """
 
     def __init__(
@@ -44,37 +45,37 @@ class FilterNode(Worked[Item, bool]):
         refuse_without_work(self, "exec")
 
     def item_call(self) -> Callable[..., bool | Awaitable[bool]]:
-        """Whether to keep one item. Only that comes back from a worker, whatever *keep* returned."""
+        """The function that decides on one item. It returns a bool, so that workers send no more than that."""
         return then(super().item_call(), self.brought)
 
     brought = staticmethod(bool)
 
     def prep(self, shared: Any) -> Any:
-        """The items, which are read once more afterwards: in a list, of what has no length, as many as are asked."""
+        """The items; an iterator is read into a list, up to ``limit`` or ``max_items``, as they are read twice."""
         items = super().prep(shared)
         if isinstance(items, AsyncIterable) and not isinstance(items, Iterable):
             return _Read(items)
         if not isinstance(items, Iterable) or isinstance(items, Sized):
             return items
         most, limit = self.policy().max_items, self.limit
-        # One too many is for the batch to refuse.
+        # One item above max_items is read, so that the batch raises its error.
         return list(islice(items, limit if most is None else most + 1 if limit is None else min(limit, most + 1)))
 
     def conclude(self, prep_res: Any, result: BatchResult[Any]) -> Mapping[str, Any]:
-        """The items that are kept, and how many there were."""
+        """The three keys to write: the kept items and the counts."""
         yes = {outcome.index for outcome in result.ok if outcome.output}
         items = prep_res.items if isinstance(prep_res, _Read) else prep_res or ()
         left = [item for index, item in enumerate(items) if index in yes]
         return {self.out_key: left, "original_count": len(result.items), "filtered_count": len(left)}
 
     def written(self, exec_res: Any) -> Mapping[str, Any]:
-        """What :meth:`conclude` found."""
+        """The keys to write, as :meth:`conclude` returned them."""
         found: Mapping[str, Any] = exec_res
         return found
 
 
 class _Read(AsyncIterator[Any]):
-    """Async items, kept as the batch reads them."""
+    """Async items that are recorded while the batch reads them."""
 
     def __init__(self, given: AsyncIterable[Any]) -> None:
         self._given = aiter(given)
@@ -86,5 +87,5 @@ class _Read(AsyncIterator[Any]):
         return item
 
     async def aclose(self) -> None:
-        """As the items' own, which an iterator need not have."""
+        """Close the given iterator."""
         await self._given.aclose()  # type: ignore[attr-defined]

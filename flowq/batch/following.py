@@ -1,4 +1,4 @@
-"""``Stream``: what is read of a batch as it runs, by ``for`` or ``async for``. Never here: where it comes from."""
+"""Stream: an iterator over the outcomes or values of a running batch, for ``for`` or ``async for``."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Any, Generic, TypeAlias, TypeVar
 T = TypeVar("T")
 
 Blocks: TypeAlias = Iterator[Iterable[T]]
-"""What there is, some at a time. An empty block says only that there was nothing for about a second."""
+"""The elements in blocks. An empty block means that nothing came for about a second."""
 
 
 class Stream(Generic[T]):
-    """What a batch brings, as it comes: ``for one in stream`` or ``async for one in stream``, once.
+    """Yields elements as a batch produces them: ``for one in stream`` or ``async for one in stream``, once.
 
-    Blocking code waits in its thread; in an event loop the waiting is done in a thread beside it. Leaving the loop
-    early, ``close()`` and the end of a ``with`` block end the reading.
+    ``for`` waits in the calling thread, ``async for`` in another one. Leaving the loop early, ``close()`` and the end
+    of a ``with`` block end the reading.
 
     Args:
-        blocks: what there is to read.
-        abandoned: called once if the reading ends before the stream does.
+        blocks: the elements to yield.
+        abandoned: called once if the reading ends before the stream.
     """
 
     def __init__(self, blocks: Blocks[T], abandoned: Callable[[], None] | None = None) -> None:
         self._blocks = blocks
-        # Generators that do not know this object: a loop that is left then closes them at once, without the collector.
+        # Generators without a reference to this object: leaving a loop closes them at once, without the cyclic GC.
         self._sync: Generator[T, None, None] | None = _each(blocks, abandoned)
         self._async: AsyncGenerator[T, None] | None = _each_async(blocks, abandoned)
         self._abandoned, self._begun = abandoned, False
 
     def or_else(self, abandoned: Callable[[], None]) -> Stream[T]:
-        """This stream, with *abandoned* called if its reading ends before it does."""
+        """The same stream, with *abandoned* called if the reading ends before it."""
         return Stream(self._blocks, abandoned)
 
     def __iter__(self) -> Iterator[T]:
@@ -54,14 +54,14 @@ class Stream(Generic[T]):
         return await anext(self._async_reader())
 
     def close(self) -> None:
-        """Read no further."""
-        # A generator that has not begun is closed without its code being run.
+        """Stop reading."""
+        # Closing a generator that was not started does not run its ``finally``.
         if not self._begun and self._abandoned is not None:
             self._abandoned()
         self._reader().close()
 
     async def aclose(self) -> None:
-        """Read no further; in an event loop."""
+        """Stop reading, in an event loop."""
         if not self._begun and self._abandoned is not None:
             await _leave(self._abandoned)
         await self._async_reader().aclose()
@@ -110,7 +110,7 @@ async def _each_async(blocks: Blocks[T], abandoned: Callable[[], None] | None) -
     nothing: Any = object()
 
     def following() -> Any:
-        # A reader that was cancelled leaves its thread behind, waiting: the next one waits for that.
+        # The thread of a cancelled read goes on waiting: the next read must wait for it.
         with turn:
             return next(blocks, nothing)
 
@@ -125,18 +125,18 @@ async def _each_async(blocks: Blocks[T], abandoned: Callable[[], None] | None) -
 
 
 async def _leave(abandoned: Callable[[], None]) -> None:
-    """Call *abandoned* in a thread. It is called however often this wait is cancelled, as cancel scopes do."""
+    """Call *abandoned* in a thread, even if this wait is cancelled, repeatedly, as cancel scopes do."""
     ended: Future[None] = Future()
-    ended.set_running_or_notify_cancel()  # a wait that is cancelled would cancel it
+    ended.set_running_or_notify_cancel()  # else cancelling the wait would cancel it
 
     def leave() -> None:
         try:
             abandoned()
-        except BaseException as error:  # for who waits
+        except BaseException as error:  # raised to the waiting coroutine
             ended.set_exception(error)
         else:
             ended.set_result(None)
 
-    # Of its own: what waits for one of the event loop's threads has not begun.
+    # A new thread: one from the loop's pool might not start before the loop ends.
     threading.Thread(target=leave, name="flowq-leave").start()
     await asyncio.wrap_future(ended)

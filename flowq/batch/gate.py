@@ -1,6 +1,6 @@
-"""What stands before and after a try: cache, permits, circuit. The ports, and the order in which they are asked.
+"""Gate: checks the cache, the rates and the circuit breaker before a try, and reports to them after it.
 
-Never here: where their state is kept (here_* for this process, engine/ for a fleet), or what a try is (tries).
+The state of these three is kept by here_*.py for this process, and by engine/limits for workers.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from flowq.errors import CircuitOpen
 
 KEPT_OVER_S = 0.1
 TOGETHER_OVER_S = 0.02
-"""Rates that would let an item wait for no longer than this are booked in one go."""
+"""Rates whose waits are no longer than this are booked in one step."""
 LATE_S = 1.0
-"""A start that nobody came for is lost: those of a long standstill must not all happen at once."""
+"""Unused starts older than this are lost, so that those of a long standstill do not all happen at once."""
 
 
 class Permits(Protocol):
     """Books starts under the batch's rates."""
 
     def book(self, index: int, charges: Sequence[Charge]) -> tuple[float, bool]:
-        """Take the next free start of the item at *index*: ``(seconds until it, whether that is the last word)``.
+        """Book the next free start for the item at *index*; returns ``(seconds until it, whether that is final)``.
 
-        Without the last word the item asks again then, and has kept its place: a start that is more than
-        ``KEPT_OVER_S`` away may be put off by a pause; and of several rates the one that lets it wait longest is booked
-        first, so that nobody waits for another's key under a rate that they share.
+        If it is not final, the item keeps its place and asks again after that time: a pause may delay a start that is
+        more than ``KEPT_OVER_S`` away, and of several rates the one with the longest wait is booked first, so that no
+        item is delayed by another's key under a rate they share.
         """
         ...
 
     def pause(self, charges: Sequence[Charge], seconds: float) -> None:
-        """Let nothing with these keys start for so long, whatever was booked."""
+        """Delay all starts with these keys for *seconds*, whatever was booked."""
         ...
 
     def may_part(self) -> bool:
-        """Whether there is room to put one more item aside by itself."""
+        """Whether one more item may be parked by itself."""
         ...
 
 
 class Circuit(Protocol):
-    """The state of a breaker. A *ticket* is the name of one try."""
+    """The state of a breaker. A *ticket* identifies one try."""
 
     def ask(self, ticket: str) -> float:
-        """Seconds to wait before asking again; 0.0: go on."""
+        """Seconds to wait before asking again; 0.0 if the try may start."""
         ...
 
     def is_probe(self, ticket: str) -> bool:
-        """Whether the circuit is open but for this try, by which it is judged. Asks nobody."""
+        """Whether the circuit is open and this try decides whether it closes. Answers without I/O."""
         ...
 
     def succeeded(self, ticket: str) -> None: ...
@@ -61,21 +61,21 @@ class Circuit(Protocol):
 
 
 class Memo(Protocol):
-    """Results by key, encoded or copied: what is taken out is the taker's own."""
+    """Cached results by key, stored encoded or as copies: ``get`` returns a new object."""
 
     def expect(self, keys: Iterable[str]) -> None:
-        """Look these up in one go: they will be asked for soon."""
+        """Prefetch *keys* in one step: ``get`` is called for them soon."""
         ...
 
     def get(self, key: str) -> tuple[Any, ...]:
-        """``(value,)``, or ``()`` where there is none."""
+        """``(value,)``, or ``()`` if there is none."""
         ...
 
     def put(self, key: str, value: Any) -> None: ...
 
 
 class Go(NamedTuple):
-    """The try may begin; *probes*: and no other one before it has ended."""
+    """The try may start. *probes*: no other try may start before it has ended."""
 
     ticket: str
     charges: tuple[Charge, ...]
@@ -84,7 +84,7 @@ class Go(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """There is a result already."""
+    """The cache has a result for the item."""
 
     value: Any
 
@@ -96,13 +96,13 @@ class Refused(NamedTuple):
 
 
 class Later(NamedTuple):
-    """The item is to ask again after so long; those behind it need not wait for that."""
+    """The item must ask again after *seconds*; later items need not wait for it."""
 
     seconds: float
 
 
 class Held(NamedTuple):
-    """The try may not begin for so long; *alone*: which says nothing of the items behind it."""
+    """The try may not start for *seconds*. *alone*: this does not hold for later items."""
 
     seconds: float
     reason: str
@@ -114,15 +114,15 @@ Entry: TypeAlias = Go | Hit | Refused | Later | Held
 
 @dataclass(slots=True)
 class Gate:
-    """What the tries of one batch pass through, in this process.
+    """The checks of one batch's tries in this process.
 
     Attributes:
-        charges: what an item takes of the rates; None: there are none.
-        permits, circuit, memo: None where the policy asks for none.
-        breaker: whose circuit it is.
-        key_of: makes an item's key of it, for the memo.
-        per_s: starts per second that hold for all items together; None: none do, or keys have limits of their own.
-        refused: why no item of the batch is run, each of which ends with that error; None: they are run.
+        charges: computes the charges of an item under the rates; None without rates.
+        permits, circuit, memo: None if the policy does not need it.
+        breaker: the breaker of *circuit*.
+        key_of: function from an item to its key, for *memo*.
+        per_s: rate limit for all items together, in starts per second; None if there is none, or limits are per key.
+        refused: if set, no item of the batch is run, and each ends with this error.
     """
 
     charges: Charges | None = None
@@ -135,13 +135,13 @@ class Gate:
     refused: Exception | None = None
 
     def expect(self, items: Iterable[Any]) -> None:
-        """*items* come next."""
+        """Prefetch the cached results of *items*, which are entered next."""
         if self.memo is not None and self.key_of is not None:
             keys = []
             for item in items:
                 try:
                     key = self._key(item)
-                except Exception:  # it is the item's own failure, when its time comes
+                except Exception:  # raised again when the item is entered, as its failure
                     continue
                 if key is not None:
                     keys.append(key)
@@ -157,16 +157,16 @@ class Gate:
         first: bool = True,
         apart: bool = False,
     ) -> Steps[Entry]:
-        """Ask whether a try of *item* may begin, and wait for it.
+        """Wait until a try of *item* may start.
 
         Args:
-            wait: passes the time, in whichever way the driver needs.
-            part_over_s: a longer wait is answered as Held; None: every wait is waited for.
-            first: it is the item's first try, for which a result may be there.
-            apart: the wait for a key's permit is answered as Later: others can begin meanwhile.
+            wait: sleeps, in the way the driver needs.
+            part_over_s: instead of a longer wait return Held; None waits for any time.
+            first: whether it is the item's first try, which may use the cache.
+            apart: instead of waiting for a key's permit return Later, so that other items can start meanwhile.
         """
         if self.refused is not None:
-            return Refused(copy.copy(self.refused))  # of its own: a note says which item it is
+            return Refused(copy.copy(self.refused))  # a copy: the item's note is added to it
         try:
             key = self._key(item)
             charges = () if self.charges is None else self.charges.of(item)
@@ -196,13 +196,13 @@ class Gate:
         part_over_s: float | None,
         apart: bool,
     ) -> Steps[Held | Later | None]:
-        """Book a start and wait for it; what is answered instead of waiting for long."""
+        """Book a start and wait for it; returns Held or Later instead of waiting for long."""
         is_last = False
         while not is_last:
             seconds, is_last = yield permits.book, (index, charges)
             if part_over_s is not None and seconds > part_over_s:
                 alone = kinds.keyed and (yield permits.may_part, ())
-                # Back in time to wait for the very moment.
+                # Less by part_over_s: the item comes back in time and waits for the rest.
                 return Held(seconds - part_over_s, "permit", alone)
             if apart and kinds.keyed and not is_last:
                 return Later(seconds)
@@ -213,7 +213,7 @@ class Gate:
     def _closed(
         self, circuit: Circuit, ticket: str, wait: Callable[[float], Any], part_over_s: float | None
     ) -> Steps[Refused | Held | None]:
-        """Wait until the circuit lets this try through; what is answered instead of waiting for long, or at all."""
+        """Wait until the circuit allows this try; returns Refused if it fails fast, or Held instead of a long wait."""
         waited_s = 0.0
         while (seconds := (yield circuit.ask, (ticket,))) > 0:
             if self.breaker is not None and self.breaker.fail_fast:
@@ -225,7 +225,7 @@ class Gate:
         return None
 
     def _key(self, item: Any) -> str | None:
-        """The item's key for the memo; None: there is no memo, or the item is like no other."""
+        """The item's key for the memo; None without a memo or a key."""
         key = None if self.memo is None or self.key_of is None else self.key_of(item)
         return None if key is None else str(key)
 
@@ -237,14 +237,14 @@ class Gate:
             yield self.memo.put, (go.key, value)
 
     def failed(self, go: Go, exc: Exception) -> Steps[Exception | None]:
-        """The try raised *exc*. Answers what ``trip_on`` raised when it was asked of that, if it did."""
+        """The try raised *exc*. Returns the exception of ``trip_on`` if that raised itself."""
         wrong: Exception | None = None
         if self.permits is not None and self.charges is not None:
             asked_s = asked_wait_s(exc)
             if asked_s:
                 yield self.permits.pause, (self.charges.meant(go.charges), asked_s)
         if self.circuit is not None and self.breaker is not None:
-            # What does not count against the service shows that it answers.
+            # An exception that does not count as a failure shows that the service answers.
             try:
                 counts = self.breaker.counts(exc)
             except Exception as error:

@@ -1,6 +1,6 @@
-"""One batch that runs in this process: which item comes next, when it ends, what it brought.
+"""LocalBatch: one batch that runs in this process, from reading its items to its result.
 
-Never here: how one item is run (runner), how the batch is asked for (inline, nodes).
+One item is run by runner.py.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ TELL_EVERY_S = 0.2
 
 
 class LocalBatch(OneByOne):
-    """One batch in this process. Run it once.
+    """One batch in this process. It can be run once.
 
     Args:
         job: the batch.
-        items: where its items come from.
-        places: items running at once (None: as many as the node keeps in flight in one process).
-        batch_id: its id; goes into the items' idempotency keys.
-        gates: makes the gate that its tries pass through.
-        before: what the batch has brought before, when these are some of its items once more. However many of them
-            fail, the others are run.
+        items: the source of its items.
+        places: number of items running at once (None: as many as the node keeps in flight in one process).
+        batch_id: its id, which is part of the items' idempotency keys.
+        gates: creates the gate of its tries.
+        before: the earlier runs of the batch if *items* are some of its items to run again. ``max_failures`` does not
+            apply then.
 
     Attributes:
         id: the batch's id.
@@ -89,7 +89,7 @@ class LocalBatch(OneByOne):
         self.going.set()
         self._job = job
         node = job.node.over(job.shared)
-        # What this batch opens is its own, though others of the same node run meanwhile.
+        # A copy: what setup opens belongs to this batch, while other batches of the node may run.
         self._node = node.__copy__() if node.keeps_open else node
         self._items = items
         self._before = before
@@ -109,12 +109,12 @@ class LocalBatch(OneByOne):
             gate=self._gate,
         )
         self._outer_cancelled = None if outer is None else outer.is_cancelled
-        # The items that may be wanted again: those in flight, and those that failed or were cancelled.
+        # The items that may be needed again: those in flight, and those that failed or were cancelled.
         self._kept: dict[int, Any] = {}
         self._parts = None if sink is None or refused is not None else PartWriter(open_sink(sink, batch_id))
         self._twins = HereTwins(self._node.key_of) if self._node.computes_once and self._node.key_of else None
         self._running = 0
-        # What the items that run have said of themselves.
+        # The last reports of running items, by index.
         self._reports: dict[int, Report] = {}
         self._told = perf_counter()
         self._began = perf_counter()
@@ -125,10 +125,10 @@ class LocalBatch(OneByOne):
 
     @classmethod
     def of(cls, job: BatchJob, *, sequential: bool, gates: Gates = here_gate) -> LocalBatch:
-        """The batch of *job*; *sequential*: one item at a time unless the policy says how many.
+        """The batch of *job*. *sequential*: one item at a time unless the policy gives a ``concurrency``.
 
         Raises:
-            BatchInputError: its items are none.
+            BatchInputError: its items are not iterable.
         """
         items = Items(job.node.name, job.items, limit=job.limit, max_items=job.policy.max_items)
         places = job.policy.concurrency or (job.node.in_flight() if not sequential else 1)
@@ -136,7 +136,7 @@ class LocalBatch(OneByOne):
         return cls(job, items, places=places, batch_id=batch_id, gates=gates)
 
     async def run_async(self) -> BatchResult[Any]:
-        """``run`` in the running event loop. Cancelling it cancels what runs, and waits for it."""
+        """Like ``run``, in the running event loop. Cancelling it cancels the running items and waits for them."""
         self._began = perf_counter()
         with contextlib.closing(self._items):
             if self._in_order:
@@ -150,7 +150,7 @@ class LocalBatch(OneByOne):
 
     @async_twin(run_async)
     def run(self) -> BatchResult[Any]:
-        """Run the items to their end.
+        """Run all items and return the result.
 
         Raises:
             LoopRunning: items are async, and this thread runs an event loop already.
@@ -168,44 +168,44 @@ class LocalBatch(OneByOne):
         elif self._runner.is_async:
             raise LoopRunning(self._node.name)
         else:
-            # Blocking items in threads: their loop can as well run in a thread beside the caller's own.
+            # Blocking items run in threads anyway: the loop that starts them can run in a thread too.
             with ThreadPoolExecutor(1, "flowq-batch") as pool:
                 context = contextvars.copy_context()
                 work = pool.submit(context.run, lambda: asyncio.run(self._run_in_flight()))
                 try:
                     work.result()
-                except BaseException:  # Ctrl-C reaches this thread alone
+                except BaseException:  # KeyboardInterrupt is raised in this thread only
                     self.close(CANCELLED)
                     raise
 
     def close(self, reason: str, state: State = "cancelled") -> None:
-        """End the batch before its last item, from any thread. The first reason stands."""
+        """End the batch before its last item; thread-safe. Only the first call has an effect."""
         if self.reason or self._ended is not None:
             return
         self.reason, self.state = reason, state
         self._items.close()
         if self._loop is not None and self._task is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
     @property
     def source_broke(self) -> bool:
-        """Whether reading its items has raised."""
+        """Whether reading its items raised an exception."""
         return self._items.broken
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """The displayed name of the batch."""
         return self._job.label or self._node.name
 
     @property
     def node(self) -> str:
-        """The name of the node whose items they are."""
+        """The name of the batch's node."""
         return self._node.name
 
     def so_far(self) -> BatchResult[Any]:
-        """What is known of it before its end, from any thread; what has no outcome yet reads as cancelled."""
-        runs = self.log.runs()  # first: each of their items has been taken
+        """The result so far; thread-safe. Items without an outcome are "cancelled"."""
+        runs = self.log.runs()  # first, so that all of its items are counted in `taken`
         return BatchResult.assemble(
             runs,
             self._items.taken if self._items.total is None else self._items.total,
@@ -217,10 +217,10 @@ class LocalBatch(OneByOne):
         )
 
     def progress(self, state: State) -> Progress:
-        """Where the batch stands."""
+        """The progress of the batch."""
         log, total = self.log, self._items.total
         if total is None and state not in ("running", "paused"):
-            total = self._items.taken  # nothing more is read
+            total = self._items.taken  # no more items will be read
         elapsed_s = (perf_counter() if self._ended is None else self._ended) - self._began
         rate = log.done / elapsed_s if elapsed_s > 0 else 0.0
         left = None if total is None else total - log.done
@@ -251,7 +251,7 @@ class LocalBatch(OneByOne):
         if done is None and before is not None:  # a heartbeat
             done, total = before.done, before.total
         if self._in_order:
-            self._reports = {}  # those before it have ended
+            self._reports = {}  # earlier items have ended
         self._reports[index] = Report(done, total, time())
 
     # -- side by side ----------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ class LocalBatch(OneByOne):
                     del self._kept[index]
             self.log.add_run(done)
 
-    # -- when it ends ----------------------------------------------------------------------------------------------
+    # -- its end ---------------------------------------------------------------------------------------------------
 
     def _is_closed(self) -> bool:
         return bool(self.reason) or (self._outer_cancelled is not None and self._outer_cancelled())
@@ -349,11 +349,11 @@ class LocalBatch(OneByOne):
         return self.policy.failures_allowed(self._items.total) - self.log.failed
 
     def _judge(self) -> None:
-        """Close the batch when more items have failed than the policy puts up with."""
+        """Close the batch if more items have failed than the policy tolerates."""
         if self.log.failed and self._failures_left() < 0:
             self.close(stopped(self.log.failed, self.policy), "failed")
 
-    # -- what it brought -------------------------------------------------------------------------------------------
+    # -- its result ------------------------------------------------------------------------------------------------
 
     def _result(self) -> BatchResult[Any]:
         self._ended = perf_counter()

@@ -1,4 +1,4 @@
-"""The circuit of a breaker in this process. On a fleet: engine/limits/circuit.py, by the same rules."""
+"""HereCircuit: the state of a breaker in this process. For workers: engine/limits/circuit.py, with the same rules."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from flowq.batch.breaker import Breaker
 from flowq.core.drive import in_loop
 
 ASK_AGAIN_S = 0.25
-"""Longest wait while another item is the one that is tried: how soon the others hear that it went well."""
+"""Longest wait while the probe runs, so that the other items soon learn that it has succeeded."""
 
 
 class HereCircuit:
-    """See :class:`~flowq.batch.gate.Circuit`: closed, open, or half-open while one item is tried."""
+    """A :class:`~flowq.batch.gate.Circuit`: closed, open, or half-open while one item, the probe, is tried."""
 
     def __init__(self, breaker: Breaker, clock: Callable[[], float] = monotonic) -> None:
         self._breaker, self._clock = breaker, clock
@@ -25,7 +25,7 @@ class HereCircuit:
 
     @in_loop
     def ask(self, ticket: str) -> float:
-        """See Circuit. One ticket is the probe at a time, and for at most ``reset`` seconds."""
+        """See Circuit. One ticket at a time is the probe, for at most ``reset`` seconds."""
         with self._lock:
             if self._opened is None:
                 return 0.0
@@ -50,7 +50,7 @@ class HereCircuit:
 
     @in_loop
     def failed(self, ticket: str) -> None:
-        """See Circuit. The probe's failure opens it anew; those of tries from before it was opened change nothing."""
+        """See Circuit. A failed probe opens it again; failures of tries started before it opened have no effect."""
         with self._lock:
             if self._opened is None:
                 self._failures += 1

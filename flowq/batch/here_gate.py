@@ -1,4 +1,4 @@
-"""The gate of a batch that runs in this process, and what its batches share. A fleet's: engine/limits/gate.py."""
+"""The gate of a batch in this process, and the state its batches share. For workers: engine/limits/gate.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Shared:
-    """What batches of one process share: rates and breakers by name, and cached results."""
+    """State shared by the batches of this process: rates and breakers by name, and cached results."""
 
     def __init__(self) -> None:
         self.results = Results()
@@ -28,7 +28,7 @@ class Shared:
         self._circuits: dict[str, tuple[Breaker, HereCircuit]] = {}
 
     def circuit(self, breaker: Breaker) -> HereCircuit:
-        """The circuit of a breaker; one that was given other numbers under its name begins anew."""
+        """The circuit of *breaker*; a new one if the breaker of its name had other numbers."""
         if breaker.name is None:
             return HereCircuit(breaker)
         with self.lock:
@@ -42,11 +42,11 @@ _shared = Shared()
 
 
 Gates: TypeAlias = "Callable[[str, Fanout[Any, Any], BatchPolicy], Gate | None]"
-"""Makes the gate of a batch, of its id, node and policy."""
+"""Creates the gate of a batch from its id, node and policy."""
 
 
 def here_gate(batch_id: str, node: Fanout[Any, Any], policy: BatchPolicy) -> Gate | None:
-    """The gate of a batch of *node*; None where its policy has nothing to pass through."""
+    """The gate of a batch of *node*; None if its policy has no rate, breaker or cache."""
     rates, breaker, cache = policy.rates(), policy.breaker, policy.cached()
     if not rates and breaker is None and cache is None:
         return None

@@ -1,4 +1,4 @@
-"""Results kept in this process' memory for a time. On a fleet: engine/limits/memo.py."""
+"""HereMemo: cached results in the memory of this process. For workers: engine/limits/memo.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_RESULTS = 10_000
 
 
 class Results:
-    """Results by (scope, key); the least recently used of more than 10,000 are dropped."""
+    """Results by (scope, key); above 10,000 the least recently used are dropped."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class Results:
     def put(self, scope: str, key: str, value: Any, ttl_s: float) -> None:
         try:
             value = copy.deepcopy(value)
-        except Exception:  # an open file, a lock: workers could not keep it either
+        except Exception:  # an open file, a lock: not cached, as workers could not cache it either
             return
         with self._lock:
             self._kept[scope, key] = monotonic() + ttl_s, value
@@ -42,13 +42,13 @@ class Results:
 
 
 class HereMemo:
-    """See :class:`~flowq.batch.gate.Memo`."""
+    """A :class:`~flowq.batch.gate.Memo` in the memory of this process."""
 
     def __init__(self, results: Results, scope: str, ttl_s: float) -> None:
         self._results, self._scope, self._ttl_s = results, scope, ttl_s
 
     def expect(self, keys: Iterable[str]) -> None:
-        """See Memo; nothing to do."""
+        """See Memo; there is nothing to prefetch."""
 
     @in_loop
     def get(self, key: str) -> tuple[Any, ...]:

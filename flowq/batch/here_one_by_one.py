@@ -1,4 +1,4 @@
-"""The items of a batch of this process one after another, blocking or async. Never here: items side by side (here)."""
+"""OneByOne: runs the items of a batch in this process one after another, blocking or async ones."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
 
 LOOK_EVERY_S = 0.1
-"""How often it is seen whether a paused batch was closed."""
+"""Seconds between two checks whether a paused batch was closed."""
 
 _MOST_AHEAD = 10_000
-"""Items read ahead of those that run at most, however fast they are."""
+"""Most items read at a time, however fast they run."""
 
 _SHOWN_AFTER_S = 0.01
-"""Async items are logged at least so often: whoever follows them waits in the same event loop."""
+"""Seconds after which async items are logged at the latest: their reader may wait in the same event loop."""
 
 
 class OneByOne:
-    """How a batch runs where one item at a time may; what it needs of the batch is declared here."""
+    """Base class of LocalBatch for running one item at a time; declares the attributes it needs."""
 
     log: Log
     going: threading.Event
@@ -78,11 +78,11 @@ class OneByOne:
             if not chunk:
                 return
             run = self._run_chunk(start, chunk)
-            # Whole groups: a call of a few items would cost as much as a call of many.
+            # A multiple of the group size: a call for a few items costs as much as one for many.
             size = max(1, min(_MOST_AHEAD, next_size(size, *run)) // group) * group
 
     def _run_chunk(self, start: int, chunk: list[Any]) -> tuple[int, float]:
-        """Run *chunk* as far as the batch lets it; answers the items done and the seconds that took."""
+        """Run *chunk* until its end or that of the batch; returns the number of items done and the seconds."""
         began = perf_counter()
         at = 0
         self._running = 1
@@ -110,7 +110,7 @@ class OneByOne:
         return at, perf_counter() - began
 
     def _run_or_copy(self, items: list[Any], start: int, twins: HereTwins) -> Done:
-        """Run the items before the first twin; or, if that comes first, end the twins before the next item."""
+        """Run the items before the first twin; if the first item is a twin, settle the twins before the next item."""
         rest, firsts = twins.until_change(start, items)
         if firsts:
             return Done.gather(start, (twins.ended(first, index) for index, first in enumerate(firsts, start)))
@@ -125,7 +125,7 @@ class OneByOne:
             if outcome.status == "failed":
                 self._kept[index] = chunk[index - done.start]
 
-    # -- async items that need no task of their own ------------------------------------------------------------------
+    # -- async items without a task for each -------------------------------------------------------------------------
 
     async def _run_straight(self) -> None:
         size = 1
@@ -133,7 +133,7 @@ class OneByOne:
             if self._rests():
                 await asyncio.to_thread(self.going.wait, LOOK_EVERY_S)
                 continue
-            # Reading several at once from a source without a length could keep the loop waiting.
+            # Reading several items from a source without a length could block the event loop.
             if size == 1 or self._items.total is None:
                 start, chunk = await self._items.take_run_async()
             else:
@@ -144,7 +144,7 @@ class OneByOne:
             size = min(_MOST_AHEAD, next_size(size, *run))
 
     async def _run_straight_chunk(self, start: int, chunk: list[Any]) -> tuple[int, float]:
-        """Run *chunk* as far as the batch lets it; answers the items done and the seconds that took."""
+        """Run *chunk* until its end or that of the batch; returns the number of items done and the seconds."""
         began = perf_counter()
         at, self._running = 0, 1
         try:
@@ -157,7 +157,7 @@ class OneByOne:
                     await self._runner.run_straight(
                         rest, done, stop=self._stop_straight, max_failed=self._failures_left()
                     )
-                finally:  # also when cancelled: finished work is never thrown away
+                finally:  # also when cancelled: the outcomes of finished items are kept
                     self._keep_failed(done, rest)
                     self.log.add_run(done)
                     at += len(done.values)

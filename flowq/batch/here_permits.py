@@ -1,4 +1,4 @@
-"""Permits of this process: the starts that a batch's rates allow, booked here. A fleet's: engine/limits/permits.py."""
+"""HerePermits: books the starts that a batch's rates allow, in this process. For workers: engine/limits/permits.py."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ K = TypeVar("K")
 
 
 class Bucket:
-    """The cell rate algorithm's state of one key, in seconds of a clock.
+    """The state of the generic cell rate algorithm for one key, in seconds of a clock.
 
     Attributes:
-        full_at: when all that was booked will have been started at the even pace.
-        pause_until: nothing starts before.
+        full_at: when everything booked will have started at an even pace.
+        pause_until: time before which nothing starts.
     """
 
     __slots__ = ("full_at", "pause_until")
@@ -31,7 +31,7 @@ class Bucket:
         self.full_at = self.pause_until = float("-inf")
 
     def earliest(self, rate: Rate, weight: float) -> float:
-        """When the next start of this weight may be; one heavier than the burst is let through and paid for after."""
+        """The earliest next start of this weight. One heavier than the burst may start, and delays later ones."""
         burst = rate.burst_size
         return max(self.full_at + (min(weight, burst) - burst) * rate.step_s, self.pause_until)
 
@@ -40,18 +40,18 @@ class Bucket:
 
     def pause(self, rate: Rate, until: float) -> None:
         self.pause_until = max(self.pause_until, until)
-        # What was saved up is gone: after a pause the starts come at the even pace.
+        # The burst is used up: after a pause, starts come at an even pace.
         self.full_at = max(self.full_at, until + (rate.burst_size - 1) * rate.step_s)
 
 
 class HerePermits:
-    """See :class:`~flowq.batch.gate.Permits`.
+    """:class:`~flowq.batch.gate.Permits` in the memory of this process.
 
     Args:
-        rates: the batch's.
+        rates: the batch's rates.
         named: the buckets of rates with a name, by name and key; they outlive the batch.
-        lock: whoever holds it may use them.
-        clock: seconds.
+        lock: guards the buckets.
+        clock: returns seconds.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class HerePermits:
 
     @in_loop
     def book(self, index: int, charges: Sequence[Charge]) -> tuple[float, bool]:
-        """See Permits; lua/permit.lua does the same."""
+        """See Permits; the same algorithm as lua/permit.lua."""
         with self._lock:
             now = self._clock()
             buckets = [self._bucket(charge) for charge in charges]
@@ -103,7 +103,7 @@ class HerePermits:
 
     @in_loop
     def may_part(self) -> bool:
-        """See Permits; here nobody parts."""
+        """See Permits; items are not parked in this process."""
         return False
 
     def _bucket(self, charge: Charge) -> Bucket:

@@ -1,4 +1,4 @@
-"""Twins of a batch that runs in this process: which items are some, and how they end. Never runs an item."""
+"""HereTwins: items of a batch in this process that have the key of an earlier item, and their outcomes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from flowq.batch.twins import Firsts, copy_of
 
 
 class HereTwins:
-    """Remembers what the items of a batch came to, so that those of the same key end alike.
+    """Keeps the outcomes of a batch's items, so that later items with the same key, their twins, get the same outcome.
 
     Args:
-        key_of: makes an item's key of it.
+        key_of: function from an item to its key.
     """
 
     def __init__(self, key_of: Callable[[Any], Any]) -> None:
@@ -25,13 +25,13 @@ class HereTwins:
         self._waiting: dict[int, list[int]] = {}
 
     def before(self, index: int, item: Any) -> int | None:
-        """The index of an earlier item of the same key, if there is one."""
+        """The index of the first item with the same key, if there is an earlier one."""
         return self._firsts.before(index, item)
 
     # -- one after another -----------------------------------------------------------------------------------------
 
     def until_change(self, start: int, items: Sequence[Any]) -> tuple[Sequence[Any], list[int]]:
-        """The items before the first twin; or, if it comes first, the first items of the twins before the next item."""
+        """The items before the first twin; if *items* begin with twins, the indices of their first items instead."""
         firsts: list[int] = []
         for place, item in enumerate(items):
             first = self._firsts.before(start + place, item)
@@ -44,25 +44,25 @@ class HereTwins:
         return ([], firsts) if firsts else (items, [])
 
     def note_run(self, done: Done) -> None:
-        """A run has ended; runs come in item order."""
+        """Add the Done of a run; called in item order."""
         self._runs.append(done)
         self._starts.append(done.start)
 
     def ended(self, first: int, index: int) -> ItemDone:
-        """How the item at *index* ends, whose twin is the item *first*, of a run that has ended."""
+        """The outcome for the item at *index*, a twin of the item *first*, which must be in an added run."""
         done = self._runs[bisect_right(self._starts, first) - 1]
         return copy_of(ItemDone(done.values[first - done.start], done.notable.get(first)), index)
 
     # -- side by side ----------------------------------------------------------------------------------------------
 
     def note_item(self, index: int, item: ItemDone) -> Iterator[tuple[int, ItemDone]]:
-        """An item has ended; answers the twins that waited for it, and how they end."""
+        """Add the outcome of an item; yields the twins that waited for it, with their outcomes."""
         self._items[index] = item
         for twin in self._waiting.pop(index, ()):
             yield twin, copy_of(item, twin)
 
     def wait_for(self, first: int, index: int) -> list[ItemDone]:
-        """How the item at *index* ends, if its twin has ended; else nothing, and it waits for that."""
+        """The outcome for the item at *index* if its twin *first* has ended; else an empty list, and the item waits."""
         item = self._items.get(first)
         if item is not None:
             return [copy_of(item, index)]

@@ -1,6 +1,6 @@
-"""Items side by side in an event loop: coroutines as tasks, blocking items in threads. Nothing is left running.
+"""InFlight: runs items concurrently in an event loop: async ones as tasks, blocking ones in threads.
 
-Never here: which items come next (the source says), what is done with what they bring (the sink).
+A source gives the items, a sink takes their outcomes. No task is left running.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flowq.core.drive import drive, drive_async
 from flowq.core.journey import Left
 
 _LINGER_S = 0.02
-"""How long a group that is not full waits for one more item."""
+"""Seconds that an incomplete group waits for one more item."""
 
 Source = AsyncIterator[tuple[int, Any, int]]
 Sink = Callable[[int, ItemDone], object]
@@ -32,10 +32,10 @@ class InFlight:
     """Items of one batch, at most *places* of them at once.
 
     Args:
-        tries: takes one item through its tries.
-        places: items running at once, ≥ 1.
-        sink: ``sink(index, item_done)`` is called in the loop as each item ends. What it raises ends the run.
-        park_over_s: an item whose wait is longer is parked; None: it is slept.
+        tries: runs the tries of one item.
+        places: number of items running at once, ≥ 1.
+        sink: ``sink(index, item_done)`` is called in the loop when an item ends. An exception from it ends the run.
+        park_over_s: an item that must wait longer is parked; None: it sleeps for any time.
     """
 
     def __init__(self, tries: Tries, places: int, sink: Sink, *, park_over_s: float | None) -> None:
@@ -44,7 +44,7 @@ class InFlight:
         self._batch_cancelled = tries.cancelled
         self._closing = False
         self._held_s = 0.0
-        # When most keys have to wait, taking more items would only book starts further and further away.
+        # Limited: when most keys must wait, taking more items would only book starts ever later.
         self._apart, self._most_apart = 0, max(1, places // 10)
         self._sink = sink
         self._park_over_s = park_over_s
@@ -52,11 +52,10 @@ class InFlight:
         self._pool = None if tries.is_async else ThreadPoolExecutor(places, thread_name_prefix="flowq-item")
 
     async def run(self, source: Source) -> float:
-        """Run what *source* gives; it is asked for the next item only when a place is free.
+        """Run the items of *source*; the next item is read only when a place is free.
 
         Returns:
-            Seconds that the item it gave last is held for, before which neither that nor a later one may begin; 0.0:
-            none is.
+            Seconds before which the last item read, and all later ones, must not start; 0.0 if all have run.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -76,7 +75,7 @@ class InFlight:
                         break
                     tasks.create_task(self._run_item(index, item, tries_used, entry))
         except BaseExceptionGroup as failures:
-            # Only the sink and the source can have raised: an item's own errors are outcomes.
+            # Raised by the sink or the source: an item's own exceptions are outcomes.
             raise failures.exceptions[0] from None
         finally:
             self._close()
@@ -85,7 +84,7 @@ class InFlight:
         return self._held_s
 
     async def _enter(self, index: int, item: Any, tries_used: int) -> Entry | None:
-        """Ask the gate, one item after another: a process takes no permits ahead of what it is about to start."""
+        """Enter the gate, one item at a time, so that a process books no permits ahead of what it starts."""
         if self._tries.gate is None:
             return None
         apart = not isinstance(self._tries, TriesTogether) and self._apart < self._most_apart
@@ -104,7 +103,7 @@ class InFlight:
             self._places.release()
 
     async def _groups(self, source: Source, size: int) -> AsyncIterator[list[Given]]:
-        """What *source* gives, *size* at a time; fewer where there are no more places, or it takes its time."""
+        """The items of *source* in groups of *size*; fewer if places run out or the source is slow."""
         ahead: asyncio.Future[tuple[int, Any, int]] | None = None
         ended = False
         try:
@@ -131,7 +130,7 @@ class InFlight:
                 await asyncio.wait([ahead])
 
     async def _given(self, ahead: asyncio.Future[tuple[int, Any, int]]) -> Given | None:
-        """The next item, let in by the gate; None when there is no more, or it is held."""
+        """The next item after it has entered the gate; None if there is no more, or it is held."""
         try:
             index, item, tries_used = await ahead
         except StopAsyncIteration:
@@ -163,12 +162,12 @@ class InFlight:
         try:
             await until_ended(work, self._close)
         finally:
-            # Also when cancelled: finished work is never thrown away.
+            # Also when cancelled: the outcomes of finished items are kept.
             if work.done() and not work.cancelled():
                 self._sink_group(group, work.result())
 
     def _sink_group(self, group: list[Given], ended: list[ItemDone]) -> None:
-        for (index, *_), done in zip(group, ended, strict=False):  # none where the batch ended first
+        for (index, *_), done in zip(group, ended, strict=False):  # empty if the batch ended first
             self._sink(index, done)
 
     async def _coroutine(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> ItemDone:
@@ -186,7 +185,7 @@ class InFlight:
             failed = exc
         else:
             return tries.succeeded(index, value, tries_used, perf_counter() - began)
-        # Not while it is handled: it would become the context of what the next try raises.
+        # Outside of the except block: else it would become the __context__ of what the next try raises.
         first_s = perf_counter() - began
         try:
             done = await drive_async(tries.settle(index, item, tries_used, failed, self._park_over_s))
@@ -202,7 +201,7 @@ class InFlight:
         try:
             await until_ended(work, self._close)
         finally:
-            # Also when cancelled: finished work is never thrown away.
+            # Also when cancelled: the outcomes of finished items are kept.
             done = work.result() if work.done() and not work.cancelled() else None
             if done is not None:
                 self._sink(index, done)

@@ -1,4 +1,4 @@
-"""Putting commits in item order while they come in any order: which piece of which commit is next. Reads nothing."""
+"""ItemOrder: puts the outcomes of commits, which come in any order, into item order."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PREFETCH_ITEMS = 5000
 
 
 class Span(NamedTuple):
-    """A commit by what it covers: a later generation, and in one a later record, stands over an earlier one.
+    """The range of items of a commit. A later generation, and within it a later record, replaces an earlier one.
 
     Attributes:
-        start, upto: the items it covers.
+        start, upto: the range of items, *upto* excluded.
         gen: its generation.
-        record: 0, or the how manieth record of a parked item it is.
-        ref: whatever finds its outcomes.
+        record: 0, or the number of the record if it is that of a parked item.
+        ref: the reference by which *fetch* finds its outcomes.
     """
 
     start: int
@@ -31,7 +31,7 @@ class Span(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """The outcomes of the items ``start … stop``, out of one commit; None: these items have none."""
+    """The outcomes of the items ``start … stop - 1``, from one commit; None if these items have none."""
 
     done: Done | None
     start: int
@@ -50,15 +50,15 @@ Fetch = Callable[[Sequence[Span]], Sequence[Callable[[], Done]]]
 
 
 class ItemOrder:
-    """A place in the line of items that moves on as commits become known. Memory: names of commits, and a few of them.
+    """An iterator over outcomes in item order, which advances as commits become known. Holds few outcomes at a time.
 
     Args:
         fetch: what gives the outcomes of some spans, one by one.
         at: the first item that is wanted.
 
     Attributes:
-        at: items before it have been handed out.
-        read: spans that are not needed any more, until somebody takes them.
+        at: the next item; those before it have been returned.
+        read: spans that are no longer needed; the caller clears it.
     """
 
     def __init__(self, fetch: Fetch, at: int = 0) -> None:
@@ -71,18 +71,18 @@ class ItemOrder:
         self._covering: list[_Covering] = []
 
     def note(self, span: Span) -> None:
-        """A commit is there."""
+        """Add a commit."""
         if span.upto > self.at:
             insort(self._ahead, span, lo=self._taken)
         else:
             self.read.append(span)
 
     def pieces(self, gen: int, n: int | None = None) -> Iterator[Piece]:
-        """What follows, as far as it is known.
+        """Yield the next outcomes, as far as they are known.
 
         Args:
-            gen: the batch's generation: what failed in an earlier one is being tried again.
-            n: the number of items, once the batch has ended and every commit of it is known.
+            gen: the batch's generation: items that failed in an earlier one are not yielded, as they run again.
+            n: the number of items, if the batch has ended and all its commits were added; else None.
         """
         while n is None or self.at < n:
             self._begin()
@@ -94,7 +94,7 @@ class ItemOrder:
             yield piece
 
     def _begin(self) -> None:
-        """Take up the commits whose first item has come."""
+        """Fetch the commits that start at or before the next item."""
         while self._taken < len(self._ahead) and self._ahead[self._taken].start <= self.at:
             span = self._ahead[self._taken]
             if span not in self._fetched:
@@ -144,5 +144,5 @@ class ItemOrder:
         return Piece(best.done, at, stop)
 
     def _next_start(self, otherwise: int) -> int:
-        """Where the next commit that is known begins."""
+        """The first item of the next known commit."""
         return self._ahead[self._taken].start if self._taken < len(self._ahead) else otherwise

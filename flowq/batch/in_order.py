@@ -1,7 +1,7 @@
-"""Blocking items one after another in this thread: the tight loop.
+"""InOrder: runs items one after another in a tight loop in this thread.
 
-A plain item costs its call and its place in a list; only one that raises leaves the loop to be taken through its tries.
-Never here: items side by side (in_flight), budgets over the whole batch.
+A plain item costs its call and a place in a list; only an item that raises leaves the loop for its further tries.
+Concurrent items are in_flight.py.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ Stop = Callable[[Sequence[Any], float], bool]
 Watch = Callable[[int], object]
 
 _ASK_EVERY_S = 0.001
-"""Whether to stop is asked at most so often: asking may cost more than an item."""
+"""Least seconds between two calls of ``stop``, which may cost more than an item."""
 
 _EXPECTED = 500
-"""Items of which the gate is told in one go."""
+"""Number of items announced to the gate at a time."""
 
 
 class InOrder:
     """One run over consecutive items.
 
     Args:
-        tries: takes one item through its tries.
-        items: the items, of which ``done.start`` is the first.
-        done: filled by the run.
-        max_failed: failures that are tolerated; the next one ends the run.
-        park_over_s: an item whose wait is longer is parked; None: it is slept.
+        tries: runs the tries of one item.
+        items: the items; ``done.start`` is the index of the first.
+        done: receives the outcomes.
+        max_failed: number of failures that are tolerated; the next one ends the run.
+        park_over_s: an item that must wait longer is parked; None: it sleeps for any time.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class InOrder:
         self._park_over_s = park_over_s
 
     def run(self, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
-        """Run the items, the first of which has *tries_used* tries behind it, until the end or until told to stop."""
+        """Run the items, the first of which has used *tries_used* tries, until the end or until *stop* returns true."""
         outer = current_context()
         try:
             if isinstance(self._tries, TriesTogether):
@@ -62,7 +62,7 @@ class InOrder:
             else:
                 self._run_gated(self._tries.gate, tries_used, stop, watch)
         except Interrupted:
-            pass  # the item that waited has no outcome; those before it have
+            pass  # the item that waited has no outcome; the items before it have theirs
         finally:
             enter_context(outer)
         self._close()
@@ -75,7 +75,7 @@ class InOrder:
         self._run_blocks(stop, watch)
 
     def _run_gated(self, gate: Gate, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
-        """One item after another, each let in by the gate; ends where one is held."""
+        """Run the items one after another, each after it has entered the gate; ends at one that is held."""
         items, done, tries = self._items, self._done, self._tries
         ask_at_s = 0.0
         while (at := len(done.values)) < len(items) and self._failures_left >= 0:
@@ -86,7 +86,7 @@ class InOrder:
                 done.held_s = entry.seconds
                 return
             if watch is not None:
-                watch(done.upto)  # from here on: nobody is killed for waiting
+                watch(done.upto)  # not before: an item must not be killed while it waits
             self._settle(items[at], tries_used, None, entry)
             tries_used = 0
             if stop is not None and self._laps.elapsed_s >= ask_at_s:
@@ -116,11 +116,11 @@ class InOrder:
                 laps.lap(len(values) - at)
             if is_plain and (fresh := values[at:]):
                 kind = type(fresh[0])
-                # Told by their types, in one go: to look at each value would cost more than to make it.
+                # Checked by type for all values at once: a check per value would cost more than its call.
                 if countOf(map(type, fresh), kind) < len(fresh) or is_awaitable(kind):
                     self._fail_awaitables(at)
             if failed is not None:
-                # Not while it is handled: it would become the context of what the next try raises.
+                # Outside of the except block: else it would become the __context__ of what the next try raises.
                 laps.lap(len(values) + 1 - at)
                 self._settle(items[len(values)], 0, failed)
                 failed = None  # its traceback holds this frame
@@ -130,7 +130,7 @@ class InOrder:
                 ask_at_s = laps.elapsed_s + _ASK_EVERY_S
 
     def _fail_awaitables(self, at: int) -> None:
-        """Make failures of the values from the *at*-th on that wait to be awaited."""
+        """Turn awaitable values, from the *at*-th on, into failures."""
         done = self._done
         awaitable = {kind for kind in set(map(type, done.values[at:])) if is_awaitable(kind)}
         if not awaitable:
@@ -144,7 +144,7 @@ class InOrder:
                 self._failures_left -= 1
 
     async def run_async(self, stop: Stop) -> None:
-        """Run async items that are plain, from the first one on, until the end or until told to stop."""
+        """Run plain async items until the end or until *stop* returns true."""
         outer = current_context()
         try:
             await self._run_blocks_async(stop)
@@ -190,7 +190,7 @@ class InOrder:
         self._note(await drive_async(self._tries.settle(self._done.upto, item, 0, exc, None)))
 
     def _run_groups(self, tries: TriesTogether, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
-        """One call of many items after another; ends where the gate holds one."""
+        """Run the items in groups, a call for each; ends at an item that the gate holds."""
         items, done = self._items, self._done
         tries.watch = watch
         while (at := len(done.values)) < len(items) and self._failures_left >= 0 and not done.held_s:
@@ -207,7 +207,7 @@ class InOrder:
                 return
 
     def _group(self, tries: TriesTogether, some: Sequence[Any], tries_used: int) -> list[Given]:
-        """*some* as far as the gate lets them in."""
+        """The leading items of *some* that have entered the gate."""
         if tries.gate is not None:
             tries.gate.expect(some)
         group: list[Given] = []
@@ -249,7 +249,7 @@ class InOrder:
         self._note(drive(steps), is_new=is_new)
 
     def _note(self, ended: ItemDone, *, is_new: bool = False) -> None:
-        """The next item has ended; *is_new*: none of its time has been counted yet."""
+        """Record the outcome of the next item; *is_new*: none of its time has been counted yet."""
         place = len(self._done.values)
         self._done.add(ended)
         if is_new:
@@ -268,7 +268,7 @@ class InOrder:
 
 
 class _HereContext(ItemContext):
-    """The context of first tries in the tight loop, made once a run: it knows its item when it is asked."""
+    """The context of first tries in the tight loop, created once per run; it finds its item when it is read."""
 
     __slots__ = ("_batch_id", "_done")
 

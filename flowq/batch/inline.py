@@ -1,4 +1,4 @@
-"""The inline executor: batches run in this process, with no server. Never here: how one item is run (runner)."""
+"""InlineExecutor: runs batches in this process, without a server."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ _WAIT_S = 1.0
 class InlineExecutor:
     """Runs batches in this process.
 
-    Async items run side by side, ``concurrency`` or else ``in_flight`` of them at once; blocking ones one after
-    another, or in ``concurrency`` threads where that is given.
+    Async items run concurrently, ``concurrency`` or else ``in_flight`` of them at once; blocking items one after
+    another, or in ``concurrency`` threads if that is given.
 
     Args:
-        announce: say once that batches run here because nothing else was configured: in the log at INFO, and in a
-            terminal where that log is not shown.
-        sequential: one item at a time unless the policy gives a ``concurrency``, async items too.
-        gates: makes what the tries of a batch pass through; in workers, that of the fleet.
+        announce: say once that batches run here because no other executor was configured: in the log at INFO, or on a
+            terminal if that log is not shown.
+        sequential: run one item at a time, async ones too, unless the policy gives a ``concurrency``.
+        gates: creates the gates of the batches; in a worker, gates shared with the other workers.
     """
 
     def __init__(self, *, announce: bool = False, sequential: bool = False, gates: Gates = here_gate) -> None:
         self._gates = gates
         self._announce = announce
         self._sequential = sequential
-        # By id, which a name and a key make: submitting a key again attaches to its batch for as long as anybody holds
-        # on to that.
+        # By id, which is made from the label and the key: submitting them again attaches to the batch as long as
+        # anything else refers to it.
         self._handles: WeakValueDictionary[str, InlineHandle] = WeakValueDictionary()
         self._runs: WeakValueDictionary[str, InlineRun] = WeakValueDictionary()
         self._lock = threading.Lock()
@@ -71,11 +71,11 @@ class InlineExecutor:
         return result
 
     def submit(self, job: BatchJob) -> Handle[Any]:
-        """Run *job* in a thread of its own. The program does not end before the batch does, unless it is cancelled."""
+        """Run *job* in a new thread. The program does not exit before the batch has ended or is cancelled."""
         self._say_once()
         with self._lock:
             known = None if job.key is None else self._handles.get(new_batch_id(job.label or job.node.name, job.key))
-            # What broke off with its source, who submits it again goes on with, as on workers; here from the start.
+            # A batch whose source raised can be submitted again, as on workers; here it starts from the beginning.
             if known is not None and not known._broke_off:
                 return known
             handle = InlineHandle(LocalBatch.of(job, sequential=self._sequential, gates=self._gates))
@@ -84,7 +84,7 @@ class InlineExecutor:
         return handle
 
     def submit_run(self, flow: Node[Any, Any], shared: Any, key: str | None, label: str | None) -> InlineRun:
-        """Run *flow* in a thread of its own; see ``Flow.submit``."""
+        """Run *flow* in a new thread; see ``Flow.submit``."""
         self._say_once()
         with self._lock:
             known = None if key is None else self._runs.get(new_batch_id(label or flow.name, key))
@@ -101,12 +101,12 @@ class InlineExecutor:
         self._announce = False
         _log.info(ANNOUNCEMENT)
         if not _log.isEnabledFor(logging.INFO) and sys.stderr.isatty():
-            # Nobody asked for a log, and somebody sits there.
+            # Logging is not configured, and a person may read stderr.
             sys.stderr.write(f"{ANNOUNCEMENT}\n")
 
 
 class InlineHandle:
-    """A batch that runs in a thread of this process."""
+    """The handle of a batch that runs in a thread of this process."""
 
     def __init__(self, batch: LocalBatch) -> None:
         self._batch = batch
@@ -117,7 +117,7 @@ class InlineHandle:
         self._ended = threading.Event()
         self._read_upto = 0
         self._redriven = False
-        # What stands of the runs before a redrive: by name, figures of its progress.
+        # Progress counts of the items that a redrive does not run again, by field.
         self._standing: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -128,12 +128,12 @@ class InlineHandle:
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """The displayed name of the batch."""
         return self._batch.label
 
     @property
     def node(self) -> str:
-        """The name of the node whose items they are."""
+        """The name of the batch's node."""
         return self._batch.node
 
     def __repr__(self) -> str:
@@ -141,11 +141,11 @@ class InlineHandle:
 
     @property
     def _broke_off(self) -> bool:
-        """Whether it has ended since the source of its items raised."""
+        """Whether it ended because the source of its items raised."""
         return self._ended.is_set() and self._batch.source_broke
 
     def start(self) -> None:
-        """Begin; once."""
+        """Start the batch; called once."""
         self._start(self._run)
 
     def _start(self, run: Callable[[], None]) -> None:
@@ -153,32 +153,32 @@ class InlineHandle:
         threading.Thread(target=context.run, args=(run,), name=f"flowq-batch-{self.id}").start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the batch has ended, at most *timeout* seconds; whether it has.
+        """Block until the batch has ended, at most *timeout* seconds; returns whether it has ended.
 
         Raises:
-            Exception: what the source of its items raised.
+            Exception: the exception that the source of the items raised.
         """
         ended = self._ended.wait(seconds_of(timeout))
-        # That items contradict each other does not end the batch: it is what its result says.
+        # A MergeConflict does not stop the batch: `result` raises it.
         if ended and self._error is not None and not isinstance(self._error, MergeConflict):
             raise self._error
         return ended
 
     def progress(self) -> Progress:
-        """Where the batch stands; redriven, at the pace of that run."""
+        """The progress of the batch; in a redrive, with the rate of the redrive."""
         now = self._now.progress(self._state())
         if not self._redriven:
             return now
         return replace(now, **{name: getattr(now, name) + count for name, count in self._standing.items()})
 
     def result(self, timeout: float | None = None) -> BatchResult[Any]:
-        """Block until the batch has ended and hand over its result.
+        """Block until the batch has ended and return its result.
 
         Raises:
-            TimeoutError: it has not ended within *timeout* seconds.
-            BatchError: what ``on_error`` and ``max_failures`` say is raised.
-            MergeConflict: two items of a BatchFlow contradict each other.
-            ResultsFreed: they were dropped as they were read.
+            TimeoutError: the batch has not ended within *timeout* seconds.
+            BatchError: items failed, as ``on_error`` and ``max_failures`` say.
+            MergeConflict: two items of a BatchFlow made conflicting changes.
+            ResultsFreed: results were read with ``free=True`` and deleted.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"batch {self.id} has not ended within {timeout:g} s")
@@ -192,15 +192,15 @@ class InlineHandle:
         return self._result
 
     def outcomes(self, *, inputs: bool = False) -> Iterator[Outcome]:
-        """One outcome for each item known so far, in item order; what has none yet reads as cancelled.
+        """One outcome for each item known so far, in item order; items without one are "cancelled".
 
-        Of a batch that is being redriven, those from before, until it has ended.
+        During a redrive, the outcomes from before it.
 
         Args:
-            inputs: with each item and its key, as far as those are still at hand.
+            inputs: include the item and its key, if still available.
 
         Raises:
-            ResultsFreed: results were dropped as they were read.
+            ResultsFreed: results were read with ``free=True`` and deleted.
         """
         if self._batch.log.freed:
             raise ResultsFreed(self.id)
@@ -225,19 +225,19 @@ class InlineHandle:
         return self._batch.so_far() if self._result is None else self._result
 
     def cancel(self) -> None:
-        """End the batch: what has no outcome yet reads as cancelled. Idempotent."""
+        """End the batch: items without an outcome are cancelled. Idempotent."""
         self._now.close(CANCELLED)
 
     def pause(self) -> None:
-        """Begin nothing more until ``resume``; items that run end, and count. Idempotent."""
+        """Start no further item until ``resume``; running items finish and count. Idempotent."""
         self._now.going.clear()
 
     def resume(self) -> None:
-        """Go on after ``pause``. Idempotent."""
+        """Continue after ``pause``. Idempotent."""
         self._now.going.set()
 
     def retry_failed(self) -> InlineHandle:
-        """Run what failed or was cancelled once more; this handle. Nothing happens while the batch runs."""
+        """Redrive: run failed and cancelled items again; no effect while the batch runs. Returns this handle."""
         with self._lock:
             result = self._result
             if self._ended.is_set() and result is not None and (result.failed or result.cancelled):
@@ -261,31 +261,31 @@ class InlineHandle:
 
     @property
     def _now(self) -> LocalBatch:
-        """The run that acts are about: the batch, or the last redrive of it."""
+        """The run that cancel, pause and resume apply to: the batch, or its last redrive."""
         batch = self._batch
         while self._redriven and batch.again is not None:
             batch = batch.again
         return batch
 
     def as_completed(self, *, free: bool = False) -> Stream[Outcome]:
-        """The outcomes as they come, until the batch has ended; none is raised. *free*: hold none that was read."""
+        """Yield outcomes as items end, until the batch has ended; none raises. *free*: drop outcomes that were read."""
         return Stream(self._outcomes(self._frees(free)))
 
     def results(self, *, free: bool = False) -> Stream[Any]:
-        """The values in item order, as they come. *free*: hold none that was read.
+        """Yield the values in item order as they become available. *free*: drop values that were read.
 
-        Raises (while it is read):
-            BatchError: at the first item without a value, where ``result`` raises it.
+        Raises (while iterating):
+            BatchError: at the first item without a value, if ``result`` would raise it.
         """
         return Stream(self._values(self._frees(free)))
 
     def _frees(self, free: bool) -> bool:
-        return free and self._batch.policy.sink is None  # what lies in files takes no memory
+        return free and self._batch.policy.sink is None  # values in a sink take no memory
 
     def _outcomes(self, free: bool) -> Iterator[list[Outcome]]:
         log = self._batch.log
         self._first_to_read(free)
-        if self._redriven:  # the log knows the first generation alone
+        if self._redriven:  # the log has the first generation only
             self._ended.wait()
             yield [] if self._result is None else [one for one in self._left(self._result) if one.status != "cancelled"]
             return
@@ -336,7 +336,7 @@ class InlineHandle:
         if not log.freed:
             self._result.raise_for(self._batch.policy.on_error, self._batch.policy.max_failures)
         elif self._batch.state != "succeeded" and self._batch.policy.on_error != "collect":
-            # What was dropped is not in the result any more: the errors are those that were read.
+            # Dropped outcomes are no longer in the result: raise the errors that were read.
             errors = values.errors or {order.at: ItemCancelled(self._batch.reason)}
             raise BatchError(f"{self.label}: {self._batch.reason}, {log.failed} failed", errors)
 
@@ -346,7 +346,7 @@ class InlineHandle:
         return self._read_upto
 
     def _following(self, free: bool) -> Iterator[list[Span]]:
-        """What is logged, until nothing more will be; raises ResultsFreed where another reader has dropped some."""
+        """The logged spans, until the log is closed; raises ResultsFreed if another reader has dropped some."""
         before, ended = 0, False
         while not ended:
             spans, seen, ended = self._batch.log.take(before, _WAIT_S)
@@ -356,7 +356,7 @@ class InlineHandle:
             yield spans
 
     def _fetch(self, spans: Sequence[Span]) -> list[Done]:
-        """The outcomes of *spans*; raises ResultsFreed where another reader has dropped them meanwhile."""
+        """The outcomes of *spans*; raises ResultsFreed if another reader has dropped them."""
         found = self._batch.log.fetch(spans)
         if len(found) < len(spans):
             raise ResultsFreed(self.id)
@@ -368,7 +368,7 @@ class InlineHandle:
     def _run(self) -> None:
         try:
             self._result = self._batch.run()
-        except BaseException as error:  # whoever asks for the result gets it
+        except BaseException as error:  # raised by `result`
             self._error = error
         finally:
             self._ended.set()
@@ -394,7 +394,7 @@ class InlineHandle:
 
 
 def _standing(result: BatchResult[Any]) -> dict[str, int]:
-    """What there is of *result* already, whatever becomes of the items that have to run again."""
+    """The progress counts of *result* without the items that run again."""
     stats = result.stats()
     kept, retried = stats.ok + stats.fallback, stats.retried - sum(one.attempts > 1 for one in result.failed)
     return {"total": kept, "done": kept, "ok": stats.ok, "fallback": stats.fallback, "retried": retried}

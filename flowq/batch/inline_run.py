@@ -1,4 +1,4 @@
-"""A submitted flow in a thread of this process: the same handle as on workers, without what outlives the process."""
+"""InlineRun: a submitted flow in a thread of this process, with the interface of a run. It ends with the process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOOK_EVERY_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Where the run stood after a step."""
+    """The state of the run after a step."""
 
     step: Checkpoint
     frames: list[Frame]
@@ -39,13 +39,13 @@ class _Kept:
 
 
 class InlineRun:
-    """One run. Its steps are kept in memory; batches inside it run in this process."""
+    """One run. Its checkpoints are kept in memory; batches inside it run in this process."""
 
     def __init__(self, flow: Node[Any, Any], shared: Any, label: str | None, key: str | None = None) -> None:
         self.id = new_batch_id(label or flow.name, key)
         self.label = label or flow.name
         self._flow = flow
-        # As on workers: a dict, which makes up no values for keys that are not there.
+        # A plain dict, as on workers: a defaultdict would insert missing keys.
         plain = dict(shared) if isinstance(shared, Mapping) and not isinstance(shared, Store) else shared
         self._begun_with = _copied(plain)
         self._shared: Any = _copied(plain)
@@ -62,7 +62,7 @@ class InlineRun:
         self._since_s = 0.0
 
     def start(self, at: int = 0) -> None:
-        """Run in a thread, from after step *at*."""
+        """Run in a new thread, continuing after step *at*."""
         frames: list[Frame] = []
         self._shared = _copied(self._begun_with)
         if at:
@@ -122,7 +122,7 @@ class InlineRun:
             self._events[name].append(Sent(sum(map(len, self._events.values())), value))
 
     def cancel(self) -> None:
-        """See Run. What runs in a thread is not interrupted: its node is the last one."""
+        """See Run. The running node is not interrupted, but no further node is visited."""
         self._move("cancelled", "running", "paused", "parked")
 
     def pause(self) -> None:
@@ -180,7 +180,7 @@ class InlineRun:
             self._move("succeeded", "running", "paused", "parked")
         except Left:  # it was cancelled
             pass
-        except BaseException as error:  # whoever asks for the result gets it
+        except BaseException as error:  # raised by `result`
             self._error = _as_told(error, root)
             self._error.add_note(f"in run {self.id}: mend the cause, then run.resume() does what is missing")
             self._move("failed", "running", "paused", "parked")
@@ -208,7 +208,7 @@ class InlineRun:
 
 
 class _HereWaits(Waits):
-    """What the node under way of an inline run waits for."""
+    """The waits of the running node of an inline run."""
 
     def __init__(self, run: InlineRun) -> None:
         super().__init__()
@@ -239,14 +239,14 @@ class _HereWaits(Waits):
 
 
 def _as_told(error: BaseException, root: RunFlow) -> Exception:
-    """What the run failed with, as any process can rebuild it: on workers nobody is told more."""
+    """The exception of the run in portable form, the same as a run on workers would raise."""
     failure = as_failure(error)
     root.note_failed_item(failure, 0, 0)
     return portable(failure)
 
 
 def _copied(shared: Any) -> Any:
-    """A copy of the store: a run keeps one of after each step, as on workers.
+    """A copy of the store. A run keeps one per step, as on workers.
 
     Raises:
         CannotTravel: a value cannot be copied, such as a lock or a client that holds one; names its key.

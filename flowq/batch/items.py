@@ -1,7 +1,4 @@
-"""The items of a batch: what may be given as items, and how they are read, never all at once.
-
-Never here: running or sending them.
-"""
+"""Items: checks what was given as the items of a batch, and reads them incrementally."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ from typing import Any, SupportsIndex
 from flowq.batch.async_items import AsyncItems
 from flowq.errors import BatchInputError
 
-_TAKE_FOR_S = 0.05  # the items of a slow source do not wait longer than this for more of them
+_TAKE_FOR_S = 0.05  # longest time that items of a slow source are held back to read more of them
 
 
 def to_list(value: Any) -> list[Any]:
-    """*value* as a list: nothing for None, its elements for an iterable, else itself alone.
+    """*value* as a list: empty for None, the elements of an iterable, else ``[value]``.
 
-    A str, bytes or a mapping is one value, not many.
+    A str, bytes, bytearray or mapping counts as one value.
     """
     if value is None:
         return []
@@ -32,8 +29,8 @@ def to_list(value: Any) -> list[Any]:
 
 
 def part(items: Sequence[Any], start: int, stop: int) -> Sequence[Any]:
-    """The items from *start* to before *stop*, fewer at the end; one by one of a sequence that takes no slices."""
-    if isinstance(items, deque):  # the way to its middle is long: walked once
+    """``items[start:stop]``, also for a sequence that does not support slices."""
+    if isinstance(items, deque):  # indexing its middle takes linear time: iterated once
         return list(islice(items, start, stop))
     try:
         return items[start:stop]
@@ -42,24 +39,24 @@ def part(items: Sequence[Any], start: int, stop: int) -> Sequence[Any]:
 
 
 class Items:
-    """The items of one batch, read from front to back.
+    """The items of one batch, read in order.
 
     Attributes:
-        total: how many there are; None until the end of something without a length has been read.
-        taken: how many have been read.
-        broken: reading them has raised: there are no more, and nobody knows how many there would have been.
+        total: number of items; None for a source without a length until its end was reached.
+        taken: number of items read.
+        broken: whether reading raised, so that no more items follow and the total is unknown.
     """
 
     def __init__(self, name: str, given: Any, *, limit: int | None = None, max_items: int | None = None) -> None:
         """
         Args:
             name: the node's name, for errors.
-            given: what ``prep`` returned: an iterable of items, or None for no items.
-            limit: only so many of the first items are read (None: all).
-            max_items: more items than that are refused (None: no limit); judged after *limit*.
+            given: the return value of ``prep``: an iterable of items, or None for no items.
+            limit: the number of first items to read (None: all).
+            max_items: most items allowed (None: no limit); checked after *limit*.
 
         Raises:
-            ValueError: *limit* is no number of items.
+            ValueError: *limit* is not an integer >= 0.
             BatchInputError: *given* is not an iterable of items, or holds more than *max_items*.
         """
         if limit is not None:
@@ -86,7 +83,7 @@ class Items:
         return self.total is not None and self.taken >= self.total
 
     def take(self, n: int) -> list[Any]:
-        """The next *n* items, fewer at the end, none once it is reached.
+        """The next *n* items; fewer at the end or from a slow source, none only after the end.
 
         Raises:
             BatchInputError: there are more than ``max_items``.
@@ -103,7 +100,7 @@ class Items:
         return taken
 
     def _next(self, n: int) -> tuple[list[Any], bool]:
-        """The next *n* items, of a slow source those of a moment; and whether its end was reached."""
+        """The next *n* items, fewer from a slow source, and whether the end was reached."""
         if n == 1 or self.total is not None:
             taken = list(islice(self._rest, n))
             return taken, len(taken) < n
@@ -115,7 +112,7 @@ class Items:
         return taken, True
 
     async def take_run_async(self) -> tuple[int, list[Any]]:
-        """``take_run(1)`` in an event loop, which is not kept waiting for items that are async themselves."""
+        """``take_run(1)`` in an event loop; async items are awaited."""
         if not isinstance(self._given, AsyncItems):
             return self.take_run(1)
         try:
@@ -133,18 +130,18 @@ class Items:
         return self.taken - 1, [item]
 
     def close(self) -> None:
-        """Read no further, from any thread."""
+        """Stop reading; thread-safe."""
         self._closed = True
         if isinstance(self._given, AsyncItems):
             self._given.close()
 
     def take_run(self, n: int) -> tuple[int, list[Any]]:
-        """:meth:`take`, and the index of the first item taken."""
+        """The index of the first item of :meth:`take`, and the items."""
         start = self.taken
         return start, self.take(n)
 
     def at_hand(self) -> Sequence[Any] | None:
-        """The items by index, where they were given as a sequence and cost nothing to keep; else None."""
+        """The items if they were given as a sequence, which needs no further memory; else None."""
         return self._given if isinstance(self._given, Sequence) else None
 
     def _refuse_more_than_allowed(self, n: int) -> None:
@@ -157,7 +154,7 @@ class Items:
 
 
 class Picked:
-    """Some items of a batch once more, read like :class:`Items`: each take gives neighbours.
+    """Selected items of a batch, to run again, read like :class:`Items`: each take gives consecutive ones.
 
     Args:
         inputs: the items by index.
@@ -174,11 +171,11 @@ class Picked:
         self.total = len(indices)
 
     def at_hand(self) -> Mapping[int, Any] | Sequence[Any] | None:
-        """All items of the batch that are at hand, by index."""
+        """All available items of the batch, by index."""
         return self._inputs
 
     def take_run(self, n: int) -> tuple[int, list[Any]]:
-        """At most *n* items whose indices follow each other, and the index of the first."""
+        """The index of the first, and at most *n* items with consecutive indices."""
         ahead = self._indices[self.taken : self.taken + n]
         if not ahead:
             return 0, []
@@ -192,11 +189,11 @@ class Picked:
         return self.take_run(1)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """See :meth:`Items.close`; there is nothing to close."""
 
 
 def _checked(name: str, given: Any) -> Iterable[Any]:
-    """*given* if it is an iterable of items; a str or a dict is one only by mistake."""
+    """*given* if it is an iterable of items; raises BatchInputError for a str or a dict, too."""
     if given is None:
         return ()
     kind = type(given).__name__

@@ -1,6 +1,6 @@
-"""What a walk that may be left does at a batch: it hands the items over and is left until they are done.
+"""BatchJourney: the interface of a resumable walk at batch nodes, where it is left until the batch has ended.
 
-Never here: how (the engine's).
+The engine implements it.
 """
 
 from __future__ import annotations
@@ -20,57 +20,57 @@ if TYPE_CHECKING:
 
 
 class BatchJourney(Journey):
-    """A journey on which batch nodes fan out.
+    """A journey that starts batches and waits for them.
 
     Attributes:
-        kept: the state that an item goes on from when it is left before anything more of it was kept.
+        kept: the encoded state from which an item continues if it is left before its next checkpoint.
     """
 
     kept: bytes = b""
 
     def waits_for_batch(self) -> bool:
-        """Whether the node that is visited next was left while its batch ran."""
+        """Whether the walk was left at the next node while its batch ran."""
         raise NotImplementedError
 
     def goes_on_from_batch(self) -> bool:
-        """Whether it was, in this generation: a batch that is redriven is begun once more."""
+        """Whether that was in this generation; in a redrive the batch is started again."""
         raise NotImplementedError
 
     def fan_out(self, job: BatchJob) -> Steps[BatchResult[Any]]:
-        """Start the batch; its result if it ended at once.
+        """Start the batch; returns its result if it ended at once.
 
         Raises:
-            Left: it runs.
-            BatchError: what the policy's ``on_error`` and ``max_failures`` say is raised.
+            Left: the batch is running.
+            BatchError: items failed, as the policy's ``on_error`` and ``max_failures`` say.
         """
         raise NotImplementedError
 
     def collect(self, node: Fanout[Any, Any], shared: Any) -> Steps[tuple[Any, BatchResult[Any]] | None]:
-        """The items of the batch that was waited for, and what came of them; None if it is to be started again: it is
-        gone, or lacks items.
+        """The items and the result of the batch that was waited for; None if it must be started again, as it is gone or
+        lacks items.
 
         Raises:
-            Left: it runs still.
-            BatchError: what the policy's ``on_error`` and ``max_failures`` say is raised.
+            Left: the batch is still running.
+            BatchError: items failed, as the policy's ``on_error`` and ``max_failures`` say.
         """
         raise NotImplementedError
 
     def arrived(self, shared: Overlay, action: str | None) -> Any:
-        """The walk is at its end: the value that its item has."""
+        """The walk has ended; returns the value of its item."""
         raise NotImplementedError
 
 
 class Journeys(Protocol):
-    """Makes the journeys of a batch's items."""
+    """Creates the journeys of a batch's items."""
 
     def __call__(self, flow: BatchFlow, ctx: ItemContext, store: Overlay) -> BatchJourney:
-        """The journey of one try of an item. *store* is brought to where the item was left, if it was.
+        """The journey of one try of an item. If the item was left, *store* is restored to the state it had then.
 
         Raises:
-            Left: that could not be read.
+            Left: the state could not be read.
         """
         ...
 
     def go_on(self, index: int) -> bool:
-        """Whether the item at *index* was left in this generation, and its journey goes on."""
+        """Whether the item at *index* was left in this generation, so that its journey continues."""
         ...

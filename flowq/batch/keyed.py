@@ -1,6 +1,6 @@
-"""Items read from one key of the store, results written to others, and nodes made of a function or another node.
+"""Base classes of batch nodes that read items from a key of the store, and of those made of a function or a node.
 
-Never here: what is done with the items (map_node, filter_node, reduce_node, nodes).
+Their subclasses are in map_node.py, filter_node.py, reduce_node.py and nodes.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Keyed(Fanout[Item, Result]):
     Args:
         items: key of the items, any iterable.
         out: key of the results.
-        count: key of their number; None: it is not written.
+        count: key for the number of results; None: it is not written.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Keyed(Fanout[Item, Result]):
         """The items.
 
         Raises:
-            KeyError: the store has none at that key.
+            KeyError: the store does not have the key.
         """
         try:
             return shared[self.items_key]
@@ -45,46 +45,46 @@ class Keyed(Fanout[Item, Result]):
             raise
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        """Write what :meth:`written` says."""
+        """Write the keys of :meth:`written` to the store."""
         for key, value in self.written(exec_res).items():
             shared[key] = value
 
     def written(self, exec_res: Any) -> Mapping[str, Any]:
-        """What the node writes to the store, by key."""
+        """The values to write to the store, by key."""
         counted = {} if self.count_key is None else {self.count_key: len(exec_res)}
         return {self.out_key: list(exec_res), **counted}
 
 
 class Worked(Keyed[Item, Result]):
-    """A node made of a function of one item, of a node whose ``exec`` takes one, or of neither by a subclass.
+    """A node made of a function of one item, of a node whose ``exec`` takes one, or a subclass that defines ``exec``.
 
-    Of a node its ``exec``, ``exec_fallback``, retries, timeout and lifespan are taken; its ``prep`` and ``post`` are
-    not called. A function makes a class of its own, see :func:`~flowq.core.functional.class_of`, unless it is one that
-    messages may name (``@flowq.register``): that is an argument like any other.
+    From a node it takes ``exec``, ``exec_fallback``, retries, timeout and lifespan; ``prep`` and ``post`` are not
+    called. For a function a subclass is created, see :func:`~flowq.core.functional.class_of`, unless the function is
+    registered (``@flowq.register``) and can be sent as an argument.
 
     Attributes:
-        child: the node it is made of, if it is.
+        child: the node it is made of; else None.
     """
 
     role: ClassVar[str] = "exec"
-    """The method that the function becomes."""
+    """The name of the method that the function becomes."""
 
     child: Node[Any, Any] | None = None
 
     def __new__(cls, work: Any = None, *args: Any, **kwargs: Any) -> Self:
         if not needs_class(cls, cls.role, work):
             return super().__new__(cls, work, *args, **kwargs)
-        # The function is in the class and does not travel; the other arguments do.
+        # The function is part of the class and is not sent; the other arguments are.
         made: type[Self] = class_of(cls.__name__, (cls,), {cls.role: work})
         return super().__new__(made, None, *args, **kwargs)
 
     def take_function(self, role: str, work: Any) -> None:
-        """Let *work*, if it is a function, be the method *role*, unless the class says what that is."""
+        """Set *work*, if it is a function, as the method *role*, unless the class defines that."""
         if callable(work) and not isinstance(work, Node) and not defines(type(self), role):
             vars(self)[role] = work
 
     def adopt(self, child: Node[Any, Any], options: dict[str, Any]) -> dict[str, Any]:
-        """Take *child* as what runs one item; answers *options* with the retries and timeout that come from it.
+        """Use *child* to run one item; returns *options* with its config, retries and timeout as defaults.
 
         Raises:
             TypeError: *child* is a flow.
@@ -105,29 +105,29 @@ class Worked(Keyed[Item, Result]):
         return {"config": child.config, **options}
 
     def inside(self) -> list[Node[Any, Any]]:
-        """The node it is made of."""
+        """The node it is made of, if any."""
         return [] if self.child is None else [self.child]
 
 
 def needs_class(cls: type[Node[Any, Any]], role: str, work: Any) -> bool:
-    """Whether *work* is a function that no message could name, to become the method *role* of *cls*."""
+    """Whether *work* is an unregistered function and *cls* does not define *role*, so that a subclass is needed."""
     return callable(work) and not isinstance(work, Node) and not is_registered_function(work) and not defines(cls, role)
 
 
 def defines(cls: type[Node[Any, Any]], method: str) -> bool:
-    """Whether *cls* says itself what *method* does."""
+    """Whether *cls* overrides *method*."""
     return getattr(cls, method, None) not in (None, getattr(Node, method, None))
 
 
 def refuse_without_work(node: Node[Any, Any], method: str) -> None:
-    """Raise TypeError if nothing says what *node* does: no function, no node, no *method* of a subclass."""
+    """Raise TypeError if *node* has neither a function, nor a node, nor a *method* of a subclass."""
     takes_many = method == "exec" and getattr(node, "exec_many", None) is not None
     if method not in vars(node) and not defines(type(node), method) and not takes_many:
         raise TypeError(f"{type(node).__name__} takes a function or a node, or define {method} in a subclass")
 
 
 def then(fn: Callable[..., Any], make: Callable[[Any], Any]) -> Callable[..., Any]:
-    """*fn*, which runs one item, and *make* of what it returns."""
+    """A function that runs one item with *fn* and returns ``make(result)``."""
     asks = wants_ctx(fn)
     if is_async(fn):
 

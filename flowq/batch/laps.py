@@ -1,7 +1,4 @@
-"""A clock for a run of items that is read once an item for slow ones and once a block for fast ones.
-
-Never here: what the items are.
-"""
+"""Laps: a stopwatch for a run of items, read once per item if they are slow and once per block if they are fast."""
 
 from __future__ import annotations
 
@@ -11,15 +8,15 @@ from time import perf_counter
 from flowq.batch.chunk import TIMED_FROM_S
 
 _BLOCK = 256
-"""Most items between two looks at the clock; at 20 µs an item they take 5 ms."""
+"""Most items between two readings of the clock; at 20 µs an item they take 5 ms."""
 
 
 class Laps:
     """Times of consecutive blocks of items.
 
     Attributes:
-        size: items the next block should hold.
-        elapsed_s: seconds from the beginning to the end of the last block.
+        size: number of items for the next block.
+        elapsed_s: seconds from the start to the end of the last block.
     """
 
     __slots__ = ("_began", "_counts", "_extra", "_last", "_times", "elapsed_s", "size")
@@ -33,24 +30,24 @@ class Laps:
         self._began = self._last = perf_counter()
 
     def lap(self, count: int, seconds: float | None = None) -> None:
-        """A block of *count* items has ended; it took *seconds*, where other time since the last one was waiting."""
+        """Record a block of *count* items, which took *seconds* (None: all the time since the last one)."""
         now = perf_counter()
         lap_s = now - self._last if seconds is None else seconds
         self._last = now
         self.elapsed_s = now - self._began
         self._counts.append(count)
         self._times.append(lap_s)
-        # Never more than twice as many at once: a slow item among fast ones smears over its block alone.
+        # At most doubled: the time of a slow item among fast ones is averaged over its block only.
         self.size = 1 if lap_s >= TIMED_FROM_S * count else min(_BLOCK, 2 * self.size)
 
     def further(self, at: int, seconds: float) -> None:
-        """The *at*-th item of the run, of the last block, took *seconds* more; other time since then was waiting."""
+        """Add *seconds* to the *at*-th item of the run; other time since the last block is not counted."""
         self._extra[at] = self._extra.get(at, 0.0) + seconds
         self._last = perf_counter()
         self.elapsed_s = self._last - self._began
 
     def durations(self, n: int) -> array[float] | None:
-        """Seconds of each of the *n* items that ended; None when they took too little on the mean to be told apart."""
+        """Seconds of each of the *n* items that ended; None if they took less than ``TIMED_FROM_S`` on average."""
         if self.elapsed_s < TIMED_FROM_S * n or not n:
             return None
         times: array[float] = array("f")

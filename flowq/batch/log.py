@@ -1,7 +1,4 @@
-"""What a batch of this process has brought so far, for its result, its progress and whoever watches it.
-
-Never here: deciding what that means for the batch (inline).
-"""
+"""Log: the outcomes so far of a batch in this process, for its result, its progress and its readers."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a batch has brought before some of its items are run again: its runs, length, seconds and items."""
+    """The state of a batch before some of its items run again: its Dones, length, seconds and items."""
 
     runs: list[Done]
     n: int
@@ -30,10 +27,11 @@ class Before:
 
 
 class Log:
-    """Runs and single items in the order they ended. One thread writes; others may read meanwhile.
+    """Dones of ranges and of single items in the order they ended. One thread writes; others may read meanwhile.
 
     Attributes:
-        ok: plain successes and those after a retry; ``fallback`` and ``failed`` likewise count outcomes.
+        ok, fallback, failed: number of items with this status.
+        retried: number of items that took several tries.
         freed: whether a reader has dropped what it read.
     """
 
@@ -54,11 +52,11 @@ class Log:
 
     @property
     def done(self) -> int:
-        """Items with an outcome."""
+        """Number of items with an outcome."""
         return self.ok + self.fallback + self.failed
 
     def add_run(self, run: Done) -> None:
-        """A run over consecutive items has ended."""
+        """Add the Done of consecutive items."""
         counts = run.counts()
         with self._changed:
             self._entries.append(run)
@@ -69,7 +67,7 @@ class Log:
             self._changed.notify_all()
 
     def add_item(self, index: int, item: ItemDone) -> None:
-        """One item has ended, in whatever order."""
+        """Add a single item, in any order."""
         status = "ok" if item.outcome is None else item.outcome.status
         with self._changed:
             self._entries.append((index, item))
@@ -80,7 +78,7 @@ class Log:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Mark the log as complete."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -114,9 +112,9 @@ class Log:
         return husks
 
     def take(self, seen: int, wait_s: float) -> tuple[list[Span], int, bool]:
-        """What came after the first *seen* entries, with their numbers as ``ref``; how many that makes; if that is all.
+        """The entries after the first *seen*, with their numbers as ``ref``; the new *seen*; whether the log has ended.
 
-        Blocks the reader's thread for at most *wait_s* while nothing comes.
+        Blocks for at most *wait_s* while there are none.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._entries) > seen, wait_s)

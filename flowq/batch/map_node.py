@@ -1,4 +1,4 @@
-"""MapNode: a function, or a node's ``exec``, over the items at one key of the store."""
+"""MapNode: runs a function, or a node's ``exec``, on the items at one key of the store."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from flowq.core.node import Item, Node, Result
 
 
 class MapNode(Worked[Item, Result], ParallelBatchNode[Item, Result]):
-    """Runs *work* over ``shared[items]``, wherever the active executor runs items, and writes four keys.
+    """Runs *work* on each of ``shared[items]``, where the active executor runs items, and writes four keys.
 
     ``shared[out]`` is the list of results in item order, ``shared["total"]``, ``shared["succeeded"]`` and
     ``shared["failed"]`` are counts. With ``on_error="collect"``, the default here, a failed item is None in the list;
     "skip" leaves it out, "raise" raises BatchError at the first one.
 
     Args:
-        work: a function of one item, or a node whose ``exec`` takes one; either may be async. A function that is to run
-            on workers is decorated with ``@flowq.register`` or ``@flowq.node``, or stands at the top of a module with
-            this node beside it. None: a subclass defines ``exec``.
+        work: a function of one item, or a node whose ``exec`` takes one; either may be async. To run on workers, a
+            function must be decorated with ``@flowq.register`` or ``@flowq.node``, or be defined at module level in a
+            module that also creates this node at module level. None: a subclass defines ``exec``.
         items: key of the items, any iterable.
         out: key of the results.
-        **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`. Without a ``policy``, ``on_error`` is
-            "collect" and ``concurrency`` 10 unless they are given (None: what the executor finds right).
+        **options: as for any batch node, see :class:`~flowq.batch.fanout.Fanout`. Without a ``policy``, the defaults
+            are ``on_error="collect"`` and ``concurrency=10`` (None: the executor decides).
 
     Raises:
-        TypeError: *work* is nothing that could run an item.
+        TypeError: *work* is neither a function nor a node, or nothing defines ``exec``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How the id of a batch or of a run is made, here and on workers. Never what a message may name: see engine/ids.py."""
+"""The ids of batches and runs, in this process and on workers. Names allowed in messages are engine/ids.py."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from flowq.core.given import require_text
 
 
 def new_batch_id(label: str, key: str | None = None) -> str:
-    """A readable, unique id; the same for the same label and key.
+    """A readable, unique id; with a key, the same for the same label and key.
 
     Raises:
-        TypeError: one of them is no text: of other values it is not said when they are the same.
-        ValueError: one of them cannot be written as UTF-8.
+        TypeError: the label or the key is not a str.
+        ValueError: the label or the key cannot be encoded as UTF-8.
     """
     for what, given in (("label", label), ("key", "" if key is None else key)):
         require_text(f"the {what} of a batch or run", given, f": give {what}=str(…)")

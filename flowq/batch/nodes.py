@@ -1,7 +1,4 @@
-"""The batch nodes a user derives from: items here, one after another, or wherever the active executor runs them.
-
-Never here: what they have in common (fanout), flows over many params (batchflow).
-"""
+"""BatchNode and ParallelBatchNode: base classes for user-defined batch nodes. Their common part is fanout.py."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ R = TypeVar("R")
 
 
 class _Of(Fanout[Item, Result]):
-    """What both kinds of batch nodes offer beside a life cycle: to be made of a function, to be read as a stream."""
+    """Base of both: creation from a function, and reading outcomes as a stream."""
 
     @classmethod
     def of(
@@ -38,12 +35,13 @@ class _Of(Fanout[Item, Result]):
         """A node that runs *fn* over ``shared[items]`` and writes the results to ``shared[out]``.
 
         Args:
-            fn: a function of one item; it may be async. One that is to run on workers is decorated with
-                ``@flowq.register``, or stands at the top of a module with this node beside it.
+            fn: a function of one item; it may be async. To run on workers, it must be decorated with
+                ``@flowq.register``, or be defined at module level in a module that also creates this node at module
+                level.
             items: key of the items, any iterable.
             out: key of the results.
-            count: key of their number; None: it is not written.
-            **options: of this class.
+            count: key for the number of results; None: it is not written.
+            **options: as for this class.
         """
         if isinstance(fn, Node):
             raise TypeError(f"{cls.__name__}.of takes a function; flowq.MapNode takes a node")
@@ -57,22 +55,22 @@ class _Of(Fanout[Item, Result]):
         return node
 
     def stream(self, items: Any, *others: Never, label: str | None = None, limit: int | None = None) -> Stream[Outcome]:
-        """Run ``exec`` over *items* and give their outcomes as they come: for ``for`` and for ``async for``.
+        """Run ``exec`` on *items* and yield outcomes as the items end, for ``for`` and ``async for``.
 
-        Leaving the loop early cancels the rest. What an item raised is in its outcome and is not raised here.
+        Leaving the loop early cancels the rest. An item's exception is in its outcome and is not raised.
 
         Args:
-            items: an iterable of items, or an async one.
-            others: none, as for ``map``.
-            label: the batch's name for people.
-            limit: only so many of the first items.
+            items: an iterable or async iterable of items.
+            others: not accepted, as for ``map``.
+            label: the displayed name of the batch.
+            limit: the number of first items to run.
         """
         handle = self.executor().submit(self.job(items, *others, label=label, limit=limit))
         return handle.as_completed().or_else(handle.cancel)
 
 
 class BatchNode(_Of[Item, Result]):
-    """Runs its items in this process, one after another unless ``concurrency`` says how many at once.
+    """Runs its items in this process, one after another unless ``concurrency`` is given.
 
     See :class:`~flowq.batch.fanout.Fanout` for the arguments.
     """
@@ -80,19 +78,19 @@ class BatchNode(_Of[Item, Result]):
     is_local: bool = True
 
     def executor(self) -> Executor:
-        """This process."""
+        """An executor that runs items in this process."""
         return InlineExecutor(sequential=True)
 
 
 class ParallelBatchNode(_Of[Item, Result]):
-    """Runs its items wherever the active executor runs them: on a cluster, or in this process without one.
+    """Runs its items on the active executor: on workers, or in this process if there are none.
 
     See :class:`~flowq.batch.fanout.Fanout` for the arguments.
     """
 
 
 class BatchOf(Worked[Item, Result], BatchNode[Item, Result]):
-    """What ``BatchNode.of`` makes of a registered function, which is an argument like any other."""
+    """The class of ``BatchNode.of`` for a registered function, which can be sent as an argument."""
 
     def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
         super().__init__(**options)
@@ -100,7 +98,7 @@ class BatchOf(Worked[Item, Result], BatchNode[Item, Result]):
 
 
 class ParallelBatchOf(Worked[Item, Result], ParallelBatchNode[Item, Result]):
-    """What ``ParallelBatchNode.of`` makes of a registered function."""
+    """The class of ``ParallelBatchNode.of`` for a registered function."""
 
     def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
         super().__init__(**options)
@@ -135,9 +133,9 @@ def parallel_batch_node(
     **options: Any,
 ) -> Callable[[Callable[..., Any]], ParallelBatchNode[Any, Any]]: ...
 def parallel_batch_node(exec: Callable[..., Any] | None = None, /, **given: Any) -> Any:
-    """A ParallelBatchNode whose ``exec`` is the decorated function; ``score.map(items)`` is the shortest program.
+    """A ParallelBatchNode whose ``exec`` is the decorated function, as in ``score.map(items)``.
 
-    Usable bare or with options; see :func:`flowq.node`, whose rules hold, and
-    :class:`~flowq.batch.fanout.Fanout` for the options.
+    Use it with or without options; see :func:`flowq.node` for the rules and :class:`~flowq.batch.fanout.Fanout` for the
+    options.
     """
     return functional(ParallelBatchNode, exec, given)

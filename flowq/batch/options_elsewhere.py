@@ -1,11 +1,11 @@
-"""What a keyword that no batch node has may mean: a slip of the pen, or the name of an option in another system."""
+"""Suggestions for an unknown keyword of a batch node: a misspelling, or the name of an option in another system."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-# Of Celery, PocketFlow's relatives, Dask, joblib, concurrent.futures, Prefect: what they call what flowq has.
+# Names in Celery, PocketFlow's relatives, Dask, joblib, concurrent.futures and Prefect, and those in flowq.
 ELSEWHERE = {
     "attempts": "'max_retries'",
     "autoretry_for": "retry=flowq.Retry(attempts=…, retry_on=…)",
@@ -27,6 +27,6 @@ ELSEWHERE = {
 
 
 def meant_by(given: str, known: Sequence[str]) -> str | None:
-    """What to write for the keyword *given*, where only *known* ones are taken; None if nothing is like it."""
+    """The suggestion for the unknown keyword *given*, from ELSEWHERE or among *known*; None if nothing is similar."""
     near = get_close_matches(given, known, n=1)
     return ELSEWHERE.get(given) or (repr(near[0]) if near else None)

@@ -1,4 +1,4 @@
-"""What became of one item. Never here: how it got there (runner) or how many of them are kept (chunk)."""
+"""Outcome: the outcome of one item."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ Status = Literal["ok", "fallback", "failed", "cancelled"]
 
 
 def key_for_people(key_of: Callable[[Any], str] | None, item: Any) -> str | None:
-    """The item's key as it is shown, beside an outcome that stands; None where there is none to be had."""
+    """The item's key for display; None without a key function, or if that raises."""
     try:
         return None if key_of is None else key_of(item)
-    except Exception:  # which the item has failed of, if it was asked then
+    except Exception:  # display only: the item itself fails with it if it needs its key
         return None
 
 
 @register
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one item of a batch.
+    """The outcome of one item of a batch.
 
     Attributes:
-        index: the item's place in the batch, from 0.
-        status: "ok", "fallback" (``exec_fallback`` answered for it), "failed", or "cancelled" (the batch ended
+        index: the item's index in the batch, from 0.
+        status: "ok", "fallback" (the output is from ``exec_fallback``), "failed", or "cancelled" (the batch ended
             before the item did).
-        output: what ``exec`` or ``exec_fallback`` returned; None when there is none.
-        error: why it failed or was cancelled.
-        attempts: tries of ``exec`` that came to an end; 0 when the item never ran or was cut short.
-        execution_time: seconds spent on the item, waits between tries not counted.
+        output: the return value of ``exec`` or ``exec_fallback``; None if there is none.
+        error: the exception of a failed or cancelled item; for "fallback", the exception that the fallback replaced.
+        attempts: number of tries of ``exec`` that ended; 0 if the item was never tried or did not end.
+        execution_time: seconds spent on the item, without the waits between tries.
         worker: the process that ran it ("" for this one).
-        key: what the node's ``key=`` function made of the item, if there is one; None where it raised, and where the
-            item is not at hand any more.
-        input: the item itself where it is still at hand, else None.
+        key: the item's key from the node's ``key=`` function; None without one, if it raised, or if the item is no
+            longer available.
+        input: the item itself if it is still available, else None.
     """
 
     index: int
@@ -57,12 +57,12 @@ class Outcome:
 
     @property
     def error_text(self) -> str:
-        """The error as ``ValueError: no price``, whichever process it comes from; "" without one."""
+        """The error as ``ValueError: no price``, from whichever process; "" without an error."""
         if self.error is None or isinstance(self.error, RemoteError):
             return "" if self.error is None else str(self.error)
         return f"{type(self.error).__name__}: {self.error}"
 
     @property
     def traceback(self) -> str:
-        """Where ``error`` was raised, in whichever process that was, as Python prints it; "" without an error."""
+        """The formatted traceback of ``error`` in the process that raised it; "" without an error."""
         return "" if self.error is None else format_traceback(self.error)

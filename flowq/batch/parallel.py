@@ -1,4 +1,4 @@
-"""Parallel: different nodes side by side, joined when all have ended. Never many items of one node (fanout)."""
+"""Parallel: runs different nodes concurrently and joins them when all have ended."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ FAILED, LEAVES, GOES_ON = range(3)
 
 
 class Parallel(SideBySide):
-    """Runs *nodes* side by side and goes on when all have ended. In a sync run each has a thread, else a task.
+    """Runs *nodes* concurrently until all have ended: in threads in a sync run, as tasks in an async one.
 
-    What the branches changed in the store is merged in their order: dicts merge deeply, lists extend; two branches that
-    set one key to different values are an error, unless a reducer of the store's schema or *merge* says otherwise.
-    ``post`` is given the list of their actions, and returns the default action unless overridden. When a branch fails,
-    the others are cancelled (a blocking one runs to its end; ``ctx.cancelled`` tells it, and a batch that it waits for
-    is cancelled), nothing is merged, and its error is raised. The items of batch nodes among the branches go to the
-    active executor, all at the same time.
+    The branches' changes to the store are merged in the order of the branches: dicts merge deeply and lists are
+    extended; two branches that set one key to different values raise a MergeConflict, unless a reducer of the store's
+    schema or *merge* applies. ``post`` gets the list of their actions, and returns the default action unless
+    overridden. When a branch fails, the others are cancelled (a blocking one runs to its end, with ``ctx.cancelled``
+    true, and a batch it waits for is cancelled), nothing is merged, and its error is raised. The items of batch nodes
+    among the branches run on the active executor, concurrently.
 
     Args:
         *nodes: nodes and flows.
-        merge: "last": where branches disagree the later one stands; or reducers by key (flowq.Add, flowq.Append, … or
-            their names).
-        max_retries, wait, retry, timeout, name, config: as a node's, for all branches together.
+        merge: "last" (on a conflict the later branch wins), or reducers by key (flowq.Add, flowq.Append, … or their
+            names).
+        max_retries, wait, retry, timeout, name, config: as for a node, applied to all branches together.
 
     Raises:
-        MergeConflict: two branches contradict each other.
+        MergeConflict: two branches made conflicting changes.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Parallel(SideBySide):
         self.last = merge == "last"
         if merge is not None and not isinstance(merge, str):
             self.reducers = by_reducer(merge)
-            self._arguments[1]["merge"] = by_name(merge)  # a reducer is functions; its name travels
+            self._arguments[1]["merge"] = by_name(merge)  # reducers hold functions, which cannot be sent; names can
 
     async def run_all_async(self, shared: Any) -> list[str | None]:
-        """``run_all`` in the running event loop."""
+        """Like ``run_all``, in the running event loop."""
         tasks = self.start_async(shared, _never)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -61,7 +61,7 @@ class Parallel(SideBySide):
 
     @async_twin(run_all_async)
     def run_all(self, shared: Any) -> list[str | None]:
-        """Run the branches, merge what they changed into *shared*; their actions."""
+        """Run the branches and merge their changes into *shared*; returns their actions."""
         failed = threading.Event()
         with ThreadPoolExecutor(len(self.branches), thread_name_prefix="flowq-branch") as pool:
             futures = self.start(pool, shared, failed.is_set)
@@ -92,7 +92,7 @@ def _never() -> bool:
 
 
 def _comes(branch: asyncio.Future[Ended]) -> int:
-    """Which branches are asked first how they ended: an error counts for more than that another one waits."""
+    """The order in which branches are checked: a failed one first, then one that left to wait, then all others."""
     if not branch.done():
         return GOES_ON
     error = asyncio.CancelledError() if branch.cancelled() else branch.exception()

@@ -1,7 +1,4 @@
-"""How the items of a batch are run: one frozen value that means the same in this process and on a fleet.
-
-Never here: acting on it (runner, executors) or what became of the items (outcome, chunk, result).
-"""
+"""BatchPolicy: how the items of a batch are run. A frozen value, with one meaning in this process and on workers."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ NUMBERS = (
     "timeout", "deadline", "max_failures", "concurrency", "in_flight", "cache", "chunk_size", "priority", "retention_s",
     "max_items",
 )  # fmt: skip
-LONGEST_QUEUE = 200  # characters; what names it in a message has room for 255
+LONGEST_QUEUE = 200  # characters; the field for it in a message holds 255
 Rates: TypeAlias = str | Rate | list[str | Rate] | tuple[str | Rate, ...]
 
 
@@ -35,29 +32,30 @@ class BatchPolicy(BaseModel):
 
     Attributes:
         retry: when and how often a failed item is tried again.
-        timeout: seconds that one try of one item may take (None: no limit). A blocking try is interrupted in the main
-            thread of a process; in any other thread it runs to its end and is judged then.
+        timeout: seconds that one try of one item may take (None: no limit). In the main thread of a process a blocking
+            try is interrupted; in any other thread it runs to its end and then fails.
         deadline: seconds that the whole batch may take; items without an outcome by then are cancelled.
-        on_error: "raise": the first failure stops the batch, which raises BatchError; "collect": every outcome is
-            kept and nothing is raised; "skip": failed items are left out of the result.
-        max_failures: how many failures (an int) or which share of the items (a float between 0 and 1) are tolerated;
-            one more stops the batch. Under "raise" the default is 0, else there is no limit.
-        concurrency: items in flight at once, over the whole fleet, those of batches inside an item's process included
-            (None: what the executor finds right).
-        in_flight: items that one process keeps in flight. An async ``exec`` has them in one event loop; a blocking
-            one in as many threads, but only if a number is given: else it runs one item at a time.
-        rate: tries begun per time over the whole fleet: "100/s", "30/min", "5000/h", a Rate, or several that all hold.
-        breaker: leaves a service that keeps failing alone for a while.
-        cache: seconds for which a result is used again for items of the same key, or a Cache.
-        chunk_size: items that a process takes at a time; "auto" adapts it to the time they take.
+        on_error: "raise": the first failure stops the batch, which raises BatchError; "collect": every outcome is kept
+            and nothing is raised; "skip": failed items are left out of the result.
+        max_failures: number of failures (an int), or share of the items (a float between 0 and 1), that is tolerated;
+            one more stops the batch. Default: 0 with "raise", else no limit.
+        concurrency: number of items in flight at once on all workers together, including those of batches inside an
+            item's process (None: the executor decides).
+        in_flight: number of items that one process keeps in flight: in one event loop if ``exec`` is async, else in as
+            many threads. A blocking ``exec`` runs one item at a time unless a number is given.
+        rate: limit on the starts of tries on all workers together: "100/s", "30/min", "5000/h", a Rate, or several, all
+            of which hold.
+        breaker: circuit breaker for a service that keeps failing.
+        cache: a Cache, or the seconds for which results are reused for items with the same key.
+        chunk_size: number of items that a process takes at a time; "auto" adapts it to their duration.
         priority: 0 to 9, higher first (None: the broker's default).
-        queue: name of the queue the batch goes to (None: the default one).
-        retention_s: seconds that a finished batch is kept.
-        max_items: a batch of more items is refused (None: no limit).
-        sink: a folder (text or a path), or a URL for fsspec, that takes the results as JSON lines; they are not kept
-            elsewhere then, and the result is a :class:`~flowq.batch.sink_result.SinkResult` (None: no sink).
-        item_events: on workers, True shows every item in Flower as a task of its own, at some 0.1 ms an item; None
-            only those that failed, 100 a worker process; False none.
+        queue: name of the batch's queue (None: the default one).
+        retention_s: seconds for which a finished batch is kept.
+        max_items: a batch with more items is refused (None: no limit).
+        sink: a folder (str or path), or a URL for fsspec, to which results are written as JSON lines. They are stored
+            nowhere else then, and the result is a :class:`~flowq.batch.sink_result.SinkResult` (None: no sink).
+        item_events: on workers, True shows every item in Flower as a task, at about 0.1 ms per item; None shows only
+            failed items, at most 100 per worker process; False shows none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,7 +81,7 @@ class BatchPolicy(BaseModel):
     @field_validator(*NUMBERS, mode="before")
     @classmethod
     def _no_flag(cls, value: object) -> object:
-        # True would be 1: concurrency=True one item at a time.
+        # True would count as 1: concurrency=True would mean one item at a time.
         if isinstance(value, bool):
             raise ValueError(f"it takes a number, not {value}")
         return value
@@ -102,7 +100,7 @@ class BatchPolicy(BaseModel):
     @classmethod
     def _count_or_share(cls, value: int | float | None) -> int | float | None:
         if isinstance(value, float) and not 0 < value < 1:
-            raise ValueError("a share of the items lies between 0 and 1; give a count as an int")
+            raise ValueError("a share of the items must be between 0 and 1; give a count as an int")
         if value is not None and value < 0:
             raise ValueError("a count of failures is 0 or more")
         return value
@@ -110,7 +108,7 @@ class BatchPolicy(BaseModel):
     @field_validator("rate", mode="before")
     @classmethod
     def _spelled_rate(cls, value: object) -> object:
-        # One error instead of one for each kind that a rate may be of.
+        # One error instead of one for each type in the union.
         for one in value if isinstance(value, list | tuple) else () if value is None else (value,):
             if not isinstance(one, str | Rate):
                 given = one if isinstance(one, int | float) else 100
@@ -131,7 +129,7 @@ class BatchPolicy(BaseModel):
         return value
 
     def failure_budget(self) -> tuple[int | None, float | None]:
-        """The failures that are tolerated, as ``(count, share)``; None where there is no such limit."""
+        """The tolerated failures as ``(count, share)``; None for a limit that is not set."""
         if isinstance(self.max_failures, float):
             return None, self.max_failures
         if self.max_failures is None and self.on_error == "raise":
@@ -139,23 +137,23 @@ class BatchPolicy(BaseModel):
         return self.max_failures, None
 
     def failures_allowed(self, total: int | None) -> float:
-        """How many of *total* items may fail before the batch stops.
+        """The number of *total* items that may fail before the batch stops.
 
-        ``inf`` when there is no limit, or when the limit is a share and the length is not known yet (None): a
-        share is judged once the last item has been given.
+        ``inf`` without a limit, or if the limit is a share and *total* is not known yet (None): a share is checked once
+        the last item has been read.
         """
         return allowed(*self.failure_budget(), total)
 
     def places(self, *, is_async: bool) -> int:
-        """Items that one process keeps in flight."""
+        """The number of items that one process keeps in flight."""
         return self.in_flight if is_async or "in_flight" in self.model_fields_set else 1
 
     def rates(self) -> tuple[Rate, ...]:
-        """The limits on starts, all of which hold; () for none."""
+        """The rates, all of which hold; () if there are none."""
         return _rates(self.rate)
 
     def cached(self) -> Cache | None:
-        """How long results may be used again; None: they may not."""
+        """The Cache; None if results are not cached."""
         return None if self.cache is None else Cache.of(self.cache)
 
 
@@ -166,10 +164,10 @@ def _rates(given: Rates | None) -> tuple[Rate, ...]:
 
 
 def allowed(count: int | None, share: float | None, total: int | None) -> float:
-    """See :meth:`BatchPolicy.failures_allowed`, for what ``failure_budget`` says."""
+    """See :meth:`BatchPolicy.failures_allowed`; *count* and *share* are the values of ``failure_budget``."""
     if count is not None:
         return count
     if share is None or total is None:
         return math.inf
-    # Rounded first: 0.29 * 100 is 28.999999999999996, and 29 failures of 100 are 29 %.
+    # Rounded first: 0.29 * 100 is 28.999999999999996, but 29 failures of 100 are allowed.
     return math.floor(round(share * total, 9))

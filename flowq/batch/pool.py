@@ -1,4 +1,4 @@
-"""WorkerPool: a few threads of this process and a short queue before them. Never processes, never other machines."""
+"""WorkerPool: a few threads of this process with a short queue."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class WorkerPool:
-    """*n* threads that run what is submitted; for work that is no batch, such as calls from within one node.
+    """*n* threads that run submitted calls; for work that is not a batch, such as calls inside one node.
 
     Args:
-        n: threads; below 1 counts as 1.
+        n: number of threads; below 1 counts as 1.
 
     ::
 
@@ -31,15 +31,15 @@ class WorkerPool:
         require_whole("the number of threads", n, -sys.maxsize)
         self.n = max(1, n)
         self._threads = ThreadPoolExecutor(self.n, thread_name_prefix="flowq-pool")
-        # What runs and what is queued: a submit beyond that waits for a place.
+        # n running and 2 n queued calls: a further submit waits.
         self._places = threading.Semaphore(3 * self.n)
         self._under_way: set[Future[Any]] = set()
         self._lock = threading.Lock()
 
     def submit(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn(*args, **kwargs)`` run; its future, which keeps what it returns or raises.
+        """Run ``fn(*args, **kwargs)`` in a thread; returns its future.
 
-        Blocks while 2 × n calls are queued, so that whoever submits is no faster than the pool.
+        Blocks while 2 × n calls are queued, so that the caller cannot be faster than the pool.
 
         Raises:
             RuntimeError: the pool is closed.
@@ -56,13 +56,13 @@ class WorkerPool:
         return future
 
     def wait(self) -> None:
-        """Block until everything submitted so far has ended, however it ended. More may be submitted afterwards."""
+        """Block until all calls submitted so far have ended, with a value or an exception. The pool stays open."""
         with self._lock:
             under_way = set(self._under_way)
         wait(under_way)
 
     def close(self) -> None:
-        """Wait for what is under way and end the threads. Idempotent."""
+        """Wait for all submitted calls and end the threads. Idempotent."""
         self._threads.shutdown(wait=True)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The first success of several: ``race`` of calls, ``RaceNode`` and ``first_ok`` of nodes."""
+"""The first success of several: ``race`` for awaitables and functions, ``RaceNode`` and ``first_ok`` for nodes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ T = TypeVar("T")
 
 
 async def race(*contenders: Awaitable[T] | Callable[[], Awaitable[T] | T]) -> T:
-    """The value of the first contender that succeeds. The others are cancelled, and have ended when this returns.
+    """Return the value of the first contender that succeeds. The others are cancelled and have ended by then.
 
-    Of contenders that wait for events (``ctx.wait_for``) the one wins whose event was sent first. The events of the
-    others are not taken: a later wait gets them.
+    Of contenders that wait for events (``ctx.wait_for``), the one whose event was sent first wins. The events of the
+    others are not consumed: a later wait gets them.
 
     Args:
-        *contenders: coroutines, tasks or other awaitables; or functions without arguments, which run in threads unless
-            they are async. A thread cannot be cancelled: a function that loses ends by itself.
+        *contenders: coroutines, tasks or other awaitables, or functions without arguments, which run in threads unless
+            they are async. A thread cannot be cancelled: a losing function runs to its end.
 
     Raises:
-        ExceptionGroup: none of them succeeded; it holds the error of each, in their order.
-        ValueError: there are none.
+        ExceptionGroup: none succeeded; it holds the exception of each, in their order.
+        ValueError: there are no contenders.
     """
     if not contenders:
         raise ValueError("a race has contenders: give it some")
@@ -54,37 +54,37 @@ async def race(*contenders: Awaitable[T] | Callable[[], Awaitable[T] | T]) -> T:
 
 
 class _Winner(Branches):
-    """A node made of nodes of which one counts: its changes, and its action."""
+    """A node with several branches, of which only the winner's changes and action are used."""
 
     @in_loop
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """The action of the node that won, unless overridden."""
+        """Return the action of the winner, unless overridden."""
         return exec_res
 
     def won(self, shared: Any, winner: Ended) -> str | None:
-        """Write the winner's changes to *shared*; its action."""
+        """Write the winner's changes to *shared*; returns its action."""
         reducers = self.reducers_of(shared)
         apply_delta(shared, winner.store.delta(winner.place, reducers), reducers)
         return winner.action
 
 
 class RaceNode(_Winner, SideBySide):
-    """Runs *nodes* side by side until the first has ended well; the others are cancelled.
+    """Runs *nodes* concurrently until the first succeeds; the others are cancelled.
 
-    Only the winner's changes reach the store, only its events are taken, and its action is this node's. A loser in the
-    middle of blocking code ends by itself, unheard; ``ctx.cancelled`` tells it, and a batch that it waits for is
-    cancelled.
+    Only the winner's changes are written to the store, only its events are consumed, and its action is this node's. A
+    loser inside blocking code runs to its end, with ``ctx.cancelled`` true, and its result is ignored; a batch it waits
+    for is cancelled.
 
     Args:
         *nodes: nodes and flows.
-        max_retries, wait, retry, timeout, name, config: as a node's, for the race as a whole.
+        max_retries, wait, retry, timeout, name, config: as for a node, applied to the race as a whole.
 
     Raises:
-        ExceptionGroup: none of them succeeded; it holds the error of each, in their order.
+        ExceptionGroup: none succeeded; it holds the exception of each, in their order.
     """
 
     async def run_all_async(self, shared: Any) -> str | None:
-        """``run_all`` in the running event loop."""
+        """Like ``run_all``, in the running event loop."""
         over = threading.Event()
         tasks = self.start_async(shared, over.is_set)
         try:
@@ -99,7 +99,7 @@ class RaceNode(_Winner, SideBySide):
 
     @async_twin(run_all_async)
     def run_all(self, shared: Any) -> str | None:
-        """Run the branches and write the winner's changes to *shared*; its action."""
+        """Run the branches and write the winner's changes to *shared*; returns its action."""
         over = threading.Event()
         pool = ThreadPoolExecutor(len(self.branches), thread_name_prefix="flowq-branch")
         try:
@@ -114,10 +114,10 @@ class RaceNode(_Winner, SideBySide):
 
 
 class FirstOk(_Winner):
-    """Tries *nodes* one after another until one ends well; see :func:`first_ok`."""
+    """Runs *nodes* one after another until one succeeds; see :func:`first_ok`."""
 
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
-        """The call that one try consists of: the nodes in their order."""
+        """The call that makes one try: the nodes in their order."""
         steps = self._in_order(shared)
         return (drive, (steps,)) if self.timeout is None else (bounded, (self.timeout, drive, (steps,)))
 
@@ -134,16 +134,16 @@ class FirstOk(_Winner):
 
 
 def first_ok(*nodes: Node[Any, Any], **options: Any) -> FirstOk:
-    """A node that tries *nodes* one after another until one ends well: a model, then a cheaper one, then a default.
+    """A node that runs *nodes* one after another until one succeeds: a model, then a cheaper one, then a default.
 
-    Only the changes of the one that did reach the store, and its action is this node's. Each finds the errors of those
-    before it in ``self.params["previous_errors"]``, a list.
+    Only the changes of that node are written to the store, and its action is this node's. Each node has the list of the
+    exceptions of those before it in ``self.params["previous_errors"]``.
 
     Args:
         *nodes: nodes and flows.
-        **options: max_retries, wait, retry, timeout, name, config: as a node's, for the whole chain.
+        **options: max_retries, wait, retry, timeout, name, config: as for a node, applied to the whole chain.
 
-    When run, raises ExceptionGroup if none of them succeeded; it holds the error of each, in their order.
+    When run, raises ExceptionGroup if none succeeded; it holds the exception of each, in their order.
     """
     return FirstOk(*nodes, **options)
 
@@ -152,7 +152,7 @@ async def _begun(contender: Any, ctx: ItemContext | None, beside: Beside) -> Any
     if isinstance(contender, Node):
         raise TypeError("race() takes calls; flowq.RaceNode(...) takes nodes")
     enter_context(ctx)
-    # Of a task that was begun before, nobody knows whether it works or waits.
+    # For a task that was started before, it is not known whether it works or waits.
     with nullcontext() if ctx is None or asyncio.isfuture(contender) else beside.runs(ctx):
         return await (contender if inspect.isawaitable(contender) else call_async(contender, ()))
 
@@ -161,7 +161,7 @@ async def _first_success(tasks: Iterable[asyncio.Future[T]]) -> asyncio.Future[T
     running = order = list(tasks)
     while running:
         done, left = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in order:  # of several that have ended at once, the first in order
+        for task in order:  # of several that have ended, the first in the given order
             if task in done and not task.cancelled() and task.exception() is None:
                 return task
         running = list(left)
@@ -169,7 +169,7 @@ async def _first_success(tasks: Iterable[asyncio.Future[T]]) -> asyncio.Future[T
 
 
 def _nobody(errors: Iterable[BaseException | None]) -> BaseException:
-    """What a race raises that nobody has won: it waits as long as a contender does that has left its process."""
+    """The exception of a race without a winner: that of a contender that left to wait, else a group of all."""
     ended = list(errors)
     for error in ended:
         if isinstance(error, ControlFlow):

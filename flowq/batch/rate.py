@@ -1,4 +1,4 @@
-"""``Rate``: how many items may start in a time, as a value. Never here: counting the starts (permits, the engine)."""
+"""Rate: how many items may start in a time, as a value. The starts are booked by Permits (gate.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|sec|second|m|min|minute|h|hour)
 _PERIOD_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 CATCH_UP_S = 0.02
-"""Time that starts may be made up for, where no burst is given: a sleep that ends late must not lower the rate."""
+"""Seconds of starts that may be caught up without a burst, so that a sleep that ends late does not lower the rate."""
 
 OfItem: TypeAlias = Callable[[Any], Any] | str
 
@@ -22,24 +22,24 @@ OfItem: TypeAlias = Callable[[Any], Any] | str
 @register
 @dataclass(frozen=True)
 class Rate:
-    """At most *limit* starts in *per* seconds, over all workers; tries after a failure are starts, too.
+    """At most *limit* starts in *per* seconds on all workers together; a retry counts as a start.
 
-    Starts are spaced evenly. The arithmetic is the generic cell rate algorithm (ITU-T I.371): one time per key is all
-    that is kept, and every start has its own time, so that whoever waits knows when to come back.
+    Starts are spaced evenly, by the generic cell rate algorithm (ITU-T I.371): its only state is one time per key, and
+    every start is booked for a time, so that an item knows how long to wait.
 
     Attributes:
         limit: starts, or weight, in *per* seconds.
         per: seconds.
         burst: starts that may happen at once after a pause (None: as many as the rate allows in 20 ms, at least one).
             In any *per* seconds there are at most ``limit + burst``.
-        key: items of different keys have limits of their own. A function of the item, which reaches workers if it is
-            registered, or the name of a method of the node (None: one limit for all items).
-        weight: how much of the limit an item takes: a function, or the name of a method (None: 1 each).
+        key: function of the item, or name of a method of the node: items with different keys have separate limits
+            (None: one limit for all items). To be sent to workers a function must be registered.
+        weight: the share of the limit that an item uses: a function, or the name of a method (None: 1 each).
         name: batches whose rates have the same name share the limit (None: every batch has its own).
 
     Raises:
-        ValueError: a limit, a time or a burst that lets nothing through.
-        TypeError: a key or weight that is neither a function nor a name.
+        ValueError: *limit* or *per* is not finite and above 0, or *burst* is below 1.
+        TypeError: *key* or *weight* is neither a function nor a name.
     """
 
     limit: float
@@ -67,10 +67,10 @@ class Rate:
 
     @classmethod
     def of(cls, given: Rate | str) -> Rate:
-        """*given*, or what it spells: "100/s", "30/min", "5000/h".
+        """*given*, or the Rate of a text such as "100/s", "30/min" or "5000/h".
 
         Raises:
-            ValueError: it spells no rate.
+            ValueError: the text is not a rate.
         """
         if isinstance(given, Rate):
             return given
@@ -91,17 +91,17 @@ class Rate:
 
     @property
     def burst_size(self) -> float:
-        """Starts that may happen at once after a pause."""
+        """Number of starts that may happen at once after a pause."""
         return max(1.0, CATCH_UP_S * self.per_s) if self.burst is None else self.burst
 
 
 class Charge(NamedTuple):
-    """What one start of one item takes of one rate.
+    """The charge of one start of an item under one rate.
 
     Attributes:
-        rate: which one, by its place among the batch's rates.
-        key: the item's key under it, "" where all items share it.
-        weight: how much of it.
+        rate: index of the rate among the batch's rates.
+        key: the item's key under it; "" if all items share it.
+        weight: the share of the limit it uses.
     """
 
     rate: int
@@ -110,18 +110,18 @@ class Charge(NamedTuple):
 
 
 class Charges:
-    """Makes an item's charges of it.
+    """Computes the charges of items.
 
     Args:
-        node: whose methods keys and weights may name.
+        node: the node whose methods keys and weights may name.
         rates: the batch's rates.
 
     Attributes:
-        keyed: whether items may have to wait for different times.
-        plain: whether all items take 1 of the same limits.
+        keyed: whether a rate has keys, so that items may wait for different times.
+        plain: whether all items have the weight 1 and no rate has keys.
 
     Raises:
-        AttributeError: the node has no method of such a name.
+        AttributeError: the node has no method of that name.
     """
 
     def __init__(self, node: Any, rates: tuple[Rate, ...]) -> None:
@@ -131,11 +131,11 @@ class Charges:
         self.keyed = any(key is not None for key, _ in self._functions)
 
     def meant(self, charges: Sequence[Charge]) -> Sequence[Charge]:
-        """Of an item's *charges* those that a service means which asks one item to wait: its keys, if it has any."""
+        """The *charges* to pause if a service asks an item to wait: those with keys, else all."""
         return [one for one in charges if self._functions[one.rate][0] is not None] or charges
 
     def of(self, item: Any) -> tuple[Charge, ...]:
-        """The charges of *item*; raises what its key or weight raises."""
+        """The charges of *item*; raises the exception of a key or weight function."""
         if self.plain:
             return self._same
         return tuple(

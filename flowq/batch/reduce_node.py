@@ -1,7 +1,4 @@
-"""ReduceNode: the items at one key of the store as one value; on workers in the folds of the aggregator.
-
-Never here: how folds are cut and published (the engine's aggregator).
-"""
+"""ReduceNode: reduces the items at one key of the store to one value; on workers in folds of the aggregation."""
 
 from __future__ import annotations
 
@@ -22,32 +19,33 @@ from flowq.core.functional import class_of
 from flowq.core.node import Node
 from flowq.core.reducers import MISSING
 
-Partial = tuple[Any, ...]  # what some neighbouring items come to: (value,), or () for no items
+Partial = tuple[Any, ...]  # the value of some neighbouring items: (value,), or () for no items
 
 
 class ReduceNode(Worked[Any, Any]):
-    """Makes one value of ``shared[items]``: ``fn(fn(fn(initial, x0), x1), x2)``, in item order.
+    """Reduces ``shared[items]`` to ``fn(fn(fn(initial, x0), x1), x2)``, in item order.
 
-    ``shared[out]`` is the value, ``shared["processed_count"]`` how many items are in it.
+    ``shared[out]`` is the value, ``shared["processed_count"]`` the number of items in it.
 
-    With *associative* the items go to the workers: each process combines what it ran, the aggregator's folds combine
-    that, and *initial* comes in last, in front. *fn* must then take two values of the same kind, as ``operator.add``
-    does, and be associative; it need not be commutative. What comes back is the value alone, however many the items.
+    With *associative* the items run on workers: each process combines its items, the folds of the aggregation combine
+    those values in item order, and *initial* is combined last, on the left. *fn* must then take two values of the same
+    kind, as ``operator.add`` does, and be associative; it need not be commutative. Only the value is returned, not one
+    per item.
 
     Args:
-        fn: ``fn(value, item) -> value``, a plain function; it may change *value* and return it, never *item*. None: a
-            subclass defines ``combine``.
-        initial: the value of no items; without it there must be items, and the first is where *fn* begins.
+        fn: ``fn(value, item) -> value``, a sync function; it may modify and return *value*, but not modify *item*.
+            None: a subclass defines ``combine``.
+        initial: the initial value; without it there must be at least one item, which is then the initial value.
         items: key of the items, any iterable.
-        out: key of the value.
-        associative: ``fn(fn(a, b), c)`` is ``fn(a, fn(b, c))``.
-        each: what makes an item into what *fn* is given: a function or a node, either may be async (None: the item
-            itself, or what ``exec`` of a subclass says).
-        **options: of any batch node, see :class:`~flowq.batch.fanout.Fanout`; they are about *each*. With
-            ``on_error="collect"`` or "skip" a failed item is left out. There is no ``cache``.
+        out: key for the value.
+        associative: whether ``fn(fn(a, b), c)`` equals ``fn(a, fn(b, c))``.
+        each: function, or node, whose result for an item is given to *fn*; may be async (None: the item itself, or
+            ``exec`` of a subclass).
+        **options: as for any batch node, see :class:`~flowq.batch.fanout.Fanout`; they apply to *each*. With
+            ``on_error="collect"`` or "skip" a failed item is left out. ``cache`` is not allowed.
 
-    For workers, functions are decorated with ``@flowq.register``, or stand at the top of a module with this node beside
-    them.
+    To run on workers, functions must be decorated with ``@flowq.register``, or be defined at module level in a module
+    that also creates this node at module level.
     """
 
     reduces: ClassVar[bool] = True
@@ -88,11 +86,11 @@ class ReduceNode(Worked[Any, Any]):
             raise TypeError("what combines two values is a plain function; work that waits belongs in each=")
 
     def executor(self) -> Executor:
-        """The active one for an associative reduction, else this process, where the items are taken in order."""
+        """The active executor for an associative reduction, else this process, one item after another."""
         return super().executor() if self.associative else InlineExecutor(sequential=True)
 
     def reduce(self, items: Any) -> Any:
-        """The value of *items*, without a store."""
+        """Reduce *items* without a store; returns the value."""
         shared: dict[str, Any] = {self.items_key: items}
         self.run(shared)
         return shared[self.out_key]
@@ -100,7 +98,7 @@ class ReduceNode(Worked[Any, Any]):
     # -- one item --------------------------------------------------------------------------------------------------
 
     def item_call(self) -> Callable[..., FlowItem | Awaitable[FlowItem]]:
-        """One item as a partial of its own; nothing of it is kept beside."""
+        """The function that turns an item into a partial of its own, without a value."""
         if self.child is None and "exec" not in vars(self) and not defines(type(self), "exec"):
             return _itself
         return then(super().item_call(), self.brought)
@@ -113,16 +111,16 @@ class ReduceNode(Worked[Any, Any]):
     # -- many items ------------------------------------------------------------------------------------------------
 
     def condensed(self, partials: Sequence[Partial | None]) -> list[Partial | None]:
-        """Each run of neighbours combined in its first place; *partials* themselves stay as they are."""
+        """Each series of neighbouring partials combined in its first place; *partials* are not changed."""
         return fold_runs(partials, self._fold_copy) if self.associative else list(partials)
 
     def fold(self, partials: Sequence[Partial]) -> Partial:
-        """*partials* of neighbouring parts of the batch, in item order, as one."""
+        """Combine *partials* of consecutive parts of the batch, in item order."""
         values = [partial[0] for partial in partials if partial]
         return (functools.reduce(self.combine, values),) if values else ()
 
     def merged(self, runs: Sequence[Done]) -> Any:
-        """The partial of the items of *runs*."""
+        """The combined partial of the items of *runs*."""
         by_index = {
             index: partial
             for done in runs
@@ -135,12 +133,12 @@ class ReduceNode(Worked[Any, Any]):
         return self.fold([self._beginning(), *partials])
 
     def _fold_copy(self, partials: Sequence[Partial]) -> Partial:
-        """``fold``, whose function may change the first of what it combines: an item of the caller's, or one that is
-        needed as it is should the whole not travel."""
+        """``fold`` with a copy of the first partial, which *fn* may change: it may be the caller's item, or be needed
+        unchanged if the combined value cannot be encoded."""
         return self.fold([copy.deepcopy(partials[0]), *partials[1:]])
 
     def conclude(self, prep_res: Any, result: BatchResult[Any]) -> Mapping[str, Any]:
-        """The value, and how many items are in it."""
+        """The two keys to write: the value, and the number of items in it."""
         partial: Partial = result.delta
         if self.associative:
             partial = self.fold([self._beginning(), partial])
@@ -152,7 +150,7 @@ class ReduceNode(Worked[Any, Any]):
         return () if self.initial is MISSING else (copy.deepcopy(self.initial),)
 
     def written(self, exec_res: Any) -> Mapping[str, Any]:
-        """What :meth:`conclude` found."""
+        """The keys to write, as :meth:`conclude` returned them."""
         found: Mapping[str, Any] = exec_res
         return found
 

@@ -1,7 +1,4 @@
-"""``BatchResult``: the values of a batch in item order, with everything else that is known of its items beside them.
-
-Never here: running anything. What the batch's runs brought (``Done``) is put together; a rerun is the executor's.
-"""
+"""BatchResult: the values of a batch in item order, with the outcomes of its items, assembled from its Dones."""
 
 from __future__ import annotations
 
@@ -20,10 +17,10 @@ __all__ = ["Again", "BatchResult", "Outcomes"]
 
 @sent_as_list
 class BatchResult(Account, list[R]):
-    """What a batch brought: a list of the values in item order.
+    """The result of a batch: a list of the values in item order.
 
-    Where an item failed or was cancelled the list holds None; under ``on_error="skip"`` such items are left out.
-    Where it is sent, and in what an item of a BatchFlow changed in the store, it is a plain list of the values.
+    The value of a failed or cancelled item is None; with ``on_error="skip"`` such items are left out. Sent to another
+    process, or as part of a BatchFlow item's changes to the store, it becomes a plain list of the values.
     """
 
     @classmethod
@@ -36,13 +33,13 @@ class BatchResult(Account, list[R]):
         sink: bool = False,
         **known: Unpack[Known],
     ) -> BatchResult[R]:
-        """Put the runs of a batch together.
+        """Assemble the result of a batch.
 
         Args:
-            dones: in the order they were made: a later one stands over an earlier one, but for the items it parked.
-            n: items of the batch.
-            on_error: the policy's; only "skip" makes a difference here.
-            sink: the values are in parts: a SinkResult is made.
+            dones: in the order they were made: a later one replaces an earlier one, except for items it parked.
+            n: number of items of the batch.
+            on_error: ``on_error`` of the policy; only "skip" makes a difference here.
+            sink: whether the values are in parts, so that a SinkResult is returned.
             **known: see :class:`~flowq.batch.account.Known`.
         """
         runs = list(dones)
@@ -62,12 +59,12 @@ class BatchResult(Account, list[R]):
         return result
 
     def _fill_up(self, n: int) -> None:
-        """Have at least *n* values. Runs mostly follow each other: a list made whole first would be written twice."""
+        """Extend the list to *n* values. Not created in full at first, as the Dones mostly follow each other."""
         if len(self) < n:
             self.extend(cast("list[R]", [None] * (n - len(self))))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled it is what it is wherever it is sent: the list of its values."""
+        """Pickled as a plain list of the values, as the codec sends it."""
         return list, (list(self),)
 
     def __copy__(self) -> BatchResult[R]:
@@ -76,7 +73,7 @@ class BatchResult(Account, list[R]):
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BatchResult[R]:
-        # The values are the user's; the outcomes beside them are facts, which nobody changes.
+        # The values are the user's and are copied; the outcomes are immutable and are shared.
         twin: BatchResult[R] = type(self)(copy.deepcopy(list(self), memo))
         twin.__dict__.update(self.__dict__)
         return twin

@@ -1,4 +1,4 @@
-"""A durable run as a batch of one item: the item is the whole flow. Never where it runs."""
+"""RunFlow: a durable run as a batch of one item, which is a walk over the whole flow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowq.core.overlay import Overlay
 
 
 class RunFlow(BatchFlow):
-    """Walks *root* once. Every node that is done is kept; what the walk leaves in the store is its last state.
+    """Walks *root* once, with a checkpoint after every node. The final store is part of the last checkpoint.
 
     Args:
         root: the flow (or a single node).
@@ -31,8 +31,8 @@ class RunFlow(BatchFlow):
         return FlowItem(action if journey is None else journey.arrived(store, action), None)
 
     def note_failed_item(self, error: Exception, index: int, attempt: int) -> None:
-        """The node that failed has left its note; that a run is an item is nobody's business."""
+        """Add the note of a visit only: that a run is an item is an implementation detail."""
         add_visit_note(error, self.name)
 
     def overhear(self, inner: Node[Any, Any], label: str) -> None:
-        """Nothing: who listens to the root is told of it as where it is run alone."""
+        """Do nothing: *inner*, the root, keeps its own listeners, as if it were run alone."""

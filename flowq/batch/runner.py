@@ -1,7 +1,7 @@
-"""The runner: executes items of a batch under its policy, in this thread or in the running event loop.
+"""Runner: runs items of a batch under its policy, in this thread or in the running event loop.
 
-The local BatchNode, the inline executor and the workers all run their items here, so they cannot drift apart.
-Never here: which items come next, budgets over the whole batch, storing what the run brought.
+The local BatchNode, the inline executor and the workers all run their items here, so that they behave the same. Which
+items come next, and where outcomes are stored, is decided by the caller.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ class Runner:
     """Runs items of one batch.
 
     Args:
-        node: the batch node. ``node.item_call()`` is what is called per item.
+        node: the batch node; ``node.item_call()`` is called for each item.
         policy: how its items are run.
-        batch_id: goes into ``ctx.idempotency_key``, ``batch:index``.
-        run_id: the durable run the batch belongs to, None if to none.
-        worker: the name of this process in outcomes, "" for the producer's own.
-        cancelled: whether nobody waits for the items any more; ``ctx.cancelled`` asks it.
-        on_progress: receives ``ctx.progress(done, total)`` as ``(ctx, done, total)``.
-        on_heartbeat: receives ``ctx.heartbeat()`` as ``(ctx)``.
-        on_fallback: receives the ``ctx`` of each call of ``exec_fallback``, before it.
-        gate: what every try passes through: cache, permits, circuit; None: nothing.
-        share: what a batch inside an item may have in flight (None: as much as it likes).
+        batch_id: part of ``ctx.idempotency_key``, ``batch:index``.
+        run_id: id of the durable run the batch belongs to, if any.
+        worker: the name of this process in outcomes; "" for the producer's own.
+        cancelled: returns whether the items are no longer needed, for ``ctx.cancelled``.
+        on_progress: called for ``ctx.progress(done, total)`` with ``(ctx, done, total)``.
+        on_heartbeat: called for ``ctx.heartbeat()`` with ``(ctx)``.
+        on_fallback: called with the ``ctx`` before each call of ``exec_fallback``.
+        gate: the checks before every try: cache, rates, circuit breaker; None for no checks.
+        share: number of items that batches inside an item may have in flight (None: no limit).
 
     Attributes:
-        is_async: whether items need an event loop: ``run_async`` is then the only way.
-        group_size: items that one call takes at most: more than 1 where the node has an ``exec_many``.
+        is_async: whether items need an event loop, so that only ``run_async`` can run them.
+        group_size: most items per call; above 1 only if the node has ``exec_many``.
     """
 
     def __init__(
@@ -106,13 +106,13 @@ class Runner:
             stop: ``stop(values, elapsed_s)`` is asked after an item, at most once a millisecond, and ends the run
                 when true.
             watch: ``watch(index)`` is called before each item.
-            park_over_s: an item whose wait for the next try is longer is parked, and the run goes on; None: it is
-                slept.
-            max_failed: failures that are tolerated in this run; the next one ends it. None: no limit, except under a
-                policy that tolerates none, so that nobody runs on after the failure that ends the batch.
+            park_over_s: an item that must wait longer for its next try is parked, and the run continues; None: it
+                sleeps for any time.
+            max_failed: number of failures that are tolerated in this run; the next one ends it. None: no limit, or 0 if
+                the policy tolerates no failure, so that no item runs after the failure that ends the batch.
 
         Returns:
-            What the run brought: fewer items than given when it was ended early, or held (``Done.held_s``).
+            The outcomes: of fewer items than given if the run ended early, or an item is held (``Done.held_s``).
         """
         if max_failed is None:
             max_failed = 0 if self._policy.failure_budget()[0] == 0 else float("inf")
@@ -123,7 +123,7 @@ class Runner:
 
     @property
     def goes_straight(self) -> bool:
-        """Whether async items one after another are mere calls: no task each, no ``ctx``, no timeout, no gate."""
+        """Whether async items can run one after another as plain calls: without ``ctx``, timeout, hooks and gate."""
         tries = self._tries
         return type(tries) is Tries and tries.is_plain and tries.gate is None and is_async(tries.exec)
 
@@ -131,29 +131,28 @@ class Runner:
         """:meth:`run` for async items where :attr:`goes_straight`, in the running event loop.
 
         Args:
-            items, stop, max_failed: as for ``run``; *stop* is asked after an item, at most once a millisecond, when
-                the loop's other tasks have had their turn.
-            done: what the run brings, filled also when it is cancelled; the item that ran then has no outcome.
+            items, stop, max_failed: as for ``run``; before *stop* is called, the loop's other tasks get a turn.
+            done: receives the outcomes, also when this is cancelled; the item that was running then has none.
         """
         done.worker, done.started_at = self.worker, time.time()
         with lent(self._share):
             await InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=None).run_async(stop)
 
     async def run_async(self, source: Source, in_flight: int, sink: Sink, *, park_over_s: float | None = None) -> float:
-        """Run items side by side: coroutines as tasks, blocking items in as many threads.
+        """Run items concurrently: async ones as tasks, blocking ones in threads.
 
         Args:
-            source: gives ``(index, item, tries_used)``; asked for the next only when a place is free.
-            in_flight: items running at once.
-            sink: ``sink(index, item_done)`` is called in the loop as each ends. What it raises ends the run, as does
-                what the source raises.
+            source: yields ``(index, item, tries_used)``; the next is read only when a place is free.
+            in_flight: number of items running at once.
+            sink: ``sink(index, item_done)`` is called in the loop when an item ends. An exception of the sink or the
+                source ends the run.
             park_over_s: as for ``run``.
 
         Returns:
-            Seconds until the item that the source gave last, which was not begun, may begin; 0.0 if all were.
+            Seconds until the last item of the source, which was not started, may start; 0.0 if all were started.
 
-        Cancelling this cancels the items and waits for them; a blocking item cannot be cancelled and runs to its end
-        (``ctx.cancelled`` tells it), and what it brings still goes to the sink.
+        Cancelling this cancels the items and waits for them. A blocking item cannot be cancelled: it runs to its end,
+        with ``ctx.cancelled`` true, and its outcome still goes to the sink.
         """
         with lent(self._share):
             return await InFlight(self._tries, in_flight, sink, park_over_s=park_over_s).run(source)

@@ -1,7 +1,7 @@
-"""Where results go that are not kept in memory or in Redis: JSONL part files, in a folder or behind an fsspec URL.
+"""Sink: writes and reads results as JSONL part files, in a folder or at an fsspec URL, instead of in memory or Redis.
 
-A part is written whole, under a name that is used once, before it is named in the batch's record; one that is not named
-there was written in vain. Never here: which parts count.
+A part is written completely, under a unique name, before a commit of the batch refers to it; a part without a reference
+is garbage. Which parts have one is not known here.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class Sink(Protocol):
     """A folder of part files."""
 
     def write(self, name: str, data: bytes) -> str:
-        """Write a part whole; answers its address."""
+        """Write a complete part; returns its address."""
         ...
 
     def names(self) -> list[str]:
-        """The addresses of the parts that are there."""
+        """The addresses of all parts in the folder."""
         ...
 
     def remove(self, address: str) -> None:
-        """Remove a part; nothing happens if it is not there."""
+        """Remove a part; no effect if it does not exist."""
         ...
 
 
@@ -46,7 +46,7 @@ class _Folder:
         with path.open("wb") as part:
             part.write(data)
             part.flush()
-            os.fsync(part.fileno())  # it is named in Redis next, which must not outlive it when the machine dies
+            os.fsync(part.fileno())  # the commit in Redis that refers to it must not survive a crash alone
         return str(path)
 
     def names(self) -> list[str]:
@@ -79,41 +79,41 @@ class _Remote:
 
 
 def address_of(sink: str) -> str:
-    """*sink* as every process finds it: a folder by its absolute path, a URL as it is.
+    """The address of *sink* in every process: the absolute path of a folder, or the URL.
 
     Raises:
-        ConfigError: it is a URL, and fsspec or what it needs for that is not installed.
+        ConfigError: it is a URL, and fsspec or a package that fsspec needs for it is not installed.
     """
     if "://" not in sink:
         return os.path.abspath(os.path.expanduser(sink))
-    if refusal(sink) is None:  # some file systems connect to their host as soon as they are made
+    if refusal(sink) is None:  # only if allowed, as some file systems connect to their host on creation
         _file_system(sink)
     return sink.rstrip("/")
 
 
 def open_sink(address: str, batch_id: str) -> Sink:
-    """The folder of one batch under the *address* of a sink."""
+    """The folder of one batch below the *address* of a sink."""
     folder = re.sub(r"[^\w.-]", "_", batch_id)
     return _Remote(f"{address}/{folder}") if "://" in address else _Folder(os.path.join(address, folder))
 
 
 def part_name(gen: int, start: int, upto: int) -> str:
-    """A name that no other part has; by name parts are in item order."""
+    """A unique name for a part; sorted by name, parts are in item order."""
     return f"{start:012d}-{upto:012d}.{gen}.{uuid.uuid4().hex[:12]}.jsonl"
 
 
 def generation_of(address: str) -> int:
-    """The generation in which a part was written; -1 if its name is none of flowq's."""
+    """The generation in which a part was written; -1 if it is not a part's name."""
     found = re.search(r"\d{12}-\d{12}\.(\d+)\.[0-9a-f]{12}\.jsonl$", address)
     return int(found[1]) if found else -1
 
 
 def read_part(address: str) -> list[bytes]:
-    """The lines of a part, a value in each, as JSON: each reader makes values of its own of them.
+    """The lines of a part, one JSON value each; not decoded, so that each reader gets new objects.
 
     Raises:
-        OSError: it cannot be read.
-        SinkFailed: this process may not read it. A commit in Redis says where it is.
+        OSError: the part cannot be read.
+        SinkFailed: this process may not read at this address, which may come from Redis.
     """
     refused = refusal(address, act="read")
     if refused is not None:
@@ -121,7 +121,7 @@ def read_part(address: str) -> list[bytes]:
     return _lines_at(address)
 
 
-@lru_cache(maxsize=2)  # parts never change; whoever reads one usually wants all of it
+@lru_cache(maxsize=2)  # parts never change, and are usually read completely
 def _lines_at(address: str) -> list[bytes]:
     if "://" in address:
         fs, path = _file_system(address)
@@ -132,7 +132,7 @@ def _lines_at(address: str) -> list[bytes]:
 
 
 class PartValues(Sequence[Any]):
-    """The values of a commit that stand in a part, read when they are asked for. None where an item brought none.
+    """The values of a commit that are in a part, read on access; None for an item without a value.
 
     Args:
         address: the part.
@@ -162,7 +162,7 @@ class PartValues(Sequence[Any]):
         return iter(self[:])
 
     def _lines(self) -> list[bytes] | list[bytes | None]:
-        """A line for each item; None where it has none."""
+        """The line of each item; None if it has none."""
         if not self._without:
             return read_part(self.address)
         lines = iter(read_part(self.address))

@@ -1,4 +1,4 @@
-"""``SinkResult``: the result of a batch whose values went to a sink. Holds where they are, and reads them on demand."""
+"""SinkResult: the result of a batch with a sink. Holds the addresses of the parts and reads the values on demand."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from flowq.errors import EncodeError
 from flowq.registry import sent_in_parts
 
 MOST_SENT = 2**24
-"""Items of a result that can be sent: who receives it makes room for each, 64 MiB, before it knows that it is true."""
+"""Most items of a result that can be sent: the receiver allocates up to 64 MiB before it has validated the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of JSON lines: a value a line, in item order.
+    """One file of JSON lines: one value per line, in item order.
 
     Attributes:
-        address: its path, or its URL.
-        start, stop: the items that it has values of.
-        n: how many values it holds; fewer than items if some of these failed or are in another part.
+        address: its path or URL.
+        start, stop: the range of its items, *stop* excluded.
+        n: number of values; fewer than items if some of these failed or are in another part.
     """
 
     address: str
@@ -37,15 +37,15 @@ class Part:
 
 @sent_in_parts
 class SinkResult(Account, Generic[R]):
-    """What a batch with a ``sink`` brought: the values lie in parts, and iterating reads these in item order.
+    """The result of a batch with a ``sink``: the values are in parts, which are read in item order by iterating.
 
-    As in a BatchResult there is None for an item that failed or was cancelled; under ``on_error="skip"`` such items are
-    left out. Values come back as JSON has them: a tuple as a list, a model as a dict. Memory: the outcomes, not the
-    values: a few bytes an item, and one part at a time while it is read.
+    As in a BatchResult the value of a failed or cancelled item is None; with ``on_error="skip"`` such items are left
+    out. Values are read back as JSON: a tuple as a list, a model as a dict. In memory are the outcomes, a few bytes per
+    item, and one part at a time while it is read.
 
-    Where it is sent, as in the store of a flow on workers, it stays what it is, and reads the same parts there. Left
-    behind are the items with their keys (``retry_failed`` needs them and says so), what a BatchFlow's items changed in
-    the store, and the time of each item: there it is the mean of its part.
+    Sent to another process, as in the store of a flow on workers, it remains a SinkResult that reads the same parts.
+    Not sent are the items with their keys (without them ``retry_failed`` raises), the changes of a BatchFlow's items to
+    the store, and the time of each item, which becomes the average of its part.
     """
 
     _skips: bool = False
@@ -54,7 +54,7 @@ class SinkResult(Account, Generic[R]):
     def assemble(
         cls, dones: Iterable[Done], n: int, *, on_error: OnError = "raise", **known: Unpack[Known]
     ) -> SinkResult[R]:
-        """Put the runs of a batch together; see ``BatchResult.assemble``."""
+        """Assemble the result of a batch; see ``BatchResult.assemble``."""
         result = cls()
         result._skips = on_error == "skip"
         result._account(list(dones), n, **known)
@@ -62,7 +62,7 @@ class SinkResult(Account, Generic[R]):
 
     @property
     def parts(self) -> list[Part]:
-        """The files, by their first item. All lines of all of them are all values there are, each once."""
+        """The parts, sorted by their first item. Together their lines are all values, each once."""
         sunk = [done for done in self._runs if isinstance(done.values, PartValues)]
         parts = [Part(_address(d), d.start, d.upto, len(d.values) - len(d.without_value())) for d in sunk]
         return sorted(parts, key=lambda part: part.start)
@@ -86,10 +86,10 @@ class SinkResult(Account, Generic[R]):
             at = stop
 
     def to_plain(self) -> tuple[Any, ...]:
-        """What travels of it, as plain data (and exceptions) for the codec.
+        """The data that is sent, as plain data (and exceptions) for the codec.
 
         Raises:
-            EncodeError: it is of more items than are sent.
+            EncodeError: it has more than ``MOST_SENT`` items.
         """
         if self._n > MOST_SENT:
             raise EncodeError("", f"a result of more than {MOST_SENT:,} items is not sent; send what .parts says")
@@ -98,10 +98,10 @@ class SinkResult(Account, Generic[R]):
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> SinkResult[R]:
-        """The reverse of ``to_plain``.
+        """The inverse of ``to_plain``.
 
         Raises:
-            ValueError: no result is like this.
+            ValueError: *plain* is not valid.
         """
         n, skips, label, seconds, reason, cut_short, runs = plain
         dones = [Done.from_plain(run) for run in runs]
@@ -115,14 +115,14 @@ class SinkResult(Account, Generic[R]):
         )
 
     def __eq__(self, other: object) -> bool:
-        # Stores are compared to see what was changed; times differ on the way, and errors are never equal.
+        # Compared to find changes to a store. Without times, which sending changes, and errors, which are never equal.
         return self._told() == other._told() if isinstance(other, SinkResult) else NotImplemented
 
     def __hash__(self) -> int:
         return hash((self.label, self._n))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SinkResult[R]:
-        return copy.copy(self)  # facts, which nobody changes
+        return copy.copy(self)  # immutable
 
     def _told(self) -> tuple[Any, ...]:
         noted = [[(i, one.status, one.attempts) for i, one in done.notable.items()] for done in self._runs]

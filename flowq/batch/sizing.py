@@ -1,7 +1,7 @@
-"""How many items the next chunk should hold: pure arithmetic, no clock and no state.
+"""Chunk sizes: pure functions for the number of items of the next chunk.
 
-Guided self-scheduling after Polychronopoulos and Kuck (1987), sized by the time the items were seen to take. How the
-last chunks are cut down, so that all slots end together, the ledger decides (`take_range` in engine/lua/lib.lua).
+Guided self-scheduling after Polychronopoulos and Kuck (1987), sized by the measured duration of items. The ledger
+reduces the last chunks so that all slots end together (`take_range` in engine/lua/lib.lua).
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 
 BUDGET_S = 0.2
-"""Seconds that one chunk should run: long beside what a message costs, short beside a person's patience."""
+"""Target duration of a chunk in seconds: long compared to the cost of a message, short for a person who waits."""
 
 GROWTH = 32
-"""A chunk holds at most so many times the items of the one before it: one lucky item must not hide slow ones."""
+"""Largest factor from one chunk size to the next, as one fast item says little about the others."""
 
 SHORTEST_S = 0.003
-"""Seconds that a chunk should run at the least. To carry it, which is to claim and to commit it, costs about 1 ms."""
+"""Least duration of a chunk in seconds. Claiming and committing it costs about 1 ms."""
 
 CHUNK_BYTES = 4 * 1024 * 1024
 """What the items of a chunk bring is to take no more, before it is compressed: who reads it has it all in memory."""
@@ -24,13 +24,13 @@ FILLING = 8
 """So many chunks may take to fill the places of a process: it can hold 100."""
 
 FEW_ITEMS = 8192
-"""So many short items are written in one go."""
+"""Number of short items that are written at once."""
 
 FIRST_CHUNKS = 4
-"""Chunks that a slot may get of more items than that."""
+"""Number of first chunks per slot of a batch with more items than ``FEW_ITEMS``."""
 
 OVERSTAY = 4
-"""A chunk that runs so many times its budget gives the rest of its items back."""
+"""A chunk that runs this many times its budget gives back the rest of its items."""
 
 
 def next_size(
@@ -41,14 +41,14 @@ def next_size(
     budget_s: float = BUDGET_S,
     growth: int = GROWTH,
 ) -> int:
-    """Items for the next chunk, from what the last one showed.
+    """The number of items for the next chunk, computed from the last one.
 
     Args:
-        last: items the last chunk was given (≥ 1).
-        items_done: items it finished; 0 tells nothing and keeps the size.
+        last: number of items given to the last chunk (≥ 1).
+        items_done: number of items it finished; 0 keeps the size.
         seconds: time they took.
-        budget_s: what the next chunk should take.
-        growth: at most so many times *last*.
+        budget_s: target duration of the next chunk.
+        growth: largest factor from *last*.
 
     Returns:
         At least 1.
@@ -60,17 +60,17 @@ def next_size(
 
 
 def floor_size(items_done: int, seconds: float, *, shortest_s: float = SHORTEST_S) -> int:
-    """The fewest items that run for *shortest_s*, so that carrying them is worth it (1 when nothing is known)."""
+    """The fewest items that run for *shortest_s*, so that a chunk is worth its cost (1 if nothing is known)."""
     if items_done <= 0:
         return 1
     return max(1, math.ceil(shortest_s * items_done / max(seconds, 1e-9)))
 
 
 def first_floor(floor: int, total: int, slots: int) -> int:
-    """The fewest items of a chunk of a new batch of *total* items, of which *floor* were worth it in another batch.
+    """The fewest items per chunk of a new batch of *total* items, given the *floor* of an earlier batch of the node.
 
-    They may be slower than those: each slot gets some of them. Of more than a few the first chunks are smaller, so that
-    they are there before all items are written.
+    Items may be slower than in that batch: each slot gets some of them. In a batch of more than ``FEW_ITEMS`` per slot
+    the first chunks are smaller, so that they start before all items are written.
     """
     share = total // max(1, slots)
     return max(1, min(floor, share, max(FEW_ITEMS, share // FIRST_CHUNKS)))
@@ -87,13 +87,13 @@ def weighed(items: int, items_done: int, size_bytes: int, places: int, *, most_b
 
 
 def busy_chunks(per_s: float, item_s: float, places: int) -> int:
-    """Chunks that a rate of *per_s* items of *item_s* seconds keeps busy, *places* items at once in each.
+    """The number of chunks needed for a rate of *per_s* items of *item_s* seconds, with *places* items at once in each.
 
-    Twice as many as it takes on the mean, and one more, so that a slow item or a lost worker does not lower the rate.
+    Twice the average need plus one, so that a slow item or a lost worker does not lower the rate.
     """
     return max(2, math.ceil(2 * per_s * item_s / max(1, places)) + 1)
 
 
 def overstay(elapsed_s: float, *, budget_s: float = BUDGET_S) -> bool:
-    """Whether a chunk has run so long that the rest of its items is better given back."""
+    """Whether a chunk has run so long that it should give back the rest of its items."""
     return elapsed_s > OVERSTAY * budget_s

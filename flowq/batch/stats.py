@@ -1,4 +1,4 @@
-"""The figures of a batch. Never here: the outcomes they are taken from (result)."""
+"""Stats: the statistics of a batch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from flowq.registry import register
 @register
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The figures of a batch.
+    """The statistics of a batch.
 
     Attributes:
-        n: items, of which ``ok + fallback + failed + cancelled`` is the sum.
-        retried: items that took more than one try, whatever became of them.
-        p50_s: half of the items took no longer (seconds); ``p95_s`` and ``max_s`` likewise.
+        n: number of items, ``ok + fallback + failed + cancelled``.
+        retried: number of items that took more than one try, with any status.
+        p50_s, p95_s, max_s: median, 95th percentile and maximum of the items' durations in seconds.
         seconds: wall time of the batch.
-        items_per_s: items with an outcome of their own per second of wall time.
-        speedup: time spent in items ÷ wall time: how many ran at once on the mean.
+        items_per_s: items that were not cancelled per second of wall time.
+        speedup: time spent in items ÷ wall time, the average number of items running at once.
     """
 
     n: int
@@ -39,7 +39,7 @@ class Stats:
 
 
 def item_times(dones: Iterable[Done]) -> array[float]:
-    """Seconds of every item that ran, sorted; the mean of its run where items were not timed one by one."""
+    """Seconds of every item that ran, sorted; the average of its Done if items were not timed one by one."""
     times: array[float] = array("f")
     for done in dones:
         holes = {park.index for park in done.parked}
@@ -52,5 +52,5 @@ def item_times(dones: Iterable[Done]) -> array[float]:
 
 
 def quantile(times: Sequence[float], share: float) -> float:
-    """The nearest-rank quantile of sorted *times*; 0.0 of none."""
+    """The nearest-rank quantile of sorted *times*; 0.0 if empty."""
     return times[min(len(times) - 1, int(share * len(times)))] if times else 0.0

@@ -1,4 +1,4 @@
-"""Moving the values of a run into a part. What has no form in JSON, or cannot be written, becomes a failed outcome."""
+"""Moves the values of a Done into a part of a sink. Values that cannot be written become failed outcomes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PART_S = 0.2
 
 
 class PartWriter:
-    """Items that end one by one, gathered into parts of neighbours; every 1,000 items, or five times a second.
+    """Collects items that end one by one, and writes them as parts every 1,000 items, or five times a second.
 
     Args:
-        sink: takes the parts.
+        sink: the sink to write to.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -31,16 +31,16 @@ class PartWriter:
         self._written_at = time.monotonic()
 
     def add(self, index: int, item: ItemDone) -> None:
-        """The item at *index* has a value."""
+        """Add the item at *index*, which has a value."""
         self._items[index] = item
 
     @property
     def is_due(self) -> bool:
-        """Whether there is enough to be written."""
+        """Whether enough items, or enough time, has accumulated for a part."""
         return len(self._items) >= PART_ITEMS or time.monotonic() - self._written_at > PART_S
 
     def write(self) -> list[Done]:
-        """Write what there is; answers it as runs."""
+        """Write the collected items, a part for each series of neighbours; returns their Dones."""
         items, self._items = self._items, {}
         self._written_at = time.monotonic()
         neighbours: list[list[int]] = []
@@ -53,7 +53,7 @@ class PartWriter:
 
 
 def sunk(done: Done, sink: Sink, gen: int = 0) -> Done:
-    """*done* with its values in a part of *sink*; what fails for that is a failed outcome in *done* as well."""
+    """*done* with its values in a part of *sink*; items whose values cannot be written are marked failed in *done*."""
     if done.start == done.upto:
         return done
     lines = _lines(done)
@@ -71,7 +71,7 @@ def sunk(done: Done, sink: Sink, gen: int = 0) -> Done:
 
 
 def fail(done: Done, index: int, error: Exception) -> None:
-    """The item at *index* has failed after all."""
+    """Mark the item at *index* as failed."""
     done.values[index - done.start] = None
     known = done.notable.get(index)
     failed = Outcome(index, "failed", error=error, attempts=known.attempts if known else 1)

@@ -1,4 +1,4 @@
-"""Waiting in, and for, threads: sleep that can be called off, work that is awaited to its very end. Never the work."""
+"""Waiting in threads and for threads: an interruptible sleep, and an await that outlasts cancellation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from time import perf_counter
 from typing import Any
 
 _LOOK_EVERY_S = 0.1
-"""How often a sleeping thread looks whether it is still wanted."""
+"""Seconds between two calls of ``called_off`` while a thread sleeps."""
 
 
 def sleep_unless(called_off: Callable[[], bool], seconds: float) -> bool:
-    """Sleep for *seconds*; answers False, and early, when *called_off* says so."""
+    """Sleep for *seconds*; returns True, or False and early if *called_off* returns true."""
     until = perf_counter() + seconds
     while not called_off():
         left_s = until - perf_counter()
@@ -25,10 +25,10 @@ def sleep_unless(called_off: Callable[[], bool], seconds: float) -> bool:
 
 
 async def until_ended(work: Future[Any], on_cancel: Callable[[], object]) -> None:
-    """Wait until *work* has ended, whatever came of it.
+    """Wait until *work* has ended, with a value or an exception.
 
-    When this is cancelled, work that has not begun is dropped; a thread at work cannot be cancelled, so *on_cancel*
-    asks it to end soon, and the cancellation goes on only once it has: nothing is left running.
+    When this is cancelled, work that has not started is dropped. A running thread cannot be cancelled: *on_cancel* asks
+    it to end, and the cancellation continues only when it has, so that nothing is left running.
     """
     ended = asyncio.get_running_loop().create_future()
     loop = asyncio.get_running_loop()
@@ -47,5 +47,5 @@ async def until_ended(work: Future[Any], on_cancel: Callable[[], object]) -> Non
             try:
                 await asyncio.shield(ended)
             except asyncio.CancelledError:
-                continue  # asked twice; the thread is no faster for it
+                continue  # cancelled again; the thread must still end
         raise

@@ -1,6 +1,6 @@
-"""Items that go through their tries together, as one call of ``exec_many``; what becomes of them stays one by one.
+"""TriesTogether: runs the tries of a group of items as one call of ``exec_many``, with an outcome per item.
 
-Never here: which items make a group (in_order, in_flight).
+The groups are formed by in_order.py and in_flight.py.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
 
 GROUP = 100
-"""Items of one call when the policy gives no ``chunk_size``: what many services take at once."""
+"""Number of items per call if the policy gives no ``chunk_size``; many services accept as many."""
 
-Given = tuple[int, Any, int, Entry | None]  # index, item, tries used, what the gate has answered for the next
+Given = tuple[int, Any, int, Entry | None]  # index, item, tries used, the gate's answer for the next try
 
 
 @dataclass(slots=True)
 class Member:
-    """One item of a group that has no outcome yet."""
+    """An item of a group without an outcome yet."""
 
     place: int
     index: int
@@ -45,10 +45,10 @@ class Member:
 
 
 class TriesTogether(Tries):
-    """Takes groups of items of one batch through their tries.
+    """Runs the tries of groups of items of one batch.
 
     Attributes:
-        group_size: items of one call at most.
+        group_size: most items per call.
         watch: ``watch(index)`` is called before each call, with the index of its first item.
     """
 
@@ -65,14 +65,14 @@ class TriesTogether(Tries):
         self.is_async = self._exec_is_async or is_async(node.exec_fallback)
 
     def context(self, index: int, item: Any, attempt: int) -> ItemContext:
-        """The context of one try; of a call of many, that of its first item."""
+        """The context of one try; for a call of many items, that of the first."""
         return super().context(index, item[0] if type(item) is _Call else item, attempt)
 
     def settle_group(self, group: Sequence[Given], park_over_s: float | None = None) -> Steps[list[ItemDone]]:
-        """Try the items of *group* until each is done, parked or failed; never raises for what they do.
+        """Try the items of *group* until each is done, parked or failed; their exceptions are not raised.
 
-        A call that raises has failed for all its items. Their last try is made one by one, so that an item which spoils
-        the calls it is in hurts no other one.
+        A call that raises is a failed try of all its items. Their last try is made one by one, so that an item that
+        makes its calls fail does not fail the others.
         """
         ended: list[ItemDone | None] = [None] * len(group)
         pending = [Member(place, index, item, tries, entry) for place, (index, item, tries, entry) in enumerate(group)]
@@ -93,9 +93,9 @@ class TriesTogether(Tries):
     def _let_in(
         self, pending: list[Member], ended: list[ItemDone | None], park_over_s: float | None
     ) -> Steps[tuple[list[Member], list[Member]]]:
-        """Who of *pending* is tried now, and who has to ask after that: all but the one that probes an open circuit.
+        """Split *pending* into items to try now and items to enter later: the probe of an open circuit is tried alone.
 
-        Nobody else would be let in before its call, which would wait for them.
+        The gate lets in no other item before the probe's call has ended, so the call must not wait for others.
         """
         let_in: list[Member] = []
         for at, member in enumerate(pending, 1):
@@ -108,7 +108,7 @@ class TriesTogether(Tries):
         return let_in, []
 
     def _entering(self, member: Member, park_over_s: float | None) -> Steps[ItemDone | None]:
-        """Have the gate let *member* in; what becomes of it otherwise."""
+        """Enter the gate with *member*; returns its outcome if it is not let in, else None."""
         if self.gate is None:
             return None
         entry = yield from self.let_in(member.index, member.item, member.attempt, park_over_s, member.entry)
@@ -124,7 +124,7 @@ class TriesTogether(Tries):
         return [*([together] if together else []), *([member] for member in alone)]
 
     def _call(self, members: list[Member]) -> Steps[list[Any]]:
-        """One call: for each item what it came to, or an exception."""
+        """Make one call; returns a value or an exception for each item."""
         first, items = members[0], _Call(member.item for member in members)
         if self.watch is not None:
             self.watch(first.index)
@@ -150,7 +150,7 @@ class TriesTogether(Tries):
         return answers
 
     def _judge(self, member: Member, answer: Any, park_over_s: float | None) -> Steps[ItemDone | None]:
-        """How the item ended; None if it is to be tried again, after its ``wait_s``."""
+        """The outcome of the item; None if it is tried again, after its ``wait_s``."""
         entry, member.entry = member.entry, None
         if is_awaitable(type(answer)):
             answer = unawaited(self.called, answer)
@@ -178,34 +178,34 @@ class TriesTogether(Tries):
 
 
 class _Call(list[Any]):
-    """The items of one call. A class of its own, so that it cannot be taken for an item that is a list."""
+    """The items of one call. A separate class, to distinguish it from an item that is a list."""
 
 
 def _brought(brought: Callable[[Any], Any], answer: Any) -> Any:
     if isinstance(answer, BaseException) or is_awaitable(type(answer)):
-        return answer  # no value
+        return answer  # not a value
     try:
         return brought(answer)
-    except Exception as error:  # the failure of this item alone
+    except Exception as error:  # a failure of this item only
         return error
 
 
 def _twin(error: BaseException) -> BaseException:
-    """*error* for one of several items: each failure is noted on an exception of its own."""
+    """A copy of *error* for one of several items, as each gets its own notes; *error* itself if it cannot be copied."""
     try:
         twin = copy.copy(error)
         twin.__dict__.update(vars(error), __notes__=notes_of(error))
-    except Exception:  # its constructor takes other arguments than it keeps
+    except Exception:  # for example its constructor takes other arguments than it stores
         return error
     twin.__cause__, twin.__suppress_context__ = error.__cause__, error.__suppress_context__
     return twin.with_traceback(error.__traceback__)
 
 
 def probes(entry: Entry | None) -> bool:
-    """Whether an item with this answer of the gate is to be called alone: an open circuit is judged by it."""
+    """Whether the item with this gate entry is the probe of an open circuit, which must be called alone."""
     return isinstance(entry, Go) and entry.probes
 
 
 def group_size(policy: BatchPolicy) -> int:
-    """Items of one call of ``exec_many`` at most."""
+    """Most items per call of ``exec_many``."""
     return GROUP if policy.chunk_size == "auto" else policy.chunk_size

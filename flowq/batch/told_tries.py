@@ -1,4 +1,4 @@
-"""Items through their tries, with hooks told of each. Never how a try is made."""
+"""ToldTries and ToldTriesTogether: tries that call hooks with the events of items."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from flowq.core.hooks import Listeners
 
 
 class _Told(Tries):
-    """What both kinds tell alike.
+    """The events that both kinds have in common.
 
     Args:
-        listeners: the hooks, which ask for events of items.
-        worker: name of this process in the events, "" for the producer's own.
+        listeners: the hooks, at least one of which wants events of items.
+        worker: name of this process in the events; "" for the producer's own.
     """
 
     def __init__(self, *args: Any, listeners: Listeners, worker: str, **kwargs: Any) -> None:
@@ -55,10 +55,10 @@ class _Told(Tries):
 
 
 class ToldTries(_Told):
-    """Tries of items one by one."""
+    """Tries with events, one item per call."""
 
     async def one_try_async(self, index: int, item: Any, attempt: int) -> Any:
-        """``one_try`` in an event loop."""
+        """Like ``one_try``, in an event loop."""
         began = self._begin(index, item, attempt)
         value = await super().one_try_async(index, item, attempt)
         self._end(index, item, attempt, value, began)
@@ -83,7 +83,7 @@ class ToldTries(_Told):
 
 
 class ToldTriesTogether(_Told, TriesTogether):
-    """Tries of many items in one call."""
+    """Tries with events, many items per call."""
 
     def _call(self, members: list[Member]) -> Steps[list[Any]]:
         for member in members:

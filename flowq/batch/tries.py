@@ -1,7 +1,4 @@
-"""One item through its tries: exec, retry, park, fallback, failed. Written once, for sync and async runs alike.
-
-Never here: many items (runner).
-"""
+"""Tries: runs one item until it is done: exec, retries, parking, fallback, failure. For sync and async runs alike."""
 
 from __future__ import annotations
 
@@ -34,11 +31,11 @@ if TYPE_CHECKING:
 
 
 class Interrupted(ControlFlow):
-    """The batch was closed while an item waited for its next try: the item has no outcome."""
+    """Raised when the batch is closed while an item waits for its next try; the item then has no outcome."""
 
 
 class Unawaited(BaseException):
-    """A blocking call returned what waits to be awaited. No Exception: no retry and no fallback mends it."""
+    """A blocking call returned an awaitable. Not an Exception: a retry or a fallback would not help."""
 
     def __init__(self, error: FlowError) -> None:
         super().__init__()
@@ -49,13 +46,13 @@ _ENDS_MORE = (GeneratorExit, ControlFlow)
 
 
 def as_failure(exc: BaseException) -> Exception:
-    """What ``exec`` raised, as the error of its item. What is no Exception is no case for a retry or a fallback."""
+    """The error of an item whose ``exec`` raised *exc*. If *exc* is not an Exception, the item is not retried."""
     if isinstance(exc, Exception):
         return exc
     if isinstance(exc, Unawaited):
         return exc.error
     if isinstance(exc, asyncio.CancelledError):
-        # It awaited something that was cancelled.
+        # exec awaited something that was cancelled.
         error = ItemCancelled("exec ended with CancelledError, though nobody cancelled it")
         return error.with_traceback(exc.__traceback__)
     if isinstance(exc, SystemExit) and not notes_of(exc):
@@ -66,26 +63,27 @@ def as_failure(exc: BaseException) -> Exception:
 
 
 def is_awaitable(kind: type) -> bool:
-    """Whether objects of this class wait to be awaited."""
+    """Whether objects of this class are awaitable."""
     return hasattr(kind, "__await__")
 
 
 def unawaited(called: str, value: Any) -> Unawaited:
-    """What to raise of the awaitable *value* that the blocking method *called* returned."""
+    """The exception to raise if the blocking method *called* returned the awaitable *value*, which is closed."""
     if hasattr(value, "close"):
-        value.close()  # a coroutine that is never awaited would warn
+        value.close()  # avoids the warning of a coroutine that was never awaited
     return Unawaited(FlowError(f"{called} returned an awaitable ({type(value).__name__}): declare it `async def`."))
 
 
 def retry_reason(exc: Exception) -> str:
-    """Why an item waits for its next try, for people."""
+    """Why an item waits for its next try, for display."""
     return f"retry after {type(exc).__name__}: {text_of(exc)}"[:200]
 
 
 def _told_to_end(exc: SystemExit) -> bool:
-    """Whether a signal handler raised it: that is meant for the process, in whose main thread the item happened to run.
+    """Whether a signal handler raised *exc*, so that it is meant for the process, not for the item that was running.
 
-    Python calls a handler with the frame that it interrupts: no other function is given the frame of its caller.
+    Python calls a signal handler with the interrupted frame as an argument; other functions do not get their caller's
+    frame.
     """
     traceback = exc.__traceback__
     while traceback is not None:
@@ -108,11 +106,11 @@ def _is_being_cancelled() -> bool:
 
 
 class Tries:
-    """Takes items of one batch through their tries.
+    """Runs the tries of the items of one batch.
 
     Attributes:
         is_async: whether an item needs an event loop.
-        exec: what is called per item; called: its name.
+        exec: the function called for each item; called: its name.
         around: the context of the whole batch.
         cancelled: whether nobody waits for the items any more.
         is_plain: ``exec(item)`` is all there is to a first try: no ``ctx``, no timeout.
@@ -155,11 +153,11 @@ class Tries:
         self.is_plain = not self._exec_wants_ctx and policy.timeout is None
 
     def is_failure(self, exc: BaseException) -> bool:
-        """Whether what ``exec`` raised is the failure of its item, not the end of more than that."""
+        """Whether *exc*, raised by ``exec``, is a failure of its item only, not the end of the batch or process."""
         if isinstance(exc, asyncio.CancelledError):
             return not _is_being_cancelled()
         if isinstance(exc, SystemExit):
-            # A child that the item has forked is to end there, and not to go on with the batch.
+            # A child process that the item has forked must exit, and not continue the batch.
             return os.getpid() == self._pid and not _told_to_end(exc)
         if isinstance(exc, KeyboardInterrupt):
             # In a worker's process Ctrl-C is ignored: nobody but the item can have raised it.
@@ -183,7 +181,7 @@ class Tries:
         )
 
     async def one_try_async(self, index: int, item: Any, attempt: int) -> Any:
-        """``one_try`` in an event loop."""
+        """Like ``one_try``, in an event loop."""
         call = self._entered(index, item, attempt)
         if self.timeout_s is not None:
             return await call_async(bounded, (self.timeout_s, call, (item,)))
@@ -191,7 +189,7 @@ class Tries:
 
     @async_twin(one_try_async)
     def one_try(self, index: int, item: Any, attempt: int) -> Any:
-        """One call of ``exec``, in the context of this try, which stays the current one."""
+        """Call ``exec`` once in the context of this try, which remains the current context."""
         call = self._entered(index, item, attempt)
         value = call(item) if self.timeout_s is None else call_within(self.timeout_s, call, item)
         if is_awaitable(type(value)):
@@ -207,18 +205,18 @@ class Tries:
         park_over_s: float | None = None,
         entry: Entry | None = None,
     ) -> Steps[ItemDone]:
-        """Try *item* until it is done, parked or failed; never raises for what the item does.
+        """Try *item* until it is done, parked or failed; its exceptions are not raised.
 
         Args:
-            index: its place in the batch.
+            index: its index in the batch.
             item: the item.
             attempt: number of the next try, from 0; with *exc*, of the try that failed.
-            exc: what a try that was made elsewhere has raised.
-            park_over_s: a longer wait parks the item (None: every wait is slept).
-            entry: what the gate has answered for the next try, if it was asked.
+            exc: the exception of a try that the caller has made.
+            park_over_s: a longer wait parks the item (None: it sleeps for any time).
+            entry: the gate's answer for the next try, if it was entered already.
 
         Returns:
-            What became of it; its ``seconds`` leave out waits, and the try that was made elsewhere.
+            The end of the item; its ``seconds`` include neither waits nor the try that the caller has made.
         """
         busy_s = 0.0
         while True:
@@ -252,7 +250,7 @@ class Tries:
             try:
                 delay_s = self.delay_s(index, item, exc, attempt)
             except Exception as error:
-                # A decision that raises is a failure of the item: nobody else may be hurt by it.
+                # A retry decision that raises is a failure of this item only.
                 return self.failed(index, error, attempt, busy_s)
             if delay_s is None:
                 return (yield from self._fall_back(index, item, attempt, exc, busy_s))
@@ -266,14 +264,14 @@ class Tries:
     def enter(
         self, index: int, item: Any, attempt: int, park_over_s: float | None, *, apart: bool = False
     ) -> Steps[Entry]:
-        """Have the gate, which there must be, let the next try of *item* in; see its ``enter``."""
+        """Enter the gate with the next try of *item*; see :meth:`Gate.enter`. There must be a gate."""
         assert self.gate is not None
         return (yield from self.gate.enter(index, item, self.wait, park_over_s, first=attempt == 0, apart=apart))
 
     def let_in(
         self, index: int, item: Any, attempt: int, park_over_s: float | None, entry: Entry | None
     ) -> Steps[Go | Hit | Refused | Held]:
-        """Have the gate answer for good, which has said *entry* before, if anything."""
+        """Enter the gate until its answer is final; *entry* is its earlier answer, if any."""
         while entry is None or isinstance(entry, Later):
             if entry is not None:
                 yield self.wait, (entry.seconds,)
@@ -283,7 +281,7 @@ class Tries:
     def _not_tried(
         self, index: int, item: Any, attempt: int, entry: Hit | Refused | Held, busy_s: float
     ) -> Steps[ItemDone]:
-        """What becomes of an item that the gate let in for no try."""
+        """The end of an item that the gate did not let in: cached, parked, failed or fallback."""
         if isinstance(entry, Hit):
             return ItemDone(entry.value, Outcome(index, "ok", attempts=0))
         if isinstance(entry, Held):
@@ -296,7 +294,8 @@ class Tries:
         """Seconds until the next try of *item*, whose try number *attempt* failed with *exc*; None: no more.
 
         Raises:
-            TypeError: the node's ``retry_delay`` returned neither; what that raises.
+            TypeError: the node's ``retry_delay`` returned something else.
+            Exception: an exception of ``retry_delay`` itself.
         """
         delay_s: Any = self.node.retry_delay(exc, attempt)
         if delay_s is None or isinstance(delay_s, Real):
@@ -306,12 +305,12 @@ class Tries:
         )
 
     def succeeded(self, index: int, value: Any, attempt: int, seconds: float) -> ItemDone:
-        """What there is to keep of a try that returned *value*."""
+        """The ItemDone of an item whose try returned *value*."""
         outcome = Outcome(index, "ok", attempts=attempt + 1) if attempt else None
         return _done(value, outcome, seconds)
 
     def left(self, index: int, attempt: int, left: Left, seconds: float) -> ItemDone:
-        """What there is to keep of a try that was left where it has to wait: it goes on as the same try."""
+        """The ItemDone of a try that was left to wait: the item is parked and continues the same try."""
         park = Park(index, attempt, left.due_in_s, left.reason, left.facts, left.reached)
         return ItemDone(park=park, seconds=seconds)
 
@@ -320,7 +319,7 @@ class Tries:
 
     @async_twin(_wait_async)
     def wait(self, seconds: float) -> None:
-        """Let *seconds* pass between two tries.
+        """Sleep *seconds* between two tries.
 
         Raises:
             Interrupted: the batch was closed meanwhile.
@@ -329,7 +328,7 @@ class Tries:
             raise Interrupted
 
     def _entered(self, index: int, item: Any, attempt: int) -> Callable[[Any], Any]:
-        """Enter the context of a try and return what it calls."""
+        """Enter the context of a try and return the function it calls."""
         context = self.context(index, item, attempt)
         enter_context(context)
         return partial(self.exec, ctx=context) if self._exec_wants_ctx else self.exec
@@ -365,7 +364,7 @@ class Tries:
         return value
 
     def failed(self, index: int, error: Exception, attempt: int, busy_s: float) -> ItemDone:
-        """What there is to keep of an item whose last try, number *attempt*, ended with *error*."""
+        """The ItemDone of an item whose last try, number *attempt*, failed with *error*."""
         self.node.note_failed_item(error, index, attempt)
         outcome = Outcome(index, "failed", error=self._kept(error), attempts=attempt + 1)
         return ItemDone(None, outcome, None, busy_s)

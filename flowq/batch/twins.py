@@ -1,4 +1,4 @@
-"""Items with the key of an earlier one: computed once in a batch, with an outcome each. Never here: running any."""
+"""Twins: items with the key of an earlier item of the batch, which are computed once and have an outcome each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flowq.batch.chunk import ItemDone
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """Stands where an item stood whose key an earlier one has.
+    """Placeholder for an item with the key of an earlier item.
 
     Attributes:
         first: index of the first item of that key.
@@ -22,10 +22,10 @@ class Twin:
 
 
 class Firsts:
-    """The first item of each key seen so far. Memory: 16 bytes a key, and what a dict takes for them; some 170 in all.
+    """The index of the first item of each key seen so far. Uses about 170 bytes per key.
 
     Args:
-        key_of: makes an item's key of it, None for one that is like no other. What it raises ends the batch.
+        key_of: function from an item to its key; None for an item without twins. An exception from it ends the batch.
     """
 
     def __init__(self, key_of: Callable[[Any], Any]) -> None:
@@ -33,7 +33,7 @@ class Firsts:
         self._first: dict[bytes, int] = {}
 
     def before(self, index: int, item: Any) -> int | None:
-        """The index of an earlier item with the key of this one; None if this is the first."""
+        """The index of the first item with the same key; None if this is the first."""
         key = self._key_of(item)
         if key is None:
             return None
@@ -44,7 +44,7 @@ class Firsts:
 
 
 class Marked(Iterable[Any]):
-    """*items* with a Twin in place of each that has the key of an earlier one; can be read as often as *items* can."""
+    """*items* with a Twin in place of each item with the key of an earlier one; iterable as often as *items*."""
 
     def __init__(self, items: Iterable[Any], key_of: Callable[[Any], Any]) -> None:
         self._items, self._key_of = items, key_of
@@ -58,6 +58,6 @@ class Marked(Iterable[Any]):
 
 
 def copy_of(item: ItemDone, index: int) -> ItemDone:
-    """How the item at *index* ends, whose twin ended as *item* did: without any time of its own."""
+    """The ItemDone of the item at *index*, a twin of an item that ended as *item*; it took no time itself."""
     outcome = None if item.outcome is None else replace(item.outcome, index=index)
     return ItemDone(item.value, outcome)

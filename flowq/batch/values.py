@@ -1,4 +1,4 @@
-"""The values of a batch in item order, a piece at a time, under its policy. Never here: where the pieces come from."""
+"""Values: the values of a batch in item order, computed piece by piece under its policy."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ MOST_ERRORS = 100
 
 
 class Values:
-    """What ``BatchResult`` would hold, without holding it: None for an item that failed, nothing for one skipped.
+    """The values of a ``BatchResult``, without storing them: None for a failed item, nothing for a skipped one.
 
     Args:
-        policy: the batch's.
-        read: the values of a piece that has outcomes.
+        policy: the batch's policy.
+        read: returns the values of a piece that has outcomes.
 
     Attributes:
-        broken: an item without a value was met under a policy that puts up with none: nothing follows.
-        errors: of the first 100 failed items, by index.
+        broken: whether an item without a value was found and the policy tolerates none, so that no values follow.
+        errors: the exceptions of the first 100 failed items, by index.
     """
 
     def __init__(self, policy: BatchPolicy, read: Callable[[Piece], list[Any]]) -> None:
@@ -62,7 +62,7 @@ class Values:
 
 
 def plain_values(piece: Piece) -> list[Any]:
-    """The values of a piece that holds them itself."""
+    """The values of a piece whose Done holds them in memory."""
     done = piece.done
     assert done is not None
     if piece.start == done.start and piece.stop == done.upto:

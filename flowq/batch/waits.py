@@ -1,4 +1,4 @@
-"""The events that the calls of a node wait for: which of them is given what next. Never where events are kept."""
+"""Waits: decides which wait of a node gets which event next. Where events are stored is the subclass's matter."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from flowq.core.context import ItemContext, innermost
 from flowq.core.limit import Limit
 
 MOMENT_S = 0.02
-"""After an event was given, so long until the next is: whoever got it may want the others no more, as in a race."""
+"""Seconds between two events given to a node: the first may make the other waits unnecessary, as in a race."""
 
 
 class End(NamedTuple):
-    """When a wait is given up.
+    """A time at which a wait ends without an event.
 
     Attributes:
-        until_s: in seconds since the epoch.
-        limit: the time limit of a call around it, all of which ends then; None: of the wait alone.
-        key: the name under which that is kept.
+        until_s: the time, in seconds since the epoch.
+        limit: the time limit of the enclosing call that ends then; None if only the wait ends.
+        key: the name under which the time is stored.
     """
 
     until_s: float
@@ -33,14 +33,14 @@ class End(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Wait:
-    """A call of ``ctx.wait_for`` under way.
+    """A pending call of ``ctx.wait_for``.
 
     Attributes:
-        ctx: the call that it was made in.
-        name, number: it waits for the event of this name that is the *number*-th, from 0.
-        timeout_s: as it was given.
-        ends: when it is given up, whichever comes first.
-        answer: what it is told.
+        ctx: the context of the call.
+        name, number: it waits for the *number*-th event of this name, from 0.
+        timeout_s: the timeout of the call.
+        ends: the times at which it ends without an event; the earliest counts.
+        answer: the future of its result.
     """
 
     ctx: ItemContext
@@ -52,11 +52,11 @@ class Wait:
 
 
 class Sent(NamedTuple):
-    """What a wait is told, when its turn has come.
+    """The answer to a wait.
 
     Attributes:
-        place: of the event among all that were sent to the run.
-        value: of the event; an End: what was told before, that its time is over, is told again.
+        place: position of the event among all that were sent to the run.
+        value: value of the event; an End if the wait timed out before, and so times out again.
     """
 
     place: float
@@ -64,14 +64,14 @@ class Sent(NamedTuple):
 
 
 class Waits:
-    """What the node under way waits for.
+    """The pending waits of the current node.
 
-    Events are given one at a time, in the order they were sent: whoever takes the first of several is given that which
-    was sent first, whenever it looks and however often.
+    Events are given one at a time, in the order they were sent, so that of several waits the one whose event was sent
+    first always wins, also when the node runs again.
 
     Attributes:
-        taken: what was given.
-        last: the greatest place of it.
+        taken: the consumed events.
+        last: the greatest place of a consumed event.
     """
 
     def __init__(self) -> None:
@@ -90,11 +90,11 @@ class Waits:
             return value
 
     def received(self, name: str) -> int:
-        """Events of this name that the nodes before have taken."""
+        """Number of events of this name that earlier nodes have consumed."""
         raise NotImplementedError
 
     def ends(self, name: str, number: int, timeout_s: float | None) -> list[End]:
-        """When a wait is given up that begins now."""
+        """The times at which a wait that starts now ends without an event."""
         return [] if timeout_s is None else [End(time.time() + timeout_s)]
 
     def is_paused(self) -> bool:
@@ -102,29 +102,29 @@ class Waits:
         return False
 
     async def look(self, waits: Sequence[Wait]) -> Mapping[Wait, Sent]:
-        """What there is to tell them."""
+        """The answers that are available for *waits*."""
         raise NotImplementedError
 
     def give_up(self, wait: Wait, end: End) -> None:
-        """Its time is over."""
+        """End *wait*, whose time is over: with a TimeoutError, or by ending the enclosing call."""
         if end.limit is None:
             error = TimeoutError(f"the event {wait.name!r} did not come within {wait.timeout_s:g} s")
             wait.answer.set_exception(error)
             return
-        for one in self.under(end.limit):  # nothing is told: they are cancelled
+        for one in self.under(end.limit):  # no answer: ending the limit cancels them
             self._open.remove(one)
         end.limit.end()
 
     def under(self, limit: Limit) -> list[Wait]:
-        """What waits within a call that has this limit."""
+        """The pending waits inside the call with this time limit."""
         return [wait for wait in self._open if any(end.limit is limit for end in wait.ends)]
 
     async def rest(self, waits: Sequence[Wait]) -> None:
-        """Nothing of that was sent: wait a little, or answer them."""
+        """Called if there are no answers: sleep for a moment, or end the waits."""
         raise NotImplementedError
 
     async def told(self, wait: Wait) -> Any:
-        """What there is to tell *wait*, as soon as there is."""
+        """Wait until there is an answer to *wait*; returns its value."""
         loop = asyncio.get_running_loop()
         looking = self._looking.get(loop)
         self._open.append(wait)
@@ -137,14 +137,14 @@ class Waits:
                 self._open.remove(wait)
 
     def open_in(self, loop: asyncio.AbstractEventLoop) -> list[Wait]:
-        """The waits of this loop that were told nothing so far."""
+        """The waits of this event loop without an answer."""
         return [wait for wait in self._open if wait.answer.get_loop() is loop and not wait.answer.done()]
 
     async def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer all that wait in this loop, until nobody does."""
+        """Answer the waits of this event loop until there are none."""
         try:
             while True:
-                await asyncio.sleep(0)  # for those that begin in the same moment
+                await asyncio.sleep(0)  # so that waits started at the same time are included
                 waits = self.open_in(loop)
                 if not waits:
                     return
@@ -158,12 +158,12 @@ class Waits:
                     await self.rest(waits)
                 elif len(waits) > 1:
                     await asyncio.sleep(MOMENT_S)
-        except BaseException as error:  # theirs, whatever it is: this task has nobody else to tell
+        except BaseException as error:  # raised in the waits: nothing awaits this task
             for wait in self.open_in(loop):
                 wait.answer.set_exception(error)
 
     def _answer(self, waits: Sequence[Wait], sent: Mapping[Wait, Sent]) -> bool:
-        """Tell one of them something; whether there was anything to tell."""
+        """Answer one of *waits*, or end one whose time is over; returns whether there was one."""
         if sent:
             wait = min(sent, key=lambda one: sent[one].place)
             if isinstance(sent[wait].value, End):

@@ -1,4 +1,4 @@
-"""Bytes ↔ values. No pickle, no import: bytes name classes, and only registered ones are found."""
+"""The codec: values ↔ bytes. No pickle, no imports: bytes name classes, and only registered ones are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""numpy arrays and scalars ↔ extension payloads. Never imports numpy unless a message holds an array."""
+"""Numpy arrays and scalars ↔ extension payloads. Imports numpy only if a message holds one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowq.codec.extensions import as_list
 from flowq.codec.tags import Pack, Unpack
 from flowq.errors import DecodeError, EncodeError
 
-# What numpy's own parser of dtypes is given; it would also take expressions.
+# Checked before numpy.dtype() is called, whose parser also accepts expressions.
 _DTYPE = re.compile(
     r"[<>|=](?:b1|[iu][1248]|f(?:2|4|8|16)|c(?:8|16|32)|[SU][1-9]\d{0,8}|[mM]8(?:\[[0-9a-zA-Z]{1,12}\])?)"
 )
@@ -21,7 +21,7 @@ _LAST_CODE_POINT = 0x10FFFF
 
 
 def is_numpy(value: Any) -> bool:
-    """Whether *value* is an array or a scalar of a numpy that somebody already imported."""
+    """Whether *value* is a numpy array or scalar. Does not import numpy."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic))
 
@@ -30,7 +30,7 @@ def encode_numpy(value: Any, pack: Pack) -> tuple[int, bytes]:
     """Code and payload of an array (memory order kept) or a scalar.
 
     Raises:
-        EncodeError: objects, structured dtypes, subclasses of ndarray: what bytes alone do not say.
+        EncodeError: an object dtype, a structured dtype or a subclass of ndarray, which raw bytes cannot represent.
     """
     numpy = sys.modules["numpy"]
     if isinstance(value, numpy.generic):
@@ -87,7 +87,7 @@ def _build(name: Any, shape: tuple[int, ...], order: str, buffer: Any) -> Any:
     if math.prod(shape) * dtype.itemsize != len(buffer):
         raise DecodeError(f"a numpy array of shape {shape} and dtype {name} does not have {len(buffer):,} bytes")
     if dtype.kind == "U" and buffer:
-        # Reading such an item would raise far from here.
+        # Else reading such an element would raise later, in user code.
         if numpy.frombuffer(buffer, dtype.str[0] + "u4").max() > _LAST_CODE_POINT:
             raise DecodeError("a numpy array of text with characters that do not exist")
     elif dtype.kind == "b" and buffer and numpy.frombuffer(buffer, "u1").max() > 1:

@@ -1,4 +1,4 @@
-"""Classes as values, such as the model a node is to fill ↔ their names. Never imported: looked up, like everything."""
+"""Classes as values, such as the model a node should fill ↔ their names. Looked up in the registry, never imported."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _HOMES = (builtins.__name__, errors.__name__)
 
 
 def encode_class(cls: type) -> bytes:
-    """The payload of a class that other processes find by its name.
+    """The payload of a class: its name.
 
     Raises:
-        EncodeError: it is neither registered nor an exception of the builtins or flowq's.
+        EncodeError: the class is neither registered nor an exception of builtins or flowq.
     """
     if registry.is_registered(cls) or portable.is_known_exception(cls):
         return registry.class_name(cls).encode()
@@ -29,7 +29,7 @@ def decode_class(data: bytes, unpack: Unpack) -> type:
     """The class a payload names.
 
     Raises:
-        DecodeError: it is not registered here, or a builtin that is no exception.
+        DecodeError: the class is not registered in this process, or a builtin other than an exception.
     """
     name = data.decode()
     if name.partition(":")[0] in _HOMES:

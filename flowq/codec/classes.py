@@ -1,8 +1,8 @@
 """Instances of registered classes ↔ extension payloads: Enum, dataclass, pydantic model, NamedTuple, and flowq's own.
 
 A payload names the class and lists its parts; decoding looks the name up among the registered classes and sets the
-parts. No constructor, ``__post_init__``, validator or ``__reduce__`` of the user's runs on the way: an object comes
-back as it was, not as it would be made anew.
+parts. No constructor, ``__post_init__``, validator or ``__reduce__`` of the user runs: the object is restored as it
+was, not created anew.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def is_named_tuple(cls: type) -> bool:
 
 
 def is_dataclass(cls: type) -> bool:
-    """A dataclass that holds nothing but its fields."""
+    """Whether *cls* is a dataclass whose instances consist of their fields only."""
     return dataclasses.is_dataclass(cls) and not issubclass(cls, (*_CONTAINERS, BaseException, enum.Enum))
 
 
@@ -50,7 +50,7 @@ def encode_instance(value: Any, pack: Pack) -> tuple[int, bytes]:
     """Code and payload of an instance of a registered class.
 
     Raises:
-        EncodeError: its class is not registered, or it holds what would be lost.
+        EncodeError: its class is not registered, or it has attributes that would be lost.
     """
     cls = type(value)
     if registry.is_registered(cls):
@@ -61,10 +61,10 @@ def encode_instance(value: Any, pack: Pack) -> tuple[int, bytes]:
 
 
 def named_class(name: Any, is_kind: Callable[[type], bool], kind: str) -> Any:
-    """The registered class a message names, if it is of the kind the message says.
+    """The registered class that a message names, if it is of the expected kind.
 
     Raises:
-        DecodeError: it is not registered in this process, or of another kind.
+        DecodeError: the class is not registered in this process, or is of another kind.
     """
     try:
         cls = registry.registered(name)
@@ -80,7 +80,7 @@ def named_class(name: Any, is_kind: Callable[[type], bool], kind: str) -> Any:
 
 
 def fields_of(value: Any) -> dict[str, Any]:
-    """The parts of a registered dataclass or model by name, private ones included; of another value none."""
+    """The fields of a dataclass, model (private ones included) or named tuple, by name; {} for any other value."""
     cls = type(value)
     if is_model(cls):
         return {**vars(value), **(value.__pydantic_extra__ or {}), **(value.__pydantic_private__ or {})}
@@ -90,7 +90,7 @@ def fields_of(value: Any) -> dict[str, Any]:
 
 
 def _enum_parts(value: enum.Enum) -> list[Any]:
-    # A combination of flags is no member: its number stands for it.
+    # A combination of flags is not a member: it is encoded by its value.
     return [value.name if value.name in type(value).__members__ else value.value]
 
 
@@ -101,7 +101,7 @@ def _enum_in(data: bytes, unpack: Unpack) -> Any:
         return cls.__members__[member]
     if issubclass(cls, enum.Flag) and type(member) is int:
         flags = cls(member)
-        # Some releases of Python 3.11 make nothing of bits that the class does not have.
+        # Some releases of Python 3.11 drop bits that the class does not define.
         if isinstance(flags, cls) and flags.value == member:
             return flags
     raise DecodeError(f"{name} has no member {str(member)[:200]!r}; is one side older than the other?")
@@ -123,7 +123,7 @@ def _dataclass_in(data: bytes, unpack: Unpack) -> Any:
     _same_names(name, fields, (field.name for field in dataclasses.fields(cls)))
     value = object.__new__(cls)
     for key, part in fields.items():
-        object.__setattr__(value, key, part)  # past a frozen class's own
+        object.__setattr__(value, key, part)  # bypasses __setattr__ of a frozen class
     return value
 
 
@@ -180,11 +180,11 @@ def _in_parts_in(data: bytes, unpack: Unpack) -> Any:
 
 
 def _refuse_undeclared(value: Any, declared: Iterable[str]) -> None:
-    """What an object holds beside its fields would be lost. A cached_property is computed again."""
+    """Refuse attributes other than fields, as they would be lost. A cached_property may be: it is computed again."""
     cls = type(value)
     for name in getattr(value, "__dict__", {}).keys() - set(declared):
         computed = isinstance(getattr(cls, name, None), functools.cached_property)
-        if not computed and name != "__orig_class__":  # what Box[int](…) leaves behind
+        if not computed and name != "__orig_class__":  # set by Box[int](…)
             raise EncodeError(
                 "", f"{cls.__qualname__} holds {name!r}, which is not a field and would be lost; declare it"
             )

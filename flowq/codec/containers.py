@@ -1,6 +1,6 @@
-"""Further containers of Python's ↔ extension payloads: Counter, defaultdict, OrderedDict, deque, range, array.array.
+"""Other standard containers ↔ extension payloads: Counter, defaultdict, OrderedDict, deque, range, array.array.
 
-Exactly: the order, a deque's maxlen, an array's typecode, a defaultdict's factory, which is one of a few builtins.
+They keep their order, a deque its maxlen, an array its typecode, a defaultdict its factory, one of a few builtins.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from flowq.codec.refusals import factory_refusal
 from flowq.codec.tags import Pack, Unpack
 from flowq.errors import DecodeError, EncodeError
 
-# Dicts of another class, whose parts are keys and values as a dict's are.
+# Dict subclasses whose parts are keys and values, as those of a dict.
 MAPPINGS = (Counter, OrderedDict, defaultdict)
 
 
 def _dict_out(value: Any, pack: Pack) -> bytes:
-    beside = vars(value).keys() - {"__orig_class__"}  # what Counter[str]() leaves behind
+    beside = vars(value).keys() - {"__orig_class__"}  # set by Counter[str]()
     if beside:
         raise EncodeError(
             "",
@@ -40,7 +40,7 @@ def _as_dict(value: Any) -> dict[Any, Any]:
 
 def _counter_in(data: bytes, unpack: Unpack) -> Counter[Any]:
     counts: Counter[Any] = Counter()
-    dict.update(counts, _as_dict(unpack(data)))  # a Counter's own update counts, whatever the counts are
+    dict.update(counts, _as_dict(unpack(data)))  # Counter.update would count the keys, or add counts
     return counts
 
 
@@ -76,7 +76,7 @@ def _range_in(data: bytes, unpack: Unpack) -> range:
 
 
 def _array_out(value: array.array[Any], pack: Pack) -> bytes:
-    """Typecode, bytes an item, and the items, little-endian whatever the machine."""
+    """Typecode, item size in bytes, and the items in little-endian byte order."""
     if value.typecode not in registry.TYPECODES:
         raise EncodeError("", f"an array of the typecode {value.typecode!r} is text; send value.tounicode()")
     return bytes((ord(value.typecode), value.itemsize)) + _little_endian(value).tobytes()
@@ -94,7 +94,7 @@ def _array_in(data: bytes, unpack: Unpack) -> array.array[Any]:
 
 
 def _little_endian(value: array.array[Any]) -> array.array[Any]:
-    """*value* with its bytes turned round where the machine's own order is the other; and so back again."""
+    """*value* converted between native and little-endian byte order, in either direction."""
     if sys.byteorder == "little":
         return value
     turned = value[:]
@@ -102,7 +102,7 @@ def _little_endian(value: array.array[Any]) -> array.array[Any]:
     return turned
 
 
-# As extensions.ENCODERS: exact types only.
+# Exact types only, as in extensions.ENCODERS.
 ENCODERS: dict[type, tuple[int, Callable[[Any, Pack], bytes]]] = {
     Counter: (tags.COUNTER, _dict_out),
     OrderedDict: (tags.ORDERED_DICT, _dict_out),

@@ -1,4 +1,4 @@
-"""The frame around packed bytes: magic, version, flags, bounded compression. Knows nothing of what is inside.
+"""The envelope of packed bytes: magic, version, flags, bounded compression. Independent of the payload.
 
 b"FQ" · version (1 byte) · flags (1 byte, bit 0: zstd) · [size unpacked (u32, big endian), with zstd only] · payload
 """
@@ -16,22 +16,22 @@ COMPRESS_ABOVE_BYTES = 4096
 PROBE_ABOVE_BYTES = 64 * 1024
 PROBE_BYTES = 1024
 PROBES = 4
-"""Of a large message some pieces are compressed first: where they come out no smaller, the rest would not either."""
+"""Number of pieces of a large message that are compressed first, to estimate whether compression is worth it."""
 
 VERSION = 1
 _ZSTD = 1
 _PLAIN_HEAD = b"FQ" + bytes((VERSION, 0))
 _ZSTD_HEAD = b"FQ" + bytes((VERSION, _ZSTD))
 _SIZE_BYTES = 4
-_COPY_BELOW_BYTES = 16384  # a view costs as much as a copy of so much
+_COPY_BELOW_BYTES = 16384  # a memoryview costs as much as copying this many bytes
 _WINDOW_LIMIT_BYTES = 8 * 1024 * 1024  # level 1 uses at most 512 KiB; a hostile frame may claim 128 MiB
 
 
 class _Zstd(threading.local):
-    """A thread's own compressor: making one takes 20 µs, using one 4 µs, and two threads must not share it."""
+    """A compressor per thread: creating one takes 20 µs, using it 4 µs, and threads must not share one."""
 
     def __init__(self) -> None:
-        # Without a size in the frame: zstandard would allocate what the frame claims, whatever limit it is given.
+        # No size in the frame: zstandard would allocate the size a frame claims, whatever max_output_size says.
         self.compress = zstandard.ZstdCompressor(level=1, write_content_size=False).compress
         self.decompress = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT_BYTES).decompress
 
@@ -40,7 +40,7 @@ _zstd = _Zstd()
 
 
 def seal(payload: bytes) -> bytes:
-    """*payload* in its envelope, compressed when that makes it smaller."""
+    """*payload* in an envelope, compressed if that makes it smaller."""
     if len(payload) > COMPRESS_ABOVE_BYTES and _is_worth_it(payload):
         packed = _zstd.compress(payload)
         if len(packed) + _SIZE_BYTES < len(payload):
@@ -49,7 +49,7 @@ def seal(payload: bytes) -> bytes:
 
 
 def _is_worth_it(payload: bytes) -> bool:
-    """Whether compressing *payload* looks like making it smaller. Trying costs as much as sending it does."""
+    """Whether compression is likely to make *payload* smaller. Trying costs as much time as sending it."""
     size = len(payload)
     if size <= PROBE_ABOVE_BYTES:
         return True
@@ -59,10 +59,10 @@ def _is_worth_it(payload: bytes) -> bool:
 
 
 def unseal(data: bytes | bytearray | memoryview, max_bytes: int = MAX_BYTES) -> bytes | memoryview:
-    """What is inside the envelope, at most *max_bytes*; never allocates more than that.
+    """The payload of an envelope, at most *max_bytes*; never allocates more than that.
 
     Raises:
-        DecodeError: no envelope, another version, too large, or the compressed part is not what it claims.
+        DecodeError: not an envelope, another version, too large, or the compressed part is damaged.
     """
     head = data[:4]
     if head == _PLAIN_HEAD:
@@ -75,7 +75,7 @@ def unseal(data: bytes | bytearray | memoryview, max_bytes: int = MAX_BYTES) -> 
 
 
 def unsealed_bytes(data: bytes) -> int:
-    """How many bytes are inside the envelope that ``seal`` made."""
+    """The size in bytes of the payload in an envelope made by ``seal``."""
     if data[:4] == _ZSTD_HEAD:
         return int.from_bytes(data[4 : 4 + _SIZE_BYTES], "big")
     return len(data) - 4

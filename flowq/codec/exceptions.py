@@ -1,7 +1,7 @@
-"""Exceptions ↔ plain data: class, args, fields, notes, traceback. Never pickle; never a class by import.
+"""Exceptions ↔ plain data: class, args, fields, notes, traceback. No pickle; classes are never imported.
 
-Which exceptions travel as they are is ``portable.portable``'s to say. Builtin and flowq's own classes are found by
-name, every other one must be registered. The text of the traceback comes back as ``__cause__``, a RemoteTraceback.
+``portable.portable`` decides which exceptions are sent as they are. Builtin and flowq's own classes are found by name,
+every other one must be registered. The text of the traceback is decoded to the ``__cause__``, a RemoteTraceback.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from flowq.errors import DecodeError, EncodeError
 
 
 def encode_exception(exc: BaseException, pack: Pack) -> bytes:
-    """The payload of *exc*, as a RemoteError where its class or what it holds cannot travel."""
+    """The payload of *exc*; of a RemoteError if its class or its contents cannot be encoded."""
     sent = portable.portable(exc)
     try:
         return pack(_parts(sent))
@@ -27,10 +27,10 @@ def encode_exception(exc: BaseException, pack: Pack) -> bytes:
 
 
 def decode_exception(data: bytes, unpack: Unpack) -> Exception:
-    """The exception a payload describes.
+    """The exception of a payload.
 
     Raises:
-        DecodeError: not a builtin, flowq's own or registered exception, or one that cannot be built so.
+        DecodeError: the class is not a builtin, flowq's own or registered exception, or cannot be built from the data.
     """
     name, args, fields, notes, text = as_list(unpack(data))
     cls = exception_class(name)
@@ -67,7 +67,7 @@ def _notes(exc: Exception) -> list[str]:
 
 
 def _traceback_text(exc: Exception) -> str:
-    """Nothing for one that was never raised, nor for a RemoteError, which carries its own."""
+    """The traceback of *exc*; "" if it was never raised, and for a RemoteError, which has its own."""
     if isinstance(exc, errors.RemoteError):
         return ""
     raised = exc.__traceback__ or exc.__cause__ or exc.__context__
@@ -104,12 +104,12 @@ def _set_fields(exc: Exception, fields: Any) -> None:
 
 
 def _is_field(cls: type, name: Any) -> bool:
-    """Whether *name* may be a field: one that hides a method would break whoever handles the exception."""
+    """Whether *name* may be a field. One that hides a method would break code that handles the exception."""
     return type(name) is str and not name.startswith("__") and not callable(getattr(cls, name, None))
 
 
 def _refuse_unprintable(exc: Exception) -> None:
-    """Python's printer of a SyntaxError, and flowq's own errors, trust what they hold; nobody else should find out."""
+    """Format *exc* once: formatting a SyntaxError, or flowq's own errors, may raise for hostile field values."""
     if isinstance(exc, SyntaxError):
         traceback.format_exception_only(exc)
     elif isinstance(exc, errors.FlowqError):

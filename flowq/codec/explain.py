@@ -1,4 +1,4 @@
-"""Where inside a value that failed the culprit lies. Only after a failure, by packing parts until one fails."""
+"""Finds the path of the part that makes a value unencodable, by packing parts. Used only after a failure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from flowq.codec.pack import pack
 from flowq.errors import EncodeError
 from flowq.registry import LISTS
 
-_MAX_STEPS = 60  # of a path; whatever is deeper is too deep anyway
+_MAX_STEPS = 60  # of a path; values nested deeper are refused anyway
 _MAX_PATH = 400  # characters
 
 
 def explain(value: Any, index: int | None = None) -> EncodeError | None:
-    """The error of *value*, with the path of the first part that cannot travel; None when all of it can.
+    """The EncodeError of *value*, with the path of the first part that cannot be encoded; None if all of it can.
 
     Args:
-        value: what could not be encoded, or may not be.
+        value: the value that could not be encoded.
         index: the item's index in its batch, for the message.
 
-    Costs about twice an encoding for each level of the path.
+    Takes about twice the time of encoding for each level of the path.
     """
     reason = _failure(value)
     if reason is None:
@@ -52,13 +52,13 @@ def _failure(value: Any) -> str | None:
         pack(value)
     except EncodeError as error:
         return error.reason
-    except Exception as error:  # a property or a __hash__ of the user's
+    except Exception as error:  # from a property or a __hash__ of the user
         return f"{type(error).__name__}: {error}"
     return None
 
 
 def _first_failing(parts: list[Any]) -> int | None:
-    """Index of the first part that fails alone. Halves are packed as lists, so that a million parts are quick."""
+    """Index of the first part that fails, by bisection with lists of parts; None if none fails by itself."""
     if not parts or _failure(parts) is None:
         return None
     low, high = 0, len(parts)
@@ -72,7 +72,7 @@ def _first_failing(parts: list[Any]) -> int | None:
 
 
 def _parts(value: Any) -> tuple[list[Any], Callable[[int], str]]:
-    """What *value* consists of, and how a path names the n-th of it."""
+    """The parts of *value*, and a function that gives the path step to the n-th of them."""
     cls = type(value)
     if cls in LISTS or cls is tuple or cls is deque:
         return list(value), lambda at: f"[{at}]"
@@ -83,7 +83,7 @@ def _parts(value: Any) -> tuple[list[Any], Callable[[int], str]]:
         return [*keys, *value.values()], lambda at: _dict_step(keys, at)
     try:
         fields = classes.fields_of(value)
-    except Exception:  # it refuses as a whole, or a property of the user's does
+    except Exception:  # the value itself is refused, or a property of the user raised
         fields = {}
     names = list(fields)
     return list(fields.values()), lambda at: f".{names[at]}"

@@ -1,4 +1,4 @@
-"""Python's own types that msgpack lacks ↔ extension payloads, exactly. Classes of the user's live in classes.py."""
+"""Standard types that msgpack lacks ↔ extension payloads, without loss. User classes are classes.py."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ADDRESSES: tuple[Any, ...] = (
 
 
 def as_list(value: Any) -> list[Any]:
-    """*value*, which a decoder expects to be a list."""
+    """*value* if it is a list; else raises DecodeError."""
     if type(value) is not list:
         raise DecodeError(f"a list was expected, not {type(value).__name__}")
     return value
@@ -40,7 +40,7 @@ def _sequence_out(value: Any, pack: Pack) -> bytes:
 
 
 def pairs_out(value: dict[Any, Any], pack: Pack) -> bytes:
-    """A dict of any keys as one list: key, value, key, value, …"""
+    """A dict with any keys as one list: key, value, key, value, …"""
     return pack([part for pair in value.items() for part in pair])
 
 
@@ -58,7 +58,7 @@ def _delta_out(value: datetime.timedelta, pack: Pack) -> bytes:
 
 
 def _is_offset(zone: Any) -> bool:
-    """Whether ISO 8601 says all of *zone*: none at all, or a fixed offset without a name of its own."""
+    """Whether *zone* is fully represented in ISO 8601: None, or a fixed offset without a name."""
     return zone is None or (type(zone) is datetime.timezone and len(zone.__getinitargs__()) == 1)  # type: ignore[attr-defined]
 
 
@@ -88,7 +88,7 @@ def _zone_in(plain: Any) -> Any:
 
 
 def _moment_out(value: Any, pack: Pack) -> bytes:
-    """A datetime or time: its ISO text where that says all (a digit first), else [text, fold, zone]."""
+    """A datetime or time: its ISO text if that is complete (begins with a digit), else [text, fold, zone]."""
     if value.fold == 0 and _is_offset(value.tzinfo):
         iso: str = value.isoformat()
         return iso.encode()
@@ -106,15 +106,15 @@ def _moment_in(cls: Any) -> Callable[[bytes, Unpack], Any]:
 
 
 def _text_out(kind: int) -> Callable[[Any, Pack], bytes]:
-    """A byte that says which of several types, and the text that makes a value of it."""
+    """An encoder for one of several types: a byte for the type, then the text of the value."""
     return lambda value, pack: bytes((kind,)) + str(value).encode("utf-8", "surrogatepass")
 
 
 def _fraction_in(data: bytes, unpack: Unpack) -> fractions.Fraction:
     numerator, denominator = as_list(unpack(data))
     if type(numerator) is not int or type(denominator) is not int or denominator < 1:
-        raise DecodeError("a fraction of what are no whole numbers, or of none")
-    # It was sent in lowest terms. To reduce it again, as the constructor does, would take days for hostile megabytes.
+        raise DecodeError("a fraction whose parts are not integers, or whose denominator is below 1")
+    # It was sent in lowest terms. The constructor would reduce it again, which takes days for hostile megabytes.
     value: Any = object.__new__(fractions.Fraction)
     value._numerator, value._denominator = numerator, denominator
     found: fractions.Fraction = value

@@ -1,4 +1,4 @@
-"""Registered functions, such as the key of a rate ↔ their names. Never imported, and never called here."""
+"""Registered functions, such as the key of a rate ↔ their names. Never imported and never called here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def decode_function(data: bytes, unpack: Unpack) -> FunctionType:
     """The function a payload names.
 
     Raises:
-        DecodeError: it is not registered here.
+        DecodeError: the function is not registered in this process.
     """
     name = data.decode()
     try:

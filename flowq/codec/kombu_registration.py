@@ -1,4 +1,4 @@
-"""flowq's codec as kombu's serializer "flowq". The only place of the codec that names kombu."""
+"""Registers flowq's codec as kombu's serializer "flowq". The only module of the codec that uses kombu."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ CONTENT_ENCODING = "binary"
 
 
 def register_kombu() -> None:
-    """Register the serializer "flowq" (content type ``application/x-flowq``) with kombu. A second call changes nothing.
+    """Register the serializer "flowq" (content type ``application/x-flowq``) with kombu. Idempotent.
 
-    kombu wraps what it raises: ``kombu.exceptions.EncodeError`` and ``DecodeError``, with flowq's text.
+    kombu wraps its errors in ``kombu.exceptions.EncodeError`` and ``DecodeError``, with flowq's text.
     """
-    from kombu.serialization import register  # a flow that runs inline never needs kombu
+    from kombu.serialization import register  # a flow in this process does not need kombu
 
     register(NAME, _dumps, loads, content_type=CONTENT_TYPE, content_encoding=CONTENT_ENCODING)
 
 
 def _dumps(body: Any) -> bytes:
-    """Celery puts signatures (chords, links) into a message, a dict subclass that every receiver takes as a dict."""
+    """``dumps``, with Celery's signatures (chords, links), a dict subclass, sent as plain dicts."""
     try:
         return dumps(body)
     except EncodeError:

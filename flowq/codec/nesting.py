@@ -1,24 +1,24 @@
-"""How deep packed bytes nest, measured without recursion. Never builds a value.
+"""Measures the nesting depth of packed bytes without recursion and without decoding them.
 
-ormsgpack bounds the depth of one payload (255 levels out, 1,024 in), but each extension opens a payload of its own, and
-each level takes about 560 bytes of the C stack: 14 payloads of full depth inside each other end the process. So the
-first few payloads are free, and what lies further in is measured before anything follows it.
+ormsgpack limits the depth of one payload (255 levels encoding, 1,024 decoding), but each extension starts a new
+payload, and each level takes about 560 bytes of the C stack: 14 nested payloads of full depth would crash the process.
+So the first few payloads are not measured, and those further inside are measured before they are decoded.
 """
 
 from __future__ import annotations
 
 from flowq.codec import tags
 
-MAX_DEPTH = 64  # extensions inside each other
-FREE_DEPTH = 6  # 6 × 1,024 levels × 560 bytes = 3.4 of the 8 MiB a thread's stack has
-MAX_NESTING = 512  # levels of any kind inside of the free ones
-SHALLOW_BYTES = 1024  # a level takes a byte at least, so so few bytes need no measuring
+MAX_DEPTH = 64  # nested extensions
+FREE_DEPTH = 6  # 6 × 1,024 levels × 560 bytes = 3.4 of the 8 MiB of a thread's stack
+MAX_NESTING = 512  # levels of any kind inside the free ones
+SHALLOW_BYTES = 1024  # not measured: a level takes at least one byte
 
 _LEAF, _ARRAY, _MAP, _RUN, _EXT, _BAD = range(6)
 
 
 def _kinds() -> list[tuple[int, int, int]]:
-    """Per first byte: its kind, how many bytes of length follow, and its fixed size or count."""
+    """For each first byte: its kind, the number of length bytes that follow, and its fixed size or count."""
     kinds = [(_LEAF, 0, 1)] * 256  # fixints, nil, booleans
     kinds[0x80:0x90] = [(_MAP, 0, count) for count in range(16)]
     kinds[0x90:0xA0] = [(_ARRAY, 0, count) for count in range(16)]
@@ -42,8 +42,8 @@ _KINDS = tuple(_kinds())
 
 
 def too_deep(data: bytes) -> bool:
-    """Whether *data* nests deeper than MAX_NESTING. Malformed bytes are measured up to the fault, as far as a decoder
-    would follow them."""
+    """Whether *data* nests deeper than MAX_NESTING. Malformed bytes are measured up to the error, where a decoder
+    would stop."""
     if len(data) <= SHALLOW_BYTES:
         return False
     try:
@@ -55,8 +55,8 @@ def too_deep(data: bytes) -> bool:
 def _exceeds(data: bytes, limit: int) -> bool:
     at = 0
     left = 1  # values still to come in the container around `at`
-    outer: list[tuple[int, int]] = []  # of each container further out: its `left` and its `goes_on`
-    goes_on = -1  # where the container around this one goes on; -1: right behind it
+    outer: list[tuple[int, int]] = []  # `left` and `goes_on` of each enclosing container
+    goes_on = -1  # where the enclosing container continues; -1: right after this one
     while True:
         while left == 0:
             if goes_on >= 0:

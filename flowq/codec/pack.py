@@ -1,7 +1,7 @@
 """Values ↔ packed bytes, without an envelope: one ormsgpack call for plain data, flowq's extensions for the rest.
 
-An extension's payload is packed by the same functions one level further in. Levels are counted, since a level costs
-stack, and stack is what hostile bytes would exhaust.
+An extension's payload is packed by the same functions, one level deeper. Levels are counted, since each takes stack
+space, which hostile bytes could exhaust.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from flowq.codec.refusals import TOO_DEEP
 from flowq.codec.spell import holds_buffer, spell_out
 from flowq.errors import DecodeError, EncodeError
 
-# Everything that ormsgpack would flatten comes to us instead.
+# Types that ormsgpack would convert to plain ones are passed to `_default` instead.
 _OPTIONS = (
     ormsgpack.OPT_PASSTHROUGH_BIG_INT
     | ormsgpack.OPT_PASSTHROUGH_DATACLASS
@@ -58,7 +58,7 @@ _DECODERS: dict[int, Callable[[bytes, tags.Unpack], Any]] = {
 
 
 class _Hooks(threading.local):
-    """What a hook raised: ormsgpack forgets it, even a KeyboardInterrupt. Taken out again by the call that failed."""
+    """The exception of a hook, which ormsgpack discards, even a KeyboardInterrupt; the failed call takes it out."""
 
     error: BaseException | None = None
 
@@ -74,7 +74,7 @@ def pack(value: Any, depth: int = 0) -> bytes:
     """*value* as msgpack; *depth* is the number of extensions around it.
 
     Raises:
-        EncodeError: with the reason, and no path: ``explain`` finds that.
+        EncodeError: with the reason; the path is found by ``explain``.
     """
     if depth > MAX_DEPTH:
         raise EncodeError("", TOO_DEEP)
@@ -83,7 +83,7 @@ def pack(value: Any, depth: int = 0) -> bytes:
     except TypeError:
         data = _pack_spelled(value, depth)
     else:
-        # bytearrays became bytes, silently. No byte of msgpack's bytes types anywhere: there was none.
+        # ormsgpack silently packs a bytearray as bytes. Checked only if a type byte of msgpack's bytes occurs.
         if (0xC4 in data or 0xC5 in data or 0xC6 in data) and holds_buffer(value):
             data = _pack_spelled(value, depth)
     if depth == FREE_DEPTH and nesting.too_deep(data):
@@ -95,14 +95,14 @@ def unpack(data: bytes | memoryview, max_depth: int = MAX_DEPTH) -> Any:
     """The value packed in *data*.
 
     Raises:
-        DecodeError: not what ``pack`` makes, or deeper than *max_depth* extensions. Hostile bytes may raise others of
-            Python's exceptions out of the types they name; ``loads`` catches them.
+        DecodeError: not valid, or more than *max_depth* nested extensions. Hostile bytes may raise other exceptions,
+            from constructors of the decoded types; ``loads`` catches them.
     """
     return _unpack(data, _FULL_HOOKS if max_depth >= MAX_DEPTH else _hooks(max_depth), 0)
 
 
 def _pack_spelled(value: Any, depth: int) -> bytes:
-    """The slow way: what failed, or would be changed, once more with its awkward parts spelled out."""
+    """Pack *value* again on the slow path, with the parts that ormsgpack refuses or changes replaced by extensions."""
     error = _raised.take()
     if error is not None:
         raise error
@@ -172,7 +172,7 @@ def _hook(unpack_parts: tags.Unpack) -> Callable[[int, bytes], Any]:
 
 @functools.cache
 def _hooks(max_depth: int) -> tuple[Callable[[int, bytes], Any], ...]:
-    """The hooks of each depth. They know their depth by place, since ormsgpack passes a hook no state."""
+    """The hooks for each depth. There is one per depth because ormsgpack passes no state to a hook."""
     hooks: list[Callable[[int, bytes], Any]] = []
 
     def parts_at(depth: int) -> tags.Unpack:

@@ -1,4 +1,4 @@
-"""Why a value cannot travel, in words that say what to do. Decides nothing."""
+"""Error texts: why a value cannot be encoded, and what to do instead."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_LIBRARY = {
     fractions.Fraction: "Fraction(value)",
     complex: "complex(value)",
 }
-# By class name: pandas itself is never imported here. Its Timestamp and Timedelta are subclasses of datetime's.
+# By class name, to avoid importing pandas. Its Timestamp and Timedelta are subclasses of datetime's classes.
 _OF_PANDAS = {
     "DataFrame": "send frame.to_dict('list'), or the path of a Parquet file that holds it",
     "Series": "send series.tolist(), or series.to_numpy() where all its values are numbers",
@@ -39,7 +39,7 @@ TOO_DEEP = "it is nested too deeply (or contains itself); send it as a flat list
 
 
 def refusal(value: Any) -> str:
-    """What *value* is and what to do instead; for a value that no extension takes."""
+    """The error text for a *value* that no extension supports."""
     cls = type(value)
     name = f"{cls.__module__}.{cls.__qualname__}"
     if registry.is_registered(cls):
@@ -51,7 +51,7 @@ def refusal(value: Any) -> str:
         return _unregistered(cls)
     if cls.__module__.partition(".")[0] == "pandas" and cls.__name__ in _OF_PANDAS:
         return f"{name} is not carried; {_OF_PANDAS[cls.__name__]}"
-    for known, advice in _OF_LIBRARY.items():  # before dict, which some of them are
+    for known, advice in _OF_LIBRARY.items():  # before dict, as some of them are dicts
         if isinstance(value, known):
             return f"{name} is a subclass of {known.__name__} and would lose its type; send {advice}"
     for builtin in _BUILTINS:
@@ -63,7 +63,7 @@ def refusal(value: Any) -> str:
 
 
 def factory_refusal(factory: Any) -> str:
-    """Why a defaultdict with such a factory cannot travel, and what to do instead."""
+    """The error text for a defaultdict with an unsupported factory."""
     name = getattr(factory, "__qualname__", None) or type(factory).__qualname__
     what = "a lambda" if name.endswith("<lambda>") else str(name)
     return (

@@ -1,4 +1,4 @@
-"""Secrets ↔ extension payloads: pydantic's SecretStr, SecretBytes and Secret leave a process sealed, or not at all."""
+"""Pydantic's SecretStr, SecretBytes and Secret ↔ extension payloads, encrypted. Without a key they are not sent."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NO_KEY = (
     "it is a secret, and leaves this process only sealed: set FLOWQ_SECRET_KEY to the same key for producers and "
     "workers (32 random bytes in base64), or let exec read the secret where it runs"
 )
-_NO_LIBRARY = "it is a secret, and sealing it takes the library cryptography: pip install 'flowq-batch[secrets]'"
+_NO_LIBRARY = "it is a secret, and encrypting it needs the package cryptography: pip install 'flowq-batch[secrets]'"
 
 
 class Keyring:
-    """The keys of this process. The newest one seals; all of them open.
+    """The secret keys of this process. The first encrypts; all of them decrypt.
 
-    Sealing is AES-SIV: the same secret gives the same bytes, so that a snapshot holds it once and an unchanged one is
-    seen to be unchanged. Who reads Redis learns which secrets are equal, and how long they are.
+    The cipher is AES-SIV, which is deterministic: a snapshot stores equal secrets once, and an unchanged secret is
+    recognized as unchanged. A reader of Redis can see which secrets are equal, and how long they are.
     """
 
     def __init__(self) -> None:
@@ -33,15 +33,15 @@ class Keyring:
         self._keys: tuple[bytes, ...] = ()
 
     def use(self, keys: Sequence[bytes]) -> None:
-        """Seal with the first of *keys*, of 32 bytes each; open with any, and with those used before."""
+        """Encrypt with the first of *keys*, of 32 bytes each; decrypt with any of them and with earlier keys."""
         with self._lock:
             self._keys = (*keys, *(key for key in self._keys if key not in keys))
 
     def seal(self, data: bytes, kind: bytes) -> bytes:
-        """*data*, readable only with the key.
+        """*data* encrypted, with *kind* authenticated.
 
         Raises:
-            EncodeError: there is no key, or no library.
+            EncodeError: there is no key, or cryptography is not installed.
         """
         if not self._keys:
             raise EncodeError("", _NO_KEY)
@@ -52,17 +52,17 @@ class Keyring:
         return sealed
 
     def open(self, data: bytes, kind: bytes) -> bytes:
-        """What was sealed.
+        """The decrypted data.
 
         Raises:
-            DecodeError: with another key, or it was altered.
+            DecodeError: it was encrypted with another key or was altered, or cryptography is not installed.
         """
         for key in self._keys:
             try:
                 return bytes(_cipher(key).decrypt(data, [_CONTEXT, kind]))
             except ImportError:
                 raise DecodeError(
-                    "the message holds a secret; opening it takes cryptography: flowq-batch[secrets]"
+                    "the message holds a secret; decrypting it needs cryptography: flowq-batch[secrets]"
                 ) from None
             except Exception:
                 continue
@@ -74,7 +74,7 @@ keyring = Keyring()
 
 
 def is_secret(value: Any) -> bool:
-    """Whether *value* is one of pydantic's secrets; a subclass would come back as its base."""
+    """Whether *value* is one of pydantic's secrets; not a subclass, which would be decoded as its base."""
     return type(value) in _KINDS
 
 
@@ -82,17 +82,17 @@ def encode_secret(value: Any, pack: Pack) -> bytes:
     """The payload of a secret.
 
     Raises:
-        EncodeError: there is no key.
+        EncodeError: there is no key, or cryptography is not installed.
     """
     kind = bytes((_KINDS.index(type(value)),))
     return kind + keyring.seal(pack(value.get_secret_value()), kind)
 
 
 def decode_secret(data: bytes, unpack: Unpack) -> Any:
-    """The reverse of ``encode_secret``.
+    """The inverse of ``encode_secret``.
 
     Raises:
-        DecodeError: it was not sealed with a key of this process.
+        DecodeError: it was not encrypted with a key of this process.
     """
     kind = data[:1]
     if not kind or kind[0] >= len(_KINDS):

@@ -1,5 +1,5 @@
-"""Plain values that ormsgpack would refuse or silently change, spelled as extensions: dicts with keys other than str,
-bytearrays, text with lone surrogates. Only values that hold one are walked; most never come here.
+"""Replaces plain values that ormsgpack would refuse or silently change by extensions: dicts with keys other than str,
+bytearrays, text with lone surrogates. Used only for the few values that contain one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flowq.codec.tags import Pack
 from flowq.errors import EncodeError
 from flowq.registry import LISTS
 
-MAX_LEVELS = 255  # of lists and dicts inside each other, without an extension between them: what ormsgpack packs
+MAX_LEVELS = 255  # nested lists and dicts without an extension in between: the limit of ormsgpack
 
 WORTH_ADDING = 64  # items
 
@@ -25,7 +25,7 @@ _BUFFERS = frozenset((bytearray, memoryview))
 
 
 def holds_buffer(value: Any) -> bool:
-    """Whether a bytearray or memoryview lies in *value*'s lists and dicts: ormsgpack would make it bytes."""
+    """Whether a bytearray or memoryview is in the lists and dicts of *value*; ormsgpack would pack it as bytes."""
     if type(value) in _BUFFERS:
         return True
     todo = [value]
@@ -44,20 +44,20 @@ def holds_buffer(value: Any) -> bool:
 
 
 def _are_numbers(parts: list[Any]) -> bool:
-    """Whether *parts* surely have no buffer among them, being numbers: adding them up is quicker than to ask each."""
+    """Whether all *parts* are numbers, so that none is a buffer. Summing is faster than checking each type."""
     if len(parts) < WORTH_ADDING or type(parts[0]) not in (int, float):
         return False
     try:
-        return type(sum(parts)) in (int, float)  # what adds up with a buffer, as numpy's numbers do, is neither
-    except Exception:  # it is none, or says so in a way of its own
+        return type(sum(parts)) in (int, float)  # a sum with a buffer, as numpy allows, is neither
+    except Exception:  # not all are numbers
         return False
 
 
 def spell_out(value: Any, pack: Pack, level: int = 0) -> Any:
-    """*value* as ormsgpack carries it exactly. *pack* packs the parts of an extension.
+    """*value* in a form that ormsgpack packs without loss. *pack* packs the parts of an extension.
 
     Raises:
-        EncodeError: a memoryview, or more than MAX_LEVELS lists and dicts inside each other.
+        EncodeError: it contains a memoryview, or more than MAX_LEVELS nested lists and dicts.
     """
     cls = type(value)
     if level > MAX_LEVELS:

@@ -1,11 +1,11 @@
-"""The codes of flowq's msgpack extensions, and nothing else. A code never changes its meaning."""
+"""The codes of flowq's msgpack extensions. A code never changes its meaning."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-# What an extension packs its own parts with, one level further in; and the way back.
+# Pack and unpack the parts of an extension, one level deeper.
 Pack = Callable[[Any], bytes]
 Unpack = Callable[[bytes], Any]
 
@@ -36,7 +36,7 @@ EXCEPTION = 24
 CLASS = 25  # not an instance: the class itself
 SECRET = 26  # sealed
 FUNCTION = 27  # by its name
-IN_PARTS = 28  # an instance of a class of flowq's own that says of what it consists
+IN_PARTS = 28  # an instance of a class of flowq with to_plain and from_plain
 ARRAY = 30
 SCALAR = 31
 TYPED_ARRAY = 32  # array.array
@@ -45,7 +45,7 @@ DEFAULT_DICT = 41
 ORDERED_DICT = 42
 DEQUE = 43
 
-# Those whose payload is never msgpack. Every other one may nest, so a reader of depths must look inside.
+# Codes whose payload is not msgpack. All others may nest, so nesting.py must look inside.
 OPAQUE = frozenset(
     {
         *(BIG_INT, TEXT, BYTEARRAY, DATE, TIMEDELTA, DECIMAL, UUID, PATH, COMPLEX, ADDRESS),

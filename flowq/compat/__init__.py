@@ -1,1 +1,1 @@
-"""Other systems' names and manners on flowq's nodes, one module a system. Never a second engine."""
+"""Compatibility layers: the names and behaviour of other systems on top of flowq's nodes, one module per system."""

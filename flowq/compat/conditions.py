@@ -1,4 +1,4 @@
-"""Conditions on the store written as text, such as ``"shared['score'] > 80"``. Read as a syntax tree; never eval."""
+"""Conditions on the store as text, such as ``"shared['score'] > 80"``. Compiled from the syntax tree, without eval."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _METHODS = frozenset(("get", "keys", "values", "items", "lower", "upper", "strip
 
 @functools.lru_cache(maxsize=1024)
 def condition(text: str) -> Callable[[Any], bool]:
-    """*text* as a predicate of the store, which it calls ``shared``.
+    """*text* as a predicate of the store, which the text refers to as ``shared``.
 
-    It may compare, combine with ``and``, ``or`` and ``not``, index, add and subtract, and call ``len``, ``min`` and
-    their like, ``shared.get(...)`` and a few methods of text.
+    Allowed are comparisons, ``and``, ``or``, ``not``, indexing, ``+ - / // %``, calls of ``len``, ``min`` and similar
+    functions, ``shared.get(...)`` and a few methods of dict and str.
 
     Raises:
-        ValueError: it is no expression, or does anything else.
+        ValueError: *text* is not an expression, or uses anything else.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body
@@ -57,7 +57,7 @@ _Compiled = Callable[[Any], Any]
 
 
 def _compiled(node: ast.expr, text: str) -> _Compiled:
-    """*node* as a function of the store, out of nothing but what is listed here."""
+    """*node* as a function of the store; only the node types listed here are allowed."""
     match node:
         case ast.Constant(value=value):
             return lambda shared: value

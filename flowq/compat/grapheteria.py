@@ -1,6 +1,6 @@
-"""Grapheteria's node on flowq's: ``prepare → execute → cleanup``, and edges that ask the store.
+"""Grapheteria's Node on top of flowq's: ``prepare → execute → cleanup``, and edges with conditions on the store.
 
-Never its engine: the walk is ``flowq.Flow(start=node)``, a run that waits for people is ``flow.submit(shared)``.
+Its engine is flowq's: run with ``flowq.Flow(start=node)``, or with ``flow.submit(shared)`` to wait for people.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ _ALWAYS = "True"
 class Node(core.Node[Any, Any]):
     """``prepare(shared, request_input)``, ``execute(prepared)``, ``cleanup(shared, prepared, result)``.
 
-    Any of them may be ``async def``. What ``cleanup`` returns does not matter: when it has ended, the edges are asked.
-    ``a > b > c`` is the default way, ``a - "shared['score'] > 80" > b`` a condition; the literal ``"True"`` comes
-    before all others, which are asked in the order they were wired, and the default way is taken when none holds.
-    Conditions compare values of ``shared``, see :func:`flowq.compat.conditions.condition`; all else takes ``when``.
+    Any of them may be ``async def``. The return value of ``cleanup`` is ignored; the edge is chosen by its condition
+    after it. ``a > b > c`` adds default edges, ``a - "shared['score'] > 80" > b`` one with a condition. The literal
+    ``"True"`` comes first, the other conditions are evaluated in the order they were wired, and the default edge is
+    taken if none is true. Conditions compare values of ``shared``, see :func:`flowq.compat.conditions.condition`; for
+    anything else use ``when``.
 
     Args:
-        id: the node's name, the class name if None; read as ``node.id``.
+        id: the node's name, also ``node.id``; the class name if None.
         config: settings, read as ``self.config``.
         max_retries: tries of ``execute`` in all.
         wait: seconds between tries.
@@ -50,7 +51,7 @@ class Node(core.Node[Any, Any]):
 
     @in_loop
     def prepare(self, shared: Any, request_input: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Read what ``execute`` needs from the shared store; ``await request_input(prompt)`` asks a person."""
+        """Read what ``execute`` needs from the shared store; ``await request_input(prompt)`` waits for a person."""
 
     @in_loop
     def execute(self, prepared: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -67,7 +68,7 @@ class Node(core.Node[Any, Any]):
         return _Condition(self, action)
 
     def visit(self, shared: Any) -> Steps[str | None]:
-        """The life cycle; returns the text of the condition that holds, None for the default way."""
+        """The steps of a visit; returns the text of the first true condition, None for the default edge."""
         prepared = yield self.phase(0), (shared, self.request_input)
         if type(self)._execute_with_retry is Node._execute_with_retry:
             result = yield from self.perform(shared, prepared)
@@ -79,10 +80,10 @@ class Node(core.Node[Any, Any]):
     async def request_input(
         self, prompt: str | None = None, options: Any = None, input_type: str = "text", request_id: str | None = None
     ) -> Any:
-        """What a person answers: the value of the event *request_id*, the node's id if None.
+        """Wait for a person's answer: the value of the event *request_id*, or of the node's id if None.
 
-        The flow is a run that was submitted: it is left here, and ``run.send(request_id, value)`` lets it go on. What
-        stands before the wait runs again. *prompt*, *options* and *input_type* are in the log, for whoever asks.
+        The flow must be a submitted run, which waits here until ``run.send(request_id, value)``. The code before the
+        wait runs again then. *prompt*, *options* and *input_type* are logged.
         """
         name = request_id or self.id
         self.log("a run waits for an answer", event=name, prompt=prompt, options=options, input_type=input_type)
@@ -98,11 +99,11 @@ class Node(core.Node[Any, Any]):
         return shared
 
     async def _execute_with_retry(self, prepared: Any) -> Any:
-        """Override it to run several items, with ``await self._process_item(item)`` for each."""
+        """Override to run several items, with ``await self._process_item(item)`` for each."""
         return await self._process_item(prepared)
 
     async def _process_item(self, item: Any) -> Any:
-        """One item through its own tries and fallback."""
+        """Run one item with its own tries and fallback."""
         return await drive_async(self.perform(None, item))
 
     def has_async(self) -> bool:
@@ -123,7 +124,7 @@ class Node(core.Node[Any, Any]):
 
 
 class _Condition:
-    """What ``node - "condition"`` gives: waits for ``> target``."""
+    """The result of ``node - "condition"``: an edge that ``> target`` completes."""
 
     __slots__ = ("source", "text")
 

@@ -1,7 +1,7 @@
-"""PocketFlow's eleven names with its exact behaviour inside one process: ``from flowq.compat.pocketflow import Node``.
+"""PocketFlow's eleven classes with its exact behaviour in one process: ``from flowq.compat.pocketflow import Node``.
 
-The life cycle, the tries and the walk are flowq's; only what PocketFlow does otherwise stands here. Never batches on
-workers: for those a class becomes a ``flowq.ParallelBatchNode``.
+The life cycle, the tries and the walk are flowq's; here is only what PocketFlow does differently. To run batches on
+workers, use ``flowq.ParallelBatchNode``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class BaseNode(core.Node[Any, Any]):
-    """``prep → exec → post`` without tries. In an event loop it runs there in one go, and blocks it."""
+    """``prep → exec → post`` without retries. In an async run it blocks the event loop until it has ended."""
 
     sync_in_thread: ClassVar[bool] = False
     gathers: ClassVar[bool] = False
@@ -43,17 +43,17 @@ class BaseNode(core.Node[Any, Any]):
         super().__init__()
 
     def next(self, node: Any, action: str = DEFAULT) -> Any:
-        """Let *action* lead to *node*; returns *node*. None ends the flow there without a warning."""
+        """Add an edge: *action* leads to *node*. Returns *node*. None ends the flow there without a warning."""
         super().next(_End() if node is None else node, action)
         return node
 
     def run(self, shared: Any) -> Any:
-        """Run this node alone and return what its ``post`` returned."""
+        """Run this node alone and return the result of ``post``."""
         self._warn_of_successors()
         return drive(self.told("run", self.visit(shared)))
 
     def visit(self, shared: Any) -> Steps[Any]:
-        """The life cycle in one call, which an event loop waits for."""
+        """The steps of a visit as one blocking call."""
         return (yield _in_one_go, (self._life(shared),))
 
     def _life(self, shared: Any) -> Steps[Any]:
@@ -65,7 +65,7 @@ class BaseNode(core.Node[Any, Any]):
 class Node(BaseNode):
     """A node whose ``exec`` is tried *max_retries* times in all, *wait* seconds apart; with 0 it never runs."""
 
-    # Plain attributes, not flowq's Retry, which takes no 0 and heeds an exception's own wishes.
+    # Plain attributes, not flowq's Retry, which refuses 0 and respects ``retry_after`` of exceptions.
     max_retries: int = 1
     wait: float = 0
     _tries_made: int = 0
@@ -77,21 +77,21 @@ class Node(BaseNode):
 
     @property
     def cur_retry(self) -> int:
-        """Number of the current try of this very item, from 0; in ``post``, of the last one."""
+        """Number of the current try of this item, from 0; in ``post``, of the last try."""
         ctx = current_context()
         return self._tries_made if ctx is None or ctx is self._around else ctx.attempt
 
     def retry_delay(self, exc: Exception, attempt: int) -> float | None:
-        """*wait*, after every error alike."""
+        """*wait* after any exception; None after the last try."""
         return self.wait if attempt + 1 < self.max_retries else None
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
-        """The tries and the fallback of one call."""
+        """The tries of ``exec`` and the fallback."""
         self._around = current_context()
         return (yield from self._attempts(shared, prep_res))
 
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
-        """The call that one try consists of."""
+        """The call that makes one try."""
         self._tries_made = 0 if ctx is None else ctx.attempt
         return super().one_try(shared, prep_res, ctx)
 
@@ -101,7 +101,7 @@ class Node(BaseNode):
         return (yield from core.Node.perform(self, shared, prep_res))
 
     def _item(self, shared: Any, index: int, item: Any) -> Steps[Any]:
-        """One item of a batch through its own tries."""
+        """The tries of one item of a batch."""
         outer = current_context()
         around = replace(outer or ItemContext(), item_index=index)
         enter_context(around)
@@ -116,7 +116,7 @@ class BatchNode(Node):
     """``prep`` returns an iterable (None: no items), ``exec`` gets one item at a time, ``post`` the list of results."""
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[list[Any]]:
-        """The items one after another. The first error that no fallback mends ends it."""
+        """Run the items one after another; ends at the first exception without a fallback."""
         self._around = current_context()
         results = []
         for index, item in enumerate(prep_res or ()):
@@ -125,26 +125,26 @@ class BatchNode(Node):
 
 
 class Flow(BaseNode, core.Flow):  # type: ignore[misc]  # its run takes the store alone
-    """Runs *start* and then whatever the actions lead to, on the one *shared* that it was given."""
+    """Runs *start* and then the nodes that the actions lead to, on the given *shared*."""
 
     def __init__(self, start: BaseNode | None = None) -> None:
         core.Flow.__init__(self, start)
 
     def get_next_node(self, curr: Any, action: Any) -> Any:
-        """The node that *action* of *curr* leads to; None, with a warning if *curr* has other edges: the flow ends."""
+        """The node that *action* of *curr* leads to; None ends the flow, with a warning if *curr* has other edges."""
         successor = super().next_node(curr, action, None)
         return None if isinstance(successor, _End) else successor
 
     def next_node(self, node: Any, action: Any, shared: Any) -> Any:
-        """:meth:`get_next_node`, unless *node* has edges that ask the store."""
+        """:meth:`get_next_node`, unless *node* has predicates."""
         return super().next_node(node, action, shared) if node.predicates else self.get_next_node(node, action)
 
     def visit(self, shared: Any) -> Steps[Any]:
-        """The life cycle; in a walk that may be left where it waits, one that may be left as well."""
+        """The steps of a visit; in a resumable walk, those of a flow that can be left."""
         return core.Flow.visit(self, shared) if self.journey is not None else super().visit(shared)
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
-        """One walk. A flow has no tries of its own."""
+        """One walk; a flow is not retried."""
         return (yield from self.walk(shared))
 
 
@@ -152,12 +152,12 @@ class BatchFlow(Flow):
     """Runs the flow once per dict of params that ``prep`` returns, one after another, all on the same *shared*."""
 
     def visit(self, shared: Any) -> Steps[Any]:
-        """The life cycle. Its walks are one step of a larger one, which is not left in the middle of them."""
+        """The steps of a visit. A resumable walk is not left inside it."""
         self.journey = None
         return super().visit(shared)
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[None]:
-        """A walk for each dict, whose values stand over the flow's own params."""
+        """One walk per dict, whose values take precedence over the flow's own params."""
         for params in prep_res:
             yield from self.walk(shared, {**self.params, **params})
 
@@ -186,16 +186,16 @@ class AsyncNode(Node):
         """Write to the shared store and return the action to follow."""
 
     async def run_async(self, shared: Any) -> Any:
-        """Run this node alone and return what its ``post_async`` returned."""
+        """Run this node alone and return the result of ``post_async``."""
         if self.successors:
             warnings.warn("Node won't run successors. Use AsyncFlow.", stacklevel=2)
         return await drive_async(self.told("run", self.visit(shared)))
 
     def visit(self, shared: Any) -> Steps[Any]:
-        """The life cycle.
+        """The steps of a visit.
 
         Raises:
-            RuntimeError: nothing here awaits it.
+            RuntimeError: the run is not async.
         """
         yield _only_in_a_loop, ()
         return (yield from self._life(shared))
@@ -206,10 +206,10 @@ class AsyncBatchNode(AsyncNode, BatchNode):
 
 
 class AsyncParallelBatchNode(AsyncNode, BatchNode):
-    """An AsyncNode of many items, all at once. The first error cancels the others."""
+    """An AsyncNode of many items, all at once. The first exception cancels the others."""
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[list[Any]]:
-        """The items side by side, however many."""
+        """Run all items concurrently, without a limit."""
         self._around = current_context()
         items = [self._item(shared, index, item) for index, item in enumerate(prep_res or ())]
         results: list[Any] = yield _all_or_the_first_error, (items,)
@@ -220,24 +220,24 @@ class AsyncFlow(Flow, AsyncNode):  # type: ignore[misc]  # its run takes the sto
     """A flow of async and sync nodes. A sync node blocks the event loop while it runs."""
 
     async def post_async(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """The action of the flow as a node: that of the last node, unless overridden."""
+        """Return the flow's action as a node: the last node's action, unless overridden."""
         return exec_res
 
 
 class AsyncBatchFlow(AsyncFlow, BatchFlow):  # type: ignore[misc]  # its run takes the store alone
-    """An AsyncFlow once per dict of params, one after another."""
+    """Runs an AsyncFlow once per dict of params, one after another."""
 
 
 class AsyncParallelBatchFlow(AsyncFlow, BatchFlow):  # type: ignore[misc]  # its run takes the store alone
-    """An AsyncFlow once per dict of params, all at once on the same *shared*. The first error cancels the others."""
+    """Runs an AsyncFlow for all dicts of params at once, on one *shared*. The first exception cancels the others."""
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[None]:
-        """The walks side by side, however many."""
+        """Run all walks concurrently, without a limit."""
         yield _all_or_the_first_error, ([self.walk(shared, {**self.params, **params}) for params in prep_res],)
 
 
 class _End(BaseNode):
-    """Where ``node >> None`` leads: the end of the flow, and no mistake."""
+    """The target of ``node >> None``: an intended end of the flow."""
 
 
 @in_loop
@@ -262,4 +262,4 @@ async def _all_or_the_first_error(each: Sequence[Steps[Any]]) -> list[Any]:
         first = errors.exceptions[0]
     else:
         return [task.result() for task in tasks]
-    raise first  # outside of the handler: its own cause and context stay as they are
+    raise first  # outside of the except block, so that its __cause__ and __context__ are kept

@@ -1,6 +1,6 @@
-"""Nodes of one method, ``execute(state, config?, runtime?)``, whose dict of updates is merged into the store.
+"""Nodes with one method, ``execute(state, config?, runtime?)``, which returns a dict of updates to the store.
 
-Never a graph of their own: they are flowq nodes, wired with ``>>``.
+They are flowq nodes, wired with ``>>``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MAY_ASK = ("config", "runtime")
 
 
 class State(Mapping[str, Any]):
-    """The store as ``execute`` is given it: values by key and as attributes. Setting them changes nothing elsewhere."""
+    """A copy of the store for ``execute``: values by key and as attributes. Setting them does not change the store."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         vars(self).update(values)
@@ -38,7 +38,7 @@ class State(Mapping[str, Any]):
 
 
 class _StateNode(core.Node[Any, Any]):
-    """What both kinds have in common; see :class:`BaseNode`."""
+    """Base of the sync and the async kind; see :class:`BaseNode`."""
 
     _asks: ClassVar[tuple[str, ...]] = ()
 
@@ -53,12 +53,12 @@ class _StateNode(core.Node[Any, Any]):
 
     @in_loop
     def prep(self, shared: Any, /, *args: Any, **kwargs: Any) -> State:
-        """The state of this moment."""
+        """Return the current state."""
         return State(shared)
 
     @in_loop
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> None:
-        """Merge the updates: by the key's reducer where the store's schema names one, else the new value stands."""
+        """Merge the updates: with the key's reducer if the store's schema has one, else by replacing the value."""
         reducers = shared.reducers() if hasattr(shared, "reducers") else {}
         for key, value in exec_res.items():
             shared[key] = reducers[key](shared.get(key, MISSING), value) if key in reducers else value
@@ -70,16 +70,16 @@ class _StateNode(core.Node[Any, Any]):
 
     @staticmethod
     def get_thread_id(config: Mapping[str, Any] | None) -> Any:
-        """``config["configurable"]["thread_id"]``, None if there is none."""
+        """``config["configurable"]["thread_id"]``; None if missing."""
         return (config or {}).get("configurable", {}).get("thread_id")
 
     @staticmethod
     def get_tags(config: Mapping[str, Any] | None) -> list[Any]:
-        """``config["tags"]``, none if there are none."""
+        """``config["tags"]`` as a list; empty if missing."""
         return list((config or {}).get("tags", ()))
 
     def _executed(self, state: Any, config: Mapping[str, Any] | None, runtime: Any) -> Any:
-        """What ``execute`` returns, given what it asks for."""
+        """Call ``execute`` with the parameters it declares."""
         given = {"config": self.config if config is None else config, "runtime": runtime}
         execute: Any = self.execute  # type: ignore[attr-defined]
         return execute(state, **{name: given[name] for name in self._asks})
@@ -93,16 +93,16 @@ class _StateNode(core.Node[Any, Any]):
 class BaseNode(_StateNode):
     """A node whose ``execute(self, state)`` returns a dict of updates.
 
-    ``execute`` may also ask for ``config`` (the node's ``config=``) and ``runtime`` (the call's
-    :class:`~flowq.ItemContext`), by these names. *state* is a :class:`State`. Takes what ``flowq.Node`` takes, and
-    ``verbose=True``, without which ``self.log`` is silent.
+    ``execute`` may also declare ``config`` (the node's ``config=``) and ``runtime`` (the call's
+    :class:`~flowq.ItemContext`), by these names. *state* is a :class:`State`. Takes the arguments of ``flowq.Node``,
+    and ``verbose=True``, without which ``self.log`` does nothing.
 
     Raises:
-        TypeError: when the class is made: ``execute`` is missing, has other parameters, or is ``async def``.
+        TypeError: at class creation: ``execute`` is missing, has other parameters, or is ``async def``.
     """
 
     def exec(self, state: Any, /, *, ctx: ItemContext) -> dict[str, Any]:
-        """``execute`` with what it asks for, its answer checked."""
+        """Call ``execute`` with the parameters it declares; checks its return value."""
         return self._updates(self._executed(state, ctx.config, ctx))
 
     def __call__(self, state: Any, config: Mapping[str, Any] | None = None, runtime: Any = None) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class AsyncBaseNode(_StateNode):
     """A :class:`BaseNode` whose ``execute`` is ``async def``."""
 
     async def exec(self, state: Any, /, *, ctx: ItemContext) -> dict[str, Any]:
-        """``execute`` with what it asks for, its answer checked."""
+        """Call ``execute`` with the parameters it declares; checks its return value."""
         return self._updates(await self._executed(state, ctx.config, ctx))
 
     async def __call__(
@@ -125,7 +125,7 @@ class AsyncBaseNode(_StateNode):
 
 
 def _checked(cls: type[_StateNode], *, must_await: bool) -> tuple[str, ...]:
-    """What ``execute`` of *cls* asks for beside the state."""
+    """The parameters of ``execute`` of *cls* besides the state; raises TypeError if it is not valid."""
     execute = getattr(cls, "execute", None)
     if execute is None:
         raise TypeError(f"{cls.__name__} must define execute(self, state)")

@@ -1,4 +1,4 @@
-"""Nodes, flows, the shared store: the graph, in one process. Imports errors and registry only; no Redis, no Celery."""
+"""Nodes, flows and the shared store: the graph, in one process. Imports errors and registry only, never Redis."""
 
 from flowq.core.actions import DEFAULT
 from flowq.core.context import ItemContext, current_context

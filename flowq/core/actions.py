@@ -1,6 +1,6 @@
-"""Actions: the strings that name a node's edges, and the half-wired edge that ``a - "retry"`` is.
+"""Actions: the strings that name a node's edges, and ``a - "retry"``, an edge still without a target.
 
-Never the walk along the edges: that is flow.py.
+The walk along the edges is flow.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ AnyNode = TypeVar("AnyNode", bound="Node")
 
 
 class Transition:
-    """What ``node - "action"`` gives: waits for ``>> target``."""
+    """The result of ``node - "action"``: an edge that ``>> target`` completes."""
 
     __slots__ = ("action", "source")
 
@@ -31,10 +31,10 @@ class Transition:
 
 
 def checked_action(action: Any, node_name: str) -> str | None:
-    """What a node's ``post`` returned, if it can be an action.
+    """*action*, which a node's ``post`` returned, if it is valid.
 
     Raises:
-        TypeError: it is neither a string nor None; names the node.
+        TypeError: *action* is neither a string nor None; names the node.
     """
     if action is None or isinstance(action, str):
         return action

@@ -1,4 +1,4 @@
-"""What runs side by side in one call, and whether any of it is at work. Never what runs."""
+"""Beside: the calls that run concurrently inside one call, to tell whether any of them is not waiting."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Beside:
-    """The calls that one call makes at the same time, as far as they have begun and not ended."""
+    """The concurrent calls of one call that have started and not ended."""
 
     def __init__(self) -> None:
         self.under_way: set[ItemContext] = set()
 
     @contextmanager
     def runs(self, ctx: ItemContext) -> Iterator[None]:
-        """The block is one of them, and *ctx* the context of it."""
+        """Register *ctx*, the context of a concurrent call, for the duration of the block."""
         ctx.beside = self
         self.under_way.add(ctx)
         try:
@@ -28,6 +28,6 @@ class Beside:
 
 
 def somebody_works(waiting: Iterable[ItemContext]) -> bool:
-    """Whether there is anything beside the calls of these contexts, which wait, that does not wait as well."""
+    """Whether any call concurrent to these waiting contexts does not wait itself."""
     within = {one for ctx in waiting for one in ctx.chain()}
     return any(other not in within for ctx in within if ctx.beside for other in ctx.beside.under_way)

@@ -1,7 +1,4 @@
-"""Facts about functions: async or not, asking for ``ctx`` or not, where a call of it belongs. Each is found out once.
-
-Never calls anything.
-"""
+"""Cached facts about functions: whether they are async, take ``ctx``, or run in the event loop. Never calls them."""
 
 from __future__ import annotations
 
@@ -15,12 +12,12 @@ AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
 _IN_LOOP = "__flowq_in_loop__"
 _TWIN = "__flowq_async_twin__"
-# Enough for every function of a large program; a closure made per call must not pile up.
+# Enough for every function of a large program; bounded because closures made per call would accumulate.
 _REMEMBERED_FUNCTIONS = 4096
 
 
 class Facts(NamedTuple):
-    """What is known of one function."""
+    """Facts about one function."""
 
     is_async: bool
     wants_ctx: bool
@@ -30,15 +27,15 @@ class Facts(NamedTuple):
 
 
 def in_loop(fn: AnyCallable) -> AnyCallable:
-    """Mark a function that is too cheap for a thread: an async run calls it in the event loop."""
+    """Mark a function as non-blocking: an async run calls it in the event loop instead of a thread."""
     setattr(fn, _IN_LOOP, True)
     return fn
 
 
 def async_twin(twin: Callable[..., Awaitable[Any]]) -> Callable[[AnyCallable], AnyCallable]:
-    """Mark a function that an async run replaces by *twin*, a coroutine function of the same arguments.
+    """Mark a function that an async run replaces with *twin*, a coroutine function with the same parameters.
 
-    On a method, the twin takes ``self`` first, as the method does.
+    The twin of a method takes ``self`` first, as the method does.
     """
 
     def mark(fn: AnyCallable) -> AnyCallable:
@@ -59,14 +56,14 @@ def wants_ctx(fn: Callable[..., Any]) -> bool:
 
 
 def facts(fn: Callable[..., Any]) -> Facts:
-    """Everything known of *fn*, from the cache after the first time."""
+    """The facts about *fn*, cached."""
     return _facts(function_of(fn))
 
 
 def function_of(fn: Callable[..., Any]) -> Callable[..., Any]:
     """The plain function beneath partials, bound methods and callable objects."""
     while True:
-        # By far the most are these two, and they have no subclasses.
+        # Checked first: these two are by far the most common, and have no subclasses.
         if fn.__class__ is types.MethodType:
             fn = fn.__func__
         elif fn.__class__ is types.FunctionType:
@@ -81,14 +78,14 @@ def function_of(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def owner_of(fn: Callable[..., Any]) -> Any:
-    """The object whose bound method *fn* is, through partials; None for a plain function."""
+    """The object that *fn* is a bound method of, also through partials; None for a plain function."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     return getattr(fn, "__self__", None)
 
 
 def label_of(fn: Callable[..., Any]) -> str:
-    """How to call *fn* in a message."""
+    """The name of *fn* in messages."""
     plain = function_of(fn)
     return str(getattr(plain, "__qualname__", None) or repr(plain))
 
@@ -118,7 +115,7 @@ def _declares_ctx(fn: Callable[..., Any]) -> bool:
     ctx = parameters.get("ctx")
     if ctx is not None:
         return ctx.kind is inspect.Parameter.KEYWORD_ONLY
-    # A decorator's wrapper(*args, **kwargs) hands ctx on to what it wraps.
+    # A decorator's wrapper(*args, **kwargs) passes ctx on to the function it wraps.
     wrapped = getattr(fn, "__wrapped__", None)
     hands_on = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
     return wrapped is not None and hands_on and _declares_ctx(wrapped)

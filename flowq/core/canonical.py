@@ -1,4 +1,4 @@
-"""Plain values as bytes that are equal exactly when the values are, in every process. For hashing; never decoded."""
+"""Canonical bytes of plain values, in every process equal exactly if the values are. For hashing; never decoded."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _LONG_BITS = 1024
 
 
 def canonical(value: Any, where: str = "the value") -> bytes:
-    """*value* as bytes: equal for equal values of equal type, whatever the order of a dict or a set.
+    """*value* as bytes: the same for equal values of one type, in whatever order a dict or a set holds them.
 
-    Takes what travels to the workers: None, bool, numbers, str, bytes, list, tuple, dict, set, frozenset, dates and
+    Takes what can be sent to the workers: None, bool, numbers, str, bytes, list, tuple, dict, set, frozenset, dates and
     times, time zones, Decimal, Fraction, complex, UUID, paths, addresses of ipaddress, range, array.array, Counter,
     defaultdict, OrderedDict, deque, Enum, dataclass, pydantic model, exception, class, numpy array and scalar.
 
     Args:
-        where: what *value* is, for the error: ``argument 'prompt' of node Parse``.
+        where: what *value* is, for the error message: ``argument 'prompt' of node Parse``.
 
     Raises:
-        CannotTravel: a function, an open file, an object of any other class; names the place inside the value.
+        CannotTravel: a function, an open file, or an object of any other class; names its place inside the value.
     """
     try:
         return _encode(value, where)
@@ -56,7 +56,7 @@ def _encode(value: Any, where: str) -> bytes:
 
 
 def _framed(tag: str, payload: bytes) -> bytes:
-    # The length in front keeps neighbours apart: ("ab", "c") must not read like ("a", "bc").
+    # The length prefix separates neighbours: ("ab", "c") must not encode like ("a", "bc").
     return f"{tag}{len(payload)}:".encode() + payload
 
 
@@ -85,7 +85,7 @@ def _dict(value: dict[Any, Any], where: str) -> bytes:
 
 
 def _counter(value: Counter[Any], where: str) -> bytes:
-    # To a Counter a count of 0 is as good as none.
+    # A Counter compares equal with and without a count of 0.
     counts = {key: count for key, count in value.items() if not (type(count) is int and count == 0)}
     return _framed("Cn", _dict(counts, where))
 
@@ -103,12 +103,12 @@ def _deque(value: deque[Any], where: str) -> bytes:
 
 
 def _int(value: int) -> str:
-    # Python spells no number of more than 4,300 digits in decimals, or of more than 640 where a program says so.
+    # str() of an int raises above 4,300 digits, or above a lower limit, 640 at least, that the program has set.
     return str(value) if value.bit_length() < _LONG_BITS else hex(value)
 
 
 def _range(value: range) -> str:
-    # Equal ranges have equal numbers in them. Not `len`, which is at a loss with long ones.
+    # Ranges are equal if their numbers are. Not `len`, which raises OverflowError for long ones.
     if not value:
         return ""
     first, last = value[0], value[-1]
@@ -149,7 +149,7 @@ def _address(value: Any) -> str:
 
 
 def _zoned(value: Any) -> str:
-    # Two zones may share an offset today and part next year; `fold` is not in the ISO form.
+    # Two zones with the same offset now may differ later; `fold` is not part of the ISO format.
     return f"{value.isoformat()}|{value.fold}|{value.tzinfo}"
 
 
@@ -213,7 +213,7 @@ def _encode_object(value: Any, where: str) -> bytes:
     if isinstance(value, BaseException):
         return _fields(name, {"args": value.args, **vars(value)}, where)
     if isinstance(value, SecretStr | SecretBytes | Secret):
-        return _framed("x", cls.__name__.encode())  # a hash is shown around: the secret itself has no part in it
+        return _framed("x", cls.__name__.encode())  # hashes are displayed: the secret must not be part of one
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic) and not value.dtype.hasobject:
         return _framed("n", f"{cls.__name__}|{value.dtype.str}|{value.shape}|".encode() + value.tobytes())

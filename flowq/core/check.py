@@ -1,4 +1,4 @@
-"""What looks wrong with a flow before it runs. Reports; never repairs, and never runs a node."""
+"""Static checks of a flow: likely mistakes, found without running a node. Reports only."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def problems(flow: Node[Any, Any], connected: Iterable[Node[Any, Any]]) -> list[str]:
-    """One sentence for each thing that looks wrong with *flow*.
+    """One sentence for each likely mistake in *flow*.
 
     Args:
-        connected: nodes that were wired through the flow, which should be reachable.
+        connected: the sources of edges made with ``flow.connect``, which should be reachable.
     """
     if flow.start_node is None:
         return [f"{flow.name} has no start node: give it one with Flow(start=...) or flow.start(node)"]
@@ -35,12 +35,12 @@ def problems(flow: Node[Any, Any], connected: Iterable[Node[Any, Any]]) -> list[
 
 
 def _missing_actions(node: Node[Any, Any]) -> list[str]:
-    """Actions that ``post`` declares as its return type (``Literal["ok", "retry"]``) and no edge takes."""
+    """Actions in the return annotation of ``post`` (``Literal["ok", "retry"]``) that have no edge."""
     if not node.successors and not node.predicates:
         return []
     try:
         returned = typing.get_type_hints(function_of(node.post)).get("return")
-    except Exception:  # an annotation may name anything; then nothing is known
+    except Exception:  # annotations may be anything; one that cannot be evaluated is not checked
         return []
     missing = [action for action in _literals(returned) if action not in node.successors]
     return [f"{node.name}.post may return {action!r}, which leads nowhere" for action in missing]
@@ -54,7 +54,7 @@ def _literals(annotation: Any) -> list[str]:
 
 
 def _stationary(flow: Node[Any, Any]) -> list[str]:
-    """What keeps the flow from travelling to the workers; the first such thing."""
+    """The first reason why the flow cannot be sent to the workers, if there is one."""
     try:
         spec_of(flow).content_hash()
     except CannotTravel as exc:

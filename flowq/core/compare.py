@@ -1,4 +1,4 @@
-"""Whether two values are the same, for data that was copied or decoded. Never which of them to keep."""
+"""Equality of two values, for data that was copied or decoded."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
-# What else must be equal of a container: what its own == may not look at, and whoever uses it would notice.
+# What must be equal besides ==: properties of a container that its == may ignore and its users would notice.
 _BESIDE: dict[type, Callable[[Any], Any]] = {
-    Counter: lambda value: value.keys(),  # a count of 0 is as good as none
+    Counter: lambda value: value.keys(),  # == ignores counts of 0
     defaultdict: lambda value: value.default_factory,
     deque: lambda value: value.maxlen,
     array: lambda value: value.typecode,
-    OrderedDict: list,  # with a NaN or an array in it, == does not come to the order
+    OrderedDict: list,  # with a NaN or an array inside, == returns or raises before it compares the order
 }
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether *first* and *second* are of one type and equal; NaN equals NaN, arrays are compared whole.
+    """Whether *first* and *second* have the same type and are equal; NaN equals NaN, arrays are compared as a whole.
 
-    Objects of a class without ``__eq__`` are compared by their attributes, since a copy of one is never *equal* to it.
+    Objects of a class without ``__eq__`` are compared by their attributes, since a copy never equals its original.
     """
     return _same(first, second, set())
 
@@ -41,10 +41,10 @@ def _same(first: Any, second: Any, above: set[tuple[int, int]]) -> bool:
             return _form(first) == _form(second) and (
                 _all_of(equal) or _all_of(equal | ((first != first) & (second != second)))  # NaN
             )
-    except Exception:  # a list of arrays raises when it is compared; look inside instead
+    except Exception:  # comparing lists of arrays raises; compare their elements instead
         pass
     pair = (id(first), id(second))
-    if pair in above:  # a value that contains itself: equal if nothing else differs
+    if pair in above:  # a value that contains itself: equal unless something else differs
         return True
     return _same_inside(first, second, above | {pair})
 
@@ -72,8 +72,8 @@ def _form(array: Any) -> tuple[Any, Any]:
 
 
 def _all_of(equal: Any) -> bool:
-    """What an element-wise comparison (numpy, pandas) comes to."""
-    for _ in range(3):  # a frame's .all() is a series, a series' .all() is a number
+    """Whether an element-wise comparison (numpy, pandas) is true for all elements."""
+    for _ in range(3):  # DataFrame.all() returns a Series, Series.all() a number
         if not hasattr(equal, "all"):
             break
         equal = equal.all()

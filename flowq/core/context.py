@@ -1,4 +1,4 @@
-"""The context of one call: which try, which item, of which run. Never decides anything."""
+"""ItemContext: the context of one call, with its try, item, run and node."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def _never() -> bool:
     return False
 
 
-# Not frozen only because a frozen dataclass takes three times as long to make, and one is made per try.
+# Not frozen, only because creating a frozen dataclass takes three times as long, and one is created per try.
 @dataclass(slots=True, eq=False)
 class ItemContext:
-    """What a method that declares ``*, ctx`` is given. Read it; do not write to it.
+    """The context passed to a method that declares ``*, ctx``. Read-only by convention.
 
     Attributes:
         attempt: number of this try, 0 for the first.
-        item_index: the item's place in its batch; None outside of one.
+        item_index: the item's index in its batch; None outside of a batch.
         item_key: the item's key, when the batch has a key function.
         config: the node's ``config``.
         run_id: the durable run this call belongs to; None when there is none.
         node: the node's name.
-        idempotency_key: the same for every try of one item, on whatever worker; for side effects. None outside a batch.
+        idempotency_key: the same for every try of an item, on any worker; for side effects. None outside of a batch.
     """
 
     attempt: int = 0
@@ -49,46 +49,46 @@ class ItemContext:
     on_progress: Callable[[ItemContext, float, float | None], None] | None = field(default=None, repr=False)
     on_heartbeat: Callable[[ItemContext], None] | None = field(default=None, repr=False)
     on_wait: Callable[[ItemContext, str, float | None], Awaitable[Any]] | None = field(default=None, repr=False)
-    # The call that this one is made in; and whether nothing of it counts: a further try follows, or it has lost a race.
+    # The context of the enclosing call; whether this call no longer counts: another try follows, or it lost a race.
     outer: ItemContext | None = field(default=None, repr=False)
     failed: bool = field(default=False, repr=False)
-    beside: Beside | None = field(default=None, repr=False)  # what runs at the same time, this call among them
+    beside: Beside | None = field(default=None, repr=False)  # the concurrent calls, this one included
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for the outcome of this call any more. A long body asks now and then, and returns."""
+        """Whether the outcome of this call is no longer needed. Long calls should check it regularly and return."""
         return self.is_cancelled()
 
     def progress(self, done: float, total: float | None = None) -> None:
         """Report how far this call is: *done* of *total*, in a unit of your own.
 
-        Seen in the batch's ``progress().reports`` and, on workers, in Flower; nowhere outside of a batch. It is no
-        :meth:`heartbeat`.
+        Shown in the batch's ``progress().reports`` and, on workers, in Flower; ignored outside of a batch. It does not
+        restart the timeout, as :meth:`heartbeat` does.
         """
         if self.on_progress is not None:
             self.on_progress(self, done, total)
 
     def heartbeat(self) -> None:
-        """Say that this call is alive although it is slow: its ``timeout`` counts from now."""
+        """Report that this call is slow but alive: its ``timeout`` starts again from now."""
         begin_anew()
         if self.on_heartbeat is not None:
             self.on_heartbeat(self)
 
     async def wait_for(self, name: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 -- as asyncio.wait_for
-        """Wait for the next event *name* that is sent to this run (``run.send``), and return its value. Holds no slot.
+        """Wait for the next event *name* sent to this run (``run.send``), and return its value. Holds no slot.
 
-        A run on workers leaves its process here, and the node begins anew, from its ``prep``, when the event has come:
-        what stands before the wait runs again. Several waits in one node get the events in the order they were sent;
-        side by side each waits, and counts its timeout, once the one before it for the same event has ended. A further
-        try of the node gets the same events again.
+        On workers the run leaves its process here. When the event arrives, the node starts again from its ``prep``: the
+        code before the wait runs again. Several waits in one node get the events in the order they were sent; of
+        concurrent waits for the same event each starts, with its timeout, when the one before it has ended. Another try
+        of the node gets the same events again.
 
         Args:
             name: the event's name, one word.
-            timeout: seconds to wait for it (None: for ever).
+            timeout: seconds to wait; None waits forever.
 
         Raises:
-            TimeoutError: it has not come in time.
-            FlowError: nobody could send it: the flow was not submitted, or this is an item of a batch.
+            TimeoutError: the event did not arrive in time.
+            FlowError: no event can be sent here: the flow was not submitted, or this is an item of a batch.
             ValueError: *name* is not one word.
         """
         check_event(name)
@@ -100,14 +100,14 @@ class ItemContext:
         return await self.on_wait(self, name, timeout)
 
     def chain(self) -> Iterator[ItemContext]:
-        """This one, the one of the call that it is made in, and so on."""
+        """Yield this context and those of the enclosing calls, the innermost first."""
         one: ItemContext | None = self
         while one is not None:
             yield one
             one = one.outer
 
     def derive(self, node: str, config: Mapping[str, Any], attempt: int) -> ItemContext:
-        """The context of a node's call within this one: same item and run, its own node and attempt."""
+        """The context of a node's call inside this one: same item and run, another node and attempt."""
         return ItemContext(
             attempt,
             self.item_index,
@@ -125,20 +125,20 @@ class ItemContext:
 
 
 def check_event(name: str) -> None:
-    """Raises TypeError or ValueError if no event can have this name; for who sends and who waits, wherever they run."""
+    """Validate the name of an event, for senders and waiters; raises TypeError or ValueError."""
     require_text("the name of an event", name)
     if not name or any(char.isspace() for char in name):
         raise ValueError(f"an event is named by one word, not {name!r}")
 
 
 def innermost(ctx: ItemContext) -> ItemContext:
-    """The context of the call that runs here, if that is made within the call of *ctx*; else *ctx*."""
+    """The current context if its call runs inside the call of *ctx*; else *ctx*."""
     here = current_context()
     return ctx if here is None or ctx not in here.chain() else here
 
 
 _context: ContextVar[ItemContext | None] = ContextVar("flowq_context", default=None)
 
-# Both are on the path of every node: bound methods of the variable, not functions around them.
+# Both are called for every node: bound methods of the variable, to save a function call.
 current_context: Callable[[], ItemContext | None] = _context.get
 enter_context: Callable[[ItemContext | None], object] = _context.set

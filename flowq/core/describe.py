@@ -1,4 +1,4 @@
-"""A graph read off its nodes, as data. Never changes them, and never looks into what their arguments are."""
+"""Reads a graph of nodes into a FlowSpec. Never changes the nodes or their arguments."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from flowq.registry import class_name, registered
 
 
 def spec_of(root: Node[Any, Any]) -> FlowSpec:
-    """The graph of *root* as data: a flow with everything inside it; a single node alone, without its successors.
+    """The graph of *root* as data: a flow with everything inside it, or a single node without its successors.
 
-    The arguments are kept as they are: whether they can travel shows when they are encoded or hashed.
+    Arguments are kept as they are: those that cannot be sent to workers are refused when they are encoded or hashed.
 
     Raises:
-        CannotTravel: an edge has a predicate, or a class was made from a lambda.
+        CannotTravel: an edge has a predicate, a class was made from a lambda, or another class is registered under the
+            name of a node's class.
     """
     return _Describer(root).describe()
 
 
 def _is_known_by(name: str, cls: type) -> bool:
-    """Whether a worker that makes a node of the class called *name* makes one like those of *cls*."""
+    """Whether the class registered as *name* is *cls* or has the same code; True if none is registered."""
     try:
         known = registered(name)
-    except KeyError:  # nobody else has the name: whether workers know it is theirs to say
+    except KeyError:  # no other class has the name; whether workers know it is checked there
         return True
     return known is cls or are_alike(known, cls)
 
 
 class _Describer:
-    """One walk over a graph. Nodes are numbered as they are met, from the root."""
+    """One walk over a graph. Nodes are numbered in the order they are found, starting at the root."""
 
     def __init__(self, root: Node[Any, Any]) -> None:
         self.root = root
@@ -47,7 +48,7 @@ class _Describer:
         specs: list[NodeSpec] = []
         for node in self.nodes:  # grows while it is walked
             specs.append(self.node_spec(node))
-        if self.root_is_inside:  # a flow within its own loop: its edges are part of the graph after all
+        if self.root_is_inside:  # a flow reachable from its own nodes: its edges are part of the graph
             specs[0] = specs[0].model_copy(update={"edges": self.edges(self.root)})
             specs.extend(self.node_spec(node) for node in self.nodes[len(specs) :])
         return FlowSpec(nodes=tuple(specs))
@@ -65,7 +66,7 @@ class _Describer:
             )
         args, kwargs = node._arguments
         listeners = node._listeners
-        # The flows around the root stay behind; those inside it tell their nodes what they are told.
+        # The flows around the root are not sent, so the root carries their hooks; flows inside it pass theirs on.
         hooks = node._hooks if node is not self.root or listeners is None else listeners.hooks
         return NodeSpec(
             node=name,
@@ -84,13 +85,13 @@ class _Describer:
                 f"the edge {predicate_label(predicate)!r} of node {node.name}",
                 "a predicate stays in the process it was written in. Return an action from post, and wire that.",
             )
-        # Numbered in a sorted order: the same graph wired in another order must be numbered, and so hashed, alike.
+        # Numbered in sorted order: a graph wired in another order must get the same numbers, and so the same hash.
         for action in sorted(node.successors):
             self.number(node.successors[action])
         return {action: self.number(target) for action, target in node.successors.items()}
 
     def described(self, value: Any) -> Any:
-        """*value* with the nodes in it replaced by references."""
+        """*value* with the nodes in it replaced by ``NodeRef``."""
         if isinstance(value, Node):
             return NodeRef(self.number(value))
         if type(value) in (list, tuple):

@@ -1,7 +1,7 @@
-"""The two drivers of a life cycle, sync and async. Never what a life cycle does.
+"""The sync and the async driver of a life cycle. What a life cycle does is life_cycle.py.
 
 A life cycle is written once, as a generator that yields calls: ``value = yield fn, (arg, ...)``. The sync driver makes
-the call; the async driver awaits it, runs it in a thread, or makes it in the loop, whichever the function needs.
+the call; the async driver awaits it, runs it in a thread, or makes it in the event loop, whichever the function needs.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ Steps: TypeAlias = Generator[Call, Any, T]
 
 
 class ControlFlow(BaseException):
-    """What flowq itself raises to leave a user's call: never the failure of that call."""
+    """Base of what flowq raises through user code to leave it. It is not a failure: no retry or fallback catches it."""
 
 
 async def drive_async(steps: Steps[T], call: Call | None = None) -> T:
-    """Run *steps* to their end in the running event loop; of steps that have begun, *call* is the next.
+    """Run *steps* to the end in the running event loop; *call* is the pending call of steps already started.
 
-    A coroutine function is awaited, a function with an async twin is replaced by it, one marked ``@in_loop`` is called
-    in the loop; every other function is a user's blocking body and runs in a thread, context variables kept.
+    A coroutine function is awaited; a function with an async twin is replaced by the twin; one marked ``@in_loop`` is
+    called in the event loop; any other function is taken to block and runs in a thread with the same context variables.
     """
     try:
         fn, args = call or steps.send(None)
@@ -64,7 +64,7 @@ async def drive_async(steps: Steps[T], call: Call | None = None) -> T:
 
 @async_twin(drive_async)
 def drive(steps: Steps[T], call: Call | None = None) -> T:
-    """Run *steps* to their end, calling every function where it stands; of steps that have begun, *call* is the next.
+    """Run *steps* to the end in this thread; *call* is the pending call of steps already started.
 
     Raises:
         FlowError: a call returned an awaitable, which nothing here can await.
@@ -82,7 +82,7 @@ def drive(steps: Steps[T], call: Call | None = None) -> T:
                 fn, args = steps.throw(_without_driver_frames(_sole(exc)))
                 continue
             if value is not None and hasattr(type(value), "__await__"):
-                # Raised past the generator, not into it: no retry and no fallback mends this.
+                # Not thrown into the generator: a retry or a fallback cannot fix this.
                 steps.close()
                 raise _unawaited(fn, value)
             fn, args = send(value)
@@ -91,13 +91,13 @@ def drive(steps: Steps[T], call: Call | None = None) -> T:
 
 
 def failed_first(steps: Steps[Any], exc: BaseException) -> Call:
-    """The call that follows in *steps*, not begun, whose first call the caller has made, and it failed with *exc*."""
+    """Start *steps*, whose first call the caller has made and which failed with *exc*; returns the next call."""
     steps.send(None)
     return steps.throw(_without_first_frame(exc))
 
 
 def finish(steps: Steps[T], *, needs_loop: bool, what: str) -> T:
-    """Drive *steps* from blocking code; with *needs_loop*, in an event loop of its own.
+    """Drive *steps* from blocking code; with *needs_loop*, in a new event loop.
 
     Args:
         needs_loop: whether any function of the steps is async.
@@ -125,12 +125,12 @@ def loop_runs() -> bool:
 
 @async_twin(asyncio.sleep)
 def pause(seconds: float) -> None:
-    """Sleep, in whichever way the driver needs. The only sleep of a life cycle."""
+    """Sleep: with ``time.sleep`` in a sync run, with ``asyncio.sleep`` in an async one."""
     time.sleep(seconds)
 
 
 async def call_async(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """Make one call from the event loop, where it belongs."""
+    """Make one call from the event loop: awaited, in the loop or in a thread, as :func:`drive_async` says."""
     known = facts(fn)
     if known.twin is not None:
         owner = owner_of(fn)
@@ -159,7 +159,7 @@ async def _bounded_async(timeout_s: float, fn: Callable[..., Any], args: tuple[A
             def end() -> None:
                 limit.reschedule(loop.time())
 
-            # From a thread as well, in which a blocking body runs.
+            # Thread-safe: a blocking body calls it from its own thread.
             with limited(lambda: loop.call_soon_threadsafe(begin_anew), Limit(until_s, end)):
                 return await call_async(fn, args)
     except TimeoutError:
@@ -172,16 +172,16 @@ async def _bounded_async(timeout_s: float, fn: Callable[..., Any], args: tuple[A
 def bounded(timeout_s: float, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Call ``fn(*args)``; in an async run, for at most *timeout_s*.
 
-    Blocking code cannot be interrupted from outside: a sync run waits for it, an async run leaves its thread behind.
+    Blocking code cannot be interrupted: a sync run waits for it, an async run leaves its thread running.
 
     Raises:
-        ItemTimeout: the time was over.
+        ItemTimeout: the call took longer.
     """
     return _without_stop_iteration(fn, args)
 
 
 def _without_driver_frames(exc: BaseException) -> BaseException:
-    # Every level of nesting would add its drivers to the traceback, in which the user looks for a line of their own.
+    # Every level of nesting would add driver frames to the traceback, where they hide the user's own lines.
     traceback = exc.__traceback__
     while traceback is not None and traceback.tb_frame.f_globals["__name__"] in _DRIVERS:
         traceback = traceback.tb_next
@@ -189,7 +189,7 @@ def _without_driver_frames(exc: BaseException) -> BaseException:
 
 
 def _sole(exc: BaseException) -> BaseException:
-    """*exc*; of a group, such as a TaskGroup raises, in which a call was to be left: what else is in it, or that."""
+    """*exc*; for a group with a ControlFlow, such as a TaskGroup raises: its other exceptions, else the ControlFlow."""
     if not isinstance(exc, BaseExceptionGroup) or isinstance(exc, Exception):
         return exc
     leaves, rest = exc.split(ControlFlow)
@@ -224,7 +224,7 @@ def stopped(exc: StopIteration, fn: Callable[..., Any]) -> RuntimeError:
 
 
 def refuse_awaitable(fn: Callable[..., Any], value: Any) -> None:
-    """Raise FlowError if what *fn* returned in a blocking run waits to be awaited."""
+    """Raise FlowError if *value*, which *fn* returned in a sync run, is awaitable."""
     if hasattr(type(value), "__await__"):
         raise _unawaited(fn, value)
 
@@ -232,7 +232,7 @@ def refuse_awaitable(fn: Callable[..., Any], value: Any) -> None:
 def _unawaited(fn: Callable[..., Any], value: Any) -> FlowError:
     close = getattr(value, "close", None)
     if close is not None:
-        close()  # a coroutine that is never awaited would warn
+        close()  # avoids the warning of a coroutine that was never awaited
     way_out = "Use" if is_async(fn) else "Declare it `async def`, or use"
     return FlowError(
         f"{label_of(fn)} returned an awaitable ({type(value).__name__}) in a synchronous run. "

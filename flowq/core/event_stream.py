@@ -1,4 +1,4 @@
-"""The events of one run, as they happen: ``for event in flow.stream(shared)``, ``async for`` as well."""
+"""EventStream: iterates over the events of one run as they happen, with ``for`` or ``async for``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LOOK_EVERY_S = 0.05
 
 
 class EventStream:
-    """Runs *flow* on *shared* while it is iterated, once an iteration; what the run raises is raised after its events.
+    """Each iteration runs *flow* on *shared* and yields its events; an exception of the run is raised after them.
 
-    ``for`` runs the flow in a thread of its own, one event ahead of the reader at most; ``async for`` runs it in the
-    running event loop. Leaving the loop early ends the run: at once in an event loop, else before the next node; a
-    batch is cancelled.
+    ``for`` runs the flow in another thread, at most one event ahead of the reader; ``async for`` runs it in the running
+    event loop. Leaving the loop early ends the run, at once with ``async for``, else before the next node, and cancels
+    a running batch.
     """
 
     def __init__(self, flow: Flow, shared: Any) -> None:
@@ -48,7 +48,7 @@ class EventStream:
                 self._told(tell).run(self._shared)
             except _Dropped:
                 pass
-            except BaseException as error:  # for whoever iterates
+            except BaseException as error:  # raised to the caller after the events
                 raised.append(error)
             finally:
                 events.put(None)
@@ -61,7 +61,7 @@ class EventStream:
             thread.join()
         finally:
             dropped.set()
-            while thread.is_alive():  # it may be waiting for its event to be read
+            while thread.is_alive():  # it may be blocked on the full queue
                 with contextlib.suppress(queue.Empty):
                     events.get(timeout=_LOOK_EVERY_S)
         if raised:
@@ -71,7 +71,7 @@ class EventStream:
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
-        def tell(event: Event) -> None:  # from whatever thread an item runs in
+        def tell(event: Event) -> None:  # called from any thread that runs an item
             loop.call_soon_threadsafe(events.put_nowait, event)
 
         run = asyncio.create_task(self._told(tell).run_async(self._shared))
@@ -93,4 +93,4 @@ class EventStream:
 
 
 class _Dropped(BaseException):
-    """Nobody reads the events any more."""
+    """Ends the run in the thread: its events are no longer read."""

@@ -1,4 +1,4 @@
-"""Flow: a node that walks from node to node along the actions they return. Never how a node itself runs."""
+"""Flow: a node that visits other nodes, following the actions they return. How a node itself runs is life_cycle.py."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from flowq.core.straight import go, goes_straight, lives_as
 from flowq.core.wiring import check_node
 from flowq.errors import FlowError, LoopRunning, UnknownAction
 
-# What a class may not have of its own for its walk to be all there is to it.
+# A flow class that overrides one of these takes the general path, LifeCycle.visit: see `_goes_once`.
 _TRIES = ("perform", "one_try", "walk", "phase", "phases", "retry_delay", "exec_fallback", "tries_before")
 
 
 class Step(NamedTuple):
-    """One step of :meth:`Flow.iter`: the node as it was visited, and the action it returned."""
+    """One step of :meth:`Flow.iter`: the copy of the node that was visited, and the action it returned."""
 
     node: Node[Any, Any]
     action: str | None
@@ -43,19 +43,19 @@ class Step(NamedTuple):
 class Flow(Node[Any, Any]):
     """Runs *start*, then the successor of the action it returned, and so on until an action has no successor.
 
-    Each visit runs a ``copy.copy`` of the node, whose params the flow replaces by its own. An action that is not among
+    Each visit runs a shallow copy of the node, whose params the flow replaces with its own. An action that is not among
     a node's edges ends the flow with a warning; a node without edges ends it silently. A flow is a node: it nests, its
     own ``prep`` runs before the walk, and ``post(shared, prep_res, last_action)`` returns the last action by default.
 
     Args:
-        start: the node to begin with; ``flow.start(node)`` sets it as well.
+        start: the first node; ``flow.start(node)`` sets it as well.
         name: shown in errors, logs and drawings; the class name if None.
         strict: raise ``UnknownAction`` where the flow would end with a warning.
-        max_steps: nodes one walk may visit at most, so that a loop which never ends becomes an error. None: no limit.
-        max_retries, wait, retry, timeout: as a node's, for the walk as a whole, which starts again at *start*; what the
-            failed walk wrote stays in the store. Usually it is a node that should be tried again, not the walk.
+        max_steps: most nodes one walk may visit, so that an endless loop becomes a FlowError. None: no limit.
+        max_retries, wait, retry, timeout: as for a node, applied to the walk as a whole, which is retried from *start*;
+            what the failed walk wrote stays in the store. Usually the node should be retried instead.
         config: settings, read as ``self.config``.
-        hooks: who is told of what happens in the flow and in its nodes, in batches' items too; see
+        hooks: what is called with the events of the flow, its nodes and the items of its batches; see
             :class:`~flowq.core.hooks.Hook`.
 
     Raises:
@@ -65,7 +65,7 @@ class Flow(Node[Any, Any]):
     _labels: Mapping[int, str] = MappingProxyType({})
 
     chooses: ClassVar[bool] = False
-    """Whether the class has a ``next_node`` of its own, which is asked after every node."""
+    """Whether the class overrides ``next_node``, which is then called after every node."""
 
     _tries_once: ClassVar[bool] = True
 
@@ -98,13 +98,13 @@ class Flow(Node[Any, Any]):
 
     @in_loop
     def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """The action of the flow as a node: that of the last node, unless overridden."""
+        """Return the flow's action as a node: the last node's action, unless overridden."""
         return exec_res
 
     # -- wiring ----------------------------------------------------------------------------------------------------
 
     def start(self, node: AnyNode) -> AnyNode:
-        """Set the node to begin with; returns it."""
+        """Set the first node; returns it."""
         check_node(node, "a flow starts with")
         self.start_node = node
         return node
@@ -119,7 +119,7 @@ class Flow(Node[Any, Any]):
     # -- looking at it ---------------------------------------------------------------------------------------------
 
     def nodes(self) -> list[Node[Any, Any]]:
-        """Every node that can be reached from the start, in order, the insides of nested flows included."""
+        """Every node reachable from the start, depth first, including those inside nested flows."""
         return graph.reachable(self.start_node)
 
     def has_async(self) -> bool:
@@ -127,18 +127,18 @@ class Flow(Node[Any, Any]):
         return self.needs()[1]
 
     def needs(self) -> tuple[list[Node[Any, Any]], bool]:
-        """See :meth:`Node.needs`; the graph is walked over once where nothing in it is kept open."""
+        """See :meth:`Node.needs`. Traverses the graph once, or twice if a node in it has a lifespan."""
         is_async, keeps_open = Node.has_async(self), self.keeps_open
         for node in self.nodes():
             keeps_open = keeps_open or node.keeps_open
-            # A nested flow is asked for its own methods only: its nodes are among these, and may hold itself.
+            # Only a nested flow's own methods are checked: its nodes are in this list too, and may contain the flow.
             is_async = is_async or (Node.has_async(node) if isinstance(node, Flow) else node.has_async())
         return long_lived_here(self) if keeps_open else [], is_async
 
     def paths(self) -> dict[str, Node[Any, Any]]:
-        """Every node by where it is: ``"Outer/Parse"``. The same in every process that makes the same graph.
+        """Every node by its path, such as ``"Outer/Parse"``; the same in every process that builds the same graph.
 
-        Of several nodes of one name in a flow the second is ``"Parse#2"``, in the order they are reached in.
+        Of several nodes with one name in a flow the second is ``"Parse#2"``, counted depth first.
         """
         return graph.paths(self)
 
@@ -151,24 +151,24 @@ class Flow(Node[Any, Any]):
         return spec_of(self)
 
     def check(self) -> list[str]:
-        """What looks wrong with the graph, one sentence each; empty when nothing does. Cycles are fine."""
+        """Likely mistakes in the graph, one sentence each; empty if there are none. Cycles are allowed."""
         return problems(self, [node for node in self._connected if node is not self])
 
     # -- running ---------------------------------------------------------------------------------------------------
 
     def submit(self, shared: Any = None, *, key: str | None = None, label: str | None = None) -> Run:
-        """Hand the whole flow to the workers and come back at once: any process may die from now on, this one first.
+        """Submit the flow to the workers as a durable run, which survives the death of any process. Returns at once.
 
-        A worker walks from node to node and keeps the store after each; at a batch node, and where a node waits for an
-        event, the run holds no slot. Without workers it runs in a thread of this process.
+        A worker visits node after node and checkpoints the store after each. While a batch node runs, and while a node
+        waits for an event, the run holds no slot. Without workers it runs in a thread of this process.
 
         Args:
-            shared: the store it begins with, which stays as it is: ``run.result().shared`` is the one it ends with.
-            key: the run's identity, with its label: submitting both again gives the run that is there.
-            label: the run's name for people; the flow's name if None.
+            shared: the initial store, which is not changed: the final one is ``run.result().shared``.
+            key: identifies the run together with its label: submitting both again returns the existing run.
+            label: the displayed name of the run; the flow's name if None.
 
         Raises:
-            NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError: nothing runs.
+            NoRedis, RedisFull, UnknownNode, CannotTravel, EncodeError: the run was not submitted.
         """
         return handover.submit(self, {} if shared is None else shared, key, label)
 
@@ -177,11 +177,12 @@ class Flow(Node[Any, Any]):
     @overload
     def run(self, shared: Any, *, run_result: Literal[True]) -> RunResult: ...
     def run(self, shared: Any, *, run_result: bool = False) -> Any:
-        """Run the flow and return its last action. Async nodes are driven in an event loop made for the call.
+        """Run the flow and return its last action. Async nodes run in an event loop made for the call.
 
         Args:
             shared: the store, a dict or a SharedStore.
-            run_result: return a :class:`RunResult` instead, also when a node fails.
+            run_result: return a :class:`RunResult` instead of the action; a node's exception is then returned in it,
+                not raised.
 
         Raises:
             LoopRunning: a node has async methods, and this thread runs an event loop already.
@@ -201,7 +202,7 @@ class Flow(Node[Any, Any]):
     @overload
     async def run_async(self, shared: Any, *, run_result: Literal[True]) -> RunResult: ...
     async def run_async(self, shared: Any, *, run_result: bool = False) -> Any:
-        """:meth:`run` in the running event loop."""
+        """Like :meth:`run`, in the running event loop."""
         if not run_result:
             return await super().run_async(shared)
         flow, recorder = self._recorded()
@@ -216,17 +217,17 @@ class Flow(Node[Any, Any]):
         return flow, recorder
 
     def stream(self, shared: Any) -> EventStream:
-        """Run the flow while its events are read: ``for event in flow.stream(shared)``, or ``async for``.
+        """Run the flow and iterate over its events: ``for event in flow.stream(shared)``, or ``async for``.
 
-        Items of a batch are seen where it runs: their events come here if that is this process.
+        Events of a batch's items are included only if the items run in this process.
         """
         return EventStream(self, shared)
 
     def iter(self, shared: Any) -> Iterator[Step]:
         """Run the flow step by step: yields after each node, before the next one is chosen.
 
-        The store may be read and changed between steps. Nested flows are one step. Dropping the iterator ends the run:
-        the flow's ``post`` then does not run.
+        The store may be read and changed between steps. A nested flow is one step. Closing the iterator early ends the
+        run without calling the flow's ``post``.
 
         Raises:
             LoopRunning: a node is async, and this thread runs an event loop already.
@@ -247,11 +248,11 @@ class Flow(Node[Any, Any]):
             ended["action"] = run(_one_call(self.phase(3), shared, prep_res, action))
 
     def goes_on(self) -> bool:
-        """See :meth:`Node.goes_on`."""
+        """See :meth:`LifeCycle.goes_on`."""
         return self.journey is not None and self.journey.goes_on()
 
     def visit(self, shared: Any) -> Steps[str | None]:
-        """See :meth:`Node.visit`. On a journey the flow goes on where it was left: its ``prep`` runs once."""
+        """See :meth:`LifeCycle.visit`. In a resumable walk the flow continues where it was left: ``prep`` runs once."""
         journey = self.journey
         if journey is None:
             return (yield from self._visit_once(shared) if self._goes_once() else super().visit(shared))
@@ -268,7 +269,7 @@ class Flow(Node[Any, Any]):
         return action if action is None or action.__class__ is str else checked_action(action, self.name)
 
     def _goes_once(self) -> bool:
-        """Whether a walk that fails is the end of it, whatever it fails with, and nobody is told."""
+        """Whether a visit is one walk without retry, fallback, timeout, hooks or outer context."""
         alone = self.timeout is None and self._listeners is None and current_context() is None
         return alone and self._tries_once and self.retry.attempts == 1
 
@@ -306,7 +307,7 @@ class Flow(Node[Any, Any]):
         return action
 
     def _travel(self, shared: Any, pushed: Mapping[str, Any], journey: Journey) -> Steps[str | None]:
-        """The walk as a part of *journey*: from where its frame says, noting there how far it has come."""
+        """The walk as part of *journey*: starts at the position in its innermost frame and keeps that up to date."""
         frame = journey.frames[-1]
         node = journey.node(frame.at)
         while node is not None:
@@ -322,7 +323,7 @@ class Flow(Node[Any, Any]):
         return frame.action
 
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
-        """The call that one try consists of: a whole walk."""
+        """The call that makes one try: a whole walk."""
         attempt = 0 if ctx is None else ctx.attempt
         if self.journey is not None and attempt != self.journey.frames[-1].attempt:
             self.journey.restart(self, attempt)
@@ -330,7 +331,7 @@ class Flow(Node[Any, Any]):
         return (drive, (walk,)) if self.timeout is None else (bounded, (self.timeout, drive, (walk,)))
 
     def next_node(self, node: Node[Any, Any], action: str | None, shared: Any) -> Node[Any, Any] | None:
-        """The node that *action* of *node* leads to; None: the flow ends.
+        """The node that *action* of *node* leads to; None if the flow ends.
 
         Raises:
             UnknownAction: the action is not among the edges of a node that has some, under ``strict=True``.
@@ -370,22 +371,22 @@ class Flow(Node[Any, Any]):
 
     @property
     def _inner(self) -> str:
-        """What the nodes of this flow are ``within``."""
+        """The value of ``within`` for the nodes of this flow."""
         return self.name if self._name is not None or type(self) is not Flow else ""
 
     def _label(self, node: Node[Any, Any]) -> str:
-        """What *node* is called within this flow."""
+        """The label of *node* within this flow, as in :meth:`paths`."""
         if id(node) not in self._labels:
             self._labels = graph.labels(self.inside())
         return self._labels.get(id(node), node.name)
 
     def _note_failure(self, error: Exception, attempt: int) -> None:
-        # The node that failed has left its note; the flows around it add nothing to find it by.
+        # The node that failed has added its note; a note per enclosing flow would not help to find it.
         pass
 
 
 def _stepper(flow: Flow, stack: contextlib.ExitStack) -> Callable[[Steps[Any]], Any]:
-    """What drives the steps of one iteration: for async nodes, one event loop for all of them."""
+    """The driver for the steps of one :meth:`Flow.iter`; with async nodes it runs all of them in one event loop."""
     nodes = long_lived_here(flow)
     if not flow.has_async():
         stack.enter_context(held_open(nodes))

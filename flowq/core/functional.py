@@ -1,4 +1,4 @@
-"""Nodes made of functions: ``@flowq.node``. Makes classes; what they do is node.py's."""
+"""``@flowq.node``: makes node classes from functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 AnyNode = TypeVar("AnyNode", bound=Node[Any, Any])
 
-# In the names of classes that were made of a lambda, or of a partial or another object: several share such a name.
+# Parts of class names that are not unique: the class was made from a lambda, or from a partial or another object.
 NAMELESS = ("<lambda>", "<callable>")
 
 _OUTER_NAMES = re.compile(r"[\w<>]+\.")  # "MapNode[module.<locals>.double]" is shown as "MapNode[double]"
@@ -22,9 +22,9 @@ _ROLES = ("exec", "prep", "post", "exec_fallback")
 
 
 class NodeMaker(Protocol):
-    """What ``@node(max_retries=3)`` is: waits for the function."""
+    """The type of ``@node(max_retries=3)``: a decorator that takes the function."""
 
-    # In this order: an async function returns its result later, and one that takes ctx has no plain signature.
+    # In this order: async functions also match the sync overloads, and functions with ctx only match Callable[...].
     @overload
     def __call__(self, exec: Callable[[T], Coroutine[Any, Any, R]], /) -> Node[T, R]: ...
     @overload
@@ -65,7 +65,7 @@ def node(exec: Callable[..., Any] | None = None, /, **given: Any) -> Any:
 
     The functions take what the methods take, without ``self``; any may be ``async def`` and may declare ``*, ctx``.
     Calling the node calls the function. Its class is registered under the function's module and name, by which workers
-    find it: define it at the top of a module.
+    find it: define it at module level.
 
     Args:
         exec: ``exec(prep_res)``.
@@ -76,11 +76,11 @@ def node(exec: Callable[..., Any] | None = None, /, **given: Any) -> Any:
 
 
 def functional(kind: type[AnyNode], exec: Callable[..., Any] | None, given: Mapping[str, Any]) -> Any:
-    """What a decorator that makes nodes of class *kind* returns: a node, or a decorator if ``exec`` is still to come.
+    """Implement a decorator that makes nodes of class *kind*: return a node, or a decorator if ``exec`` was not given.
 
     Args:
         kind: the class to derive from.
-        exec: the function, if the decorator was used bare.
+        exec: the function, if the decorator was used without parentheses.
         given: keyword arguments of the decorator: functions by method name, and options of the node.
     """
     functions = {role: given[role] for role in _ROLES if given.get(role) is not None}
@@ -98,12 +98,12 @@ def make_node(
     options: Mapping[str, Any],
     name: str | None = None,
 ) -> AnyNode:
-    """A node of a class derived from *kind* whose methods are *functions*. The same functions make the same class.
+    """A node of a subclass of *kind* whose methods are *functions*. Equal functions give the same class.
 
     Args:
         functions: method name → function; ``exec`` among them.
         options: the constructor's arguments.
-        name: qualified name of the class; None: that of ``exec``.
+        name: qualified name of the class; that of ``exec`` if None.
 
     Raises:
         TypeError: one of them is not callable.
@@ -121,10 +121,10 @@ def make_node(
 
 
 def class_of(kind: str, bases: tuple[type, ...], functions: Mapping[str, Callable[..., Any]]) -> type[Any]:
-    """The class of the nodes of *bases* whose methods are *functions*, called ``kind[function]`` after them.
+    """The subclass of *bases* whose methods are *functions*, named ``kind[function]``.
 
-    It is registered under the first function's module, by which workers find it if they, too, make such a node when
-    they import that module. The same functions make the same class.
+    It is registered under the first function's module; workers find it there if importing that module makes such a
+    node. Equal functions give the same class.
 
     Raises:
         TypeError: one of them is not callable.
@@ -147,7 +147,7 @@ def _home(fn: Callable[..., Any]) -> str:
 def _known_class(
     bases: tuple[type, ...], functions: Mapping[str, Callable[..., Any]], qualname: str, home: str
 ) -> type[Any] | None:
-    """The class of this name, if it was made of just these."""
+    """The registered class of this name, if it has the same bases and functions."""
     try:
         known = registered(f"{home}:{qualname}")
     except KeyError:
@@ -174,7 +174,7 @@ def _new_class(
 
 
 def _name_of(functions: Mapping[str, Callable[..., Any]]) -> str:
-    """The class name of nodes that no function of their own names: one exec may serve several, with other preps."""
+    """The class name of a node made with ``exec=``: names all functions, as several nodes may share one ``exec``."""
     others = ",".join(f"{role}={_qualname(fn)}" for role, fn in functions.items() if role != "exec")
     return _qualname(functions["exec"]) + (f"[{others}]" if others else "")
 

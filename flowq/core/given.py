@@ -1,4 +1,4 @@
-"""Arguments as a caller gave them, checked: a number, a text, a function, how long to wait. Never what they are for."""
+"""Checks of arguments given by callers: numbers, text, functions, timeouts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any, TypeGuard
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether *value* is a finite number. True and False are none."""
+    """Whether *value* is a finite real number. A bool is not."""
     return isinstance(value, Real) and not isinstance(value, bool) and bool(abs(value) < math.inf)  # type: ignore[operator]
 
 
 def require_text(what: str, value: Any, hint: str = "") -> None:
-    """Refuse what is no text that can be written as UTF-8.
+    """Refuse anything but a str that can be encoded as UTF-8.
 
     Args:
-        what: how it is called in the error.
-        hint: what to do where it is no text at all.
+        what: the name of the argument in the error.
+        hint: advice to append if *value* is not a str.
 
     Raises:
-        TypeError, ValueError: it is none.
+        TypeError: *value* is not a str.
+        ValueError: *value* cannot be encoded.
     """
     if not isinstance(value, str):
         raise TypeError(f"{what} is text, not {value!r:.200}{hint}")
@@ -33,7 +34,7 @@ def require_text(what: str, value: Any, hint: str = "") -> None:
 
 
 def require_whole(what: str, value: Any, least: int) -> None:
-    """Refuse what is no whole number of at least *least*; raises TypeError or ValueError."""
+    """Refuse anything but an integer of at least *least*; raises TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{what} is a whole number, not {value!r:.200}")
     if value < least:
@@ -81,22 +82,22 @@ def require_seconds(what: str, value: Any, least: int) -> None:
 
 
 def require_store(shared: Any) -> None:
-    """Refuse what no items or runs can share; raises TypeError."""
+    """Refuse a shared store that is not a mapping; raises TypeError."""
     if not isinstance(shared, Mapping):
         raise TypeError(f"the shared store is a dict or a flowq.SharedStore, not {type(shared).__name__}")
 
 
 def require_function(what: str, value: Any) -> None:
-    """Refuse what cannot be called; raises TypeError."""
+    """Refuse what is not callable; raises TypeError."""
     if not callable(value):
         raise TypeError(f"{what} takes a function, not {value!r:.200}")
 
 
 def seconds_of(timeout: float | None) -> float | None:
-    """*timeout* as any lock takes it: None for one that never comes.
+    """*timeout* in seconds as locks accept it: 0 for a negative one, None above ``threading.TIMEOUT_MAX``.
 
     Raises:
-        TypeError, ValueError: it is no number of seconds.
+        TypeError, ValueError: *timeout* is not a number of seconds.
     """
     if timeout is None:
         return None

@@ -1,4 +1,4 @@
-"""The graph behind a node: its edges, and what can be reached along them. Reads only; wiring is node.py's."""
+"""The graph of a node: its edges, and the nodes reachable along them. Reads only; wiring is wiring.py."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 
 
 def edges(node: Node[Any, Any]) -> list[tuple[str, Node[Any, Any]]]:
-    """The edges that leave *node*: (label, target). Predicates come first, as they are asked first."""
+    """The edges that leave *node*: (label, target). Predicates come first, in the order they are evaluated."""
     guarded = [(predicate_label(predicate), target) for predicate, target in node.predicates]
     return guarded + list(node.successors.items())
 
 
 def predicate_label(predicate: Callable[..., Any]) -> str:
-    """How messages and drawings call the edge of a predicate."""
+    """The label of a predicate's edge in messages and drawings."""
     return f"when {label_of(predicate).rpartition('.')[2]}"
 
 
 def reachable(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
-    """*start* and every node that can be reached from it, the insides of flows and other nodes of nodes included.
+    """*start* and every node reachable from it, including the nodes inside flows and other composite nodes.
 
     Depth first, along the edges in the order they were wired; each node once.
 
     Raises:
-        TypeError: a flow was given something else to start with.
+        TypeError: a flow's start is not a node.
     """
     found: dict[int, Node[Any, Any]] = {}
-    # A stack of its own: a chain of ten thousand nodes must not recurse.
+    # An explicit stack: a chain of ten thousand nodes must not hit the recursion limit.
     todo = [] if start is None else [start]
     while todo:
         node = todo.pop()
         if id(node) in found:
             continue
-        check_node(node, "a flow starts with")  # that edges lead to nodes was seen to as they were wired
+        check_node(node, "a flow starts with")  # the targets of edges were checked when they were wired
         found[id(node)] = node
         if node.is_plain and not node.predicates and node.start_node is None:
-            todo.extend(reversed(node.successors.values()))  # as below, in a tenth of the time
+            todo.extend(reversed(node.successors.values()))  # the same as below, ten times as fast
             continue
         further = [*node.inside(), *node.successors.values(), *(target for _, target in node.predicates)]
         todo.extend(reversed(further))
@@ -50,7 +50,7 @@ def reachable(start: Node[Any, Any] | None) -> list[Node[Any, Any]]:
 
 
 def labels(starts: Iterable[Node[Any, Any]]) -> dict[int, str]:
-    """The nodes of one flow by id, as they are called there: their names, numbered where several share one."""
+    """The label of each node of one flow, by ``id(node)``: its name, with a number if several nodes share it."""
     found: dict[int, str] = {}
     counts: Counter[str] = Counter()
     for node in level(starts):
@@ -61,7 +61,7 @@ def labels(starts: Iterable[Node[Any, Any]]) -> dict[int, str]:
 
 
 def level(starts: Iterable[Node[Any, Any]]) -> list[Node[Any, Any]]:
-    """The nodes of one flow, from *starts* on, without the insides of those that have some. Each once, depth first."""
+    """The nodes of one flow, from *starts* on, without the nodes inside them. Each once, depth first."""
     found: dict[int, Node[Any, Any]] = {}
     todo = [*reversed(list(starts))]
     while todo:
@@ -73,7 +73,7 @@ def level(starts: Iterable[Node[Any, Any]]) -> list[Node[Any, Any]]:
 
 
 def paths(flow: Node[Any, Any]) -> dict[str, Node[Any, Any]]:
-    """Every node inside *flow* by its path, ``Outer/Parse``. A flow that holds itself is not entered again."""
+    """Every node inside *flow* by its path, ``Outer/Parse``. A flow that contains itself is not entered again."""
     found: dict[str, Node[Any, Any]] = {}
     todo: list[tuple[str, Node[Any, Any], frozenset[int]]] = [(flow.name, flow, frozenset((id(flow),)))]
     while todo:

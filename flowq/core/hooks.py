@@ -1,4 +1,4 @@
-"""Hooks: whoever wants to be told what happens in a run, and the events they are told. They watch; they never steer."""
+"""Hooks: observers of runs, and the events they are called with. They cannot change what runs."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. Fields that have nothing to say are None.
+    """Something that happened in a run. Fields that do not apply are None.
 
     Attributes:
         kind: what happened: "run_", "node_" or "item_", and "start", "end", "error" or (not of a run) "retry".
-        node: name of the node, of the flow for a run.
-        path: where the node is, from the outermost flow that has hooks: ``"Outer/Parse"``, see ``flow.paths()``.
+        node: name of the node; for the events of a run, of the node or flow that ``run`` was called on.
+        path: path of the node from the outermost flow that has hooks: ``"Outer/Parse"``, see ``flow.paths()``.
         at: when, in seconds since the epoch.
         action: the action that a node or a run ended with.
-        result: what an item ended with.
-        error: what a try, a node, an item or a run failed with.
-        attempt: number of the try, from 0: of the one that failed for a retry, of the last one for an end.
+        result: the value an item ended with.
+        error: the exception of a failed try, node, item or run.
+        attempt: number of the try, from 0: the failed one for a retry, the last one for an end.
         delay_s: seconds until the next try.
-        seconds: how long it took, waits included; of an item its last try.
+        seconds: duration, waits included; for an item that of its last try.
         item_index: place of the item in its batch; also for nodes that run within an item of a batch flow.
         item_key: the item's key, if it has one.
         run_id: the durable run it belongs to.
@@ -65,13 +65,14 @@ class Event:
 
 
 class Hook:
-    """Derive from it and override what you want to be told of; the others cost nothing.
+    """Base class of hooks: override the methods for the events you want; the others cost nothing.
 
-    A hook goes to the workers with the batch nodes it watches, and is told of their items there, in the process that
-    runs them: as its class, made anew without arguments, or, if it is a dataclass or a pydantic model, with its fields.
-    A hook that has other state stays in this process and is told of what happens here.
+    A hook is sent to the workers with the batch nodes it watches, and is called there for their items, in the process
+    that runs them. A dataclass or a pydantic model is sent with its fields; any other hook without instance attributes
+    is made anew from its class, without arguments. A hook with other state stays in this process and sees only the
+    events of this process.
 
-    Methods are plain functions that come back soon. What they raise is logged and changes nothing.
+    Methods are plain functions that should return quickly. An exception they raise is logged and has no other effect.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -85,45 +86,45 @@ class Hook:
         """``run`` or ``run_async`` of a node or flow has been called."""
 
     def on_run_end(self, event: Event) -> None:
-        """It has come to its end."""
+        """The run has ended without an error."""
 
     def on_run_error(self, event: Event) -> None:
-        """It has raised an error."""
+        """The run has raised an error."""
 
     def on_node_start(self, event: Event) -> None:
-        """A flow has come to a node."""
+        """A flow begins to visit a node."""
 
     def on_node_end(self, event: Event) -> None:
         """The node has returned its action."""
 
     def on_node_error(self, event: Event) -> None:
-        """The node has failed for good."""
+        """The node has failed; no further try follows."""
 
     def on_node_retry(self, event: Event) -> None:
-        """A try has failed; another will be made after ``delay_s``."""
+        """A try has failed; another one follows after ``delay_s``."""
 
     def on_item_start(self, event: Event) -> None:
-        """The first try of a batch's item begins. After a lost worker it may begin once more elsewhere."""
+        """The first try of a batch's item begins. After the loss of a worker it may begin again on another one."""
 
     def on_item_end(self, event: Event) -> None:
-        """An item has its value, of ``exec`` or (then ``error`` is set) of ``exec_fallback``."""
+        """An item has its value, from ``exec`` or, if ``error`` is set, from ``exec_fallback``."""
 
     def on_item_error(self, event: Event) -> None:
-        """An item has failed for good."""
+        """An item has failed; no further try follows."""
 
     def on_item_retry(self, event: Event) -> None:
-        """A try of an item has failed; another will be made after ``delay_s``, maybe elsewhere."""
+        """A try of an item has failed; another one follows after ``delay_s``, maybe in another process."""
 
 
 AnyHook: TypeAlias = Hook | type[Hook] | Callable[[Event], object]
 
 
 class Listeners:
-    """Some hooks, ready to be told. Never changes.
+    """An immutable set of hooks for one node, with their methods by kind of event.
 
     Attributes:
-        hooks: them, in the order they were given.
-        path: where the node they watch is.
+        hooks: the hooks, in the order they were given.
+        path: path of the node they watch.
     """
 
     __slots__ = ("_told", "hooks", "path")
@@ -137,7 +138,7 @@ class Listeners:
         self._told: dict[str, list[Callable[[Event], object]]] = {kind: fns for kind, fns in overridden.items() if fns}
 
     def at(self, path: str, more: Sequence[Hook] = ()) -> Listeners:
-        """These, and *more*, at another place in the graph."""
+        """Listeners of these hooks and *more*, for the node at *path*."""
         if more:
             return Listeners([*self.hooks, *(one for one in more if one not in self.hooks)], path)
         same = object.__new__(Listeners)
@@ -145,14 +146,15 @@ class Listeners:
         return same
 
     def want(self, prefix: Literal["run", "node", "item"]) -> bool:
-        """Whether any of them asks for events of runs, of nodes or of items."""
+        """Whether any hook overrides a method for events of this kind: runs, nodes or items."""
         return any(kind.startswith(prefix) for kind in self._told)
 
     @contextmanager
     def span(self, what: Literal["run", "node"], node: str, *, goes_on: bool = False) -> Iterator[dict[str, Any]]:
-        """Tell of the start and, by how the block is left, of the end or the error. The dict: fields of the end.
+        """Emit the start event, and at the end of the block the end or the error event.
 
-        *goes_on*: it was left where it had to wait, and its start was told then.
+        Yields a dict that takes further fields of the end event. *goes_on*: a resumed visit, whose start event was
+        emitted before it was left.
         """
         began = perf_counter()
         ended: dict[str, Any] = {}
@@ -166,7 +168,7 @@ class Listeners:
         self.tell(f"{what}_end", node, seconds=perf_counter() - began, **ended)
 
     def tell(self, kind: str, node: str, **fields: Any) -> None:
-        """Tell whoever asked for *kind*; *fields* are those of the event."""
+        """Call the hooks that override the method for *kind*; *fields* are those of the event."""
         methods = self._told.get(kind)
         if methods is None:
             return
@@ -182,7 +184,7 @@ class Listeners:
 
 
 class Told(Hook):
-    """A function that is told of everything. It stays in this process."""
+    """A hook that calls one function with every event. It stays in this process."""
 
     def __init__(self, fn: Callable[[Event], object]) -> None:
         for kind in KINDS:
@@ -190,10 +192,10 @@ class Told(Hook):
 
 
 def as_hooks(given: Iterable[AnyHook] | None) -> tuple[Hook, ...]:
-    """*given* as hooks: an instance as it is, a class made, a function told of everything.
+    """*given* as hooks: an instance as it is, a class instantiated, a function wrapped in ``Told``.
 
     Raises:
-        TypeError: one of them is none of these.
+        TypeError: *given* is not a list, or holds something else.
     """
     if isinstance(given, Hook) or (isinstance(given, type) and issubclass(given, Hook)):
         raise TypeError("hooks is a list: hooks=[hook]")
@@ -203,7 +205,7 @@ def as_hooks(given: Iterable[AnyHook] | None) -> tuple[Hook, ...]:
 
 
 def travelling(hooks: Iterable[Hook]) -> list[Any]:
-    """Those of *hooks* that go to workers, as the codec carries them: dataclasses and models, or classes."""
+    """Those of *hooks* that are sent to workers: dataclass and pydantic instances, and classes of stateless hooks."""
     found: list[Any] = []
     for hook in hooks:
         if dataclasses.is_dataclass(hook) or isinstance(hook, BaseModel):

@@ -1,6 +1,6 @@
-"""A walk that can be left where it has to wait, and taken up there by another process. Never what is stored, or where.
+"""Journey: a walk over a flow that can be left where it must wait, and continued by another process.
 
-A walk's state is a stack of frames, one for each flow that is under way, the outermost first.
+Its state is a stack of frames, one per flow under way, the outermost first. Where it is stored is the engine's matter.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 ENDED = -1
 AGAIN_S = 5.0
-"""After so long an item is begun again that could not reach what it needs."""
+"""Seconds after which an item that could not reach what it needs is continued."""
 
 
 class Left(ControlFlow):
-    """The walk was left: it waits, and holds nothing. Caught by whoever takes items through their tries, by no retry.
+    """Raised to leave a walk that must wait. The code that runs an item's tries catches it; retries do not.
 
     Attributes:
-        reason: one word: "batch", "event".
-        facts: names of what it waits for, whichever is there first.
-        reached: the state to go on from, encoded.
-        due_in_s: after so long it goes on by itself (None: never).
+        reason: one word such as "batch" or "event", or a sentence.
+        facts: names of the facts it waits for, any of which ends the wait; none if it waits for time only.
+        reached: the encoded state to continue from.
+        due_in_s: seconds after which the walk continues without a fact (None: never).
     """
 
     def __init__(self, reason: str, facts: tuple[str, ...], reached: bytes, due_in_s: float | None = None) -> None:
@@ -37,25 +37,25 @@ class Left(ControlFlow):
 
 
 class OutOfReach(ControlFlow):
-    """What a walk needs could not be read or kept, and it has waited for long. No try, fallback or item ends with it:
-    whoever knows where the item stands leaves it there, see ``left``.
+    """Raised when the walk could not read or store what it needs for a long time. It does not count as a failed try:
+    the caller that knows the item's state parks the item there, see ``left``.
     """
 
     def left(self, reached: bytes) -> Left:
-        """The item waits, and goes on from *reached* as the same try."""
+        """The ``Left`` that parks the item for ``AGAIN_S`` and continues the same try from *reached*."""
         return Left(str(self), (), reached, AGAIN_S)
 
 
 @dataclass(slots=True)
 class Frame:
-    """How far one flow has come.
+    """The position in one flow.
 
     Attributes:
-        at: number of the node to visit next among the journey's nodes; ``ENDED`` when there is none.
-        visits: nodes visited so far.
-        action: what the last of them returned.
+        at: number of the next node among the journey's nodes; ``ENDED`` when there is none.
+        visits: number of nodes visited so far.
+        action: the action the last of them returned.
         attempt: number of the flow's own try, from 0.
-        begun: whether its ``prep`` has run; prep_res: what that returned.
+        begun: whether the flow's ``prep`` has run; prep_res: its return value.
     """
 
     at: int
@@ -66,20 +66,21 @@ class Frame:
     prep_res: Any = None
 
     def to_plain(self) -> tuple[Any, ...]:
-        """Plain data for the codec; ``Frame(*plain)`` is the reverse."""
+        """Plain data for the codec; ``Frame(*plain)`` is the inverse."""
         return self.at, self.visits, self.action, self.attempt, self.begun, self.prep_res
 
 
 class Journey:
-    """One walk over the graph of *root*, under way. What reaches a store or a batch is the engine's subclass.
+    """A resumable walk over the graph of *root*. The engine's subclass adds checkpoints and batches.
 
     Args:
-        root: the flow that is walked.
-        frames: where it stands, to go on from there; none to begin.
+        root: the flow to walk.
+        frames: the position to continue from; None to start.
+        steps: number of nodes that are done at that position.
 
     Attributes:
-        frames: where it stands now.
-        steps: nodes that are done, those of nested flows included.
+        frames: the current position.
+        steps: number of nodes that are done, those of nested flows included.
     """
 
     def __init__(self, root: Flow, frames: list[Frame] | None = None, steps: int = 0) -> None:
@@ -90,21 +91,21 @@ class Journey:
         self.steps = steps
 
     def goes_on(self) -> bool:
-        """Whether the flow that is entered next is under way, from before the walk was left."""
+        """Whether the next flow entered was under way when the walk was left."""
         return bool(self._ahead)
 
     def enter(self, flow: Flow) -> Frame:
-        """*flow* is under way from here on: where it was left, or at its start."""
+        """Enter *flow* and return its frame: the restored one, or a new one at its start."""
         frame = self._ahead.pop(0) if self._ahead else Frame(self.number(flow.start_node))
         self.frames.append(frame)
         return frame
 
     def leave(self) -> None:
-        """The innermost flow is done."""
+        """Leave the innermost flow."""
         self.frames.pop()
 
     def restart(self, flow: Flow, attempt: int) -> Frame:
-        """The innermost flow, *flow*, begins anew with another try."""
+        """Restart *flow*, the innermost one, for try *attempt*; returns its new frame."""
         old = self.frames[-1]
         self._ahead.clear()
         self.frames[-1] = Frame(self.number(flow.start_node), 0, None, attempt, old.begun, old.prep_res)
@@ -116,7 +117,9 @@ class Journey:
             return ENDED
         number = self._numbers.get(id(node))
         if number is None:
-            raise FlowError(f"{node.name} was wired while the flow ran: a run goes on in processes that do not know it")
+            raise FlowError(
+                f"{node.name} was wired while the flow ran: other processes that continue the run do not have it"
+            )
         return number
 
     def node(self, number: int) -> Node[Any, Any] | None:
@@ -130,4 +133,4 @@ class Journey:
         return self._nodes[number]
 
     def reached(self, shared: Any, name: str) -> None:
-        """Node *name* is done, and the frames tell what comes next. A durable run keeps it here."""
+        """Called after node *name* is done, with the frames updated. A durable run stores a checkpoint here."""

@@ -1,6 +1,6 @@
-"""The life cycle of a visit to a node: its three calls, the tries and the fallback, for a driver to make.
+"""LifeCycle: the calls of a visit to a node – prep, tries, fallback, post – as steps for a driver to make.
 
-Never what a node is made of, what its users write, or where a walk goes from it: see node and flow.
+What users override is node.py, the walk over nodes flow.py.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from flowq.core.streamed import whole
 
 
 class LifeCycle:
-    """How a node lives: what a visit to it calls, in which order, and what it does where a call fails."""
+    """Base class of Node: what a visit calls, in which order, and what happens when a call fails."""
 
     phases: ClassVar[tuple[str, str, str, str]] = ("prep", "exec", "exec_fallback", "post")
-    """What the four methods are called. Classes for people of another system have that system's names."""
+    """The names of the four methods. Compatibility classes use those of the other system."""
 
     gathers: ClassVar[bool] = True
-    """Whether an ``exec`` that yields is read to its end."""
+    """Whether ``gather`` consumes what a generator ``exec`` yields."""
 
     coroutines: ClassVar[frozenset[Any]] = frozenset()
-    """Those of the four methods that the class defines as coroutine functions."""
+    """Those of the four methods that are coroutine functions."""
 
-    # Defaults of the class, so that a dataclass or an __init__ that forgets super() still makes a whole node.
+    # Class-level defaults, so that a dataclass, or an __init__ without super().__init__(), still makes a complete node.
     timeout: float | None = None
     config: Mapping[str, Any] = NO_CONFIG
-    # Who is told of a visit, those of the flows around it included.
+    # The hooks for events of this node, those of the flows around it included.
     _listeners: Listeners | None = None
-    # What a visit in a walk that may be left sets on its copy of the node.
+    # Tries made before a resumed visit; set on the copy of the node that the visit runs.
     tries_before: int = 0
 
     _asks_ctx: ClassVar[bool] = False
     _yields: ClassVar[Literal["", "sync", "async"]] = ""
-    # The four methods as the class was made with them, and whether any is async: asked before every run.
+    # The four methods at class creation, and whether any is async: cached, as every run needs it.
     _phases_of: ClassVar[Callable[[Any], tuple[Any, ...]]]
     _known_functions: ClassVar[tuple[Any, ...]] = ()
     _known_async: ClassVar[bool] = False
-    # The fallback of a node that has none.
+    # Node's own exec_fallback, which only raises.
     _no_fallback: ClassVar[Callable[..., Any]]
 
-    if TYPE_CHECKING:  # what a node adds: see there
+    if TYPE_CHECKING:  # defined in Node
 
         @property
         def name(self) -> str: ...
@@ -68,7 +68,7 @@ class LifeCycle:
         cls.coroutines = frozenset(one for one in functions if inspect.iscoroutinefunction(one))
 
     def step(self, shared: Any) -> Steps[str | None]:
-        """A :meth:`visit` as a part of something larger; what it ends with names this node."""
+        """A :meth:`visit` within a walk: emits the node events and adds a note that names this node to an exception."""
         try:
             action: str | None = yield from self.told("node", self.visit(shared))
         except Exception as error:
@@ -77,7 +77,7 @@ class LifeCycle:
         return action
 
     def told(self, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
-        """*steps*, of whose beginning and end the hooks are told."""
+        """*steps*, with start and end events for the hooks."""
         return steps if self._listeners is None else self._telling(self._listeners, what, steps)
 
     def _telling(self, listeners: Listeners, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
@@ -86,23 +86,23 @@ class LifeCycle:
         return action
 
     def goes_on(self) -> bool:
-        """Whether this visit goes on with one that was left where it had to wait."""
+        """Whether this visit continues one that was left to wait."""
         return False
 
     def visit(self, shared: Any) -> Steps[str | None]:
-        """The life cycle, as calls: ``prep``, :meth:`perform`, ``post``. Returns the action."""
+        """The steps of a visit: ``prep``, :meth:`perform`, ``post``. Returns the action."""
         prep_res = yield self.phase(0), (shared,)
         exec_res = yield from self.perform(shared, prep_res)
         action = yield self.phase(3), (shared, prep_res, exec_res)
         return action if action is None or action.__class__ is str else checked_action(action, self.name)
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
-        """The middle of the life cycle: tries, waits between them, and the fallback. Returns what ``post`` is given."""
+        """The tries of ``exec``, the waits between them, and the fallback. Returns ``exec_res`` for ``post``."""
         outer = current_context()
         attempt = self.tries_before
         while True:
             ctx: ItemContext | None = None
-            # A first try of a node that does not ask has nothing to say, unless it runs inside the call of another.
+            # The first try of a node that does not declare ctx needs no context, unless there is an outer one.
             if attempt or self._asks_ctx or outer is not None:
                 ctx = self._context(outer, attempt)
                 enter_context(ctx)
@@ -111,7 +111,7 @@ class LifeCycle:
             except Exception as exc:
                 delay_s = self.retry_delay(exc, attempt)
                 if delay_s is None:
-                    if function_of(self.phase(2)) is type(self)._no_fallback:  # it would raise the same, with more ado
+                    if function_of(self.phase(2)) is type(self)._no_fallback:  # it would only raise exc again
                         self._note_failure(exc, attempt)
                         raise
                     return (yield from self._fall_back(prep_res, exc, ctx, attempt))
@@ -120,7 +120,7 @@ class LifeCycle:
                 if self._listeners is not None:
                     self._listeners.tell("node_retry", self.name, error=exc, attempt=attempt, delay_s=delay_s)
             finally:
-                # Compared first: a generator that is thrown away is closed in whatever context that happens in.
+                # Compared first: a generator that is dropped may be closed in another context.
                 if ctx is not None and current_context() is ctx:
                     enter_context(outer)
             if delay_s > 0:
@@ -128,7 +128,7 @@ class LifeCycle:
             attempt += 1
 
     def one_try(self, shared: Any, prep_res: Any, ctx: ItemContext | None) -> Call:
-        """The call that one try consists of."""
+        """The call that makes one try."""
         body = self.phase(1, ctx)
         if self._yields and self.gathers:
             body = whole(body, self.gather)
@@ -147,7 +147,7 @@ class LifeCycle:
         add_failure_note(error, node=self.name, attempts=attempt + 1, item_index=item_index)
 
     def phase(self, number: int, ctx: ItemContext | None = None) -> Callable[..., Any]:
-        """One of the four methods, by its place in :attr:`phases`, with the context it asks for (None: a new one)."""
+        """The method at index *number* of :attr:`phases`, bound to *ctx* if it declares one (None: a new context)."""
         method: Callable[..., Any] = getattr(self, self.phases[number])
         if not self._asks_ctx or not wants_ctx(method):
             return method

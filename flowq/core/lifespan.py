@@ -1,6 +1,6 @@
-"""What nodes keep open while they are used: their ``lifespan``s, or ``setup`` and ``teardown``, left in reverse order.
+"""Lifespans: enters the ``lifespan``, or calls ``setup`` and ``teardown``, of nodes; exits them in reverse order.
 
-Never how long that is: a batch, a run or a worker process says so.
+For how long is decided by the caller: a batch, a run or a worker process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def long_lived(root: Node[Any, Any]) -> list[Node[Any, Any]]:
-    """*root* and the nodes inside it that keep something open, but for those that other nodes inside it open."""
+    """The nodes with a lifespan among *root* and the nodes inside it, except inside nodes that open their own."""
     found: dict[int, Node[Any, Any]] = {}
     todo = [root]
     while todo:
@@ -30,19 +30,19 @@ def long_lived(root: Node[Any, Any]) -> list[Node[Any, Any]]:
         if id(node) in found or (node.opens_own and node is not root):
             continue
         found[id(node)] = node
-        # What follows the root itself is not part of it.
+        # The root's successors are not part of it.
         after = [] if node is root else [*node.successors.values(), *(target for _, target in node.predicates)]
         todo.extend(reversed([*node.inside(), *after]))
     return [node for node in found.values() if node.keeps_open]
 
 
 def long_lived_here(root: Node[Any, Any]) -> list[Node[Any, Any]]:
-    """What a run of *root* opens: nothing for a batch node, which opens its own for each batch."""
+    """The nodes whose lifespan a run of *root* enters: none for a batch node, which does it for each batch."""
     return [] if root.opens_own else long_lived(root)
 
 
 def finish_open(root: Node[Any, Any], steps: Steps[T]) -> T:
-    """Drive *steps*, a run of *root*, from blocking code, with what its nodes keep open.
+    """Drive *steps*, a run of *root*, from blocking code, inside the lifespans of its nodes.
 
     Raises:
         LoopRunning: it needs an event loop, and this thread runs one already.
@@ -60,14 +60,14 @@ def finish_open(root: Node[Any, Any], steps: Steps[T]) -> T:
 
 
 async def drive_open(nodes: list[Node[Any, Any]], steps: Steps[T]) -> T:
-    """Drive *steps* in the running event loop, with what *nodes* keep open."""
+    """Drive *steps* in the running event loop, inside the lifespans of *nodes*."""
     async with opened(nodes):
         return await drive_async(steps)
 
 
 @asynccontextmanager
 async def opened(nodes: Iterable[Node[Any, Any]]) -> AsyncIterator[None]:
-    """What *nodes* keep open is open in the running event loop."""
+    """Enter the lifespans of *nodes* in the running event loop."""
     async with AsyncExitStack() as stack:
         for one in nodes:
             await stack.enter_async_context(one.lifespan())
@@ -78,7 +78,8 @@ async def opened(nodes: Iterable[Node[Any, Any]]) -> AsyncIterator[None]:
 def held_open(nodes: list[Node[Any, Any]]) -> Iterator[None]:
     """``opened`` for blocking code, which has no event loop.
 
-    A plain ``setup`` is called in this very thread, where the items run; else a loop runs in a thread of its own.
+    A sync ``setup`` is called in this thread, which runs the items; for the others an event loop runs in a second
+    thread.
     """
     with ExitStack() as stack:
         plain = [one for one in nodes if not (one.has_lifespan or is_async(one.setup) or is_async(one.teardown))]

@@ -1,6 +1,6 @@
-"""What tells classes of one name from each other: what a factory makes twice, or a module that was loaded again.
+"""Whether two classes or functions of one name have the same code: made twice by a factory, or reloaded with a module.
 
-Never runs anything of theirs. In doubt they differ.
+Never runs any of their code. When in doubt they differ.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from flowq.errors import CannotTravel
 from flowq.registry import class_name
 
 INSIDE = "<locals>"
-"""In the names of classes and functions that stand in a function: several may have such a name."""
+"""Part of the qualified name of a class or function defined inside a function; such names are not unique."""
 
-# Of a class: what is its own whatever it does, and what its making has read off the rest.
+# Class attributes to ignore: those that differ between equal classes, and those that flowq derives from the others.
 _OWN = frozenset(
     (
         *("__dict__", "__weakref__", "__doc__", "__annotations__", "__annotate__", "__static_attributes__"),
@@ -29,7 +29,7 @@ _METHOD = ("__func__", "__self__")
 
 
 def are_alike(one: Any, other: Any) -> bool:
-    """Whether the classes or functions *one* and *other* have the same code, over the same values."""
+    """Whether the classes or functions *one* and *other* have the same code, defaults and closed-over values."""
     return _alike(one, other, set())
 
 
@@ -38,7 +38,7 @@ def _alike(one: Any, other: Any, seen: set[tuple[int, int]]) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    seen.add((id(one), id(other)))  # a method that says super() closes over its class
+    seen.add((id(one), id(other)))  # a method that uses super() closes over its class
     if isinstance(one, type):
         is_named_alike = (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
         return is_named_alike and _same(one, other, ("__bases__",), seen) and _parts(_body(one), _body(other), seen)
@@ -68,7 +68,7 @@ def _parts(one: dict[Any, Any], other: dict[Any, Any], seen: set[tuple[int, int]
 def _contents(one: CellType, other: CellType, seen: set[tuple[int, int]]) -> bool:
     try:
         return _alike(one.cell_contents, other.cell_contents, seen)
-    except ValueError:  # nothing has been put in yet
+    except ValueError:  # an empty cell
         return False
 
 
@@ -77,10 +77,10 @@ def _body(cls: type) -> dict[str, Any]:
 
 
 def makings(cls: type) -> list[Any]:
-    """What *cls*, which stands in a function, is made of, as data that is equal for equal classes in every process.
+    """The contents of *cls*, a class defined inside a function, as data that is equal in every process for equal code.
 
     Raises:
-        CannotTravel: it is made of a function without a name, or of a class that stands in a function, too.
+        CannotTravel: it contains a function without a name, or a class that is defined inside a function, too.
     """
     classes = [base for base in cls.__mro__ if INSIDE in base.__qualname__]
     seen = {id(base) for base in classes}
@@ -89,7 +89,7 @@ def makings(cls: type) -> list[Any]:
 
 def _making(part: Any, seen: set[int]) -> Any:
     part = part.__func__ if isinstance(part, (staticmethod, classmethod)) else part
-    if id(part) in seen:  # a function that calls itself, or the class in which it stands
+    if id(part) in seen:  # a recursive function, or one that refers to its class
         return "itself"
     if isinstance(part, type) and INSIDE in part.__qualname__:
         raise CannotTravel(class_name(part), "several classes may have this name")

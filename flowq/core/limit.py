@@ -1,6 +1,6 @@
-"""The time limits of the call that runs: who knows of them may have the innermost begin anew, or end one.
+"""The time limits of the current calls, as context variables: the innermost can be restarted, any async one ended.
 
-Never the clock that enforces them.
+They are enforced in drive.py.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ class Limit:
     """The time limit of an async call.
 
     Attributes:
-        until_s: when it is over, in seconds since the epoch.
-        end: lets it be over now.
+        until_s: returns the time it expires, in seconds since the epoch.
+        end: makes it expire now.
     """
 
     until_s: Callable[[], float]
@@ -30,7 +30,7 @@ _limits: ContextVar[tuple[Limit, ...]] = ContextVar("flowq_time_limits", default
 
 @contextmanager
 def limited(again: Callable[[], object], limit: Limit | None = None) -> Iterator[None]:
-    """While the block runs its time limit begins anew whenever *again* is called; *limit*: of an async call."""
+    """Inside the block, :func:`begin_anew` calls *again* to restart the time limit; *limit*: that of an async call."""
     outer, around = _again.get(), _limits.get()
     _again.set(again)
     if limit is not None:
@@ -43,12 +43,12 @@ def limited(again: Callable[[], object], limit: Limit | None = None) -> Iterator
 
 
 def begin_anew() -> None:
-    """The time limit of the call that runs here, if there is one, counts from now."""
+    """Restart the time limit of the current call, if it has one."""
     again = _again.get()
     if again is not None:
         again()
 
 
 def limits() -> tuple[Limit, ...]:
-    """Those of the async calls around what runs here, the innermost first."""
+    """The time limits of the enclosing async calls, the innermost first."""
     return _limits.get()

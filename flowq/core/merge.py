@@ -1,12 +1,12 @@
-"""Deltas: what an item changed in the store, and how the changes of many items become one. Pure; knows no store class.
+"""Deltas: the changes an item made to the store, and how the deltas of many items are merged. Pure functions.
 
-A delta is ``{key: op}``. An op is a plain tuple, so that any codec carries it: what kind of change, the change, and the
-index of the item that made it:
+A delta is ``{key: op}``. An op is a plain tuple, so that any codec can encode it: the kind of change, the change, and
+the index of the item that made it:
 
-    ("set", value, index)      the key has this value now
-    ("extend", tail, index)    the key's list was appended to (a key that is not there counts as an empty list)
-    ("merge", {k: op}, index)  the key's dict was changed at these keys (one that is not there counts as an empty dict)
-    ("reduce", change, index)  what the key's reducer made of the change
+    ("set", value, index)      the key was set to this value
+    ("extend", tail, index)    the key's list was appended to (a missing key counts as an empty list)
+    ("merge", {k: op}, index)  the key's dict was changed at these keys (a missing key counts as an empty dict)
+    ("reduce", change, index)  the change as the key's reducer expresses it
     ("del", None, index)       the key was deleted
 """
 
@@ -46,7 +46,7 @@ Reducers: TypeAlias = Mapping[str, Reducer | Callable[[Any, Any], Any]]
 def diff_value(
     base: Any, new: Any, index: int, reducer: Reducer | Callable[[Any, Any], Any] | None = None
 ) -> Op | None:
-    """What turned *base* (or MISSING) into *new*; None if nothing did.
+    """The op of item *index* that turns *base* (or MISSING) into *new*; None if they are the same.
 
     Raises:
         ValueError: the change is not one that *reducer* can express.
@@ -73,21 +73,21 @@ def _diff_dict(base: dict[Any, Any], new: dict[Any, Any], index: int) -> dict[An
 
 
 def merge_deltas(first: Delta, second: Delta, reducers: Reducers, last: bool = False) -> Delta:
-    """The changes of two runs of items as one, *first* being of the earlier items. Associative.
+    """Merge the deltas of two consecutive ranges of items, *first* being the earlier one. Associative.
 
-    Appended tails follow each other, dicts merge key by key, reducers combine. Neither argument is changed.
+    Appended tails are concatenated, dicts merged key by key, reduced changes combined. Neither argument is changed.
 
     Args:
-        last: where two items disagree, the later one stands, instead of a conflict.
+        last: on a conflict the change of the later item wins, instead of an error.
 
     Raises:
-        MergeConflict: both set a key to different values, or changed it in ways that do not go together; names both.
+        MergeConflict: both set a key to different values, or changed it in incompatible ways; names both items.
     """
     return _merged_dict(first, second, (), reducers, last)
 
 
 def apply_delta(store: MutableMapping[str, Any], delta: Delta, reducers: Reducers) -> None:
-    """Make the changes of *delta* in *store*. Lists are extended and dicts changed in place, for whoever holds them."""
+    """Apply *delta* to *store*. Lists and dicts are changed in place, so that references to them stay valid."""
     for key, op in delta.items():
         _apply_op(store, key, op, reducers.get(key))
 
@@ -97,7 +97,7 @@ def _apply_op(store: MutableMapping[Any, Any], key: Any, op: Op, reducer: Any) -
     current = store.get(key, MISSING)
     if kind == "extend" and type(current) is list:
         current.extend(change)
-        store[key] = current  # the same object to a dict; a store with a schema looks at it
+        store[key] = current  # no change to a dict; a store with a schema validates it
     elif kind == "merge" and type(current) is dict:
         for inner, inner_op in change.items():
             _apply_op(current, inner, inner_op, None)
@@ -111,7 +111,7 @@ def _apply_op(store: MutableMapping[Any, Any], key: Any, op: Op, reducer: Any) -
 
 
 def _value_after(value: Any, op: Op, reducer: Any) -> Any:
-    """*value* (or MISSING) with *op* done to it. *value* itself is not changed."""
+    """*value* (or MISSING) with *op* applied. *value* itself is not changed."""
     kind, change, _ = op
     value = _plain(value)
     if kind == "set":
@@ -133,14 +133,14 @@ def _value_after(value: Any, op: Op, reducer: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """*value*, or the list as which it is sent: an item must change the same wherever it runs."""
+    """*value*, or a plain list if workers would get it as one: an item's changes must be the same everywhere."""
     return list(value) if type(value) in LISTS and type(value) is not list else value
 
 
 def _merged(first: Op, second: Op, path: tuple[Any, ...], reducers: Reducers, last: bool) -> Op:
     kind, change, index = second
-    # Which item an op is attributed to must not depend on how the items were grouped: the first, or under `last` the
-    # last, of those that made it.
+    # Which item an op is attributed to must not depend on how the items were grouped: it is the first of those that
+    # made it, or with `last` the last.
     index = index if last else first[2]
     if first[0] == kind:
         if kind == "extend":
@@ -160,7 +160,7 @@ def _merged(first: Op, second: Op, path: tuple[Any, ...], reducers: Reducers, la
 
 
 def _kind_of(*values: Any) -> str:
-    """What all *values* are, for the words that say what to do; "" for nothing in particular."""
+    """The common kind of all *values*, for the error's advice; "" if there is none."""
     if all(isinstance(one, AbstractSet) for one in values):
         return "set"
     if all(isinstance(one, Counter) for one in values):
@@ -171,7 +171,7 @@ def _kind_of(*values: Any) -> str:
 
 
 def _overruled(first: Op, second: Op, reducer: Any) -> Op:
-    """*first* and then *second*, of different kinds: whatever was there before *first* no longer matters."""
+    """The op that applies *first* and then *second*, of different kinds; the value before *first* no longer matters."""
     kind, _, index = second
     if kind in ("set", "del"):
         return second
@@ -179,7 +179,7 @@ def _overruled(first: Op, second: Op, reducer: Any) -> Op:
 
 
 def _left_by(op: Op) -> Any:
-    # Only what "set" left can be built on; a list has no keys, a dict no end, and a deleted key nothing.
+    # Only the value of a "set" can be built on: a list cannot be merged by key, a dict cannot be extended.
     return op[1] if op[0] == "set" else MISSING
 
 

@@ -1,4 +1,4 @@
-"""A flow as a Mermaid flowchart. Draws only; the graph is read through graph.py."""
+"""Draws a flow as a Mermaid flowchart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INDENT = "    "
 
 
 def draw(flow: Node[Any, Any]) -> str:
-    """The flowchart of *flow*: a box a node, a subgraph a nested flow or node of nodes, actions on the arrows."""
+    """The flowchart of *flow*: a box per node, a subgraph per node that contains nodes, actions on the arrows."""
     nodes = graph.reachable(flow.start_node)
     ids = {id(node): f"n{number}" for number, node in enumerate(nodes)}
     lines = ["flowchart TD"]
@@ -44,5 +44,5 @@ def _arrow(label: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # Mermaid ends a quoted text at the first quotation mark, and takes its own entities for anything else.
+    # Mermaid ends a quoted text at the first quotation mark; special characters are written as its own entities.
     return '"' + text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;") + '"'

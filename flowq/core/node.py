@@ -1,4 +1,4 @@
-"""Node: what users write and ask of one step. Never how a visit goes (life_cycle), a walk over nodes, or many items."""
+"""Node: the class that steps of a flow derive from. A visit's life cycle is life_cycle.py, the walk flow.py."""
 
 from __future__ import annotations
 
@@ -53,46 +53,47 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         wait: seconds between tries.
         retry: a :class:`Retry`, instead of the two above.
         timeout: seconds one try of ``exec`` may take in an async run; past it the try has failed with ``ItemTimeout``,
-            which is retried like any error. A sync ``exec`` cannot be interrupted: a sync run ignores the timeout, an
-            async run stops waiting and leaves the thread to end by itself.
+            which is retried like any other error. A sync ``exec`` cannot be interrupted: a sync run ignores the
+            timeout, an async run stops waiting and leaves the thread running.
         name: shown in errors, logs and drawings; the class name if None.
         config: settings of this node, read as ``self.config`` or ``ctx.config``.
-        hooks: who is told of what happens here; see :class:`~flowq.core.hooks.Hook`.
+        hooks: what is called with the events of this node; see :class:`~flowq.core.hooks.Hook`.
 
     Raises:
         ValueError: *retry* together with *max_retries* or *wait*; a count below 1.
-        FlowError: the class has a method of PocketFlow's async nodes (``exec_async``) that nobody calls.
+        FlowError: the class defines a method of PocketFlow's async nodes (``exec_async``), which flowq would never
+            call.
     """
 
     sync_in_thread: ClassVar[bool] = True
 
-    # Defaults of the class, so that a dataclass or an __init__ that forgets super() still makes a whole node.
+    # Class-level defaults, so that a dataclass, or an __init__ without super().__init__(), still makes a complete node.
     retry: Retry = _ONCE
-    # Only a flow has one; declared here so that whoever walks a graph need not know flows.
+    # Only a flow has one; declared here so that code that walks a graph need not import Flow.
     start_node: Node[Any, Any] | None = None
-    # The name of the flow that visits this copy; "" outside of a visit, and for a flow that nobody named.
+    # The name of the flow that visits this copy; "" outside of a visit, and for a plain Flow without a name.
     within: str = ""
-    # What a visit in a walk that may be left sets on its copy of the node, beside `tries_before`.
+    # Set on the copy of the node that a visit of a resumable walk runs, together with `tries_before`.
     journey: Journey | None = None
 
     opens_own: ClassVar[bool] = False
-    """Whether the node opens what it and the nodes inside it keep open by itself, each time it is used."""
+    """Whether the node itself enters its ``lifespan`` and those of the nodes inside it, each time it is used."""
 
     _name: str | None = None
     # The hooks given to this node.
     _hooks: tuple[Hook, ...] = ()
 
     keeps_open: ClassVar[bool] = False
-    """Whether the class has a ``lifespan``, ``setup`` or ``teardown`` of its own."""
+    """Whether the class overrides ``lifespan``, ``setup`` or ``teardown``."""
 
     has_lifespan: ClassVar[bool] = False
-    """Whether it is a ``lifespan``."""
+    """Whether the class overrides ``lifespan``."""
 
     is_plain: ClassVar[bool] = True
-    """Whether a visit is ``prep``, ``exec`` and ``post`` and nothing else, as long as nothing goes wrong."""
+    """Whether a visit that raises nothing consists of ``prep``, ``exec`` and ``post`` only; see straight.py."""
 
     has_async_names: ClassVar[bool] = False
-    """Whether the class is for people whose async methods are called ``…_async``."""
+    """Whether the class calls the ``…_async`` methods of PocketFlow's async nodes."""
 
     _slots: ClassVar[tuple[str, ...]] = ()
     _uncalled: ClassVar[tuple[str, ...]] = ()
@@ -104,7 +105,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         if cls._uncalled:
             raise FlowError(said_of(cls, cls._uncalled))
         node = super().__new__(cls)
-        # What a spec rebuilds the node from: the arguments of the outermost constructor.
+        # The arguments of the outermost constructor, from which a spec rebuilds the node.
         node._arguments = (args, kwargs)
         node.params = {}
         node.successors = {}
@@ -149,9 +150,9 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         register(cls)
 
     def __copy__(self) -> Self:
-        """A copy for one visit: own attributes, the same objects in them, the same constructor arguments."""
+        """A copy of the node for one visit: a shallow copy of its attributes, with the same constructor arguments."""
         # Not through __reduce_ex__, as copy.copy would: that takes three times as long, and a __getstate__ written for
-        # pickling would take a visit's client away.
+        # pickling would drop the clients that setup has opened.
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         for slot in self._slots:
@@ -164,25 +165,25 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
 
     # -- what a user writes: no-ops until overridden ---------------------------------------------------------------
 
-    # A subclass names its parameters as it likes and adds `*, ctx` at will: hence the open signatures.
+    # Open signatures, as a subclass may name its parameters freely and add `*, ctx`.
     @in_loop
     def prep(self, shared: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Read what ``exec`` needs from the shared store."""
 
     @in_loop
     def exec(self, prep_res: Item, /, *args: Any, **kwargs: Any) -> Result | Awaitable[Result]:
-        """Do the work. It must not touch the shared store, and may run again: make it idempotent.
+        """Do the work. It must not touch the shared store, and may be called again: make it idempotent.
 
-        It may yield its result bit by bit: see :meth:`gather`.
+        It may be a generator that yields its result in parts: see :meth:`gather`.
         """
         return None  # type: ignore[return-value]
 
     def gather(self, stream: Any) -> Any:
-        """What an ``exec`` that yields comes to: the list of all it yielded. Override it to make something else of it.
+        """Turn what a generator ``exec`` yields into its result: a list of all of it, unless overridden.
 
         Args:
-            stream: the iterator of a generator function; of an ``async def`` one an async iterator, and this may then
-                be ``async def``, too.
+            stream: the generator; of an ``async def`` ``exec`` an async generator, and an override may then be ``async
+                def`` too.
         """
         return listed(stream)
 
@@ -199,22 +200,23 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
 
     @in_loop
     def setup(self) -> Any:
-        """Open what the node uses in every call, a connection or a model: set attributes of ``self``. May be async.
+        """Open what every call of the node uses, such as a connection: set attributes of ``self``. May be async.
 
-        Called once before the node is used: on workers once per process; in your own process once per batch, or per run
-        of a node that has no items. A plain ``setup`` is called in the thread that runs the items one after another.
+        Called once before the node is used: on workers once per process; in your own process once per batch, or once
+        per run of a node that has no items. A sync ``setup`` is called in the thread that runs the items one after
+        another.
         """
 
     @in_loop
     def teardown(self) -> Any:
-        """Close what :meth:`setup` has opened. Called once, whatever happened; on workers when the process ends."""
+        """Close what :meth:`setup` opened. Called once, also after an error; on workers when the process ends."""
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """:meth:`setup` and :meth:`teardown` in one, for what is used with ``async with``; override it instead of them.
+        """:meth:`setup` and :meth:`teardown` as one async context manager; override it instead to use ``async with``.
 
-        It is entered and left when they would be called, always in an event loop (that of the items, where they are
-        async). Set attributes of ``self``, ``yield``, and close::
+        It is entered and exited when they would be called, always in an event loop (that of the items, if the items are
+        async)::
 
             @asynccontextmanager
             async def lifespan(self):
@@ -228,7 +230,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
             await _called(self.teardown)
 
     def retry_delay(self, exc: Exception, attempt: int) -> float | None:
-        """Seconds until the next try, or None to give up. Asked on every failure; override it to decide by the error.
+        """Seconds until the next try, or None to give up. Called after every failed try; may be overridden.
 
         Args:
             exc: what the try raised.
@@ -239,14 +241,14 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
     # -- attributes ------------------------------------------------------------------------------------------------
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Replace ``self.params``. A flow does it to each node it visits."""
+        """Replace ``self.params``. A flow calls it for each node it visits."""
         if not isinstance(params, Mapping):
             raise TypeError(f"params are a dict, not {params!r:.200}")
         self.params = params
 
     @property
     def name(self) -> str:
-        """The name given, or that of the class."""
+        """The name given to the constructor, or the class name."""
         return type(self).__name__ if self._name is None else self._name
 
     @name.setter
@@ -273,28 +275,28 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
 
     @property
     def cur_retry(self) -> int:
-        """Number of the current try, from 0; of this very call, however many run at once."""
+        """Number of the current try, from 0. It belongs to the calling context: concurrent items each see their own."""
         ctx = current_context()
         return 0 if ctx is None else ctx.attempt
 
     def listen(self, hooks: Iterable[AnyHook], path: str = "") -> None:
-        """Have *hooks* told of what happens in this node, and in the nodes inside it, from now on.
+        """Call *hooks* with the events of this node, and of the nodes inside it, from now on.
 
         Args:
-            path: where this node is, for a node that was built from a description.
+            path: the node's path in its graph, for a node that was built from a spec.
         """
         self._hooks = (*self._hooks, *as_hooks(hooks))
         self._listeners = Listeners(self._hooks, path) if self._hooks else None
 
     def overhear(self, inner: Node[Any, Any], label: str) -> None:
-        """Have who listens here told of *inner* as well: a visit's copy of the node that is called *label* in here."""
+        """Pass the events of *inner*, the visited copy of the node labelled *label* in here, to this node's hooks."""
         around = self._listeners
         if around is not None or inner._listeners is not None:
             path = f"{(around and around.path) or self.name}/{label}"
             inner._listeners = (around or Listeners(())).at(path, inner._hooks)
 
     def log(self, msg: str, *, level: int = logging.INFO, **fields: Any) -> None:
-        """Log *msg* to ``flowq.node``, with node, run, item and attempt as fields of the record, and your *fields*."""
+        """Log *msg* to ``flowq.node``, with node, run_id, item_index, attempt and your *fields* on the record."""
         ctx = current_context() or ItemContext()
         extra = {"node": self.name, "run_id": ctx.run_id, "item_index": ctx.item_index, "attempt": ctx.attempt}
         _log.log(level, msg, extra={**extra, "fields": fields}, stacklevel=2)
@@ -302,7 +304,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
     # -- running ---------------------------------------------------------------------------------------------------
 
     def run(self, shared: Any) -> Any:
-        """Run this node alone and return its action. Async methods are driven in an event loop made for the call.
+        """Run this node alone and return its action. Async methods run in an event loop made for the call.
 
         Raises:
             LoopRunning: the node has async methods, and this thread runs an event loop already.
@@ -317,15 +319,15 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         return await (drive_open(nodes, steps) if nodes else drive_async(steps))
 
     def mistakes(self) -> list[str]:
-        """What is wrong with this node alone, a sentence each."""
+        """Mistakes in the definition of this node alone, one sentence each, for :meth:`Flow.check`."""
         return []
 
     def inside(self) -> list[Node[Any, Any]]:
-        """The nodes this one is made of: where a flow begins; none for a plain node."""
+        """The nodes this one contains: the start node of a flow; none for a plain node."""
         return [] if self.start_node is None else [self.start_node]
 
     def needs(self) -> tuple[list[Node[Any, Any]], bool]:
-        """What a run of it keeps open, and whether it needs an event loop."""
+        """The nodes whose ``lifespan`` a run of this node enters, and whether the run needs an event loop."""
         return long_lived_here(self), self.has_async()
 
     def _warn_of_successors(self) -> None:
@@ -334,7 +336,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
 
 
 async def _called(fn: Callable[[], Any]) -> None:
-    # In the thread of the loop, on purpose: that of the items, where they run in it.
+    # Called in the loop's thread, not in another one: async items run there and use what setup opens.
     value = fn()
     if inspect.isawaitable(value):
         await value

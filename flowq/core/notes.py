@@ -1,10 +1,10 @@
-"""The notes a node that failed leaves on its exception: which node, which item, which try. Never replaces it."""
+"""The notes that a failed node adds to its exception: which node, item and try."""
 
 from __future__ import annotations
 
 
 def add_failure_note(exc: BaseException, *, node: str, attempts: int, item_index: int | None = None) -> None:
-    """Add ``in node Parse, item 7, attempt 3`` to *exc*; once, however often the same is said.
+    """Add ``in node Parse, item 7, attempt 3`` to *exc*, unless it has this note already.
 
     Args:
         attempts: tries made so far, the failed one included.
@@ -12,15 +12,15 @@ def add_failure_note(exc: BaseException, *, node: str, attempts: int, item_index
     item = "" if item_index is None else f", item {item_index}"
     note = f"in node {node}{item}, attempt {attempts}"
     notes = getattr(exc, "__notes__", [])
-    if isinstance(notes, list) and note not in notes:  # whoever made something else of them keeps it
+    if isinstance(notes, list) and note not in notes:  # other types of __notes__ are left alone
         exc.add_note(note)
 
 
 def add_left_behind_note(exc: BaseException, node: object) -> None:
-    """Say of an attribute of *node* that is missing, and that its ``prep`` names, that workers have no such thing.
+    """If *exc* is a missing attribute of *node* that its ``prep`` refers to, note that workers do not run ``prep``.
 
     Args:
-        node: whose ``exec`` failed with *exc*, made anew by a worker or the program's own.
+        node: the node whose ``exec`` failed with *exc*.
     """
     if not isinstance(exc, AttributeError) or exc.name is None or type(exc.obj) is not type(node):
         return
@@ -33,8 +33,8 @@ def add_left_behind_note(exc: BaseException, node: object) -> None:
 
 
 def add_visit_note(exc: BaseException, node: str) -> None:
-    """Add ``in node Parse`` to *exc*, which a visit to that node ended with, unless a node has left its note before:
-    that of an ``exec`` says more, and that of a node inside says it of the one that failed.
+    """Add ``in node Parse`` to *exc*, raised by a visit to that node, unless a node has added its note before: the note
+    of a try says more, and that of a node inside a flow names the node that failed.
     """
     notes = getattr(exc, "__notes__", [])
     if isinstance(notes, list) and not any(isinstance(note, str) and note.startswith("in node ") for note in notes):

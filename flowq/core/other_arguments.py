@@ -1,6 +1,6 @@
-"""Whether a constructor was called with arguments that it does not take, or raised a TypeError over something else.
+"""Tells a constructor called with arguments it does not take from one that raised a TypeError in its body.
 
-Python raises the same for both. The former is another release's doing, and passes where that runs; the latter stays.
+Python raises TypeError for both. The former means another release of the class, and may work in another process.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from flowq.portable import text_of
 
 
 def takes_others(cls: type, kwargs: Mapping[str, Any], error: TypeError) -> bool:
-    """Whether *error* says that ``cls(…)``, or a constructor that its own passed arguments on to, does not take them.
+    """Whether *error* means that ``cls(…)``, or a constructor it passed its arguments on to, does not take them.
 
     Args:
-        kwargs: the keyword arguments it was called with.
-        error: as it was caught by who called it.
+        kwargs: the keyword arguments of the call.
+        error: the TypeError, as caught by the function that made the call.
     """
     raised_in = _raised_in(error.__traceback__)
     if raised_in is None:
@@ -26,14 +26,14 @@ def takes_others(cls: type, kwargs: Mapping[str, Any], error: TypeError) -> bool
     text = text_of(error)
     if any(f"got an unexpected keyword argument {name!r}" in text for name in kwargs):
         return True
-    # Only who takes any arguments passes some on: a call of other ones is the constructor's own.
+    # Only a constructor with *args or **kwargs passes arguments on; any other made that call itself.
     passing_on = inspect.CO_VARARGS | (inspect.CO_VARKEYWORDS if " missing " in text else 0)
     constructors = tuple(f"{base.__qualname__}.__init__() " for base in cls.__mro__)
     return text.startswith(constructors) and bool(raised_in.co_flags & passing_on)
 
 
 def _raised_in(traceback: TracebackType | None) -> CodeType | None:
-    """What raised, of what the catcher called; None: nothing was entered, its very call failed."""
+    """The code that raised; None if the call itself failed and no frame was entered."""
     code = None
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next

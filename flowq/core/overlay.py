@@ -1,4 +1,4 @@
-"""An overlay: a store on top of another one, which it reads and never changes. Never how a delta is put together."""
+"""Overlay: a copy-on-read store over a base store, which it never changes; it gives one item's changes as a delta."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from flowq.core.merge import MISSING, Delta, Op, Reducers, diff_value
 from flowq.core.store import Store
 from flowq.errors import CannotTravel
 
-# Nothing changes these in place: the same object is the same value.
+# Immutable types: the same object always has the same value.
 UNCHANGING = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 class NotRead:
-    """What the dict below an overlay holds of a key that nobody has read yet.
+    """Placeholder in the dict underneath an overlay for the value of a key that was not read yet.
 
-    Only C code that reads a dict past its methods comes upon it: orjson, msgspec, pydantic's serializers, and its
-    validators before 2.12. It is of no use as anything, and says what to do instead.
+    Only C code that bypasses a dict's methods sees it: orjson, msgspec, pydantic's serializers, and its validators
+    before 2.12. Its ``str`` and ``bool`` raise a TypeError that says what to do instead.
     """
 
     SENTENCE = "a value of the shared store that was not read: what reads dicts past their methods needs dict(shared)"
@@ -43,21 +43,21 @@ NOT_READ = NotRead()
 
 
 class Base(Protocol):
-    """What an overlay lies on."""
+    """The store underneath an overlay."""
 
     @property
     def unread(self) -> dict[str, Any]:
-        """The keys there are, each with NOT_READ; the same ones as long as an overlay lies on it."""
+        """The keys of the base, each with NOT_READ. They must not change while an overlay uses it."""
 
     def load(self, key: str) -> Any:
-        """A value of *key* that nobody else holds, or that nobody can change. Raises KeyError if there is none."""
+        """The value of *key*: immutable, or a copy nobody else holds. Raises KeyError if the key is missing."""
 
     def changed(self, key: str, value: Any) -> bool:
-        """Whether *value* is no longer what :meth:`load` gives for *key*. May say yes too often."""
+        """Whether *value* differs from what :meth:`load` returns for *key*. False positives are allowed."""
 
 
 class MappingBase:
-    """A mapping as a base: values other than texts, numbers and None are deep copies, and compared."""
+    """A mapping as a base. Loads deep copies, except of immutable values, and compares values to find changes."""
 
     def __init__(self, mapping: Mapping[str, Any]) -> None:
         self._mapping = mapping
@@ -67,7 +67,7 @@ class MappingBase:
         return dict.fromkeys(self._mapping, NOT_READ)
 
     def load(self, key: str) -> Any:
-        if key not in self._mapping:  # a defaultdict would make one up, here alone
+        if key not in self._mapping:  # a defaultdict would insert the key
             raise KeyError(key)
         value = self._mapping[key]
         if type(value) in UNCHANGING:
@@ -86,23 +86,23 @@ class MappingBase:
 
 
 class Overlay(Store, dict[str, Any]):
-    """A store that reads from *base* and keeps what is written, so that one item sees its own changes and no other's.
+    """A store that reads from *base* and keeps writes to itself, so that an item sees its own changes only.
 
-    A key is loaded when it is first read. It is this overlay's own from then on: changed in place or set anew,
-    :meth:`delta` finds it. Only a text, a number or None that was read and not set is not looked at again.
-    What is never read is never loaded.
+    A value is loaded from the base when it is first read; what is never read is never loaded. From then on it belongs
+    to this overlay, and :meth:`delta` finds it whether it was changed in place or set anew. Immutable values that were
+    only read are not compared.
 
-    It is a dict, since a store that is a dict in one process is to be one everywhere: for ``isinstance``, for ``json``,
-    for ``|``. The dict below has every key from the start (``json`` asks C for its length), and the values that were
-    read or set; each method of dict's that could give away one that was not is defined here or in :class:`Store`. What
-    is made of it – a copy, a union, an unpickled one – is a plain dict of its values.
+    It is a dict subclass so that ``isinstance``, ``json`` and ``|`` work as with a plain dict store. The underlying
+    dict has every key from the start (``json`` reads its length in C), and the values that were read or set; each dict
+    method that could return an unread value is overridden here or in :class:`Store`. A copy, a union or an unpickled
+    overlay is a plain dict of its values.
 
     Args:
-        base: what lies below.
+        base: the store underneath.
         schema: the parent store's schema, if it has one.
     """
 
-    # Attributes of a dict's subclass cost three times as much without.
+    # Attribute access on a dict subclass takes three times as long without slots.
     __slots__ = ("_base", "_below", "_deleted", "_kept", "_own", "lock", "schema")
 
     def __init__(self, base: Base, schema: type[BaseModel] | None = None) -> None:
@@ -112,10 +112,10 @@ class Overlay(Store, dict[str, Any]):
         self._own: dict[str, Any] = {}
         self._kept: dict[str, Callable[[], Any]] = {}
         self._deleted: set[str] = set()
-        dict.update(self, self._below)  # which clones it: a store of many keys costs an item next to nothing
+        dict.update(self, self._below)  # CPython clones the dict: cheap even for a store of many keys
 
     def restore(self, kept: Mapping[str, Callable[[], Any]], deleted: Collection[str]) -> None:
-        """Bring a fresh overlay to where another one stood: its changes as loaders, called when first read."""
+        """Restore the changes of an earlier overlay in a new one. The loaders in *kept* are called on first read."""
         with self.lock:
             self._kept, self._deleted = dict(kept), set(deleted)
             for key in self._deleted:
@@ -123,17 +123,17 @@ class Overlay(Store, dict[str, Any]):
             dict.update(self, dict.fromkeys(self._kept, NOT_READ))
 
     def own(self) -> dict[str, Any]:
-        """What was written here, or was read and may have been changed; without what was restored and not read."""
+        """The values that were set, or were read and may have changed; without restored ones that were not read."""
         with self.lock:
             return dict(self._own)
 
     def deleted(self) -> set[str]:
-        """Keys of the base that are deleted here."""
+        """Keys of the base that were deleted in this overlay."""
         with self.lock:
             return set(self._deleted)
 
     def delta(self, index: int, reducers: Reducers) -> Delta:
-        """What item *index* changed.
+        """The changes that item *index* made.
 
         Raises:
             ValueError: a change that the key's reducer cannot express.
@@ -142,7 +142,7 @@ class Overlay(Store, dict[str, Any]):
             if self._kept:
                 for key in list(self._kept):
                     self[key]
-                self._own = {key: self._own[key] for key in self if key in self._own}  # what was kept was set first
+                self._own = {key: self._own[key] for key in self if key in self._own}  # restored keys were set first
             ops = {key: self._op(key, value, index, reducers) for key, value in self._own.items()}
             changes: Delta = {key: op for key, op in ops.items() if op is not None}
             changes.update((key, ("del", None, index)) for key in self._deleted)
@@ -170,7 +170,7 @@ class Overlay(Store, dict[str, Any]):
         with self.lock:
             there = dict.get(self, key, MISSING)
             if there is not NOT_READ and there is not MISSING:
-                return there  # another thread has loaded it
+                return there  # another thread has loaded it meanwhile
             if there is MISSING and key in self._deleted:
                 raise KeyError(key)
             if key in self._kept:
@@ -205,7 +205,7 @@ class Overlay(Store, dict[str, Any]):
     # -- all keys --------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[str]:
-        # Over a copy, as a SharedStore's. It also keeps C code from taking this for a dict without methods of its own.
+        # Over a copy, as in SharedStore. Overriding it also keeps C code from treating this as a plain dict.
         return iter(list(dict.keys(self)))
 
     def __reversed__(self) -> Iterator[str]:
@@ -224,14 +224,14 @@ class Overlay(Store, dict[str, Any]):
     # -- what is made of it ----------------------------------------------------------------------------------------
 
     def copy(self) -> dict[str, Any]:
-        """A dict of its own with all keys; the values are the store's own, not copies."""
+        """A plain dict with all keys; the values are the store's own, not copies."""
         return self.snapshot()
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
         twin: dict[str, Any] = {}
-        memo[id(self)] = twin  # it may hold itself
+        memo[id(self)] = twin  # it may contain itself
         twin.update(copy.deepcopy(self.snapshot(), memo))
         return twin
 

@@ -1,4 +1,4 @@
-"""A graph made from its description. Never imports a module, and makes nothing but nodes of the classes it is given."""
+"""Builds a graph from its FlowSpec. Never imports a module, and instantiates only the node classes it is given."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from flowq.registry import registered
 
 
 def build(spec: FlowSpec, resolve: Callable[[str], type] = registered) -> Node[Any, Any]:
-    """The graph that *spec* describes, made anew; returns its first node.
+    """Build the graph that *spec* describes; returns its first node.
 
     Args:
-        resolve: class name → class; raises KeyError for one it does not know. It must not import.
+        resolve: class name → class; raises KeyError for an unknown name. It must not import.
 
     Raises:
-        UnknownNode: a class is not known here.
-        CannotTravel: a name leads to something that is no node class, or to one of other arguments, or the description
-            refers to itself.
-        Exception: what a constructor raised.
+        UnknownNode: a class is not known in this process.
+        CannotTravel: a name is not that of a node class, a class takes other arguments, or a node is among its own
+            arguments.
+        Exception: any other exception of a constructor.
     """
     return _Builder(spec, resolve).build()
 
 
 class _Builder:
-    """One construction of a graph: first every node from its arguments, then the edges."""
+    """The construction of one graph: first every node from its arguments, then the edges."""
 
     def __init__(self, spec: FlowSpec, resolve: Callable[[str], type]) -> None:
         self.specs = spec.nodes
@@ -64,7 +64,9 @@ class _Builder:
             except TypeError as error:
                 if not takes_others(cls, kwargs, error):
                     raise
-                reason = f"its class takes other arguments in this process, of another release: {text_of(error)}"
+                reason = (
+                    f"its class has another constructor in this process, probably of another release: {text_of(error)}"
+                )
                 raise CannotTravel(f"node {spec.label}", reason) from error
         return self.built[index]
 

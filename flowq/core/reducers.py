@@ -1,4 +1,4 @@
-"""Reducers: how the changes that many items made to one key of the store become one. Never which key has which."""
+"""Reducers: combine the changes that many items made to one key of the store."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class _Missing(enum.Enum):
 
 
 MISSING: Final = _Missing.MISSING
-"""Stands for the value of a key that is not there; None is a value."""
+"""Placeholder for the value of a missing key; None is a value."""
 
 
 @dataclass(frozen=True, repr=False)
 class Reducer:
-    """How a key's changes are taken and put together. Give one in the schema: ``hits: Annotated[int, flowq.Add]``.
+    """How the changes to a key are computed and combined. Set it in the schema: ``hits: Annotated[int, flowq.Add]``.
 
     Attributes:
-        name: shown in messages; the built-in ones are found by it in ``REDUCERS``.
-        diff: ``diff(base, new)`` is what an item contributed, having found *base* (or MISSING) and left *new*.
-        combine: ``combine(acc, delta)`` adds a contribution to a value, or to an earlier contribution. It must be
-            associative: contributions are combined in item order, but in groups that run beside each other.
+        name: shown in messages; the key of the built-in ones in ``REDUCERS``.
+        diff: ``diff(base, new)`` returns the contribution of an item that found *base* (or MISSING) and left *new*.
+        combine: ``combine(acc, delta)`` adds a contribution to a value or to an earlier contribution. It must be
+            associative: contributions are combined in item order, but in groups, concurrently.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Reducer:
         return self.name
 
     def __call__(self, acc: Any, delta: Any) -> Any:
-        """:attr:`combine`, where *acc* may be MISSING."""
+        """Like :attr:`combine`, but *acc* may be MISSING."""
         return delta if acc is MISSING else self.combine(acc, delta)
 
 
 def as_reducer(reducer: Reducer | Callable[[Any, Any], Any]) -> Reducer:
     """*reducer* itself, or a plain callable ``(a, b) -> c`` as a reducer.
 
-    A callable is given the values the items left, not differences: ``f(f(base, item 0's), item 1's)``.
+    A callable combines the values that the items left, not differences: ``f(f(base, value 0), value 1)``.
     """
     if isinstance(reducer, Reducer):
         return reducer
@@ -81,7 +81,7 @@ def _difference(base: Any, new: Any) -> Any:
 def _added(base: Any, new: Any) -> Any:
     if isinstance(base, Counter) and isinstance(new, Counter):
         change = new.copy()
-        change.subtract(base)  # its own - forgets what became less
+        change.subtract(base)  # the operator - would drop negative counts
         return change
     return _difference(base, new)
 
@@ -89,7 +89,7 @@ def _added(base: Any, new: Any) -> Any:
 def _sum(acc: Any, delta: Any) -> Any:
     if isinstance(acc, Counter) and isinstance(delta, Counter):
         total = acc.copy()
-        total.update(delta)  # its own + forgets what is below 0, and would not be associative
+        total.update(delta)  # the operator + would drop negative counts, and so not be associative
         return total
     return acc + delta
 
@@ -103,13 +103,13 @@ def _last(acc: Any, delta: Any) -> Any:
 
 
 Append: Final = Reducer("Append", _tail, _joined)
-"""Lists: what the items appended, in item order."""
+"""Lists: the elements the items appended, in item order."""
 Add: Final = Reducer("Add", _added, _sum)
 """Numbers and Counters: the sum of what the items added."""
 Union: Final = Reducer("Union", _difference, operator.or_)
-"""Sets: everything the items put in; what they took out stays."""
+"""Sets: the elements the items added; removals are ignored."""
 First: Final = Reducer("First", _whole, _first)
-"""The value that was there first: the store's, else the first item's."""
+"""The first value: the store's, else the first item's."""
 Last: Final = Reducer("Last", _whole, _last)
 """The value of the last item, in item order, that changed it."""
 Max: Final = Reducer("Max", _whole, max)

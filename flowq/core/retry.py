@@ -1,4 +1,4 @@
-"""Whether a failed try is made again, and when. A pure value: it never sleeps and never counts."""
+"""Retry: whether and when a failed try is made again. A pure value: it never sleeps and never counts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from flowq.registry import class_name, register
 
 ErrorFilter: TypeAlias = type[BaseException] | str | tuple[type[BaseException] | str, ...] | Callable[[Exception], bool]
 
-# Growth without max_wait ends here, where a float or a sleep would overflow.
+# The limit of exponential growth without max_wait; beyond it a float or a sleep would overflow.
 LONGEST_WAIT_S = 30 * 86400.0
 
 
 @register
 class RetryAfter(FlowqError):
-    """Raise it from ``exec`` to be tried again after *seconds*, whatever ``wait`` and ``retry_on`` say.
+    """Raise it from ``exec`` to be retried after *seconds*, whatever ``wait`` and ``retry_on`` say.
 
-    The number of attempts still holds. Any exception with a numeric ``retry_after`` sets the wait in the same way.
+    The number of attempts still applies. Any exception with a numeric or timedelta ``retry_after`` also sets the wait.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
@@ -40,20 +40,20 @@ class RetryAfter(FlowqError):
 @register
 @dataclass(frozen=True)
 class Retry:
-    """How often an ``exec`` is tried, and how long the waits between are.
+    """How often an ``exec`` is tried, and how long to wait between the tries.
 
-    The wait before try n + 1 is ``min(wait * backoff ** n, max_wait)`` plus up to *jitter*.
+    After failed try n, counted from 0, the wait is ``min(wait * backoff ** n, max_wait)`` plus up to *jitter*.
 
     Attributes:
         attempts: tries in all, the first included; at least 1.
         wait: seconds before the second try.
         backoff: factor from one wait to the next; 1.0 keeps it constant.
-        max_wait: seconds a wait grows to at most; None: no such limit.
-        jitter: seconds; a random part of them is added to each wait, after the limit.
-        retry_on: what is worth another try: an exception class, a tuple of them, or a predicate of the exception.
-            Classes are kept by name (``module:QualName``), so that they reach the workers, whatever is imported there;
-            an exception matches when its class or a base of it has the name. A predicate stays in this process.
-        give_up_on: what is not worth another try, even if *retry_on* matches; in the same three forms.
+        max_wait: longest wait in seconds, before jitter; None means 30 days.
+        jitter: seconds; a random part of it is added to each wait, after the limit.
+        retry_on: the exceptions to retry: an exception class, a tuple of them, or a predicate of the exception. Classes
+            are stored by name (``module:QualName``), so that workers need not import them; an exception matches if its
+            class or one of its bases has the name. A predicate cannot be sent to workers unless it is registered.
+        give_up_on: the exceptions not to retry, even if *retry_on* matches; in the same three forms.
 
     Raises:
         ValueError: attempts < 1, or a negative number of seconds.
@@ -86,7 +86,7 @@ class Retry:
         Args:
             exc: what the try raised. Only an ``Exception`` is ever retried.
             attempt: number of the try that failed, from 0.
-            rng: a number in [0, 1) for the jitter.
+            rng: returns a number in [0, 1), for the jitter.
         """
         if not isinstance(exc, Exception) or attempt + 1 >= self.attempts or matches(self.give_up_on, exc):
             return None
@@ -127,7 +127,7 @@ def matches(wanted: Any, exc: Exception) -> bool:
 
 
 def asked_wait_s(exc: Exception) -> float | None:
-    """The wait an exception itself asks for, when it is a sensible number."""
+    """The ``retry_after`` of *exc* in seconds, if it is a finite number >= 0 or a timedelta; else None."""
     asked: Any = getattr(exc, "retry_after", None)
     if isinstance(asked, timedelta):
         asked = asked.total_seconds()

@@ -1,4 +1,4 @@
-"""What a run of a flow came to, for whoever asks for more than its last action. Never how it runs."""
+"""RunResult: the outcome of a flow's run with all its steps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class RunStep:
     Attributes:
         node: its name; path: where it is in the flow, ``"Outer/Parse"``.
         action: the action it returned; None if it failed.
-        error: what it failed with.
-        seconds: how long it took, tries and waits included.
+        error: the exception it failed with.
+        seconds: duration, tries and waits included.
     """
 
     node: str
@@ -28,16 +28,16 @@ class RunStep:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What ``flow.run(shared, run_result=True)`` returns, also when a node has failed.
+    """The return value of ``flow.run(shared, run_result=True)``, also when a node has failed.
 
     Attributes:
         status: "succeeded" or "failed".
         action: the last action.
-        error: what the run failed with; None if it succeeded.
+        error: the exception the run failed with; None if it succeeded.
         shared: the store it ran on.
-        steps: the visits in the order they ended, those of nested flows before the flow's own; those within a batch
-            flow's items where these run in this process.
-        seconds: how long it took.
+        steps: the visits in the order they ended, so those inside a nested flow before the flow itself; those inside a
+            batch flow's items only if the items ran in this process.
+        seconds: duration.
     """
 
     status: Literal["succeeded", "failed"]
@@ -48,14 +48,14 @@ class RunResult:
     seconds: float
 
     def raise_for_error(self) -> RunResult:
-        """Raise what the run failed with, if it failed; returns this result."""
+        """Raise the run's exception if it failed; else return this result."""
         if self.error is not None:
             raise self.error
         return self
 
 
 class Recorder(Hook):
-    """Keeps what one run does, in this process."""
+    """A hook that records the steps of one run."""
 
     def __init__(self) -> None:
         self.steps: list[RunStep] = []
@@ -74,11 +74,11 @@ class Recorder(Hook):
         self.seconds = event.seconds or 0.0
 
     def succeeded(self, shared: Any, action: Any) -> RunResult:
-        """The run has ended with *action*."""
+        """The result of a run that ended with *action*."""
         return RunResult("succeeded", action, None, shared, tuple(self.steps), self.seconds)
 
     def failed(self, shared: Any, error: Exception) -> RunResult:
-        """The run has failed with *error*."""
+        """The result of a run that failed with *error*."""
         return RunResult("failed", None, error, shared, tuple(self.steps), self.seconds)
 
     def _step(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What submitting a flow gives: the port of a durable run, and its result. Never how a run is carried on."""
+"""Run: the interface of a durable run, as ``flow.submit`` returns it, and its checkpoints."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ RunStatus = Literal["running", "paused", "parked", "succeeded", "failed", "cance
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state that a run kept after a node.
+    """A checkpoint that a run stored after a node.
 
     Attributes:
-        number: nodes that were done then, from 1; what ``resume(from_step=…)`` takes.
-        node: its name.
-        action: what it returned.
-        at_s: when, in seconds since the epoch; seconds: since the one before, waits included.
-        generation: 0 for the first time, then one more with every resume.
+        number: number of nodes done, from 1; the argument of ``resume(from_step=…)``.
+        node: name of the node.
+        action: the action it returned.
+        at_s: time of the checkpoint, in seconds since the epoch.
+        seconds: time since the checkpoint before, waits included.
+        generation: 0 at first, one more after every resume.
     """
 
     number: int
@@ -38,7 +39,7 @@ class Checkpoint:
 
 
 class Run(Protocol):
-    """A flow that was submitted. Several processes may hold one for the same run."""
+    """A submitted flow. Several processes may hold a handle of the same run."""
 
     @property
     def id(self) -> str:
@@ -47,36 +48,36 @@ class Run(Protocol):
 
     @property
     def status(self) -> RunStatus:
-        """Where it stands. "parked": it waits for a batch, an event or a retry, and holds no slot."""
+        """The current status. "parked": the run waits for a batch, an event or a retry, and holds no slot."""
         ...
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the run has ended, at most *timeout* seconds; whether it has."""
+        """Block until the run has ended, at most *timeout* seconds; returns whether it has ended."""
         ...
 
     def result(self, timeout: float | None = None) -> RunResult:
-        """Block until the run has ended, and what it came to.
+        """Block until the run has ended, and return its result.
 
         Raises:
-            TimeoutError: it has not ended within *timeout* seconds.
-            RunCancelled: it was cancelled.
-            Exception: what its failing node raised.
+            TimeoutError: the run has not ended within *timeout* seconds.
+            RunCancelled: the run was cancelled.
+            Exception: the exception of the node that failed.
         """
         ...
 
     def history(self) -> list[Checkpoint]:
-        """The nodes it is done with, in the order they were.
+        """The checkpoints of the nodes that are done, in order.
 
-        On workers a node that was done again, after ``resume(from_step=…)``, is there with both its generations.
+        On workers, a node that ran again after ``resume(from_step=…)`` is included with both generations.
         """
         ...
 
     def events(self) -> Iterator[Checkpoint]:
-        """:meth:`history`, and then further steps as they come, until the run has ended."""
+        """Yield :meth:`history`, and then further checkpoints as they are stored, until the run has ended."""
         ...
 
     def send(self, name: str, value: Any = None) -> None:
-        """Send the event *name* (one word), for which a node waits with ``await ctx.wait_for(name)``, or will."""
+        """Send the event *name* (one word) to a node that waits, or will wait, with ``await ctx.wait_for(name)``."""
         ...
 
     def cancel(self) -> None:
@@ -84,19 +85,19 @@ class Run(Protocol):
         ...
 
     def pause(self) -> None:
-        """Begin nothing more until :meth:`resume`; what runs is finished. Idempotent."""
+        """Start no further node until :meth:`resume`; what is running finishes. Idempotent."""
         ...
 
     def resume(self, from_step: int | None = None, *, fork: bool = False) -> Run:
-        """Go on: a paused run; one that failed or was cancelled, with exactly what is missing.
+        """Continue a paused, failed or cancelled run; only what is missing runs.
 
         Args:
-            from_step: go on after that many nodes instead, and run anew what came later, with further events. 0: from
+            from_step: continue after this number of nodes instead; later nodes run again, and get further events. 0 is
                 the start.
-            fork: leave this run as it is, and let a new one go on from there.
+            fork: leave this run as it is and continue in a new one.
 
         Returns:
-            The run that goes on: this one, or the fork.
+            The run that continues: this one, or the fork.
 
         Raises:
             FlowError: there is no such step, or the run has succeeded and *from_step* is not given.
@@ -105,7 +106,7 @@ class Run(Protocol):
 
 
 def nobody_receives(run_id: str, ended: RunStatus, event: str) -> FlowError:
-    """What is raised for an event that is sent to a run that has ended."""
+    """The error for an event that is sent to a run that has ended."""
     how = "was cancelled" if ended == "cancelled" else f"has {ended}"
     return FlowError(f"{run_id} {how}: nobody receives the event {event!r} any more")
 
@@ -114,21 +115,21 @@ Submit = Callable[["Node[Any, Any]", Any, "str | None", "str | None"], Run]
 
 
 class Handover:
-    """Who takes flows that are submitted. Set once, by the layer that knows executors."""
+    """Forwards submitted flows to the function that runs them, which the executor layer sets at import."""
 
     def __init__(self) -> None:
         self._submit: Submit | None = None
 
     def accept(self, submit: Submit) -> None:
-        """Let *submit* take them."""
+        """Set the function that runs submitted flows."""
         self._submit = submit
 
     def submit(self, flow: Node[Any, Any], shared: Any, key: str | None, label: str | None) -> Run:
-        """Hand *flow* over."""
+        """Submit *flow* through that function; raises FlowError if none is set."""
         if self._submit is None:
             raise FlowError("nothing takes submitted flows: import flowq")
         require_store(shared)
-        reachable(flow)  # what is no node is told here, and not by the thread or worker that walks
+        reachable(flow)  # raises for a start that is not a node here, rather than in the thread or worker that runs it
         return self._submit(flow, shared, key, label)
 
 

@@ -1,4 +1,4 @@
-"""The schema of a store: a pydantic model's fields, each checked by itself as it is set. Never the store."""
+"""Schema: validates single values of a store against the fields of a pydantic model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from flowq.core.reducers import Reducer, as_reducer
 
 
 class Schema:
-    """What a model says about the keys of a store. Make it with :func:`schema_of`, which remembers it.
+    """The fields of a model as validators and reducers of a store's keys. Use :func:`schema_of`, which caches it.
 
-    Fields are checked one by one, types, constraints and ``@field_validator`` included. A ``@model_validator`` needs
-    the whole model, which a store in the making is not: leave those out.
+    Fields are validated one at a time, with types, constraints and ``@field_validator``. Do not use
+    ``@model_validator``: it needs the whole model, and the store has only some fields while it is filled.
     """
 
     def __init__(self, model: type[BaseModel]) -> None:
@@ -25,14 +25,14 @@ class Schema:
         self.closed = model.model_config.get("extra") == "forbid"
         found = {name: _reducer_in(field) for name, field in self.fields.items()}
         self.reducers = {name: reducer for name, reducer in found.items() if reducer is not None}
-        # Fields whose validators look at others see the defaults there.
+        # Validators that read other fields see their defaults.
         self._blank = model.model_construct()
 
     def checked(self, key: str, value: Any) -> Any:
-        """*value* as the field *key* has it: validated, and converted where pydantic converts.
+        """*value* validated, and possibly converted, by the field *key*.
 
         Raises:
-            pydantic.ValidationError: it does not fit.
+            pydantic.ValidationError: *value* is not valid.
             KeyError: the model forbids extra keys, and *key* is one.
         """
         if key in self.fields:
@@ -43,7 +43,7 @@ class Schema:
         return value
 
     def defaults(self) -> dict[str, Any]:
-        """The fields that have a value from the start, with values nobody else holds."""
+        """The fields that have a default, with new copies of the values."""
         return dict(vars(self.model.model_construct()))
 
 
@@ -62,7 +62,7 @@ def schema_of(model: type[BaseModel]) -> Schema:
 def _reducer_in(field: FieldInfo) -> Reducer | None:
     """The reducer among the parts of ``Annotated[...]``; the last if there are several."""
     for part in reversed(field.metadata):
-        # A plain function is one too (Annotated[int, operator.add]); callable objects there belong to pydantic.
+        # Plain functions count as reducers (Annotated[int, operator.add]); other callables in there are pydantic's.
         if isinstance(part, Reducer | FunctionType | BuiltinFunctionType):
             return as_reducer(part)
     return None

@@ -1,6 +1,6 @@
-"""A graph as data: its nodes by class name, their constructor arguments, their edges. The door to what deals with it.
+"""FlowSpec: a graph as data – class names, constructor arguments, edges. Re-exports the modules that make and read it.
 
-What a node was given after its construction (attributes, a name set later) is not in it, its params and edges excepted.
+Attributes set after construction, such as a name, are not included, except params and edges.
 """
 
 from __future__ import annotations

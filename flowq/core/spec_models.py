@@ -1,4 +1,4 @@
-"""What a graph is as data: pydantic models. Never how it is read off a graph (describe.py) or made one (rebuild.py)."""
+"""The pydantic models of a graph as data. describe.py makes them from nodes, rebuild.py makes nodes from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FORMAT = 1
 @register
 @dataclass(frozen=True)
 class NodeRef:
-    """Stands in a constructor's arguments where the n-th node of the spec was."""
+    """A reference to the node at *index* of the spec, in the arguments of another node's constructor."""
 
     index: int
 
@@ -29,12 +29,12 @@ class NodeSpec(BaseModel):
     Attributes:
         node: the class, ``module:QualName``.
         args: positional arguments of its constructor; nodes among them are ``NodeRef``.
-        kwargs: keyword arguments, the same way.
+        kwargs: keyword arguments, likewise.
         params: the node's own ``params``.
         edges: action → index of the successor in ``FlowSpec.nodes``.
-        start: index of the node a flow begins with.
-        hooks: hooks that travel, as they travel: instances, or classes. They change nothing, and no hash.
-        path: where the node was when its hooks were told of it.
+        start: index of a flow's start node.
+        hooks: the hooks that are sent to workers, as instances or classes. They are not part of the content hash.
+        path: the node's path in its original graph, for its hooks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,7 +55,7 @@ class NodeSpec(BaseModel):
 
 
 class FlowSpec(BaseModel):
-    """A graph; the first node is the one it describes, a flow or a single node."""
+    """A graph; the first node is its root, a flow or a single node."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,20 +91,20 @@ class FlowSpec(BaseModel):
         return digest.hexdigest()
 
     def class_names(self) -> set[str]:
-        """The classes that a process must know to build the graph: of its nodes, and of the hooks that go with them."""
+        """The names of the classes that a process needs to build the graph: of its nodes and their hooks."""
         hooks = [hook if isinstance(hook, type) else type(hook) for spec in self.nodes for hook in spec.hooks]
         return {spec.node for spec in self.nodes} | {class_name(hook) for hook in hooks}
 
     def to_plain(self) -> dict[str, Any]:
-        """The graph as dicts and lists, with the arguments as they are, for the codec."""
+        """The graph as dicts and lists for the codec; arguments are left as they are."""
         return {"format": self.format, "nodes": [_plain(one) for one in self.nodes]}
 
     @classmethod
     def from_plain(cls, data: Any) -> FlowSpec:
-        """The graph that :meth:`to_plain` described.
+        """The graph from the data that :meth:`to_plain` returned.
 
         Raises:
-            CannotTravel: *data* describes no graph.
+            CannotTravel: *data* is not valid.
         """
         try:
             return cls.model_validate(data)
@@ -114,5 +114,5 @@ class FlowSpec(BaseModel):
 
 def _plain(spec: NodeSpec) -> dict[str, Any]:
     plain = {name: getattr(spec, name) for name in NodeSpec.model_fields}
-    # A flowq that knows no hooks can still read a graph without any.
+    # Left out when empty: a release of flowq without hooks can read the graph.
     return plain if spec.hooks else {name: value for name, value in plain.items() if name not in ("hooks", "path")}

@@ -1,4 +1,4 @@
-"""The shared store of a run, when it is more than a dict: typed reads, a lock, a schema. Never where it is kept."""
+"""The shared store of a run, if it is more than a dict: typed reads, a lock, a schema."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from flowq.core.typed_reads import TypedReads
 
 
 class Store(TypedReads, MutableMapping[str, Any]):
-    """What every store of flowq has in common: :class:`SharedStore` and the overlays that batch items work on.
+    """Base class of flowq's stores: :class:`SharedStore`, and the overlays that the items of a batch work on.
 
     Attributes:
         schema: a pydantic model; see :class:`SharedStore`.
-        lock: held for several operations together.
+        lock: hold it to make several operations atomic.
     """
 
     __slots__ = ()
@@ -28,7 +28,7 @@ class Store(TypedReads, MutableMapping[str, Any]):
     schema: type[BaseModel] | None
     lock: threading.RLock
 
-    # Stated again: the getters' own declaration comes first among the bases.
+    # Declared again: TypedReads, which declares it too, comes before MutableMapping in the bases.
     @abstractmethod
     def __getitem__(self, key: str) -> Any: ...
 
@@ -36,23 +36,23 @@ class Store(TypedReads, MutableMapping[str, Any]):
     def __reversed__(self) -> Iterator[str]: ...
 
     def reducers(self) -> dict[str, Reducer]:
-        """How the changes of many items to one key are put together, by key; from the schema's ``Annotated[...]``."""
+        """The reducers of the schema's ``Annotated[...]`` fields, by key."""
         return {} if self.schema is None else dict(schema_of(self.schema).reducers)
 
     def merge(self, mapping: Mapping[str, Any]) -> None:
-        """Set every key of *mapping*, under one hold of the lock."""
+        """Set every key of *mapping* while holding the lock."""
         self.update(mapping)
 
-    # Stated again, under the lock: the mixin's are a read and then a write, and another thread comes between.
+    # Overridden to hold the lock: the mixin's versions read and then write, and another thread could come in between.
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value of *key*, which is set to *default* if it is missing; of a schema's key that is a copy of it."""
+        """Return the value of *key*, set to *default* if missing; with a schema that may be a copy of *default*."""
         with self.lock:
             super().setdefault(key, default)
             return self[key]
 
     def pop(self, key: str, *default: Any) -> Any:
-        """Remove *key* and return its value; *default*, if given, where it is missing."""
+        """Remove *key* and return its value, or *default*, if given, when it is missing."""
         with self.lock:
             return super().pop(key, *default)
 
@@ -66,21 +66,21 @@ class Store(TypedReads, MutableMapping[str, Any]):
     def clear(self) -> None:
         """Remove every key."""
         with self.lock:
-            for key in self:  # the mixin's reads what it removes
+            for key in self:  # the mixin's clear() reads every value it removes
                 del self[key]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Set several keys; no other thread sees only some of them, if it reads by :meth:`snapshot`."""
+        """Set several keys; a thread that reads with :meth:`snapshot` sees all of them or none."""
         with self.lock:
             super().update(*args, **kwargs)
 
     def snapshot(self) -> dict[str, Any]:
-        """The keys and values of this moment as a dict; the values are the store's own, not copies."""
+        """The current keys and values as a dict; the values are the store's own, not copies."""
         with self.lock:
             return {key: self[key] for key in self}
 
     def checked(self, key: str, value: Any) -> Any:
-        """*value* as the schema has it."""
+        """*value*, validated and converted by the schema if there is one."""
         return value if self.schema is None else schema_of(self.schema).checked(key, value)
 
     def __repr__(self) -> str:
@@ -88,16 +88,16 @@ class Store(TypedReads, MutableMapping[str, Any]):
 
 
 class SharedStore(Store):
-    """A dict that several threads may use, with typed reads and, on demand, a schema. A plain dict does as well.
+    """A dict that several threads may use, with typed reads and an optional schema. Flows accept a plain dict as well.
 
     Single operations are atomic. For several together, hold ``store.lock``:
     ``with store.lock: store["n"] += 1``.
 
     Args:
-        data: what the store holds at first; copied, its values are not.
+        data: the initial contents; a shallow copy is made.
         schema: a pydantic model whose fields are the keys. A value is validated as it is set, which may convert it and
-            copies lists and dicts; fields with a default are there from the start. Keys that are no field are free,
-            unless the model forbids extras. ``Annotated[list[int], flowq.Append]`` gives a key its reducer.
+            copies lists and dicts; fields with a default are set from the start. Other keys are allowed, unless the
+            model forbids extras. ``Annotated[list[int], flowq.Append]`` gives a key its reducer.
 
     Raises:
         pydantic.ValidationError: a value does not fit the schema.
@@ -141,7 +141,7 @@ class SharedStore(Store):
         return len(self._data)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A store with values and a lock of its own. (A lock cannot be copied.)"""
+        """A store with copies of the values and a new lock. (A lock cannot be copied.)"""
         twin = memo[id(self)] = object.__new__(type(self))
         with self.lock:
             for name, value in vars(self).items():

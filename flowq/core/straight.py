@@ -1,6 +1,6 @@
-"""Walks over nodes that ask for nothing beyond ``prep``, ``exec`` and ``post``: the three are called, and that is all.
+"""The fast path of a walk: visits to plain nodes, with direct calls of ``prep``, ``exec`` and ``post``.
 
-What goes wrong is handed to the node's own life cycle, as steps. Never here: retries, fallbacks, contexts, hooks.
+A call that fails is continued by the node's own life cycle. Never here: retries, fallbacks, contexts, hooks.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from flowq.core.node import Node
 
 Reached = tuple["Node[Any, Any] | None", "str | None", int]
-"""The node that comes next, the last action, and how many nodes were visited."""
+"""The next node, the last action, and the number of nodes visited."""
 
-# Nothing of these kinds can be awaited; to ask each value for its __await__ takes as long as to copy the node.
+# Types that are never awaitable; looking up __await__ on each value takes as long as copying the node.
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict, set))
 
-# What a class may not have of its own: whoever changes one of these is asked for every step.
+# A class that overrides one of these takes the general path, LifeCycle.step.
 _LIFE = (
     "visit", "step", "told", "perform", "one_try", "phase", "set_params", "phases", "__copy__", "__setattr__",
     "__getattribute__", "tries_before", "inside",
@@ -31,28 +31,28 @@ _LIFE = (
 
 
 def lives_as(cls: type[Any], base: type[Any], names: Iterable[str]) -> bool:
-    """Whether *cls* has all of *names* from *base*."""
+    """Whether *cls* inherits all of *names* from *base* unchanged."""
     return all(getattr(cls, name) is getattr(base, name) for name in names)
 
 
 def is_plain(cls: type[Any], base: type[Any]) -> bool:
-    """Whether nodes of *cls* live as *base* says, word for word."""
+    """Whether *cls* leaves the life cycle of *base* unchanged, without ctx, generators, slots or class-level params."""
     return lives_as(cls, base, _LIFE) and not (cls._asks_ctx or cls._yields or cls._slots or hasattr(cls, "params"))
 
 
 def goes_straight(node: Node[Any, Any]) -> bool:
-    """Whether nobody asks for more than the three calls in a visit to *node*, in a walk that nobody listens to."""
+    """Whether a visit to *node* needs the three calls only: a plain node without timeout, hooks and outer context."""
     return node.is_plain and node.timeout is None and node._listeners is None and current_context() is None
 
 
 def _onward(flow: Flow, visited: Node[Any, Any], action: str | None, shared: Any) -> tuple[Node[Any, Any] | None, bool]:
-    """The node that follows *visited*, and whether the walk goes straight on to it."""
+    """The node that follows *visited*, and whether the fast path can visit it."""
     node = None if visited.predicates or flow.chooses else visited.successors.get(action or DEFAULT)
     if node is None:
         node = flow.next_node(visited, action, shared)
         if node is None:
             return None, False
-    # The walk itself has asked for the context, once.
+    # The outer context was checked once, by `goes_straight` before the walk began.
     return node, node.is_plain and node.timeout is None and node._listeners is None
 
 
@@ -100,18 +100,18 @@ async def _go_async(
 
 @async_twin(_go_async)
 def go(flow: Flow, node: Node[Any, Any], shared: Any, params: Mapping[str, Any], visits: int, inner: str) -> Reached:
-    """Visit *node* and what follows it in *flow*, as long as it goes straight on.
+    """Visit *node* and its successors in *flow*, as long as the fast path can.
 
     Args:
-        params: what the visited nodes are given as ``params``.
-        visits: nodes visited before.
-        inner: what the visited nodes are ``within``.
+        params: ``params`` of the visited nodes.
+        visits: number of nodes visited before.
+        inner: ``within`` of the visited nodes.
     """
     most = flow.max_steps
     while True:
         if most is not None:
             flow.refuse_more(node, visits)
-        # What __copy__ and set_params do, in one.
+        # __copy__ and set_params inlined.
         visited: Node[Any, Any] = object.__new__(node.__class__)
         own = visited.__dict__ = node.__dict__.copy()
         own["params"], own["within"] = params, inner

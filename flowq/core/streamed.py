@@ -1,4 +1,4 @@
-"""An ``exec`` that yields its result bit by bit: the function that gives it whole. Never what the bits come to."""
+"""Wraps a generator ``exec`` into a function that returns the gathered result."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Gather = Callable[[Any], Any]
 
 
 def whole(fn: Callable[..., Any], gather: Gather) -> Callable[..., Any]:
-    """*fn* itself; of a generator function, one that returns what *gather* makes of its stream.
+    """*fn* itself; for a generator function, a function that returns ``gather(stream)``.
 
-    Of an async generator function the result is ``async def``, and *gather* may be.
+    For an async generator function the returned function is ``async def``, and *gather* may be too.
     """
     streams = facts(fn).streams
     if streams == "sync":
@@ -33,14 +33,14 @@ def whole(fn: Callable[..., Any], gather: Gather) -> Callable[..., Any]:
                 result = gather(stream)
                 return await result if hasattr(type(result), "__await__") else result
             finally:
-                await stream.aclose()  # also when the item is cancelled, or gather has seen enough
+                await stream.aclose()  # also when the item is cancelled, or gather stopped early
 
         return gathered_async
     return fn
 
 
 def listed(stream: Any) -> Any:
-    """All that *stream* yields, as a list; of an async stream, to be awaited."""
+    """Everything *stream* yields as a list; for an async stream, a coroutine that returns it."""
     return _listed_async(stream) if isinstance(stream, AsyncIterator) else list(stream)
 
 

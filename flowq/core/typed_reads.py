@@ -1,4 +1,4 @@
-"""Reading a store by type: ``get_int("n")``, ``bind("user", User)``. Never writes, never knows where values are."""
+"""TypedReads: typed getters of a store, such as ``get_int("n")`` and ``bind("user", User)``."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ _NO_DEFAULT: Any = MISSING
 
 
 class TypedReads:
-    """Adds typed getters to whatever has ``__getitem__``.
+    """Mixin: typed getters for a class with ``__getitem__``.
 
-    Every getter returns the default, if one is given, for a key that is missing or holds something else. Without one:
+    If a default is given, every getter returns it for a key that is missing or has a value of another type. Without a
+    default:
 
     Raises:
         KeyError: the key is missing; names it.
-        TypeError: the key holds something else; names the key and the type found.
+        TypeError: the value has another type; names the key and the type found.
     """
 
     __slots__ = ()
@@ -45,7 +46,7 @@ class TypedReads:
     def __getitem__(self, key: str) -> Any: ...
 
     def get_as(self, key: str, type: type[T], default: U = _NO_DEFAULT) -> T | U:
-        """The value of *key*, which must be a *type* already (``list[int]`` and other generics too). Not converted."""
+        """The value of *key* if it is an instance of *type*, also of a generic such as ``list[int]``. No conversion."""
         return self._read(key, lambda value: _strictly(type, value), default, getattr(type, "__name__", str(type)))
 
     def get_int(self, key: str, default: U = _NO_DEFAULT) -> int | U:
@@ -57,33 +58,33 @@ class TypedReads:
         return self._read(key, lambda value: float(_number(value)), default, "a float")
 
     def get_str(self, key: str, default: U = _NO_DEFAULT) -> str | U:
-        """A str; nothing is converted to one."""
+        """A str. No conversion."""
         return self._read(key, lambda value: _instance(str, value), default, "a str")
 
     def get_bool(self, key: str, default: U = _NO_DEFAULT) -> bool | U:
-        """True or False; no number counts as one."""
+        """A bool. Numbers are not accepted."""
         return self._read(key, lambda value: _instance(bool, value), default, "a bool")
 
     def get_list(self, key: str, default: U = _NO_DEFAULT) -> list[Any] | U:
-        """A list, the one in the store; any other sequence but text and bytes as a new list."""
+        """A list: the object in the store, or a new list of any other sequence except str and bytes."""
         return self._read(key, _list, default, "a list")
 
     def get_dict(self, key: str, default: U = _NO_DEFAULT) -> dict[Any, Any] | U:
-        """A dict, the one in the store; any other mapping as a new dict."""
+        """A dict: the object in the store, or a new dict of any other mapping."""
         return self._read(key, _dict, default, "a dict")
 
     def get_secret(self, key: str, default: U = _NO_DEFAULT) -> Any | U:
-        """What a secret holds: of pydantic's ``SecretStr``, ``SecretBytes`` or ``Secret``, which show it to nobody."""
+        """The content of a pydantic ``SecretStr``, ``SecretBytes`` or ``Secret``, whose ``repr`` hides it."""
         return self._read(key, _revealed, default, "a secret")
 
     def bind(self, key: str, model: type[T]) -> T:
-        """The value of *key* as a *model*: a pydantic model, a dataclass, a TypedDict, or any type pydantic knows.
+        """The value of *key* as a *model*: a pydantic model, a dataclass, a TypedDict, or any type pydantic supports.
 
-        A value that is one already is returned as it is; anything else is validated and converted.
+        An instance of *model* is returned as it is; anything else is validated and converted.
 
         Raises:
             KeyError: the key is missing.
-            pydantic.ValidationError: the value does not fit.
+            pydantic.ValidationError: the value is not valid.
         """
         value = self[key]
         if isinstance(model, type) and not hasattr(model, "__total__") and isinstance(value, model):
@@ -94,7 +95,7 @@ class TypedReads:
         """The values of *keys*, in this order.
 
         Raises:
-            KeyError: keys are missing; names all of them.
+            KeyError: at least one key is missing; names all that are.
         """
         values = tuple(self._get(key) for key in keys)
         missing = [key for key, value in zip(keys, values, strict=True) if value is MISSING]
@@ -116,7 +117,7 @@ class TypedReads:
             return default
         try:
             return convert(value)
-        except (TypeError, ValueError, OverflowError):  # a NaN or an infinity is no int
+        except (TypeError, ValueError, OverflowError):  # int() of a NaN or an infinity raises
             if default is not MISSING:
                 return default
         raise TypeError(f"shared[{key!r}] is {type(value).__name__}, not {wanted}")
@@ -175,5 +176,5 @@ def _adapter(wanted: Any) -> TypeAdapter[Any]:
 def _cached_adapter(wanted: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(wanted)
-    except PydanticSchemaGenerationError:  # a class pydantic knows nothing of: isinstance will do
+    except PydanticSchemaGenerationError:  # not supported by pydantic: checked with isinstance
         return TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True))

@@ -1,6 +1,6 @@
-"""Methods that PocketFlow's async classes call and flowq's do not: found in the class, for nothing would tell of them.
+"""Finds ``…_async`` methods that PocketFlow would call and flowq does not: without an error they would never run.
 
-Reads classes only, once each. Never refuses any.
+Inspects classes only, each once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from flowq.core.callables import function_of
 
 
 def uncalled(cls: type[Any], phases: Sequence[str]) -> tuple[str, ...]:
-    """Those of *phases* of which *cls* has the ``…_async`` alone, and says nowhere that it calls that itself."""
+    """The *phases* for which *cls* defines only the ``…_async`` method and none of its methods refers to that one."""
     alone = [
         phase for phase in phases if callable(getattr(cls, _ported(phase), None)) and _is_flowqs(getattr(cls, phase))
     ]
@@ -24,7 +24,7 @@ def uncalled(cls: type[Any], phases: Sequence[str]) -> tuple[str, ...]:
 
 
 def said_of(cls: type[Any], phases: Sequence[str]) -> str:
-    """What is wrong with *cls*, whose ``…_async`` of *phases* nobody calls, and how to put it right."""
+    """The error message for *cls*, whose ``…_async`` methods of *phases* are never called."""
     many = len(phases) > 1
     methods = _listed([f".{_ported(phase)}" for phase in phases])
     return (
@@ -42,7 +42,7 @@ def _is_flowqs(method: Any) -> bool:
 
 
 def _names_in_the_methods(cls: type[Any], without: set[str]) -> Iterator[str]:
-    """Every attribute that a method of *cls* asks for, but for those methods that are called as in *without*."""
+    """Every name that a method of *cls* refers to, except methods named in *without*."""
     members = [(name, member) for base in cls.__mro__ for name, member in vars(base).items() if name not in without]
     todo = [
         function.__code__

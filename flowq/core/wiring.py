@@ -1,4 +1,4 @@
-"""How nodes are wired: the edges that lead from one to the next. Never the walk along them (flow)."""
+"""Wired: the edges that lead from a node to the next ones. The walk along them is flow.py."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Predicate = Callable[[Any], Any]
 
 
 class Wired:
-    """What has edges.
+    """Base class of Node: its edges.
 
     Attributes:
-        successors: the node that each action leads to.
-        predicates: where to go on the default action, by what the store says.
+        successors: the next node by action.
+        predicates: pairs of a predicate of the store and the next node, checked on the default action.
     """
 
     successors: dict[str, Node[Any, Any]]
     predicates: list[tuple[Predicate, Node[Any, Any]]]
 
     def next(self, node: AnyNode, action: str = DEFAULT) -> AnyNode:
-        """Let *action* lead to *node*; returns *node*. ``a >> b`` and ``a - "action" >> b`` are the same."""
+        """Add an edge: *action* leads to *node*. Returns *node*. ``a >> b`` and ``a - "action" >> b`` do the same."""
         check_node(node, "an edge leads to")
         action = action or DEFAULT
         if not isinstance(action, str):
@@ -39,10 +39,10 @@ class Wired:
         return node
 
     def when(self, predicate: Predicate, node: AnyNode) -> AnyNode:
-        """Go to *node* if ``predicate(shared)`` holds when this node ends with the default action; returns *node*.
+        """Go to *node* if ``predicate(shared)`` is true when this node ends with the default action. Returns *node*.
 
-        Predicates are asked in the order they were added, before the default edge. They are plain, quick functions, and
-        stay in the process that runs the flow.
+        Predicates are called in the order they were added, before the default edge. They must be sync and fast, and
+        cannot be sent to workers.
         """
         check_node(node, "an edge leads to")
         if not callable(predicate) or is_async(predicate):
@@ -58,7 +58,7 @@ class Wired:
 
 
 def check_node(node: Any, what: str) -> None:
-    """Refuse what is no node; *what* begins the sentence that says so."""
+    """Raise TypeError if *node* is not a node; *what* is the beginning of the message."""
     if isinstance(node, Wired):
         return
     if inspect.isclass(node) and issubclass(node, Wired):

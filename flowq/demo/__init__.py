@@ -1,1 +1,1 @@
-"""The main job as a demo: the standard library audited file by file. Nothing in flowq itself needs this package."""
+"""The demo: an audit of the standard library, one file per item. Nothing in flowq itself needs this package."""

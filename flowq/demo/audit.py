@@ -1,4 +1,4 @@
-"""The demo's item: one Python file in, its figures out as plain data. Nodes, batches and reports are elsewhere."""
+"""The demo's item: audits one Python file and returns its figures as plain data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowq.demo.tokens import Lines, Tokens, read_tokens
 __all__ = ["analyse", "stdlib_files"]
 
 _LISTED = 5
-"""How many near-duplicate pairs and missing docstrings a record names; all are counted."""
+"""The number of near-duplicate pairs and missing docstrings that a record lists; all are counted."""
 
 
 def analyse(path: str) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def analyse(path: str) -> dict[str, Any]:
             lines             code, comment, docstring, blank, logical (statements as radon counts them)
             complexity        mean, max, ranks {A..F: functions}, worst [{name, line, complexity, lines}] (three)
             longest           {name, line, lines} of the longest function; name "" without one
-            docstrings        public (what should have one), missing, first [{name, line}]
+            docstrings        public (should have one), missing, first [{name, line}]
             duplicates        compared, pairs, complete (0: too many to compare all),
                               first [{name, line, other, other_line, lines, similarity}]
             maintainability   index (0..100), rank (A..C), volume, difficulty (Halstead)
@@ -36,7 +36,7 @@ def analyse(path: str) -> dict[str, Any]:
     Raises:
         OSError: the file cannot be read.
         UnicodeDecodeError: its bytes are not in the encoding it claims.
-        SyntaxError: it is not Python of this version.
+        SyntaxError: it is not valid in this version of Python.
     """
     source = read_source(path)
     tokens = read_tokens(source.text)

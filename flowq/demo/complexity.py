@@ -1,7 +1,7 @@
-"""Cyclomatic complexity (McCabe, "A Complexity Measure", IEEE TSE 2(4), 1976): what decides, and the summary of a file.
+"""Cyclomatic complexity (McCabe, "A Complexity Measure", IEEE TSE 2(4), 1976): decision points and ranks.
 
-A body's number is one more than its decision points. What counts as one is radon's list (radon 6, "Introduction to Code
-Metrics"), with one addition: ``except*`` counts as ``except`` does.
+The complexity of a body is its number of decision points plus one. Decision points are those of radon 6 ("Introduction
+to Code Metrics"), with one addition: ``except*`` counts like ``except``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 RANKS = "ABCDEF"
-"""Radon's letters; a function of complexity up to 5, 10, 20, 30 and 40 is A to E, and F past that."""
+"""Radon's ranks: A to E for a complexity up to 5, 10, 20, 30 and 40, F above."""
 _RANK_ENDS = (5, 10, 20, 30, 40)
 
 
 def _cases(node: ast.Match) -> int:
-    # A pattern that takes everything (`case _:` or `case name:`) is the `else` of the statement: no decision.
+    # An irrefutable pattern (`case _:` or `case name:`) is like an `else`: not a decision point.
     catch_all = any(isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None for case in node.cases)
     return len(node.cases) - catch_all
 
@@ -42,15 +42,15 @@ DECISIONS: dict[type[ast.AST], Callable[[Any], int]] = {
     ast.TryStar: _handlers,
     ast.Match: _cases,
 }
-"""How many decision points one node of the syntax tree is, by its type. What is not listed is none."""
+"""The number of decision points of one syntax tree node, by its type; types not listed have none."""
 
 
 def rank(complexity: int) -> str:
-    """The letter of one function's complexity, A (simple) to F."""
+    """The rank of one function's complexity, A (simple) to F."""
     return RANKS[sum(complexity > end for end in _RANK_ENDS)]
 
 
 def count_ranks(complexities: Sequence[int]) -> dict[str, int]:
-    """How many functions have which letter; all six letters, in order."""
+    """The number of functions by rank; all six ranks, in order."""
     letters = [rank(complexity) for complexity in complexities]
     return {letter: letters.count(letter) for letter in RANKS}

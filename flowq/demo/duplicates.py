@@ -1,4 +1,4 @@
-"""Near-duplicate functions of one file: Jaccard similarity over shingles of words. Other files are not looked at.
+"""Near-duplicate functions within one file: Jaccard similarity of their sets of word shingles.
 
 The join is exact, without hashing into bands: two sets that are similar enough must share one of their rarest shingles
 (prefix filter: Chaudhuri, Ganti, Kaushik, "A Primitive Operator for Similarity Joins in Data Cleaning", ICDE 2006;
@@ -17,17 +17,17 @@ from flowq.demo.outline import Definition
 from flowq.demo.tokens import Tokens
 
 SIMILAR = 0.8
-"""Pairs at least this similar are reported: 1.0 is equal but for the names of variables, numbers and strings."""
+"""Least similarity of reported pairs; 1.0 means equal except for variable names, numbers and strings."""
 SHINGLE_WORDS = 5
 LEAST_WORDS = 40
-"""Shorter functions are left out: getters and one-line tests are alike without being copies."""
+"""Shorter functions are not compared: getters and one-line tests are similar without being copies."""
 MOST_COMPARISONS = 50_000
-"""Per file. Generated code with thousands of functions of one form must not take minutes."""
+"""Limit per file: generated code with thousands of similar functions must not take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two functions and how much of their shingles they share, `SIMILAR` to 1."""
+    """Two functions and their similarity, `SIMILAR` to 1."""
 
     first: Definition
     second: Definition
@@ -40,14 +40,14 @@ class Duplicates:
 
     pairs: list[Pair]
     candidates: int
-    """Functions long enough to be compared."""
+    """Number of functions long enough to be compared."""
     complete: bool
-    """False when the comparisons ran out before the pairs."""
+    """False if `MOST_COMPARISONS` was reached before all pairs were compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sketch:
-    """A function as a set of shingles (their numbers), the rarest first in `order`."""
+    """A function as a set of shingle numbers; `order` lists them, the rarest first."""
 
     definition: Definition
     shingles: frozenset[int]
@@ -55,9 +55,9 @@ class _Sketch:
 
 
 def find_duplicates(functions: Sequence[Definition], tokens: Tokens) -> Duplicates:
-    """Compare every function of a file with every other that could be similar.
+    """Compare every function of a file with all others that could be similar.
 
-    Exact copies form a group of which only the first is compared with the rest, and each copy with that first one.
+    Of a group of exact copies, each is paired with the first one, and only the first is compared with other functions.
     A function is not compared with one inside it.
     """
     sketches = _sketch(functions, tokens)
@@ -99,7 +99,7 @@ def _sketch(functions: Sequence[Definition], tokens: Tokens) -> list[_Sketch]:
 
 
 def _candidates(sketches: Sequence[_Sketch]) -> Iterator[tuple[_Sketch, _Sketch]]:
-    """Every pair that can reach `SIMILAR`, once, and some that do not. `sketches` go from the smallest set up."""
+    """All pairs that may reach `SIMILAR`, once each. `sketches` must be sorted by size, the smallest first."""
     by_shingle: defaultdict[int, list[int]] = defaultdict(list)
     for place, sketch in enumerate(sketches):
         size = len(sketch.shingles)

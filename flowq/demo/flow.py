@@ -1,4 +1,4 @@
-"""The demo's flow: list the files, audit each on the workers, report. What an audit is stands in audit.py."""
+"""The demo's flow: list the files, audit each on the workers, report. The audit itself is audit.py."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ListFiles(flowq.Node[Path, list[str]]):
 
 
 class Audit(flowq.ParallelBatchNode[str, dict[str, Any]]):
-    """One file an item. A file that is no Python of this version falls back to what can be said of it all the same."""
+    """Audits one file per item. For a file that is not valid Python the fallback returns its path and size."""
 
     def prep(self, shared: Any) -> Any:
         return shared["files"]
@@ -48,7 +48,7 @@ class Audit(flowq.ParallelBatchNode[str, dict[str, Any]]):
 
 
 def audit_flow(report: flowq.Node[Any, Any], limit: int | None = None) -> flowq.Flow:
-    """``ListFiles >> Audit >> report``; *limit*: only so many of the first files."""
+    """``ListFiles >> Audit >> report``; *limit*: the number of first files to audit."""
     files = ListFiles(name="list-files")
     files >> Audit(name="stdlib-audit", on_error="collect", limit=limit) >> report
     return flowq.Flow(start=files, name="stdlib-audit")

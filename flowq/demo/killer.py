@@ -1,4 +1,4 @@
-"""Half-way through the demo, SIGKILL for the process group of a worker that holds a chunk. Never anything else."""
+"""Killer: half-way through the demo, sends SIGKILL to the process group of a worker that holds a chunk."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ POLL_S = 0.02
 
 
 class Killer:
-    """Watches a batch and strikes once.
+    """Watches a batch and kills one worker.
 
-    A worker is stopped first and killed only if the ledger says that it then still holds a chunk, so that its death is
-    the death of a holder; otherwise it goes on, and another moment is tried.
+    The worker is stopped first, and killed only if the ledger says that it still holds a chunk; otherwise it is
+    continued, and the killer tries again later.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Killer:
             if not self._holds(handle, worker.name):
                 continue
             os.killpg(worker.pid, signal.SIGSTOP)
-            time.sleep(POLL_S)  # what it had sent is now in the ledger
+            time.sleep(POLL_S)  # so that what it has sent reaches the ledger
             held = self._holds(handle, worker.name)
             if not held:
                 os.killpg(worker.pid, signal.SIGCONT)

@@ -1,10 +1,10 @@
-"""Halstead's counts and the maintainability index of a file. Pure arithmetic; the walk that feeds it is outline.py.
+"""Halstead's counts and the maintainability index of a file. Pure arithmetic; the tree is walked by outline.py.
 
 Halstead: "Elements of Software Science", Elsevier 1977. The index: Coleman, Ash, Lowther, Oman, "Using Metrics to
 Evaluate Software System Maintainability", IEEE Computer 27(8), 1994, in the variant of radon 6
 (``radon.metrics.mi_compute``, https://radon.readthedocs.io/en/latest/intro.html#maintainability-index), which scales it
-to 0..100. Operators are those of arithmetic, comparison, boolean logic and augmented assignment; operands are what they
-stand between, told apart by the function they are in. The figures equal radon's; complexity.py names the exception.
+to 0..100. Operators are those of arithmetic, comparison, boolean logic and augmented assignment; operands are their
+arguments, counted as distinct per function. The figures equal radon's; complexity.py names the exception.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ OPERATIONS: dict[type[ast.AST], Callable[[Any], Spoken]] = {
     ast.AugAssign: lambda node: ((node.op,), (node.target, node.value)),
     ast.Compare: lambda node: (node.ops, (node.left, *node.comparators)),
 }
-"""The operators and operands of one node of the syntax tree, by its type. What is not listed has none."""
+"""The operators and operands of one syntax tree node, by its type; types not listed have none."""
 
 
 @dataclass(slots=True)
 class Vocabulary:
-    """The operators and operands of one file, as they are met."""
+    """Counts the operators and operands of one file."""
 
     operators: int = 0
     operands: int = 0
@@ -54,16 +54,16 @@ class Vocabulary:
 
     @property
     def distinct_operands(self) -> int:
-        """Names and constants once per function; any other expression is an operand of its own."""
+        """Number of distinct operands: names and constants once per function, every other expression separately."""
         return len(self._named_operands) + self._unnamed_operands
 
     def volume(self) -> float:
-        """Halstead's V: length times the bits that one word of the vocabulary takes."""
+        """Halstead's volume: length times log2 of the vocabulary size."""
         vocabulary = len(self.distinct_operators) + self.distinct_operands
         return (self.operators + self.operands) * math.log2(vocabulary) if vocabulary else 0.0
 
     def difficulty(self) -> float:
-        """Halstead's D: half the distinct operators times how often an operand is used again."""
+        """Halstead's difficulty: half the distinct operators times the average uses of an operand."""
         distinct = self.distinct_operands
         return len(self.distinct_operators) * self.operands / (2 * distinct) if distinct else 0.0
 
@@ -75,7 +75,7 @@ def maintainability_index(volume: float, complexity: int, logical_lines: int, co
         volume: Halstead's volume of the file.
         complexity: decision points of the file plus one (`Outline.complexity`).
         logical_lines: statements (`Lines.logical`).
-        comment_percent: comments and multi-line docstrings, in percent of the lines of code; may pass 100.
+        comment_percent: comments and multi-line docstrings, in percent of the lines of code; may exceed 100.
     """
     if volume <= 0 or logical_lines <= 0:
         return 100.0

@@ -1,6 +1,6 @@
-"""One walk over a file's syntax tree: its functions and classes, decision points, operators and operands.
+"""Outline: one walk over a file's syntax tree, for its functions, classes, decision points, operators and operands.
 
-What counts, and for how much, stands in complexity.py and maintainability.py; this file only goes everywhere, once.
+How these are counted is defined in complexity.py and maintainability.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flowq.demo.maintainability import OPERATIONS, Vocabulary
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)  # isinstance is twice as fast with a tuple
 
-# Fields that lead to nothing that counts. Leaving them out halves the walk.
+# Fields without anything that counts. Skipping them halves the time of the walk.
 _DULL = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "name", "names", "kind", "type_comment", "type_ignores"})
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
     kind: tuple(name for name in kind._fields if name not in _DULL)
@@ -23,16 +23,16 @@ _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
 
-# Radon's total leaves out what is defined inside a function, or in a class inside a class.
+# Radon's total excludes definitions inside functions, and those in a class inside a class.
 _TOTALLED = frozenset({"", "f", "c", "cf"})
 
-# Written for the type checker, or the second half of a property: the docstring is elsewhere.
+# Decorators of definitions whose docstring is elsewhere: overloads, and setters and deleters of a property.
 _DOCUMENTED_ELSEWHERE = frozenset({"overload", "setter", "deleter"})
 
 
 @dataclass(slots=True)
 class Definition:
-    """A function or a class; `name` is dotted from the module down (``Parser.parse``), `complexity` 0 for a class."""
+    """A function or a class; `name` is the qualified name (``Parser.parse``), `complexity` is 0 for a class."""
 
     name: str
     line: int
@@ -48,34 +48,35 @@ class Definition:
 
 @dataclass(slots=True)
 class Outline:
-    """What the walk found; definitions in the order of their lines."""
+    """The result of the walk; definitions are in the order of their lines."""
 
     functions: list[Definition] = field(default_factory=list)
     classes: list[Definition] = field(default_factory=list)
     public: int = 0
-    """Public functions and classes: no underscore in front of them or of a class around them, not inside a function."""
+    """Number of public functions and classes: not inside a function, and no underscore before their or a class's name.
+    """
     documented: bool = False
     """Whether the module itself has a docstring."""
     statements: int = 0
     complexity: int = 1
-    """Of the whole file, as radon's maintainability index takes it."""
+    """The complexity of the whole file, as radon's maintainability index uses it."""
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
 
 @dataclass(slots=True)
 class _Scope:
-    """A body still to be walked."""
+    """A body that is still to be walked."""
 
     body: list[ast.stmt]
     prefix: str
-    path: str  # one letter a definition around: "cf" is a method
-    context: str  # the function around, for Halstead's operands
+    path: str  # one letter per enclosing definition: "cf" is a method
+    context: str  # the enclosing function, for Halstead's operands
     public: bool
     owner: Definition | None
 
 
 def read_outline(tree: ast.Module) -> Outline:
-    """Walk the tree. No recursion: the depth of the source does not matter."""
+    """Walk the tree, without recursion, so that deeply nested source is no problem."""
     outline = Outline(documented=ast.get_docstring(tree, clean=False) is not None)
     scopes = [_Scope(tree.body, prefix="", path="", context="", public=True, owner=None)]
     while scopes:
@@ -93,10 +94,10 @@ def read_outline(tree: ast.Module) -> Outline:
 
 
 def _walk(nodes: Iterable[ast.AST], context: str, outline: Outline) -> tuple[int, list[_Definition], list[ast.AST]]:
-    """Visit `nodes` and all below them, but no body of a definition.
+    """Visit `nodes` and all nodes below them, except the bodies of definitions.
 
-    Returns the decision points, the definitions met, and what is spoken but decides nothing in radon's book: the inside
-    of an assert, and a class's decorators and bases.
+    Returns the number of decision points, the definitions found, and the nodes in which radon counts no decision
+    points: the inside of an assert, and a class's decorators and bases.
     """
     decisions = 0
     definitions: list[_Definition] = []
@@ -130,7 +131,7 @@ def _walk(nodes: Iterable[ast.AST], context: str, outline: Outline) -> tuple[int
 
 
 def _open(node: _Definition, scope: _Scope, outline: Outline) -> _Scope:
-    """Note one definition in the outline; its body comes next."""
+    """Add one definition to the outline; returns the scope of its body."""
     is_class = isinstance(node, ast.ClassDef)
     public = scope.public and not node.name.startswith("_") and _documented_here(node)
     definition = Definition(

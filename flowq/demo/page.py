@@ -1,4 +1,4 @@
-"""The demo's report as one HTML page: head and foot. What stands between is sections.py, looks are flowq/html."""
+"""The demo's report as one HTML page: header and footer. The sections are sections.py, the styles flowq/html."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo shows of its analyses: a table, a page, a line an outcome, one fingerprint. It measures nothing."""
+"""The demo's output: a table, an HTML page, a JSON line per outcome, and a fingerprint of all records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowq.demo.source import shown_path
 
 _RANK_STYLES = {"A": "green", "B": "green", "C": "yellow", "D": "yellow", "E": "red", "F": "bold red"}
 
-# What an item came to. How long it took and who did it may differ between two runs.
+# The fields of an outcome that are the same in every run; times and workers may differ.
 _LASTING = ("path", "status", "error", "attempts")
 
 Record = Mapping[str, Any]
@@ -38,7 +38,7 @@ def worst_files(records: Iterable[Record], n: int = 15) -> list[Record]:
 
 
 def worst_table(records: Iterable[Record], n: int = 15) -> Table:
-    """The worst files for the terminal, one row a file.
+    """The worst files for the terminal, one row per file.
 
     "longest" counts lines, "MI" is the maintainability index, "copies" are pairs of near-duplicate functions.
     """
@@ -68,21 +68,21 @@ def worst_table(records: Iterable[Record], n: int = 15) -> Table:
 def write_html(
     path: str | Path, records: Sequence[Record], problems: Sequence[Problem], figures: Mapping[str, Any]
 ) -> None:
-    """Write the report as one HTML page that needs nothing else: no script, no font, no network.
+    """Write the report as one self-contained HTML page: no script, no font, no network.
 
     Args:
         path: the file to write; its folder exists.
         records: the analyses, in item order.
-        problems: the items without one, in item order.
-        figures: the batch's figures by name (items, ok, fallback, failed, items_per_s, seconds, slots, cpu_s, …); what
-            has no known name is shown under its own.
+        problems: the items without an analysis, in item order.
+        figures: the batch's figures by name (items, ok, fallback, failed, items_per_s, seconds, slots, cpu_s, …);
+            others are shown under their own name.
     """
     page = render_page(records, problems, figures, worst_files(records), fingerprint(records, problems))
     Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def write_jsonl(path: str | Path, outcomes: Iterable[Mapping[str, Any]]) -> int:
-    """Write one line of JSON an outcome, in order; returns how many. What JSON does not know is written as its text."""
+    """Write one line of JSON per outcome, in order; returns their number. Unknown types are written as text."""
     written = 0
     with Path(path).open("w", encoding="ascii") as lines:
         for outcome in outcomes:
@@ -92,10 +92,10 @@ def write_jsonl(path: str | Path, outcomes: Iterable[Mapping[str, Any]]) -> int:
 
 
 def fingerprint(records: Iterable[Record], problems: Iterable[Problem]) -> str:
-    """SHA-256 (hex) of everything that two runs over the same files have in common, whatever died on the way.
+    """SHA-256 (hex) of the results that are equal for all runs on the same files, even if workers were killed.
 
-    Every figure of every record counts, and of every problem its path, status, error and attempts; times and workers do
-    not. Paths count relative to the standard library, and the order counts.
+    It includes every figure of every record, the path, status, error and attempts of every problem, and the order, but
+    no times and workers. Paths are relative to the standard library.
     """
     lasting = [
         [{**record, "path": shown_path(record["path"])} for record in records],

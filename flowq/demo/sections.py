@@ -1,4 +1,4 @@
-"""The sections of the demo's page, each made from the records it is about. Their order and frame are page.py's."""
+"""The sections of the demo's page, each made from its records. page.py puts them in order."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from flowq.html.markup import badge, code, file_path, letter, section, table, ti
 Records = Sequence[Mapping[str, Any]]
 
 _ROWS = 15
-_LABELLED = 40  # files at the top of the scatter that get their name, where it fits
+_LABELLED = 40  # number of files at the top of the scatter plot labelled with their name, if it fits
 _INDEX_STEP = 5
 _RANK_WORDS = ("up to 5", "up to 10", "up to 20", "up to 30", "up to 40", "more")
 
 
 def length_against_complexity(records: Records) -> str:
-    """The scatter: every file that has a function."""
+    """The scatter plot of all files with a function."""
     points = [_point(record) for record in records if record["complexity"]["worst"]]
     legend = "".join(
         f'<span class="key mi-{rank}">{words} ({rank})</span>'
@@ -55,7 +55,7 @@ def _point(record: Mapping[str, Any]) -> Point:
 
 
 def complex_functions(records: Records) -> str:
-    """The worst functions as bars, and how many functions have which rank."""
+    """The worst functions as bars, and the number of functions by rank."""
     found = [(each, shown_path(record["path"])) for record in records for each in record["complexity"]["worst"]]
     found.sort(key=lambda pair: (-pair[0]["complexity"], pair[1], pair[0]["line"]))
     rows = [
@@ -93,7 +93,7 @@ def maintainability(records: Records) -> str:
 
 
 def worst_files(worst: Records) -> str:
-    """The table of the terminal, with the mean complexity added."""
+    """The terminal's table, plus the mean complexity."""
     rows = [
         [
             file_path(shown_path(record["path"])),
@@ -117,7 +117,7 @@ def worst_files(worst: Records) -> str:
 
 
 def near_duplicates(records: Records) -> str:
-    """The largest of the pairs that the records name."""
+    """The largest of the pairs listed in the records."""
     found = [(each, shown_path(record["path"])) for record in records for each in record["duplicates"]["first"]]
     found.sort(key=lambda pair: (-pair[0]["lines"] * pair[0]["similarity"], pair[1], pair[0]["line"]))
     rows = [
@@ -140,7 +140,7 @@ def near_duplicates(records: Records) -> str:
 
 
 def not_analysed(problems: Records) -> str:
-    """The items without an analysis; nothing at all when there are none."""
+    """The items without an analysis; "" if there are none."""
     if not problems:
         return ""
     rows = [

@@ -1,4 +1,4 @@
-"""Running the demo: a cluster (or somebody else's fleet), the flow with its progress bar, the report, the figures."""
+"""Runs the demo: a cluster or the configured fleet, the flow with its progress bar, the report, the figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORKERS = 2
 def run_demo(
     out: Path, *, kill: bool = False, limit: int | None = None, slots: int | None = None, quiet: bool = False
 ) -> dict[str, Any]:
-    """Audit the standard library and write the report to *out*; answers its figures. *quiet*: say things on stderr."""
+    """Audit the standard library and write the report to *out*; returns its figures. *quiet*: print to stderr."""
     console = Console(stderr=quiet)
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _fleet(console: Console, slots: int | None) -> Iterator[tuple[LocalCluster |
 
 
 class Report(flowq.Node[Any, dict[str, Any]]):
-    """The last node: a table of the worst, a page with charts, a line an outcome, and the batch's figures."""
+    """The last node: a table of the worst files, a page with charts, a line per outcome, and the batch's figures."""
 
     def __init__(self, console: Console, executor: CeleryExecutor, began: float) -> None:
         super().__init__(name="report")

@@ -1,4 +1,4 @@
-"""The demo's input: the files of the running Python's standard library, read and parsed. Nothing is measured here."""
+"""The demo's input: the files of the running Python's standard library, read and parsed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-# Installed by somebody else: below the stdlib's folder, but no part of it.
+# Third-party packages: below the standard library's folder, but not part of it.
 _FOREIGN = frozenset({"site-packages", "dist-packages"})
 
 
@@ -29,13 +29,13 @@ def stdlib_root() -> Path:
 
 
 def stdlib_files() -> list[Path]:
-    """Every ``.py`` file of the running Python's standard library, sorted; packages installed into it are left out."""
+    """Every ``.py`` file of the running Python's standard library, sorted, without third-party packages."""
     root = stdlib_root()
     return sorted(path for path in root.rglob("*.py") if _FOREIGN.isdisjoint(path.relative_to(root).parts))
 
 
 def shown_path(path: str) -> str:
-    """`path` as a reader wants it: relative to the stdlib; of another absolute path the file name, else as it is."""
+    """`path` for display: relative to the standard library; the file name of another absolute path; else unchanged."""
     pure = PurePath(path)
     root = stdlib_root()
     if pure.is_relative_to(root):
@@ -49,15 +49,15 @@ def read_source(path: str) -> Source:
     Raises:
         OSError: the file cannot be read.
         UnicodeDecodeError: its bytes are not in the encoding it claims.
-        SyntaxError: the encoding is unknown, or the text is not Python of this version.
+        SyntaxError: the encoding is unknown, or the text is not valid in this version of Python.
     """
     data = Path(path).read_bytes()
     text = importlib.util.decode_source(data)
     with warnings.catch_warnings():
-        # "invalid escape sequence" and its like concern the author of the file, not whoever watches the worker's log.
+        # Warnings such as "invalid escape sequence" are for the author of the file, not for the worker's log.
         warnings.simplefilter("ignore")
         try:
             tree = ast.parse(text, filename=path)
-        except ValueError as error:  # null bytes, as some releases of Python 3.11 say it
+        except ValueError as error:  # raised for null bytes by some releases of Python 3.11
             raise SyntaxError(str(error)) from error
     return Source(path, len(data), text, tree)

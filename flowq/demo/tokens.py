@@ -1,4 +1,4 @@
-"""One pass over a file's tokens: what each line is, and the words that duplicates are looked for in. No syntax tree."""
+"""Tokens: one pass over a file's tokens, for its kinds of lines and the words used to find duplicates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from tokenize import TokenInfo
 
-# Python 3.12 cuts an f-string into START, MIDDLE and END, its expressions' tokens between: START is the string's word.
+# Python 3.12 splits an f-string into START, MIDDLE and END, with the tokens of its expressions: START is its word.
 _STRINGS = frozenset({token.STRING, getattr(token, "FSTRING_START", token.STRING)})
 _SILENT = frozenset(
     {token.INDENT, token.DEDENT, token.ENDMARKER, token.NL, token.COMMENT}
@@ -20,29 +20,29 @@ _SILENT = frozenset(
 
 @dataclass(slots=True)
 class Lines:
-    """How many lines are what, counted as radon's ``raw`` does. Every line is one of the first four."""
+    """The number of lines by kind, counted like radon's ``raw``. Every line is one of the first four kinds."""
 
     code: int = 0
     comment: int = 0
-    """Lines that hold a comment and nothing else."""
+    """Lines with only a comment."""
     docstring: int = 0
-    """Lines of strings that stand alone."""
+    """Lines of strings that are statements of their own."""
     blank: int = 0
     multiline_docstring: int = 0
-    """Those of ``docstring`` whose string spans several lines."""
+    """The lines of ``docstring`` whose string spans several lines."""
     comments: int = 0
-    """Comments, those behind code as well."""
+    """Comments, including those after code."""
     logical: int = 0
-    """Statements as radon sees them in the tokens: the parts between semicolons, and what follows a colon once more."""
+    """Statements by radon's token rule: the parts between semicolons, plus one for a part after a colon."""
 
 
 @dataclass(slots=True)
 class Tokens:
-    """What the pass found. ``words[i]`` begins on line ``rows[i]``.
+    """The result of the pass. ``words[i]`` begins on line ``rows[i]``.
 
-    A word is a token made comparable: variables are all one word, so are numbers and so are strings; keywords,
-    operators and attribute names (the ``append`` of ``x.append``) stay what they are. Equal words have equal numbers
-    within one file. Comments, docstrings and indentation are no words.
+    A word is a normalized token: all variables are one word, all numbers are one, all strings are one; keywords,
+    operators and attribute names (the ``append`` of ``x.append``) are kept. Equal words have equal numbers within one
+    file. Comments, docstrings and indentation are not words.
     """
 
     count: int = 0
@@ -52,10 +52,10 @@ class Tokens:
 
 
 def read_tokens(text: str) -> Tokens:
-    """Tokenise `text`, sort its lines and make its words.
+    """Tokenize `text`, count its lines and collect its words.
 
     Raises:
-        SyntaxError: the text cannot be cut into tokens.
+        SyntaxError: the text cannot be tokenized.
     """
     found = Tokens()
     physical = text.split("\n")
@@ -73,7 +73,7 @@ def read_tokens(text: str) -> Tokens:
 
 
 def _logical_lines(text: str) -> Iterator[list[TokenInfo]]:
-    """The tokens of one statement line, of one line with nothing but a comment, or of one blank line at a time."""
+    """Yield the tokens of one logical line, of one line with only a comment, or of one blank line at a time."""
     unit: list[TokenInfo] = []
     spoken = False
     for word in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -89,7 +89,7 @@ def _logical_lines(text: str) -> Iterator[list[TokenInfo]]:
 
 
 def _sort_line(unit: list[TokenInfo], spoken: list[TokenInfo], physical: list[str], lines: Lines) -> bool:
-    """Count one logical line into `lines`; True when it is code."""
+    """Count one logical line in `lines`; returns whether it is code."""
     comments = sum(word.type == token.COMMENT for word in unit)
     lines.comments += comments
     if not spoken:
@@ -109,7 +109,7 @@ def _sort_line(unit: list[TokenInfo], spoken: list[TokenInfo], physical: list[st
 
 
 def _count_statements(spoken: list[TokenInfo]) -> int:
-    """Radon's rule. A slice or an annotation is "what follows a colon" too: known, and kept for equal figures."""
+    """Radon's rule, in which a slice or an annotation counts as a colon, too; kept so that the figures are equal."""
     statements = 0
     begun = colon = False
     last = ""

@@ -1,4 +1,4 @@
-"""The report of one batch: what its commits tell of its course, as a page. Changes nothing, runs nothing."""
+"""The report of one batch: an HTML page of its course, read from its commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The course of a batch: when, where and how long its items ran, read off its commits once, in bounded memory."""
+"""Course: when, where and how long the items of a batch ran, read from its commits once, in bounded memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAILURES = 50
 
 @dataclass(frozen=True, slots=True, order=True)
 class Slow:
-    """An item that took long."""
+    """One of the slowest items."""
 
     seconds: float
     index: int
@@ -33,16 +33,16 @@ class Slow:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What a report shows.
+    """The data of a report.
 
     Attributes:
-        id, label, node, queue: as the handle has them.
+        id, label, node, queue: as in the handle.
         state: the ledger's counters.
-        bins: what happened when.
-        spread: how long the items took.
-        slowest: the items that took longest, the longest first.
+        bins: the work over time.
+        spread: the distribution of item durations.
+        slowest: the slowest items, the slowest first.
         failures: the first failed items.
-        kinds: how many failed items there are of each kind of error.
+        kinds: number of failed items by type of error.
     """
 
     id: str
@@ -58,12 +58,12 @@ class Course:
 
 
 def read_course(handle: BatchHandle[Any]) -> Course:
-    """The course of a batch so far; every commit is read once, and only the failures a second time.
+    """Read the course of a batch so far. Every commit is read once, those with failures twice.
 
     Raises:
-        BatchLost: Redis no longer holds it.
-        ResultsFreed: results were dropped as they were read.
-        DecodeError: a result is of a class that this process does not know.
+        BatchLost: Redis no longer holds the batch.
+        ResultsFreed: results were read with ``free=True`` and deleted.
+        DecodeError: a result is of a class that is not known in this process.
     """
     timeline, spread = Timeline(), Spread()
     slowest: list[Slow] = []
@@ -91,7 +91,7 @@ def _note(done: Done, timeline: Timeline, spread: Spread) -> None:
 
 
 def _slow_ones(done: Done, more_than_s: float) -> Iterable[Slow]:
-    """The items of *done* that took longer than that."""
+    """The items of *done* that took longer than *more_than_s*."""
     if done.durations is None:
         return
     holes = {park.index for park in done.parked}

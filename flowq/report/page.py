@@ -1,4 +1,4 @@
-"""The report as one HTML page: head, tiles and foot. What stands between is sections.py, looks are flowq/html."""
+"""The report as one HTML page: header, tiles and footer. The sections are sections.py, the styles flowq/html."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowq.report.spread import span
 
 
 def render(course: Course) -> str:
-    """The page; it needs nothing else, and its size does not grow with the batch."""
+    """The page, self-contained and of bounded size, whatever the size of the batch."""
     parts = [
         _head(course),
         _figures(course),

@@ -1,4 +1,4 @@
-"""The sections of a report, each made from the course of the batch. Their order and frame are page.py's."""
+"""The sections of a report, each made from the course of the batch. page.py puts them in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INPUT_LETTERS = 200
 
 
 def over_time(course: Course) -> str:
-    """Items per second, by what became of them."""
+    """Items per second over time, by status."""
     bins = course.bins
     if not bins.n:
         return section("Over time", "No item has run yet.", "")
@@ -45,7 +45,7 @@ def over_time(course: Course) -> str:
 
 
 def by_worker(course: Course) -> str:
-    """What each worker did when."""
+    """The work of each worker over time."""
     bins = course.bins
     if not bins.busy:
         return ""
@@ -61,7 +61,7 @@ def by_worker(course: Course) -> str:
 
 
 def item_times(course: Course) -> str:
-    """The histogram of item times."""
+    """The histogram of item durations."""
     counts, first_s = course.spread.columns(PER_DECADE)
     if not counts:
         return ""
@@ -77,7 +77,7 @@ def item_times(course: Course) -> str:
 
 
 def slowest(course: Course) -> str:
-    """The items that took longest."""
+    """The slowest items."""
     if not course.slowest:
         return ""
     rows = [
@@ -89,7 +89,7 @@ def slowest(course: Course) -> str:
 
 
 def failed(course: Course) -> str:
-    """The failed items, by kind and one by one."""
+    """The failed items, by type of error and one by one."""
     if not course.failures:
         return ""
     total = course.kinds.total()
@@ -115,7 +115,7 @@ def _error(one: Outcome) -> str:
 
 
 def _ticks(bins: Bins) -> list[Tick]:
-    """Round moments of working time, at most ten."""
+    """Axis ticks at round times, at most about ten."""
     lasted_s = bins.n * bins.width_s
     step_s = next((step for step in STEPS_S if lasted_s / step <= MOST_TICKS), STEPS_S[-1])
     return [

@@ -1,4 +1,4 @@
-"""How long items took, as counts on a logarithmic scale: a fixed size, whatever the number of items."""
+"""Spread: the distribution of item durations as a histogram on a logarithmic scale, of fixed size."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from flowq.client.progress import span_text
 
 PER_DECADE = 20
 FROM_S = 1e-8
-DECADES = 13  # up to a day and a bit
+DECADES = 13  # up to 1e5 s, a little more than a day
 
 
 class Spread:
-    """Item times in bins of a twentieth of a decade, so that a quantile is right to 6 %."""
+    """Item durations in bins of a twentieth of a decade, so that quantiles are accurate to 6 %."""
 
     def __init__(self) -> None:
         self._counts = [0] * (PER_DECADE * DECADES)
@@ -22,12 +22,12 @@ class Spread:
         self.sum_s = 0.0
 
     def add(self, seconds: Iterable[float]) -> None:
-        """Count these times."""
+        """Count these durations."""
         for each in seconds:
             self.add_many(each, 1)
 
     def add_many(self, seconds: float, n: int) -> None:
-        """Count *n* items of about this time."""
+        """Count *n* items of about this duration."""
         place = 0 if seconds <= FROM_S else int(PER_DECADE * math.log10(seconds / FROM_S))
         self._counts[min(place, len(self._counts) - 1)] += n
         self.n += n
@@ -35,7 +35,7 @@ class Spread:
         self.max_s = max(self.max_s, seconds)
 
     def quantile(self, share: float) -> float:
-        """About the time (s) that *share* of the items do not exceed; 0.0 of none."""
+        """Approximate quantile: the seconds that *share* of the items do not exceed; 0.0 without items."""
         left = share * self.n
         for place, count in enumerate(self._counts):
             left -= count
@@ -44,7 +44,7 @@ class Spread:
         return self.max_s
 
     def columns(self, per_decade: int = 5) -> tuple[list[int], float]:
-        """Coarser counts from the first to the last that is not zero, and where (s) the first begins."""
+        """Coarser counts from the first to the last nonzero one, and the seconds at which the first begins."""
         fold = PER_DECADE // per_decade
         coarse = [sum(self._counts[at : at + fold]) for at in range(0, len(self._counts), fold)]
         there = [place for place, count in enumerate(coarse) if count]
@@ -55,7 +55,7 @@ class Spread:
 
 
 def span(seconds: float) -> str:
-    """A time of an item: ``0.8 ms``, ``12 ms``, ``3.4 s``."""
+    """The duration of an item as text: ``0.8 ms``, ``12 ms``, ``3.4 s``."""
     if seconds >= 10:
         return span_text(seconds)
     rounded = float(f"{seconds:.2g}")

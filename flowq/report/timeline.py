@@ -1,4 +1,4 @@
-"""Work spread over time, in bins that widen as the time grows, so that it stays small. Never what the work was."""
+"""Timeline: work over time, in bins that widen as the time grows, so that its size is bounded."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from itertools import pairwise
 
 MAX_BINS = 1024
 FIRST_WIDTH_S = 0.02
-CUT_FROM_SHARE = 0.5  # a pause longer than this share of the whole is left out: between a batch and its redrive
+CUT_FROM_SHARE = 0.5  # a longer pause, as between a batch and its redrive, is left out; share of the whole time
 
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """What happened, in consecutive bins.
+    """The work in consecutive bins of time.
 
     Attributes:
-        began_at: when the first bin begins, in seconds since the epoch.
-        width_s: of one bin.
-        done: by status, the items that ended in each bin.
-        busy: by worker, the mean number of ranges it worked on in each bin.
-        cuts: before which bins a pause was left out, and how long that was in seconds.
+        began_at: start of the first bin, in seconds since the epoch.
+        width_s: width of a bin.
+        done: by status, the number of items that ended in each bin.
+        busy: by worker, the average number of ranges it worked on in each bin.
+        cuts: by the bin after it, the seconds of each pause that was left out.
     """
 
     began_at: float
@@ -36,7 +36,7 @@ class Bins:
 
 
 class Timeline:
-    """Collects runs: ``add`` each, then ask for ``bins``."""
+    """Collects runs of ranges: ``add`` each, then call ``bins``."""
 
     def __init__(self) -> None:
         self._width_s = FIRST_WIDTH_S
@@ -46,7 +46,7 @@ class Timeline:
         self._first, self._last = 0, 0
 
     def add(self, start: float, stop: float, counts: Mapping[str, int], worker: str) -> None:
-        """A run of *worker* from *start* to *stop* (seconds since the epoch) that ended so many items by status."""
+        """Add a run of *worker* from *start* to *stop*, in seconds since the epoch: the number of items by status."""
         if self._origin is None:
             self._origin = start
             self._first = self._last = 0
@@ -64,7 +64,7 @@ class Timeline:
                     self._done[status][place] += count * share
 
     def bins(self, at_most: int) -> Bins:
-        """Everything so far, in at most *at_most* bins, long pauses left out."""
+        """The work so far in at most *at_most* bins, without long pauses."""
         places = {place for each in (*self._busy.values(), *self._done.values()) for place in each}
         if not places or self._origin is None:
             return Bins(0.0, FIRST_WIDTH_S, {}, {}, {})
@@ -94,20 +94,20 @@ class Timeline:
         return last - first < MAX_BINS
 
     def _widen(self) -> None:
-        """Bins twice as wide."""
+        """Double the width of the bins."""
         self._width_s *= 2
         self._first, self._last = self._first // 2, self._last // 2
         for rows in (self._done, self._busy):
             for name, row in rows.items():
                 wider: dict[int, float] = defaultdict(float)
                 for place, amount in row.items():
-                    # Of `done` these are counts, of `busy` shares of the old width: both add up, the latter halved.
+                    # `done` holds counts, `busy` shares of the old width, which are half as much of the new one.
                     wider[place // 2] += amount if rows is self._done else amount / 2
                 rows[name] = wider
 
 
 def _without_pauses(places: list[int]) -> tuple[list[int], dict[int, int]]:
-    """All bins from the first to the last of *places* but those in long pauses; and the pauses, by the bin after."""
+    """All bins from the first to the last of *places* without long pauses, and the pauses by the bin after them."""
     long = max(8, round(CUT_FROM_SHARE * (places[-1] - places[0] + 1)))
     kept, pauses = [places[0]], {}
     for before, place in pairwise(places):
