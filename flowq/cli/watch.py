@@ -99,7 +99,7 @@ def said(handle: BatchHandle[Any], console: Console) -> int:
 
 
 def lines(here: Place, handle: BatchHandle[Any]) -> int:
-    """A line of JSON a second."""
+    """Print a line of JSON each second."""
     connections = here.executor.connections
     while True:
         ended = handle.wait(0)

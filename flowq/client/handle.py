@@ -128,11 +128,12 @@ class BatchHandle(Generic[R]):
         return handle
 
     def state(self) -> State:
-        """The ledger's counters, crashes and losses included.
+        """The ledger's counters, including crashes and losses.
 
         Raises:
             BatchLost: Redis no longer holds the batch.
-            NoRedis: Redis does not answer; another ConfigError: it refuses. So it is with all that looks at the batch.
+            NoRedis: Redis does not answer. Another ConfigError: it refuses. The other methods that read the batch raise
+                the same.
         """
         with self._submitted.in_words():
             return self._submitted.state()
@@ -277,14 +278,14 @@ class BatchHandle(Generic[R]):
         Reads only what these need. While a batch is being redriven, it returns only those that failed again.
 
         Raises:
-            ResultsFreed: results were dropped as they were read.
+            ResultsFreed: a reader has freed its results.
             BatchLost: Redis no longer holds the batch.
             DecodeError: the class of an item or result is unknown to this process: import its module.
         """
         with self._submitted.in_words():
             if was_freed(self._connections, self.id):
                 raise ResultsFreed(self.id)
-            require_kept(self._connections, self.id)  # or it would read as one in which nothing failed
+            require_kept(self._connections, self.id)  # a lost batch would look like one without failures
         return self._submitted.told(
             with_inputs(read_failures(self._connections, self.id), self._stored(), self._key_of)
         )
@@ -296,7 +297,7 @@ class BatchHandle(Generic[R]):
         """The commits so far, in no item order, one at a time; a later one may replace outcomes of an earlier one.
 
         Raises:
-            ResultsFreed: results were dropped as they were read.
+            ResultsFreed: a reader has freed its results.
             BatchLost: Redis no longer holds the batch.
         """
         with self._submitted.in_words():
@@ -306,7 +307,7 @@ class BatchHandle(Generic[R]):
             return self._submitted.told(read_dones(self._connections, self.id))
 
     def held(self) -> dict[str, str]:
-        """The chunks that somebody holds right now, by the holder's name (``worker@host/pid``).
+        """The chunks that are held at the moment: chunk id → holder (``worker@host/pid``).
 
         Raises:
             BatchLost: Redis no longer holds the batch.

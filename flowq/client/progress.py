@@ -125,7 +125,7 @@ class _Bar:
         self._live, self._task, self._watched = live, task, watched
 
     def update(self) -> None:
-        with suppress(*TROUBLE):  # while Redis is away the bar stands still
+        with suppress(*TROUBLE):  # while Redis is away the bar keeps its last counters
             now = self._watched.progress()
             self._live.update(self._task, completed=now.done, total=now.total, now=now)
 

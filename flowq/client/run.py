@@ -59,7 +59,7 @@ class DurableRun:
         return status_of(self.state())
 
     def state(self) -> State:
-        """The ledger's counters of it, crashes and losses included."""
+        """The ledger's counters, including crashes and losses."""
         with self._submitted.in_words():
             return self._submitted.state()
 
@@ -119,7 +119,7 @@ class DurableRun:
         seen = (0, 0)
         while True:
             ended = self.wait(EVENTS_EVERY_S)
-            # By what identifies a step: the first of a long history are no longer kept.
+            # Compared by generation and number: the first steps of a long history are no longer kept.
             steps = when_there(self._connections, self._history)
             fresh = [one for one in steps if (one.generation, one.number) > seen]
             yield from fresh
@@ -140,17 +140,17 @@ class DurableRun:
             send_event(self._connections, self.id, name, value)
 
     def awaits(self) -> list[str]:
-        """The names of the events that it waits for now, for ``send``."""
+        """The names of the events that it is waiting for, for ``send``."""
         with self._submitted.in_words():
             return self._found(awaited_events(self._connections, self.id))
 
     def batches(self) -> list[str]:
-        """The ids of the batches it has begun, for ``flowq.get_batch``."""
+        """The ids of the batches that it has started, for ``flowq.get_batch``."""
         with self._submitted.in_words():
             return self._found(sorted({*children(self._connections, self.id), *self._kept.waited_for()}))
 
     def _found(self, what: list[T]) -> list[T]:
-        if not what:  # of a run that is gone there is nothing either
+        if not what:  # a lost run has none either: then this raises BatchLost
             self._submitted.state()
         return what
 

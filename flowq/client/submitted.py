@@ -79,12 +79,12 @@ class Submitted:
             yield
 
     def told(self, found: Iterator[T]) -> Iterator[T]:
-        """*found*, and what Redis answers while it is read, if that is an error, ``in_words``."""
+        """Iterate *found*, with Redis' errors on the way turned into flowq's, see ``in_words``."""
         with self.in_words():
             yield from found
 
     def state(self) -> State:
-        """Its counters, with Redis' own errors, for ``when_there``; raises BatchLost when Redis no longer holds it."""
+        """Its counters. Raises BatchLost if Redis no longer holds it, and redis-py's own errors, for ``when_there``."""
         with self.named():
             return read_state(self._connections, self.id)
 

@@ -244,8 +244,10 @@ class LocalCluster:
             self._redis = EmbeddedRedis(redis_server=setting, options=self._redis_options, spawner=self._spawner)
             self._redis.start()
         else:
-            connect(self._broker_url).connections.close()  # its workers would look for it until the time is up
-        # After Redis has registered its own: exit handlers run last in, first out, and the workers must go first.
+            connect(
+                self._broker_url
+            ).connections.close()  # raises if no Redis answers: its workers would try to reach it until the time is up
+        # After Redis has registered its own: exit handlers run last in, first out, and the workers must end first.
         atexit.register(self.stop)
         for _ in range(self._wanted):
             self._start_worker()

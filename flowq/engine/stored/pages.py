@@ -33,10 +33,10 @@ APPEND_BYTES = 1024 * 1024
 """up to this size, or one page more."""
 CACHED_PAGES = 8
 CACHED_ITEMS = 8 * PAGE_ITEMS
-"""Small items take many times their encoded bytes once they are decoded: eight pages of dicts were 110 MiB."""
+"""Decoded small items take many times their encoded size: eight pages of dicts were 110 MiB."""
 CACHED_BYTES = 8 * 1024 * 1024
 READ_BYTES = 4 * 1024 * 1024
-"""Of so many, decompressed, or a page more, the items are in hand at once, however many a range has."""
+"""A range is read in pieces of at most this many bytes, decompressed, or one page more."""
 FETCHED_PAGES = 16
 FETCHED_BYTES = FETCHED_PAGES * PAGE_BYTES
 
@@ -182,7 +182,7 @@ class PageReader:
         self._fetch_at_once = FETCHED_PAGES
 
     def bring(self, batch_id: str, firsts: Sequence[int], content: Sequence[bytes | None]) -> None:
-        """A claim brought the *content* of the pages of its range (or nothing): they need not be fetched."""
+        """Keep the pages that a claim returned with its range (perhaps none), so that they need not be fetched."""
         self._blobs = {(batch_id, first): page for first, page in zip(firsts, content, strict=False)}
 
     def forget(self, batch_id: str) -> None:
@@ -200,7 +200,7 @@ class PageReader:
             BatchLost: a page does not exist.
             DecodeError: a page was altered, or contains a class unknown to this process.
         """
-        # A page ends where the next begins: those before *start* are done with.
+        # A page ends where the next begins: those that end before *start* are not needed.
         begin = max(0, bisect_right(firsts, start) - 1)
         firsts = firsts[begin : bisect_left(firsts, stop)]
         items: list[Any] = []
@@ -241,7 +241,7 @@ class PageReader:
         return page
 
     def _forget_oldest(self) -> None:
-        """Drop the pages that were used longest ago, as far as there are too many; the last one stays."""
+        """Drop the least recently used pages if there are too many, but never the last one."""
         n = sum(len(page.items) for page in self._cache.values())
         size_bytes = sum(page.size_bytes for page in self._cache.values())
         while len(self._cache) > 1 and (
@@ -251,7 +251,7 @@ class PageReader:
             n, size_bytes = n - len(oldest.items), size_bytes - oldest.size_bytes
 
     def _fetch(self, batch_id: str, firsts: Sequence[int]) -> None:
-        """Have the first of these pages here, still encoded, and some that follow it: fewer, if the last were large."""
+        """Fetch the first of these pages, still encoded, and some that follow it: fewer if the last ones were large."""
         wanted = [first for first in firsts if (batch_id, first) not in self._cache][: self._fetch_at_once]
         blobs: Sequence[bytes | None] = self._redis.hmget(
             self._keys.of(batch_id, "pages"), [str(first) for first in wanted]

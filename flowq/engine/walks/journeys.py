@@ -149,9 +149,9 @@ class ItemJourney(BatchJourney):
         """See Journey. A durable run keeps its state here.
 
         Raises:
-            Abandoned: it was taken from this process.
-            OutOfReach: Redis does not take it.
-            Left: the run is paused, and goes on from here.
+            Abandoned: another process holds the run by now, or it is closed.
+            OutOfReach: Redis does not accept the state.
+            Left: the run is paused; it continues from here.
         """
         state = self._reached
         state.name, state.action, state.at_s = name, self.frames[-1].action, time.time()
