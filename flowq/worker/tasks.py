@@ -36,6 +36,7 @@ def add_tasks(app: Celery, room: Any) -> None:
         "reject_on_worker_lost": True,
         "typing": False,
         "max_retries": 0,
+        "shared": False,  # or Celery would add them to every app of the process
     }
 
     @app.task(name=CHUNK, takes=staticmethod(chunk_objection), ignore_result=True, **common)

@@ -29,7 +29,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Claimed, Committed
 from flowq.engine.reading.read_ahead import ReadAhead
-from flowq.engine.reading.results import READ_BLOBS
+from flowq.engine.reading.results import FIRST_BLOBS
 from flowq.engine.running.chunk import JUDGED, follow
 from flowq.engine.running.slot import Slot
 from flowq.engine.running.stream import StreamRun
@@ -187,7 +187,7 @@ def test_a_range_that_was_refused_is_no_sign_of_the_end_while_redis_does_not_ans
 def test_a_result_is_read_on_after_a_short_absence() -> None:
     options = {"appendonly": "yes", "appendfsync": "always"}
     with flowq.LocalCluster(slots=1, workers=1, imports=["tests.nodes"], redis_options=options, grace_s=0) as cluster:
-        batch = Square(chunk_size=1).submit(range(READ_BLOBS + 2))
+        batch = Square(chunk_size=1).submit(range(FIRST_BLOBS + 2))
         assert batch.wait(30)
         ahead = ReadAhead(cluster.executor.connections, batch.id)
         dones = ahead.dones(ahead.commits()[1])
@@ -197,7 +197,7 @@ def test_a_result_is_read_on_after_a_short_absence() -> None:
         back.start()
         read = [first, *dones]
         back.join()
-    assert sorted(done.start for done in read) == list(range(READ_BLOBS + 2))
+    assert sorted(done.start for done in read) == list(range(FIRST_BLOBS + 2))
 
 
 def test_items_in_flight_run_on_when_what_follows_a_commit_fails(tmp_path: Path) -> None:
