@@ -1,7 +1,7 @@
-"""Tracebacks as text, as Python's ``traceback`` writes them, from the user's code on. Never how much of it is kept.
+"""Tracebacks as text, as Python's ``traceback`` formats them, from the user's first frame on. Does not shorten them.
 
-Thousands of items fail at the same place: a way through the code is written out once, since that takes 100 µs or, of
-deep ones, milliseconds: the sources are looked up, and parsed for what to underline.
+Thousands of items may fail at the same place, so the frames of each place are formatted once: that takes 100 µs, of a
+deep traceback milliseconds, because Python reads the sources and parses them for what to underline.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from contextlib import suppress
 from types import CodeType, TracebackType
 
 _FLOWQ = str(pathlib.Path(__file__).parent) + os.sep
-_DEMO = _FLOWQ + "demo" + os.sep  # written as users write
+_DEMO = _FLOWQ + "demo" + os.sep  # counts as user code
 
 _HEAD = "Traceback (most recent call last):\n"
 _CAUSED = "\nThe above exception was the direct cause of the following exception:\n\n"
 _MEANWHILE = "\nDuring handling of the above exception, another exception occurred:\n\n"
 _LONGER_SAID = (BaseExceptionGroup, SyntaxError, NameError, AttributeError, ImportError)
-"""Of these Python says more than their class and message: what they hold, and what may have been meant."""
+"""Python prints more than class and message for these: the exceptions in a group, or suggestions."""
 
 MOST_WAYS = 64
 
 
 class _Ways:
-    """What was written of the ways that exceptions took, by the places in the code that they went through."""
+    """The formatted frames of the last tracebacks, by their places in the code."""
 
     def __init__(self) -> None:
-        # With the code, or its id would be given to another.
+        # The code objects are kept, so that their ids are not reused.
         self._texts: dict[tuple[int, ...], tuple[list[CodeType], str]] = {}
 
     def text(self, tb: TracebackType | None) -> str:
-        """The frames of a traceback, "" without any."""
+        """The formatted frames of a traceback; "" if there are none."""
         at, codes, places = tb, list[CodeType](), list[int]()
         while at is not None:
             code = at.tb_frame.f_code
@@ -56,7 +56,7 @@ _ways = _Ways()
 
 
 def text_of_traceback(exc: BaseException) -> str:
-    """The formatted traceback of *exc*, its causes before it. How flowq came to call the user's code is left out."""
+    """The traceback of *exc*, formatted, after those of its causes; without flowq's frames above the user's first."""
     chain = _chain(exc)
     if chain is not None:
         return "".join(_ways.text(one.__traceback__) + _last_lines(one) + after for one, after in reversed(chain))
@@ -66,7 +66,7 @@ def text_of_traceback(exc: BaseException) -> str:
 
 
 def _chain(exc: BaseException) -> list[tuple[BaseException, str]] | None:
-    """*exc* and what it came from, each with what is said after it; None where that is more than a line of them."""
+    """*exc* and its causes or contexts, each with the line that follows it; None if they are no simple chain."""
     chain, after = list[tuple[BaseException, str]](), ""
     one: BaseException | None = exc
     while one is not None:
@@ -89,7 +89,7 @@ def _has_plain_notes(exc: BaseException) -> bool:
 
 
 def _last_lines(exc: BaseException) -> str:
-    """Class, message and notes of *exc*."""
+    """The lines with the class, message and notes of *exc*."""
     cls = type(exc)
     try:
         message = str(exc)
@@ -101,21 +101,21 @@ def _last_lines(exc: BaseException) -> str:
 
 
 def let_go_of_the_way_there(exc: BaseException) -> None:
-    """Drop flowq's own frames above the user's first from the traceback of *exc*, and what they hold: other items."""
+    """Drop flowq's frames above the user's first from the traceback of *exc*, which would keep items in memory."""
     first = tb = exc.__traceback__
     while tb is not None and _is_on_the_way(tb.tb_frame.f_code.co_filename):
         tb = tb.tb_next
     if tb is None:
         return
     exc.__traceback__ = tb
-    while first is not None and first is not tb:  # the user's frames hold them, too, as those that they were called in
-        with suppress(RuntimeError):  # one that is not through
+    while first is not None and first is not tb:  # the user's frames refer to them as their callers
+        with suppress(RuntimeError):  # a frame that still runs
             first.tb_frame.clear()
         first = first.tb_next
 
 
 def _leave_out_the_way_there(shown: traceback.TracebackException) -> None:
-    """Drop flowq's own frames above the user's first, of the exception and all that it came from or holds."""
+    """Drop flowq's frames above the user's first, for the exception, its causes and the exceptions in a group."""
     todo, seen = [shown], set()
     while todo:
         one = todo.pop()

@@ -1,4 +1,4 @@
-"""How much memory the values of a run take so far, by one of them now and then: none is worth asking each for it."""
+"""An estimate of the memory that a chunk's values take, from samples: to measure each value would cost too much."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MOST_BYTES = MAX_BYTES // 2  # much more would not go into one commit
 
 
 class Weight:
-    """The weight of values that become more and more, where each look's newest stands for those since the last look."""
+    """The estimated size of a growing list of values: at each look the newest stands for all since the last look."""
 
     def __init__(self) -> None:
         self._seen = self._size_bytes = 0
 
     def is_too_much(self, values: Sequence[Any]) -> bool:
-        """Whether what is there is better committed before more is added. Of a container it is told what lies flat."""
+        """Whether to commit the values before more are added. Of a container only its own size is counted."""
         if len(values) > self._seen:
             self._size_bytes += getsizeof(values[-1]) * (len(values) - self._seen)
             self._seen = len(values)
