@@ -108,6 +108,7 @@ def test_only_as_many_are_read_as_are_wanted(executor: str, node: type[Any]) -> 
         node(max_items=20).map(Pages().numbers())
 
 
+@pytest.mark.filterwarnings("ignore:asynchronous generator .* was scheduled after")  # Python's, of a loop that ends
 def test_half_of_the_items_do_not_pass_for_all_when_their_loop_ends(executor: str) -> None:
     async def main() -> Any:
         return nodes.Square().submit(Pages(n=100_000).numbers())

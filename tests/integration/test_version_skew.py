@@ -111,7 +111,7 @@ def test_a_node_of_other_arguments_waits_for_a_worker_that_takes_them(node: argu
     with flowq.LocalCluster(workers=1, env={arguments.IS_OLDER: "1"}, **known) as older:
         handle = submit(node, range(3))
         log = Log(older.workers[0].log_path, whole=True)
-        assert "takes other arguments" in log.await_line(LEFT)
+        assert "has another constructor" in log.await_line(LEFT)
         with flowq.LocalCluster(workers=1, broker_url=older.broker_url, **known):
             assert handle.result(timeout=60) == [2, 3, 4]
         assert (handle.state().losses, handle.state().crashes) == (0, 0)
