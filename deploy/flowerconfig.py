@@ -1,4 +1,4 @@
-"""Flower's settings where Celery's own command starts it: what `flowq flower` does, without a checkout's workers.app.
+"""Flower's settings if Celery's own command starts it: what `flowq flower` does, without a checkout's workers.app.
 
     FLOWQ_FLOWER_PASSWORD=… celery -A workers.app flower --conf=deploy/flowerconfig.py
 

@@ -1,9 +1,9 @@
-"""A person decides: letters are drafted, put on a desk, and sent or written anew. While they wait they hold no process.
+"""A person decides: letters are drafted, put on a desk, and sent or rewritten. While they wait they occupy no process.
 
 python examples/approval.py            in this process
 python examples/approval.py --local    on two worker processes
 
-Each letter is a run of the flow, whatever becomes of the process that submitted it. The desk is a folder here.
+Each letter is a run of the flow, which continues even if the process that submitted it dies. The desk is a folder here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Ask(flowq.Node):
     """Puts the letter on the desk and waits for an answer."""
 
     def prep(self, shared: Any) -> None:
-        # It runs again when the answer is there: the same letter is put in the same place, which does no harm.
+        # This runs again when the answer arrives: the same letter is put in the same place, which does no harm.
         (Path(shared["desk"]) / f"{shared['to']}-{shared['drafts']}").write_text(shared["letter"])
 
     async def exec(self, prep_res: None, *, ctx: flowq.ItemContext) -> dict[str, str]:

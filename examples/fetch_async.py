@@ -1,10 +1,10 @@
-"""Fetch 300 pages, a hundred at a time in each process: an async item waits without holding anything up.
+"""Fetch 300 pages, a hundred at a time in each process: an async item waits without blocking the others.
 
 python examples/fetch_async.py            in this process
 python examples/fetch_async.py --local    on two worker processes
 
 The server is this program's own, so no network is needed. Each page takes it 50 ms. The first request for every tenth
-page is answered with "503, try again in 100 ms"; one page does not exist. The first is tried again, the second is not.
+page is answered with "503, try again in 100 ms"; one page does not exist. A 503 is tried again, a missing page is not.
 """
 
 from __future__ import annotations

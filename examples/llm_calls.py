@@ -1,9 +1,9 @@
-"""Calls of a language model: a limit on their rate, tries when it is busy, a smaller model where the large one fails.
+"""Calls to a language model: a rate limit, retries when it is busy, a smaller model if the large one fails.
 
 python examples/llm_calls.py            in this process
-python examples/llm_calls.py --local    on two worker processes, which keep the rate together
+python examples/llm_calls.py --local    on two worker processes, which share the rate
 
-The model is a stand-in (servers/model.py); everything about calling it is as with a real one.
+The model is a stand-in (servers/model.py); it is called exactly like a real one.
 """
 
 from __future__ import annotations

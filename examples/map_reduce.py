@@ -1,10 +1,10 @@
-"""Which names occur in most modules of a package: each file is read on a worker, and what was found is added up there.
+"""Which names occur in most modules of a package: workers read the files and add up the counts.
 
 python examples/map_reduce.py                      Python's own package email, in this process
 python examples/map_reduce.py --local              the same on two worker processes
 python examples/map_reduce.py --package mypackage  a package or module of yours
 
-Only the sum comes back, however many files there are: each process adds up what it found, the aggregator adds up that.
+Only the sum is returned, however many files there are: each process adds up its counts, the aggregator adds up those.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scrape a wiki: fetch the pages of the frontier, read their links, go on with the new ones, until there are none.
+"""Scrape a wiki: fetch the pages of the frontier, read their links, continue with the new ones until there are none.
 
 python examples/scrape.py            in this process
 python examples/scrape.py --local    on two worker processes

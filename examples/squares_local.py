@@ -1,4 +1,4 @@
-"""A flow of three nodes whose middle one has many items. The shortest whole program.
+"""A flow of three nodes, the middle one with many items. The shortest complete program.
 
 python examples/squares_local.py            in this process
 python examples/squares_local.py --local    on two worker processes

@@ -3,8 +3,8 @@
 python examples/supervisor.py            in this process
 python examples/supervisor.py --local    on two worker processes
 
-The growth and the limit of a population are sought, of which only counts are known. Each round tries 400 pairs; the
-supervisor has the next one look closer around the best pair, until that gains next to nothing.
+The flow searches for the growth and the limit of a population from its counts. Each round tries 400 pairs; the
+supervisor starts another one with pairs closer to the best, until the improvement is negligible.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Count the words of text files: a flow of two nodes runs once a file, and what the runs found is merged.
+"""Count the words of text files: a flow of two nodes runs once per file, and the results are merged.
 
 python examples/wordcount_batchflow.py                    this repository's own documents, in this process
 python examples/wordcount_batchflow.py --local            the same on two worker processes
 python examples/wordcount_batchflow.py notes/*.txt        files of yours
 
-Each file's run has its own view of the store. Afterwards the changes are put together in the order of the files: by the
+Each file's run has its own view of the store. Afterwards the changes are merged in the order of the files: by the
 reducers that the store's schema names, and for ``words_by_file``, which has none, dict by dict.
 """
 
@@ -57,7 +57,7 @@ class Count(flowq.Node[str, dict[str, int]]):
     """Its words."""
 
     def prep(self, shared: Any) -> str:
-        # Taken out again: what is left in the store is merged, and no two files have the same text.
+        # Removed again: what stays in the store is merged, and the files' texts differ.
         return str(shared.pop("text"))
 
     def exec(self, text: str) -> dict[str, int]:

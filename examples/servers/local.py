@@ -1,4 +1,4 @@
-"""An HTTP server of the running program: on a free port of this machine, in threads of its own."""
+"""An HTTP server of the running program: on a free port of this machine, in its own threads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A stand-in for a language model's API: it sorts support tickets by their words. Never clever.
 
-Like the real ones it turns callers away when they come too fast or it feels like it (429 with Retry-After), fails now
-and then (500), and has a large model that refuses some inputs which the small one takes.
+Like a real one it answers some calls with 429 and Retry-After and others with 500, and has a large model that refuses
+some inputs which the small one accepts.
 """
 
 from __future__ import annotations

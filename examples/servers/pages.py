@@ -1,4 +1,4 @@
-"""Pages that take 50 ms each, in an event loop of its own: one is missing, every tenth is to be asked for twice."""
+"""Pages that take 50 ms each, in a separate event loop: one is missing, every tenth has to be requested twice."""
 
 from __future__ import annotations
 
