@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 
 from flowq.batch.chunk import Done
 from flowq.engine.connection import Connections
-from flowq.engine.patience import when_there
 from flowq.engine.reading.commit_line import CommitLine
-from flowq.engine.reading.results import FIRST_BLOBS, State, done_of, read_blobs, read_state_and_fields
+from flowq.engine.reading.results import State, done_of, read_blobs, read_state_and_fields
 from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.errors import BatchLost, DecodeError
 
@@ -72,15 +70,10 @@ class ReadAhead:
             yield next(missing) if known is None else known
 
     def _missing(self, fields: Sequence[str]) -> Iterator[Done]:
-        for at in range(0, len(fields), FIRST_BLOBS):
-            some = fields[at : at + FIRST_BLOBS]
-            for blob in when_there(self._connections, partial(self._blobs, some)):
-                if blob is None:
-                    raise BatchLost(self._batch_id)
-                yield done_of(blob)
-
-    def _blobs(self, fields: Sequence[str]) -> list[bytes | None]:
-        return list(read_blobs(self._connections, self._batch_id, fields))
+        for blob in read_blobs(self._connections, self._batch_id, fields, patient=True):
+            if blob is None:
+                raise BatchLost(self._batch_id)
+            yield done_of(blob)
 
     def _fetch(self) -> None:
         """Read the commits that were seen; while Redis is away they are read later."""

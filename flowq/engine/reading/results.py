@@ -15,6 +15,7 @@ from flowq.core.runs import RunStatus
 from flowq.engine.connection import Connections
 from flowq.engine.ids import generation, record, span
 from flowq.engine.known_sizes import Sizes
+from flowq.engine.patience import when_there
 from flowq.errors import BatchLost
 
 FIRST_BLOBS, MOST_BLOBS = 8, 64
@@ -178,13 +179,22 @@ def done_of(blob: bytes) -> Done:
 
 
 def read_blobs(
-    connections: Connections, batch_id: str, fields: Sequence[str], part: str = "out"
+    connections: Connections, batch_id: str, fields: Sequence[str], part: str = "out", *, patient: bool = False
 ) -> Iterator[bytes | None]:
-    """The blobs under some fields of ``out`` (or ``part``), fetched a few at a time; None for a missing one."""
+    """The blobs under some fields of ``out`` (or ``part``), fetched a few at a time; None for a missing one.
+
+    Args:
+        patient: wait for a Redis that does not answer, see ``when_there``.
+    """
     key = connections.keys.of(batch_id, part)
     at, n = 0, FIRST_BLOBS
-    while at < len(fields):
+
+    def fetch() -> list[bytes | None]:
         blobs: list[bytes | None] = connections.redis.hmget(key, fields[at : at + n])
+        return blobs
+
+    while at < len(fields):
+        blobs = when_there(connections, fetch) if patient else fetch()
         yield from blobs
         at += n
         largest = max(len(blob or b"") for blob in blobs)

@@ -252,7 +252,8 @@ class PageReader:
 
     def _fetch(self, batch_id: str, firsts: Sequence[int]) -> None:
         """Fetch the first of these pages, still encoded, and some that follow it: fewer if the last ones were large."""
-        wanted = [first for first in firsts if (batch_id, first) not in self._cache][: self._fetch_at_once]
+        missing = (first for first in firsts if (batch_id, first) not in self._cache)
+        wanted = list(islice(missing, self._fetch_at_once))
         blobs: Sequence[bytes | None] = self._redis.hmget(
             self._keys.of(batch_id, "pages"), [str(first) for first in wanted]
         )
