@@ -295,7 +295,7 @@ class Ledger:
         t = self.times
         parked = [part for record in tally.parked for part in record]
         reply = self._call(
-            "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms, 0,
+            "commit", batch_id, chunk_id, start, upto, holder, t.lease_ms, t.wait_ms, t.aggregate_ms,
             size, floor, blob, part, tally.ok, tally.fallback, tally.failed, tally.retried,
             f"wait {wait_ms}" if give == "wait" else give,
             len(tally.failed_indices), *tally.failed_indices, len(tally.parked), *parked,

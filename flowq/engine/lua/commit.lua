@@ -1,9 +1,9 @@
 -- commit: in one step stores the outcomes of from … upto, advances the chunk, opens new chunks and may close the batch.
--- ARGV  2 id  3 from  4 upto  5 holder  6 lease_ms  7 wait_ms  8 agg_wait_ms  9 window (0: leave)
---       10 size (0: leave)  11 floor  12 blob  13 part ('' none)  14 ok  15 fallback  16 failed  17 retried
---       18 give ('' | 'back' | 'crash' | 'overtime' | 'hand' | 'wait MS'): the rest of the range, from upto, is free
+-- ARGV  2 id  3 from  4 upto  5 holder  6 lease_ms  7 wait_ms  8 agg_wait_ms  9 size (0: leave)
+--       10 floor  11 blob  12 part ('' none)  13 ok  14 fallback  15 failed  16 retried
+--       17 give ('' | 'back' | 'crash' | 'overtime' | 'hand' | 'wait MS'): the rest of the range, from upto, is free
 --          again; with 'wait' it is published after MS, for any holder
---       19 number of failed indices f, then f indices
+--       18 number of failed indices f, then f indices
 --       then number of parked p, then p × (index, attempts, due_ms from now (< 0: never), reason, facts or '', state or '')
 --       then number of split s, then s × (index, state or ''): items that run on, each as a record of the same holder
 --       then the most chunks that a rate keeps busy (0: leave)
@@ -14,8 +14,8 @@
 -- A second call of the same commit is 'stale' or 'gone': outcomes are stored once because from is compared and set. The
 -- chunk that the first call lent is then held by a caller that does not know it, until its lease expires.
 local id, from, upto, holder = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local lease, wait, agg_wait, window = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local size, least, blob, part, give = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[18]
+local lease, wait, agg_wait = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local size, least, blob, part, give = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11], ARGV[12], ARGV[17]
 
 local state = meta('state')
 local r = state and not closed(state) and read(id)
@@ -28,7 +28,7 @@ if r.holder ~= holder then
 end
 
 local gen, start, stop, k = range_of(id)
-local cursor = 19
+local cursor = 18
 local function following()
   local n = tonumber(ARGV[cursor])
   cursor = cursor + 1
@@ -37,7 +37,6 @@ end
 
 local goes_on  -- the fields to return with the next chunk of this holder; nil: it takes none
 if upto == from then even_when_full() end
-if window > 0 then set('window', int(window)) end
 if size > 0 then
   if meta('fixed') == 0 then set('size', int(size), 'floor', int(least)) end
 end
@@ -50,10 +49,10 @@ if upto > from then
     if meta('keyed') == 1 then redis.call('ZADD', PLACE, int(gen * GEN + from), field) end
   end
   if part ~= '' then redis.call('HSETNX', PART, field, part) end
-  add('ok', tonumber(ARGV[14]))
-  add('fallback', tonumber(ARGV[15]))
-  add('failed', tonumber(ARGV[16]))
-  add('retried', tonumber(ARGV[17]))
+  add('ok', tonumber(ARGV[13]))
+  add('fallback', tonumber(ARGV[14]))
+  add('failed', tonumber(ARGV[15]))
+  add('retried', tonumber(ARGV[16]))
   local kept = {}
   for _ = 1, following() do
     redis.call('SADD', FAILED, ARGV[cursor])
