@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from flowq.batch.executor import activated
 from flowq.cli.attention import Attention
-from flowq.cli.group import Command, queues_option
+from flowq.cli.group import Command, Mistake, queues_option
 from flowq.cli.place import import_from_here
 from flowq.client import CeleryExecutor, connect
 from flowq.client.progress import Display
@@ -84,6 +84,16 @@ def _active(executor: CeleryExecutor, attention: Attention) -> Iterator[CeleryEx
     ours = CeleryExecutor(executor.settings, connections=executor.connections, watching=attention)
     with activated(ours), attention.listening(), redis_in_words(ours.connections):
         yield ours
+
+
+def refuse_local(workers: int | None, slots: int | None, queues: Sequence[str], why: str) -> None:
+    """Raise Mistake if local workers were asked for, which the command does not start.
+
+    Args:
+        why: that, and what to do.
+    """
+    if workers is not None or slots is not None or queues:
+        raise Mistake(f"--workers, --slots and --queue are of local workers{why}")
 
 
 def local_options(command: Command) -> Command:

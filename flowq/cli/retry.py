@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flowq.cli.absence import Absence
 from flowq.cli.figures import record_of
-from flowq.cli.fleet import Local, local_options, to_local_workers
+from flowq.cli.fleet import Local, local_options, refuse_local, to_local_workers
 from flowq.cli.group import Mistake, emit, json_option
 from flowq.cli.place import place
 from flowq.cli.watch import follow, until_the_end, warn_if_nobody_works
@@ -43,7 +43,8 @@ def retry(
     with place() as here:
         handle = here.thing(batch)
         if here.has_workers or isinstance(handle, DurableRun):
-            refuse_local(handle.id, workers, slots, queues)
+            start = "leave them away, or start workers with `flowq worker`"
+            refuse_local(workers, slots, queues, f", and others run {handle.id}: {start}")
         elif detach:
             raise Mistake(f"--detach is for a fleet: the workers that run {handle.id} end with this command")
         if isinstance(handle, DurableRun):
@@ -60,15 +61,6 @@ def retry(
         batch, modules = handle.id, handle.modules
         queues = queues or tuple(dict.fromkeys((here.executor.settings.queue, handle.queue)))
     sys.exit(with_local_workers(batch, modules, Local(workers or 1, slots, queues), shown, console, as_json))
-
-
-def refuse_local(entry_id: str, workers: int | None, slots: int | None, queues: tuple[str, ...]) -> None:
-    """Raise Mistake if local workers were asked for, as none are started here."""
-    if workers is not None or slots is not None or queues:
-        raise Mistake(
-            f"--workers, --slots and --queue are of local workers, and others run {entry_id}: leave them away, or "
-            "start workers with `flowq worker`"
-        )
 
 
 def with_local_workers(

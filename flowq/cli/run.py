@@ -18,7 +18,7 @@ from flowq.batch.fanout import Fanout
 from flowq.batch.inline import InlineExecutor
 from flowq.cli.attention import Detached
 from flowq.cli.figures import record_of
-from flowq.cli.fleet import Local, Sent, local_options, to_fleet, to_local_workers
+from flowq.cli.fleet import Local, Sent, local_options, refuse_local, to_fleet, to_local_workers
 from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit, json_option
 from flowq.cli.loading import load, module_of
 from flowq.cli.shared_values import parsed, show_store
@@ -59,8 +59,8 @@ def run(
     shown = display(progress or settings.progress, console)
     if local and settings.broker_url is not None:
         raise Mistake("FLOWQ_BROKER_URL is set, and --local does not use it: give one of them")
-    if not local and (workers is not None or slots is not None or queues):
-        raise Mistake("--workers, --slots and --queue are of local workers: give --local, too")
+    if not local:
+        refuse_local(workers, slots, queues, ": give --local, too")
     began = time.monotonic()
     place: AbstractContextManager[Sent | None]
     if local:
