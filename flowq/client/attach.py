@@ -12,6 +12,7 @@ from flowq.batch.policy import BatchPolicy
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
 from flowq.client.run import DurableRun
+from flowq.client.submitted import lost_as
 from flowq.codec import loads
 from flowq.core.spec import FlowSpec, build
 from flowq.engine.batches import Header, read_header, read_policy
@@ -114,13 +115,9 @@ def _looked_up(connections: Connections, wanted: str, kind: str) -> tuple[Header
     """The header of a batch or run, its stored policy, and its number of items if that was known at its birth."""
     if not is_batch_id(wanted):
         raise BatchLost(wanted, kind)
-    try:
-        with redis_in_words(connections):
-            header = read_header(connections.redis, connections.keys, wanted)
-            return header, *read_policy(connections.redis, connections.keys, wanted)
-    except BatchLost as lost:
-        lost.kind = kind
-        raise
+    with lost_as(kind, wanted), redis_in_words(connections):
+        header = read_header(connections.redis, connections.keys, wanted)
+        return header, *read_policy(connections.redis, connections.keys, wanted)
 
 
 def _key_of(header: Header) -> Callable[[Any], Any]:

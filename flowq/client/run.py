@@ -170,11 +170,11 @@ class DurableRun:
             return self._resumed(from_step, fork=fork)
 
     def _resumed(self, from_step: int | None, *, fork: bool) -> DurableRun:
-        status = self.status
+        status = status_of(self._submitted.state())
         if status == "succeeded" and from_step is None:
             raise FlowError(f"run {self.id} has succeeded: say from which step it is to run again, from_step=0 for all")
         if fork:
-            step = max((one.number for one in self.history()), default=0) if from_step is None else from_step
+            step = max((one.number for one in self._history()), default=0) if from_step is None else from_step
             slots = Fleet(self._connections.redis, self._connections.keys).slots(self._header.queue)
             header = self._kept.fork(self._policy, slots, self._kept.state_after(step))
             return DurableRun(self._connections, self._closings, header, self._policy)

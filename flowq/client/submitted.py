@@ -8,7 +8,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from flowq.client import left_alone
@@ -16,7 +16,6 @@ from flowq.client.feeding import Feeding
 from flowq.client.left_alone import LeftAlone
 from flowq.core.given import seconds_of
 from flowq.engine.batches import Header
-from flowq.engine.care.catalog import Kind
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Control
@@ -31,6 +30,17 @@ FEEDING_LOOK_S = 0.5
 DEADLINE_LOOK_S = 0.2
 
 T = TypeVar("T")
+
+
+@contextmanager
+def lost_as(kind: str, batch_id: str) -> Iterator[None]:
+    """Set the kind ("batch" or "run") in a BatchLost that the block raises about *batch_id*."""
+    try:
+        yield
+    except BatchLost as lost:
+        if lost.batch_id == batch_id:
+            lost.kind = kind
+        raise
 
 
 class Submitted:
@@ -53,20 +63,9 @@ class Submitted:
         """Its id."""
         return self._header.id
 
-    @property
-    def kind(self) -> Kind:
-        """The user's name for its kind."""
-        return "run" if self._header.keeps else "batch"
-
-    @contextmanager
-    def named(self) -> Iterator[None]:
+    def named(self) -> AbstractContextManager[None]:
         """Set the kind (batch or run) in a BatchLost that the block raises about it."""
-        try:
-            yield
-        except BatchLost as lost:
-            if lost.batch_id == self.id:
-                lost.kind = self.kind
-            raise
+        return lost_as("run" if self._header.keeps else "batch", self.id)
 
     @contextmanager
     def in_words(self) -> Iterator[None]:
