@@ -35,6 +35,10 @@ class Strike:
     at: float
 
 
+class Spared(Exception):
+    """A strike that did not take place; says why."""
+
+
 class Striker:
     """Strikes *cluster* every two seconds while `run` runs.
 
@@ -72,7 +76,10 @@ class Striker:
             if len(self.strikes) % len(kinds) == 0:
                 self._rng.shuffle(kinds)
             at = time.monotonic()
-            what = kinds[len(self.strikes) % len(kinds)]()
+            try:
+                what = kinds[len(self.strikes) % len(kinds)]()
+            except Spared as reason:
+                what = f"spared: {reason}"
             self.strikes.append(Strike(what, at))
             next_at += self._every_s
         while self._frozen:
@@ -98,31 +105,36 @@ class Striker:
     def _awake(self) -> list[LocalWorker]:
         return [worker for worker in self._cluster.workers if worker.ready and worker not in self._frozen]
 
+    def _one_of_several(self) -> LocalWorker:
+        """A worker that may be lost."""
+        awake = self._awake()
+        if len(awake) < 2:
+            raise Spared("it would have been the last worker awake")
+        return self._rng.choice(awake)
+
+    def _child_of_some(self) -> tuple[LocalWorker, psutil.Process]:
+        """A process that runs items, and its worker."""
+        worker = self._rng.choice(self._awake())
+        children = [process for process in processes_of(worker) if process.pid != worker.pid]
+        if not children:
+            raise Spared(f"{worker.name} has no child yet")
+        return worker, self._rng.choice(children)
+
     # -- the five kinds --------------------------------------------------------------------------------------------
 
     def _kill_worker(self) -> str:
-        awake = self._awake()
-        if len(awake) < 2:
-            return "spared: it would have been the last worker awake"
-        worker = self._rng.choice(awake)
+        worker = self._one_of_several()
         worker.kill()
         self._replacements.append(self._replacing.submit(self._cluster.add_worker))
         return f"SIGKILL worker {worker.name}"
 
     def _kill_child(self) -> str:
-        worker = self._rng.choice(self._awake())
-        children = [process for process in processes_of(worker) if process.pid != worker.pid]
-        if not children:
-            return f"spared: {worker.name} has no child yet"
-        child: psutil.Process = self._rng.choice(children)
+        worker, child = self._child_of_some()
         os.kill(child.pid, signal.SIGKILL)
         return f"SIGKILL child {child.pid} of {worker.name}"
 
     def _freeze_worker(self) -> str:
-        awake = self._awake()
-        if len(awake) < 2:
-            return "spared: it would have been the last worker awake"
-        worker = self._rng.choice(awake)
+        worker = self._one_of_several()
         worker.kill(signal.SIGSTOP)
         self._frozen[worker] = time.monotonic() + FROZEN_S
         return f"SIGSTOP worker {worker.name} for {FROZEN_S:g} s"
@@ -137,7 +149,7 @@ class Striker:
         try:
             self._connections.redis.delete(queue_of(self._connections))
         except REDIS_ERRORS as error:
-            return f"spared: the queue could not be deleted: {error!r}"
+            raise Spared(f"the queue could not be deleted: {error!r}") from error
         return "delete the queue"
 
 
@@ -149,20 +161,13 @@ class HarderStriker(Striker):
         return [*super().kinds(), *more, self._fill_redis, self._freeze_redis]
 
     def _kill_main(self) -> str:
-        awake = self._awake()
-        if len(awake) < 2:
-            return "spared: it would have been the last worker awake"
-        worker = self._rng.choice(awake)
+        worker = self._one_of_several()
         os.kill(worker.pid, signal.SIGKILL)
         self._replacements.append(self._replacing.submit(self._cluster.add_worker))
         return f"SIGKILL main process of {worker.name} alone"
 
     def _freeze_child(self) -> str:
-        worker = self._rng.choice(self._awake())
-        children = [process for process in processes_of(worker) if process.pid != worker.pid]
-        if not children:
-            return f"spared: {worker.name} has no child yet"
-        child: psutil.Process = self._rng.choice(children)
+        worker, child = self._child_of_some()
         child.suspend()
         self._pause.wait(self._every_s)
         child.resume()
