@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -28,7 +27,7 @@ class WorkerPool:
     """
 
     def __init__(self, n: int) -> None:
-        require_whole("the number of threads", n, -sys.maxsize)
+        require_whole("the number of threads", n)
         self.n = max(1, n)
         self._threads = ThreadPoolExecutor(self.n, thread_name_prefix="flowq-pool")
         # n running and 2 n queued calls: a further submit waits.

@@ -33,11 +33,11 @@ def require_text(what: str, value: Any, hint: str = "") -> None:
         raise ValueError(f"{what} cannot be written as UTF-8: {error}") from None
 
 
-def require_whole(what: str, value: Any, least: int) -> None:
-    """Refuse anything but an integer of at least *least*; raises TypeError or ValueError."""
+def require_whole(what: str, value: Any, least: int | None = None) -> None:
+    """Refuse anything but an integer, of at least *least* if that is given; raises TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{what} is a whole number, not {value!r:.200}")
-    if value < least:
+    if least is not None and value < least:
         raise ValueError(f"{what} is {least} or more, not {value!r}")
 
 
