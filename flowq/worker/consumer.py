@@ -60,6 +60,8 @@ class CarefulConsumer(Consumer):
 
     def stop(self) -> None:
         self._flush_events()
+        if self.connection is not None:
+            self.connection.transport.end_reads()
         super().stop()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:

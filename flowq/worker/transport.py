@@ -15,6 +15,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
 from flowq.engine.channel import OneClientChannel
+from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.worker.refusals import MAX_MESSAGE_BYTES, Refused, envelope_objection, one_line
 
 log = logging.getLogger("flowq.refused")
@@ -90,6 +91,18 @@ class CarefulChannel(OneClientChannel):
     Message = CarefulMessage
     QoS = CarefulQoS
 
+    _reads_on: Any = None  # the socket of the blocking read
+    _reader_id = 0  # Redis' id of that connection; 0: Redis does not say
+
+    def end_read(self) -> None:
+        """End the blocking read for the next message. ``close`` waits for it, up to a second."""
+        if self._in_poll and self._reader_id:
+            try:
+                with self.conn_or_acquire() as client:
+                    client.client_unblock(self._reader_id)
+            except REDIS_ERRORS as error:  # Redis is away, or its user may not do this: the read ends by itself
+                log.debug("a blocking read cannot be ended: %s", error)
+
     def _get_client(self) -> Callable[..., CarefulClient]:
         super()._get_client()  # it checks redis-py's version
         return functools.partial(CarefulClient, global_keyprefix=self.global_keyprefix)
@@ -100,6 +113,17 @@ class CarefulChannel(OneClientChannel):
         if self.connection is None or self.connection.client is None:
             raise ConnectionError("this connection was lost and closed")
         return super()._connparams(*args, **options)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        connection = self.client.connection
+        if connection._sock is None or connection._sock is not self._reads_on:
+            connection.send_command("CLIENT", "ID")
+            try:
+                self._reader_id = connection.read_response()
+            except self.ResponseError:
+                self._reader_id = 0
+            self._reads_on = connection._sock
+        super()._brpop_start(timeout)
 
     def _brpop_read(self, **options: Any) -> Any:
         return _carefully(super()._brpop_read, **options)
@@ -118,6 +142,11 @@ class CarefulTransport(kombu_redis.Transport):
         others = set(loop.on_tick)
         super().register_with_event_loop(connection, loop)
         self._loop, self._ticks = loop, loop.on_tick - others
+
+    def end_reads(self) -> None:
+        """End every blocking read for messages, so that closing the connection does not wait for it."""
+        for channel in self.channels:
+            channel.end_read()
 
     def close_connection(self, connection: Any) -> None:
         # kombu leaves its tick callbacks in the event loop: after each lost connection the loop would keep calling

@@ -102,6 +102,11 @@ def test_events_reach_a_monitor(restricted: flowq.LocalCluster, url: str) -> Non
     assert not watching.is_alive()
 
 
+def test_a_worker_may_end_its_read_of_the_queue(url: str) -> None:
+    with make_client(url) as client:
+        assert client.client_unblock(client.client_id()) == 0, "it is told that nothing blocks, not that it may not ask"
+
+
 def test_a_task_for_a_newer_flowq_is_kept(wire: Wire, without_errors: Log) -> None:
     wire.push(wire.task("flowq.tomorrow", ()))
     until(lambda: wire.redis.exists(wire.keys.later), 10, "it is kept")

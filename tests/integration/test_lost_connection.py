@@ -30,6 +30,7 @@ from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ledger import Claimed, Committed
 from flowq.engine.reading.read_ahead import ReadAhead
 from flowq.engine.reading.results import FIRST_BLOBS
+from flowq.engine.redis_client import make_client
 from flowq.engine.running.chunk import JUDGED, follow
 from flowq.engine.running.slot import Slot
 from flowq.engine.running.stream import StreamRun
@@ -95,6 +96,48 @@ def test_a_loop_keeps_nothing_of_a_connection_that_was_lost() -> None:
             assert not loop.on_tick
             server.restart()
     loop.close()
+
+
+def closes_within(seconds: float, connection: Connection) -> bool:
+    closing = threading.Thread(target=connection.close, daemon=True)
+    closing.start()
+    closing.join(seconds)
+    return not closing.is_alive()
+
+
+def test_a_worker_that_stops_does_not_wait_for_a_message_that_may_come() -> None:
+    with EmbeddedRedis() as server:
+        connection = Connection(server.url)
+        connection.get_transport_cls = lambda: CarefulTransport
+        channel = connection.default_channel
+        channel.brpop_timeout = 300
+        take_one(connection).ack()
+        server.restart()
+
+        def reads_again() -> bool:
+            try:
+                connection.drain_events(timeout=0.1)
+            except TimeoutError:
+                return bool(channel._in_poll)
+            except connection.connection_errors:
+                return False
+            return False
+
+        until(reads_again, 10, "it has another connection, of which Redis has another id")
+        connection.transport.end_reads()
+        assert closes_within(20, connection)
+
+
+@pytest.mark.parametrize("rules", [["-client"], ["-client", "+client|id"]])
+def test_a_read_that_may_not_be_ended_ends_by_itself(rules: list[str]) -> None:
+    with EmbeddedRedis() as server:
+        with make_client(server.url) as redis:
+            redis.execute_command("ACL", "SETUSER", "default", *rules)
+        connection = Connection(server.url)
+        connection.get_transport_cls = lambda: CarefulTransport
+        take_one(connection).ack()
+        connection.transport.end_reads()
+        assert closes_within(20, connection)
 
 
 @pytest.mark.parametrize("how", ["ack_log_error", "reject_log_error"])

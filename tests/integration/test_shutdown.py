@@ -53,9 +53,9 @@ def test_a_worker_that_stops_under_load_repeats_nothing(tmp_path: Path) -> None:
 
 
 def test_a_worker_with_nothing_to_do_ends_without_celery_s_fixed_waits(tmp_path: Path) -> None:
-    with flowq.LocalCluster(slots=2, workers=3, imports=["tests.nodes"]) as cluster, ExitStack() as started:
+    with flowq.LocalCluster(slots=2, workers=2, imports=["tests.nodes"]) as cluster, ExitStack() as started:
         assert nodes.Square().submit(range(100)).wait(timeout=20)
-        logs = [tmp_path / f"team-{index}" for index in range(3)]
+        logs = [tmp_path / f"team-{index}" for index in range(2)]
         theirs = [
             started.enter_context(celery_worker(cluster.broker_url, "-c", "2", "-n", f"{log.name}@here", log=log))
             for log in logs
