@@ -13,8 +13,8 @@ from flowq.batch.executor import Progress
 from flowq.cli.figures import add_origin, ago, state_text
 from flowq.cli.group import FAILED, emit, emit_line
 from flowq.client.counters import progress_of
-from flowq.client.progress import span_text
 from flowq.client.run import DurableRun
+from flowq.client.wording import span_text
 from flowq.core.runs import Checkpoint
 from flowq.engine.reading.origin import Origin
 from flowq.engine.reading.results import State

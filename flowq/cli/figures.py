@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowq.cli.words import one_line
-from flowq.client.progress import span_text
+from flowq.client.wording import span_text
 from flowq.engine.reading.origin import Origin
 from flowq.engine.reading.results import State
 

@@ -14,9 +14,10 @@ from flowq.cli.figures import STATE_STYLES, ago, origin_json, record_of, state_t
 from flowq.cli.group import emit, json_option
 from flowq.cli.place import place
 from flowq.cli.words import one_line
+from flowq.client.bars import figures
 from flowq.client.counters import progress_of
 from flowq.client.overview import Listed, batches
-from flowq.client.progress import count_of, figures, span_text
+from flowq.client.wording import count_of, span_text
 from flowq.engine.reading.results import status_of
 
 ROOMY = 100  # columns; from this width on, the time of creation is shown

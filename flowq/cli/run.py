@@ -23,8 +23,9 @@ from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit, json_option
 from flowq.cli.loading import load, module_of
 from flowq.cli.shared_values import parsed, show_store
 from flowq.cli.words import one_line
-from flowq.client.progress import Mode, display, span_text
+from flowq.client.progress import Mode, display
 from flowq.client.watching import Waited
+from flowq.client.wording import span_text
 from flowq.core.flow import Flow
 from flowq.core.node import Node
 from flowq.errors import BatchError, FlowqError, ItemError

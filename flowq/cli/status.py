@@ -17,11 +17,12 @@ from flowq.cli.ls import json_of
 from flowq.cli.ls import table as batch_table
 from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
+from flowq.client.bars import figures
 from flowq.client.counters import progress_of
 from flowq.client.left_alone import way_on
 from flowq.client.overview import Listed, batches
-from flowq.client.progress import count_of, figures, rate_text, span_text
 from flowq.client.run import DurableRun
+from flowq.client.wording import count_of, rate_text, span_text
 from flowq.engine.fleet.presence import WorkerRecord, workers
 from flowq.engine.reading.origin import Origin, read_origin
 

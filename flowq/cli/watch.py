@@ -18,10 +18,12 @@ from flowq.cli.figures import record_of
 from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit_line, json_option
 from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
+from flowq.client.bars import figures
 from flowq.client.counters import progress_of
-from flowq.client.progress import Display, Mode, count_of, display, figures, span_text
+from flowq.client.progress import Display, Mode, display
 from flowq.client.run import DurableRun
 from flowq.client.unknown_node import worker_of
+from flowq.client.wording import count_of, span_text
 from flowq.engine.patience import when_there
 from flowq.engine.reading.results import read_state
 from flowq.settings import Settings

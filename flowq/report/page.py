@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from html import escape
 
-from flowq.client.progress import rate_text, span_text
+from flowq.client.wording import rate_text, span_text
 from flowq.html.frame import framed
 from flowq.html.markup import badge, code, tile, tiles
 from flowq.report import sections

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from flowq.batch.outcome import Outcome
-from flowq.client.progress import span_text
+from flowq.client.wording import span_text
 from flowq.html.columns import Column, Tick, columns
 from flowq.html.lanes import Lane, lanes
 from flowq.html.markup import badge, code, nowrap, section, table

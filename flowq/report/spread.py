@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from flowq.client.progress import span_text
+from flowq.client.wording import span_text
 
 PER_DECADE = 20
 FROM_S = 1e-8

@@ -12,7 +12,7 @@ from rich.console import Console
 from flowq.batch.executor import Progress
 from flowq.cli import main
 from flowq.cli.durable import FollowedRun
-from flowq.client.progress import Bars
+from flowq.client.bars import Bars
 from flowq.client.run import DurableRun
 from flowq.core.runs import Checkpoint
 

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from flowq.batch.executor import Progress
-from flowq.client.progress import Bars, Display, Lines, line_of, rate_text, span_text
+from flowq.client.bars import Bars
+from flowq.client.progress import Display, Lines
+from flowq.client.wording import line_of, rate_text, span_text
 
 HALF = Progress(10_000, 1200, 1180, 8, 12, 3, 4, 430.4, 20.4, "running")
 ENDED = Progress(10_000, 10_000, 9_980, 8, 12, 0, 0, 500.0, 0.0, "succeeded")
