@@ -14,7 +14,7 @@ from flowq.engine.keys import Keys
 from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Parked, Tally, Times
 from tests.births import birth
 
-SEEDS = int(os.environ.get("FLOWQ_FAMILY_SEEDS", "100"))
+SEEDS = int(os.environ.get("FLOWQ_FAMILY_SEEDS", "60"))
 SHARDS = 10
 ROOT = "root"
 

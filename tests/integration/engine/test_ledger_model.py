@@ -33,7 +33,7 @@ from flowq.engine.ledger import (
 from flowq.engine.reading.commit_line import span_of_field
 from tests.births import birth
 
-SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "300"))
+SEEDS = int(os.environ.get("FLOWQ_MODEL_SEEDS", "200"))
 SHARDS = 20
 MAX_STEPS = 4000
 ROUND_MS = 1000  # between two rounds of a caretaker

@@ -259,7 +259,7 @@ def test_the_deepest_value_that_is_taken_comes_back_and_a_lower_limit_holds() ->
         loads(dumps([(1,)]), max_depth=0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.recursive(
         st.one_of(
