@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 # Written when the last installation of what pyproject.toml asks for succeeded.
 INSTALLED := $(VENV)/.installed
 
+# Where it is set, each of the few hundred processes that tests start would compile flowq again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
