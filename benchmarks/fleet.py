@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 
 import click
 
-from flowq.batch.sizing import BUDGET_S
+from flowq.batch.running.sizing import BUDGET_S
 from flowq.engine.stored.pages import page_bytes
 
 EVENTS_EVERY_S = 0.05  # a worker's task events wait so long for others

@@ -18,8 +18,8 @@ from functools import partial
 from typing import Any
 
 from benchmarks.lines import Actor, Inbox, Line, Loop, Sleep, pack
-from flowq.batch.chunk import Done
-from flowq.batch.sizing import BUDGET_S, floor_size, next_size
+from flowq.batch.results.done import Done
+from flowq.batch.running.sizing import BUDGET_S, floor_size, next_size
 from flowq.codec import dumps, loads
 from flowq.engine.fleet.presence import WorkerRecord
 from flowq.engine.keys import Keys

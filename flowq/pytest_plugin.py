@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from flowq.batch.inline import InlineExecutor
+    from flowq.batch.inline.executor import InlineExecutor
     from flowq.local import LocalCluster
 
 
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def flowq_inline() -> Iterator[InlineExecutor]:
     """Batches of this test run in this process, whatever FLOWQ_BROKER_URL says."""
     from flowq.batch.executor import activated
-    from flowq.batch.inline import InlineExecutor
+    from flowq.batch.inline.executor import InlineExecutor
 
     with activated(InlineExecutor()) as executor:
         yield executor

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from flowq.batch.executor import activated, deactivate
-from flowq.batch.inline import InlineExecutor
+from flowq.batch.inline.executor import InlineExecutor
 from flowq.local import EmbeddedRedis, LocalCluster
 
 # Not even looked at where nothing drives a browser; `make browser` installs that, and runs them.

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room may import the rooms before it. `flowq/__init__.py` and `flowq/__main__.py` stand above all of them.
@@ -30,8 +32,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "html": frozenset(),
     "compat": frozenset({*FOUNDATION, "core", "batch"}),
 }
-# The same within the engine; its own files, which all of them share, come first and import none of them.
-ENGINE = ("", "fleet", "stored", "limits", "reading", "feeding", "ending", "walks", "running", "care")
+# The same within rooms that have rooms of their own; "" are their own files, such as engine/ledger.py.
+INSIDE = {
+    "batch": ("policies", "results", "", "running", "inline", "nodes"),
+    "engine": ("", "fleet", "stored", "limits", "reading", "feeding", "ending", "walks", "running", "care"),
+}
+# The default executor is made when it is first needed, by the file that defines what an executor is.
+UPWARDS = frozenset({("flowq/batch/executor.py", "flowq.batch.inline.executor.InlineExecutor")})
 
 CELERY = frozenset({"celery", "kombu", "billiard"})
 # What would let code come out of a message, and what tests must not pretend with.
@@ -133,17 +140,19 @@ def test_imports_go_downwards_only() -> None:
     assert upwards == []
 
 
-def test_imports_within_the_engine_go_downwards_only() -> None:
-    inside = [one for one in FLOWQ if one.room == "engine"]
-    own = {one.path.stem for one in inside if one.path.parent.name == "engine"}
+@pytest.mark.parametrize("room", INSIDE)
+def test_imports_within_a_room_go_downwards_only(room: str) -> None:
+    order = INSIDE[room]
+    # The package's own __init__ gathers names of all of them.
+    inside = [one for one in FLOWQ if one.room == room and one.name != f"flowq/{room}/__init__.py"]
     upwards = []
     for one in inside:
-        place = ENGINE.index("" if one.path.parent.name == "engine" else one.path.parent.name)
+        place = order.index("" if one.path.parent.name == room else one.path.parent.name)
         for line, imported in one.imports():
             parts = imported.split(".")
-            if parts[:2] != ["flowq", "engine"]:
+            if parts[:2] != ["flowq", room] or (one.name, imported) in UPWARDS:
                 continue
-            if parts[2] not in own and parts[2] not in ENGINE[: place + 1]:
+            if (parts[2] if parts[2] in order else "") not in order[: place + 1]:
                 upwards.append(f"{one.name}:{line} imports {imported}")
     assert upwards == []
 

@@ -1,10 +1,16 @@
-"""Batches without any I/O: policies, outcomes, the runner, batch nodes, and the executor interface."""
+"""Batches without a server: what they are, how their items run, what they bring, and their nodes.
+
+This folder holds what a batch is: its items, the base class of its nodes, and the interface that executes it. Each room
+may import the rooms listed before it; this folder's own files come between the second and the third:
+
+- ``policies``: what is tried again, limited, cached and tolerated, as values without state;
+- ``results``: outcomes, values, sinks, statistics, merged changes;
+- ``running``: items, one and many, blocking and async, in groups, with retries and limits;
+- ``inline``: batches and runs in this process (on workers: ``flowq.engine``);
+- ``nodes``: the kinds of nodes.
+"""
 
 from flowq.batch.batchflow import BatchFlow
-from flowq.batch.breaker import Breaker
-from flowq.batch.cache import Cache
-from flowq.batch.chunk import Done, FlowItem, ItemDone, Park
-from flowq.batch.deltas import fold_deltas, merge_done
 from flowq.batch.executor import (
     BatchJob,
     Executor,
@@ -17,22 +23,26 @@ from flowq.batch.executor import (
     set_default,
 )
 from flowq.batch.fanout import Fanout
-from flowq.batch.filter_node import FilterNode
-from flowq.batch.inline import InlineExecutor
+from flowq.batch.inline.executor import InlineExecutor
 from flowq.batch.items import Items, to_list
-from flowq.batch.map_node import MapNode
-from flowq.batch.nodes import BatchNode, ParallelBatchNode, parallel_batch_node
-from flowq.batch.outcome import Outcome, Status
-from flowq.batch.parallel import Parallel
-from flowq.batch.policy import BatchPolicy, OnError
+from flowq.batch.nodes.batch_node import BatchNode, ParallelBatchNode, parallel_batch_node
+from flowq.batch.nodes.filter_node import FilterNode
+from flowq.batch.nodes.map_node import MapNode
+from flowq.batch.nodes.parallel import Parallel
+from flowq.batch.nodes.race import RaceNode, first_ok, race
+from flowq.batch.nodes.reduce_node import ReduceNode
+from flowq.batch.policies.breaker import Breaker
+from flowq.batch.policies.cache import Cache
+from flowq.batch.policies.policy import BatchPolicy, OnError
+from flowq.batch.policies.rate import Rate
 from flowq.batch.pool import WorkerPool
-from flowq.batch.race import RaceNode, first_ok, race
-from flowq.batch.rate import Rate
-from flowq.batch.reduce_node import ReduceNode
-from flowq.batch.result import BatchResult, Outcomes
-from flowq.batch.runner import Runner
-from flowq.batch.sink_result import Part, SinkResult
-from flowq.batch.stats import Stats
+from flowq.batch.results.deltas import fold_deltas, merge_done
+from flowq.batch.results.done import Done, FlowItem, ItemDone, Park
+from flowq.batch.results.outcome import Outcome, Status
+from flowq.batch.results.result import BatchResult, Outcomes
+from flowq.batch.results.sink_result import Part, SinkResult
+from flowq.batch.results.stats import Stats
+from flowq.batch.running.runner import Runner
 
 __all__ = [
     "BatchFlow",

@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
-from flowq.batch.chunk import Done, FlowItem
-from flowq.batch.deltas import by_name, by_reducer, fold_deltas, fold_runs, merge_done
 from flowq.batch.fanout import BatchOptions, Fanout
 from flowq.batch.journey import BatchJourney, Journeys
-from flowq.batch.result import BatchResult
+from flowq.batch.results.deltas import by_name, by_reducer, fold_deltas, fold_runs, merge_done
+from flowq.batch.results.done import Done, FlowItem
+from flowq.batch.results.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps, drive, drive_async, in_loop
 from flowq.core.flow import Flow

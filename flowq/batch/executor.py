@@ -1,6 +1,6 @@
 """Executor: the interface for executing batches, and which executor is active in this process.
 
-Implementations: inline.py for this process, client/executor.py for workers.
+Implementations: inline/executor.py for this process, client/executor.py for workers.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from flowq.batch.following import Stream
-from flowq.batch.outcome import Outcome
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.result import BatchResult
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.results.outcome import Outcome
+from flowq.batch.results.result import BatchResult
 from flowq.core.drive import Steps
 from flowq.core.node import Node
 from flowq.core.runs import Run, handover
@@ -287,7 +287,7 @@ handover.accept(lambda flow, shared, key, label: active().submit_run(flow, share
 
 
 def _inline() -> Executor:
-    # Imported here, as inline.py imports this module.
-    from flowq.batch.inline import InlineExecutor
+    # Imported here, as inline/executor.py imports this module.
+    from flowq.batch.inline.executor import InlineExecutor
 
     return InlineExecutor(announce=True)

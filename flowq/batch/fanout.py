@@ -13,14 +13,13 @@ from typing import Any, ClassVar, Literal, Never, Self, TypedDict, get_args
 from typing_extensions import Unpack
 
 from flowq.batch.async_items import readable
-from flowq.batch.breaker import Breaker
-from flowq.batch.cache import Cache
-from flowq.batch.chunk import Done
 from flowq.batch.executor import BatchJob, Executor, Handle, Progress, active
 from flowq.batch.journey import BatchJourney
-from flowq.batch.policy import BatchPolicy, OnError, Rates
-from flowq.batch.result import BatchResult
-from flowq.batch.together import group_size
+from flowq.batch.policies.breaker import Breaker
+from flowq.batch.policies.cache import Cache
+from flowq.batch.policies.policy import BatchPolicy, OnError, Rates
+from flowq.batch.results.done import Done
+from flowq.batch.results.result import BatchResult
 from flowq.core.actions import checked_action
 from flowq.core.callables import function_of, is_async
 from flowq.core.drive import Steps, drive, drive_async
@@ -72,7 +71,7 @@ class Fanout(Node[Item, Result]):
         name: shown in errors, logs and drawings; the class name if None.
         config: settings of this node.
         on_error, max_failures, concurrency, in_flight, rate, breaker, cache, deadline, chunk_size, priority, queue,
-            retention_s, max_items, sink, item_events: see :class:`~flowq.batch.policy.BatchPolicy`.
+            retention_s, max_items, sink, item_events: see :class:`~flowq.batch.policies.policy.BatchPolicy`.
         policy: a BatchPolicy, instead of these and of the retry keywords.
         hooks: hooks for the events of items, called in the process that runs them; see :class:`~flowq.core.hooks.Hook`.
         on_progress: called in this process with the batch's :class:`~flowq.batch.executor.Progress` a few times a
@@ -219,7 +218,7 @@ class Fanout(Node[Item, Result]):
     def counted(self) -> int:
         """The number of items of one process that count towards ``concurrency``."""
         places = self.in_flight()
-        return max(places, group_size(self.policy())) if self.exec_many is not None else places
+        return max(places, self.policy().group_size) if self.exec_many is not None else places
 
     def over(self, shared: Any) -> Self:
         """The node whose items run on the store *shared*: a copy if it uses the store, else this node."""

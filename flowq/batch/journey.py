@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowq.batch.executor import BatchJob
-from flowq.batch.result import BatchResult
+from flowq.batch.results.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps
 from flowq.core.journey import Journey

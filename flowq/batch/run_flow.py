@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from flowq.batch.batchflow import BatchFlow
-from flowq.batch.chunk import FlowItem
 from flowq.batch.journey import BatchJourney
+from flowq.batch.results.done import FlowItem
 from flowq.core.context import ItemContext
 from flowq.core.node import Node
 from flowq.core.notes import add_visit_note

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flowq.batch.outcome import Outcome
+from flowq.batch.results.outcome import Outcome
 from flowq.cli.group import emit_line, imports_option, json_option
 from flowq.cli.place import Place, place
 from flowq.cli.words import one_line

@@ -11,8 +11,8 @@ from typing import IO, Any
 
 import click
 
-from flowq.batch.as_json import plain
-from flowq.batch.outcome import Outcome
+from flowq.batch.results.as_json import plain
+from flowq.batch.results.outcome import Outcome
 from flowq.cli.group import Mistake, imports_option, json_option
 from flowq.cli.place import place
 

@@ -12,10 +12,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from flowq.batch.as_json import plain
 from flowq.batch.executor import activated
 from flowq.batch.fanout import Fanout
-from flowq.batch.inline import InlineExecutor
+from flowq.batch.inline.executor import InlineExecutor
+from flowq.batch.results.as_json import plain
 from flowq.cli.attention import Detached
 from flowq.cli.figures import record_of
 from flowq.cli.fleet import Local, Sent, local_options, refuse_local, to_fleet, to_local_workers

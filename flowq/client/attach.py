@@ -8,7 +8,7 @@ from typing import Any
 
 from flowq.batch.executor import active
 from flowq.batch.fanout import Fanout
-from flowq.batch.policy import BatchPolicy
+from flowq.batch.policies.policy import BatchPolicy
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
 from flowq.client.run import DurableRun

@@ -14,7 +14,7 @@ from flowq.batch.executor import BatchJob
 from flowq.batch.fanout import Fanout
 from flowq.batch.items import Items
 from flowq.batch.naming import new_batch_id
-from flowq.batch.result import BatchResult
+from flowq.batch.results.result import BatchResult
 from flowq.batch.run_flow import RunFlow
 from flowq.client.feeding import Feeding
 from flowq.client.handle import BatchHandle

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from flowq.batch.outcome import Outcome
+from flowq.batch.results.outcome import Outcome
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
 from flowq.engine.reading.results import out_fields, read_some, require_kept

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from flowq.batch.chunk import Done
 from flowq.batch.executor import Progress
 from flowq.batch.following import Stream
-from flowq.batch.outcome import Outcome
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.result import BatchResult
-from flowq.batch.values import Values
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.results.done import Done
+from flowq.batch.results.outcome import Outcome
+from flowq.batch.results.result import BatchResult
+from flowq.batch.results.values import Values
 from flowq.client.counters import length_of, progress_of
 from flowq.client.failures import read_failures
 from flowq.client.feeding import Feeding

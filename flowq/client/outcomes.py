@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowq.batch.chunk import Done
-from flowq.batch.outcome import Outcome, key_for_people
+from flowq.batch.results.done import Done
+from flowq.batch.results.outcome import Outcome, key_for_people
 from flowq.engine.connection import Connections
 from flowq.engine.ids import span
 from flowq.engine.reading.results import out_fields, read_some, require_kept

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flowq.batch.in_item_order import PREFETCH, PREFETCH_ITEMS, ItemOrder, Span
-from flowq.batch.outcome import Outcome
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.values import Values, plain_values
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.results.in_item_order import PREFETCH, PREFETCH_ITEMS, ItemOrder, Span
+from flowq.batch.results.outcome import Outcome
+from flowq.batch.results.values import Values, plain_values
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_there
 from flowq.engine.reading.commit_line import CommitLine, read_commits

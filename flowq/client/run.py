@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from flowq.batch.outcome import Outcome
-from flowq.batch.policy import BatchPolicy
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.results.outcome import Outcome
 from flowq.client.submitted import Submitted
 from flowq.core.given import require_whole
 from flowq.core.overlay import Overlay

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Protocol
 
 from flowq.batch.executor import Progress
-from flowq.batch.here import TELL_EVERY_S
+from flowq.batch.inline.batch import TELL_EVERY_S
 from flowq.client.leaving import said_if_not_cancelled
 from flowq.client.progress import Display
 from flowq.core.context import current_context

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from flowq.batch.policy import BatchPolicy
+from flowq.batch.policies.policy import BatchPolicy
 from flowq.codec import dumps, loads
 from flowq.engine.ids import is_batch_id
 from flowq.engine.keys import Keys

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowq.batch.chunk import Done
-from flowq.batch.outcome import Outcome
+from flowq.batch.results.done import Done
+from flowq.batch.results.outcome import Outcome
 from flowq.client.handle import BatchHandle
 from flowq.engine.reading.results import State
 from flowq.report.spread import Spread

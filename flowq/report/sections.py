@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from flowq.batch.outcome import Outcome
+from flowq.batch.results.outcome import Outcome
 from flowq.client.wording import span_text
 from flowq.html.columns import Column, Tick, columns
 from flowq.html.lanes import Lane, lanes

@@ -18,9 +18,9 @@ from billiard.process import current_process
 from celery import Celery, signals
 from kombu.asynchronous import get_event_loop
 
-from flowq.batch.allowed_sinks import restrict, restricted
 from flowq.batch.executor import Executor, activate, activated, set_default
-from flowq.batch.inline import InlineExecutor
+from flowq.batch.inline.executor import InlineExecutor
+from flowq.batch.results.allowed_sinks import restrict, restricted
 from flowq.client.executor import CeleryExecutor
 from flowq.codec import register_kombu
 from flowq.engine.app import broker_of

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from flowq.batch.result import BatchResult
+from flowq.batch.results.result import BatchResult
 from flowq.engine.connection import Connections
 from flowq.engine.reading.results import State, read_dones, read_state
 

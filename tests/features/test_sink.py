@@ -20,7 +20,7 @@ import numpy
 import pytest
 
 import flowq
-from flowq.batch.sink import open_sink, part_name
+from flowq.batch.results.sink import open_sink, part_name
 from flowq.engine.ending.sink_sweep import take_back
 from tests import nodes, policed, stores
 from tests.messages import Log

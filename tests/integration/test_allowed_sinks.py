@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import flowq
-from flowq.batch.allowed_sinks import is_below
+from flowq.batch.results.allowed_sinks import is_below
 from flowq.codec import dumps, loads
 from tests import nodes, sinking
 from tests.keyed import AsyncSaysItsKey, SaysItsKey, tries

@@ -17,7 +17,7 @@ import pytest
 
 import flowq
 from flowq.batch.executor import activated
-from flowq.batch.inline import InlineExecutor
+from flowq.batch.inline.executor import InlineExecutor
 from tests.drawn import drawn_batch, drawn_flow, drawn_mending, drawn_steps
 from tests.nodes import Refused
 

@@ -8,7 +8,7 @@ import pytest
 
 import flowq
 from flowq.batch.executor import activated
-from flowq.batch.inline import InlineExecutor
+from flowq.batch.inline.executor import InlineExecutor
 from flowq.engine.running.templates import KEPT
 from tests import nodes
 

@@ -19,7 +19,7 @@ from kombu.asynchronous import Hub
 from kombu.common import ignore_errors
 
 import flowq
-from flowq.batch.chunk import Done
+from flowq.batch.results.done import Done
 from flowq.client.executor import CeleryExecutor
 from flowq.core.journey import AGAIN_S, OutOfReach
 from flowq.engine import patience

@@ -7,14 +7,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
-from flowq.batch.account import Known
-from flowq.batch.chunk import Done
 from flowq.batch.fanout import Fanout
-from flowq.batch.here import LocalBatch
+from flowq.batch.inline.batch import InlineBatch
+from flowq.batch.inline.log import Before
 from flowq.batch.items import Picked
-from flowq.batch.log import Before
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.result import BatchResult
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.results.account import Known
+from flowq.batch.results.done import Done
+from flowq.batch.results.result import BatchResult
 from flowq.core.drive import Steps
 from flowq.engine.connection import Connections
 from flowq.engine.ending.folds import reduced
@@ -102,7 +102,7 @@ def _again(
         before = yield _with_deltas, (connections, batch_id, before)
     job = node.job(before.inputs, shared=shared)
     items, gates = Picked(before.inputs, indices), partial(fleet_gate, connections)
-    again = LocalBatch(job, items, places=job.policy.concurrency, batch_id=batch_id, gates=gates, before=before)
+    again = InlineBatch(job, items, places=job.policy.concurrency, batch_id=batch_id, gates=gates, before=before)
     result: BatchResult[Any] = yield again.run, ()
     return result
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from flowq.batch.allowed_sinks import refusal
-from flowq.batch.chunk import Done
-from flowq.batch.sink import PartValues, Sink, generation_of, open_sink
+from flowq.batch.results.allowed_sinks import refusal
+from flowq.batch.results.done import Done
+from flowq.batch.results.sink import PartValues, Sink, generation_of, open_sink
 from flowq.codec import loads
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections

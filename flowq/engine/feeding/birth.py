@@ -7,10 +7,10 @@ from typing import Any
 
 from flowq.batch.executor import BatchJob
 from flowq.batch.items import Items, part
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.sink import address_of
-from flowq.batch.sizing import first_floor
-from flowq.batch.twins import Marked
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.results.sink import address_of
+from flowq.batch.running.sizing import first_floor
+from flowq.batch.running.twins import Marked
 from flowq.codec import dumps, explain
 from flowq.core.spec import FlowSpec, spec_of
 from flowq.engine.batches import Header, remembered

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from flowq.batch.twins import Marked
+from flowq.batch.running.twins import Marked
 from flowq.core.journey import OutOfReach
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections

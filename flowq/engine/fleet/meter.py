@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from flowq.batch.chunk import Done
+from flowq.batch.results.done import Done
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import REDIS_ERRORS, RedisClient
 

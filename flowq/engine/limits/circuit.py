@@ -1,4 +1,4 @@
-"""A breaker's circuit in Redis, shared by a fleet. In one process: batch/here_circuit.py, by the same rules.
+"""A breaker's circuit in Redis, shared by a fleet. In one process: batch/inline/circuit.py, by the same rules.
 
 Not pybreaker with its Redis storage: that reads and sets state, counter and time in separate calls, by the workers'
 own clocks, so that several workers probe at once.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 
-from flowq.batch.breaker import Breaker
-from flowq.batch.here_circuit import ASK_AGAIN_S
+from flowq.batch.inline.circuit import ASK_AGAIN_S
+from flowq.batch.policies.breaker import Breaker
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_taken
 from flowq.engine.script import Script
@@ -19,7 +19,7 @@ SEEN_FOR_S = 0.25  # how long a process trusts that a circuit it has seen closed
 
 
 class FleetCircuit:
-    """See :class:`~flowq.batch.gate.Circuit`.
+    """See :class:`~flowq.batch.running.gate.Circuit`.
 
     Args:
         connections: this process's connections.

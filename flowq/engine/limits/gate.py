@@ -1,13 +1,13 @@
-"""The gate of a batch on a fleet: its cache, permits and circuit in Redis. In one process: batch/here_gate.py."""
+"""The gate of a batch on a fleet: its cache, permits and circuit in Redis. In one process: batch/inline/gate.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from flowq.batch.fanout import Fanout
-from flowq.batch.gate import Gate
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.rate import Charges
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.policies.rate import Charges
+from flowq.batch.running.gate import Gate
 from flowq.engine.connection import Connections
 from flowq.engine.limits.circuit import FleetCircuit
 from flowq.engine.limits.memo import FleetMemo

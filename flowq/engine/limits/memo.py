@@ -1,4 +1,4 @@
-"""Cached results of a fleet in Redis. In one process: batch/here_memo.py."""
+"""Cached results of a fleet in Redis. In one process: batch/inline/memo.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger("flowq.memo")
 
 
 class FleetMemo:
-    """See :class:`~flowq.batch.gate.Memo`. If Redis is away or full, items run although a result may be cached.
+    """See :class:`~flowq.batch.running.gate.Memo`. If Redis is away or full, items run although a result may be cached.
 
     Args:
         connections: this process's connections.

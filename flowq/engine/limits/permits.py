@@ -1,4 +1,4 @@
-"""Permits of a fleet: starts of items, booked in Redis. In one process: batch/here_permits.py."""
+"""Permits of a fleet: starts of items, booked in Redis. In one process: batch/inline/permits.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from flowq.batch.gate import KEPT_OVER_S, LATE_S, TOGETHER_OVER_S
-from flowq.batch.rate import Charge, Rate
+from flowq.batch.policies.rate import Charge, Rate
+from flowq.batch.running.gate import KEPT_OVER_S, LATE_S, TOGETHER_OVER_S
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_taken
 from flowq.engine.redis_client import AWAY_ERRORS
@@ -23,7 +23,7 @@ SPARE_FOR_S = 0.05
 
 
 class FleetPermits:
-    """See :class:`~flowq.batch.gate.Permits`. Times are those of Redis' clock.
+    """See :class:`~flowq.batch.running.gate.Permits`. Times are those of Redis' clock.
 
     Args:
         connections: this process's connections.

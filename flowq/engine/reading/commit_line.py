@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from flowq.batch.chunk import Done
-from flowq.batch.in_item_order import Span
+from flowq.batch.results.done import Done
+from flowq.batch.results.in_item_order import Span
 from flowq.engine.connection import Connections
 from flowq.engine.ids import generation, record, span
 from flowq.engine.reading.results import done_of

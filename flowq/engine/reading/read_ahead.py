@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from flowq.batch.chunk import Done
+from flowq.batch.results.done import Done
 from flowq.engine.connection import Connections
 from flowq.engine.reading.commit_line import CommitLine
 from flowq.engine.reading.results import State, done_of, read_blobs, read_state_and_fields

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from flowq.batch.chunk import Done
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.reasons import CANCELLED, ORPHANED, late, stopped
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.policies.reasons import CANCELLED, ORPHANED, late, stopped
+from flowq.batch.results.done import Done
 from flowq.codec import loads
 from flowq.core.runs import RunStatus
 from flowq.engine.connection import Connections

@@ -14,12 +14,12 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from flowq.batch.chunk import Done, ItemDone, Park
-from flowq.batch.outcome import Outcome
-from flowq.batch.policy import allowed
-from flowq.batch.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay, weighed
-from flowq.batch.tries import as_failure
-from flowq.batch.twins import Twin
+from flowq.batch.policies.policy import allowed
+from flowq.batch.results.done import Done, ItemDone, Park
+from flowq.batch.results.outcome import Outcome
+from flowq.batch.running.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay, weighed
+from flowq.batch.running.tries import as_failure
+from flowq.batch.running.twins import Twin
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ending.family import end_plain, wake_starved
 from flowq.engine.ending.sink_sweep import take_back

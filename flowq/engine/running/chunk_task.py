@@ -6,7 +6,7 @@ import logging
 
 from redis.exceptions import ResponseError
 
-from flowq.batch.sizing import BUDGET_S
+from flowq.batch.running.sizing import BUDGET_S
 from flowq.codec import loads
 from flowq.core.spec import FlowSpec
 from flowq.engine.dispatch import publish_chunks

@@ -9,9 +9,9 @@ import logging
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from flowq.batch.chunk import Done
-from flowq.batch.sink import PartValues
-from flowq.batch.sunk import fail, sunk
+from flowq.batch.results.done import Done
+from flowq.batch.results.sink import PartValues
+from flowq.batch.results.sunk import fail, sunk
 from flowq.codec import dumps, explain, unsealed_bytes
 from flowq.engine.running.work import Work
 from flowq.errors import CodecError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flowq.batch.chunk import Done, ItemDone, Park
+from flowq.batch.results.done import Done, ItemDone, Park
 from flowq.engine.ids import split_id
 from flowq.engine.ledger import Claimed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowq.batch.policy import BatchPolicy
+from flowq.batch.policies.policy import BatchPolicy
 from flowq.engine.limits.permits import PARK_OVER_S
 
 GRACE_S = 1.0

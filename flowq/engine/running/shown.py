@@ -17,7 +17,7 @@ from celery.events.event import Event, get_exchange
 from celery.utils.time import utcoffset
 from kombu.exceptions import OperationalError
 
-from flowq.batch.chunk import Done
+from flowq.batch.results.done import Done
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import REDIS_ERRORS

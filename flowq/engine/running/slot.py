@@ -11,12 +11,12 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from flowq.batch.allowed_sinks import refusal
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.fanout import Fanout
-from flowq.batch.nodes import ParallelBatchNode
-from flowq.batch.runner import Runner
-from flowq.batch.sink import open_sink
+from flowq.batch.nodes.batch_node import ParallelBatchNode
+from flowq.batch.results.allowed_sinks import refusal
+from flowq.batch.results.sink import open_sink
+from flowq.batch.running.runner import Runner
 from flowq.core.context import ItemContext
 from flowq.core.schema import schema_of
 from flowq.engine.batches import Header, Headers, model_of

@@ -7,9 +7,9 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
-from flowq.batch.chunk import ItemDone, Park
-from flowq.batch.sizing import floor_size, next_size
-from flowq.batch.twins import Twin
+from flowq.batch.results.done import ItemDone, Park
+from flowq.batch.running.sizing import floor_size, next_size
+from flowq.batch.running.twins import Twin
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import generation
 from flowq.engine.known_sizes import Sizes

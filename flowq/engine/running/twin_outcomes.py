@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from flowq.batch.chunk import Done, ItemDone, Park
-from flowq.batch.in_item_order import Span
-from flowq.batch.twins import copy_of
+from flowq.batch.results.done import Done, ItemDone, Park
+from flowq.batch.results.in_item_order import Span
+from flowq.batch.running.twins import copy_of
 from flowq.codec import loads
 from flowq.engine.connection import Connections
 from flowq.engine.ledger import GEN

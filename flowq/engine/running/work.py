@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowq.batch.fanout import Fanout
-from flowq.batch.gate import Gate
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.runner import Runner
-from flowq.batch.sink import Sink
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.results.sink import Sink
+from flowq.batch.running.gate import Gate
+from flowq.batch.running.runner import Runner
 from flowq.engine.batches import Header
 from flowq.engine.walks.journeys import ItemJourneys
 from flowq.errors import SinkFailed

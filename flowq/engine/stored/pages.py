@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from flowq.batch.items import part
-from flowq.batch.twins import Marked, Twin
+from flowq.batch.running.twins import Marked, Twin
 from flowq.codec import dumps, explain, loads, unsealed_bytes
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from flowq.batch.twins import Twin
+from flowq.batch.running.twins import Twin
 from flowq.engine.connection import Connections
 from flowq.engine.stored.on_the_way import read
 from flowq.engine.stored.pages import PageReader

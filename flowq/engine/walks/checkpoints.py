@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowq.batch.naming import new_batch_id
-from flowq.batch.policy import BatchPolicy
+from flowq.batch.policies.policy import BatchPolicy
 from flowq.core.overlay import Overlay
 from flowq.core.runs import Checkpoint
 from flowq.engine.batches import Header, model_of

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flowq.batch.taken import is_over
-from flowq.batch.waits import End, Sent, Wait, Waits
+from flowq.batch.running.taken import is_over
+from flowq.batch.running.waits import End, Sent, Wait, Waits
 from flowq.codec import loads
 from flowq.core.beside import somebody_works
 from flowq.core.context import ItemContext

@@ -17,8 +17,8 @@ from flowq.batch.fanout import Fanout
 from flowq.batch.items import Items
 from flowq.batch.journey import BatchJourney
 from flowq.batch.naming import new_batch_id
-from flowq.batch.policy import BatchPolicy
-from flowq.batch.result import BatchResult
+from flowq.batch.policies.policy import BatchPolicy
+from flowq.batch.results.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import ControlFlow, Steps
 from flowq.core.flow import Flow

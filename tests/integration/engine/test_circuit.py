@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from flowq.batch.breaker import Breaker
-from flowq.batch.here_circuit import ASK_AGAIN_S, HereCircuit
+from flowq.batch.inline.circuit import ASK_AGAIN_S, InlineCircuit
+from flowq.batch.policies.breaker import Breaker
 from flowq.engine.connection import Connections
 from flowq.engine.limits.circuit import FleetCircuit
 from flowq.engine.script import Script
@@ -30,7 +30,7 @@ def test_both_go_the_same_way_whatever_happens(connections: Connections, seed: i
     rng = random.Random(seed)
     now_s = 1000.0
     breaker = Breaker(failures=rng.choice([1, 2, 4]), reset=rng.choice([1.0, 10.0]))
-    here = HereCircuit(breaker, lambda: now_s)
+    here = InlineCircuit(breaker, lambda: now_s)
     ask, tell = Script(connections.redis, "circuit_ask"), Script(connections.redis, "circuit_tell")
     key = [connections.keys.circuit(None, "b-1")]
     reset_ms = int(breaker.reset * 1000)

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 import flowq
-from flowq.batch.sizing import CHUNK_BYTES
+from flowq.batch.running.sizing import CHUNK_BYTES
 from flowq.client.executor import CeleryExecutor
 from flowq.codec import unsealed_bytes
 from flowq.engine.keys import Keys

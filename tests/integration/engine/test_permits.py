@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from flowq.batch.here_permits import HerePermits
-from flowq.batch.rate import Charge, Rate
+from flowq.batch.inline.permits import InlinePermits
+from flowq.batch.policies.rate import Charge, Rate
 from flowq.engine.connection import Connections
 from flowq.engine.limits.permits import MOST_PARKED, FleetPermits
 from flowq.local import EmbeddedRedis
@@ -44,7 +44,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def seconds(permits: HerePermits | FleetPermits, *indices: int) -> list[float]:
+def seconds(permits: InlinePermits | FleetPermits, *indices: int) -> list[float]:
     return [permits.book(index, ALL)[0] for index in indices]
 
 
@@ -59,7 +59,7 @@ def test_both_give_the_same_starts_whatever_happens(connections: Connections, cl
         Rate(rng.choice([1, 10, 1000]), per=rng.choice([1, 60]), burst=rng.choice([None, 1, 5]))
         for _ in range(rng.choice([1, 2, 3]))
     ]
-    here, there = HerePermits(rates, {}, threading.Lock(), clock), fleet(connections, clock, *rates)
+    here, there = InlinePermits(rates, {}, threading.Lock(), clock), fleet(connections, clock, *rates)
     of_items = [[Charge(i, rng.choice("ab"), rng.choice([1.0, 7.0])) for i in range(len(rates))] for _ in range(60)]
     for _ in range(300):
         clock.now += rng.choice([0, 0.001, 0.05, 0.1, 3])
@@ -86,7 +86,7 @@ def test_an_item_that_comes_again_keeps_its_start(connections: Connections, cloc
 def test_a_start_is_kept_until_it_is_near(connections: Connections, clock: Clock) -> None:
     permits, here = (
         fleet(connections, clock, Rate(1, burst=1)),
-        HerePermits([Rate(1, burst=1)], {}, threading.Lock(), clock),
+        InlinePermits([Rate(1, burst=1)], {}, threading.Lock(), clock),
     )
     for one in (permits, here):
         clock.now = 1000.0

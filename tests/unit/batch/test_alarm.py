@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flowq.batch import BatchNode
-from flowq.batch.alarm import call_within
+from flowq.batch.running.alarm import call_within
 from flowq.errors import ItemTimeout
 
 # pytest-timeout's own way of watching a test uses the very signal.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from flowq.batch.as_json import plain
+from flowq.batch.results.as_json import plain
 
 
 class Page(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowq.batch.deltas import fold_runs
+from flowq.batch.results.deltas import fold_runs
 
 
 def test_each_run_of_neighbours_is_folded_in_its_first_place() -> None:

@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from flowq.batch.chunk import Done, Park
-from flowq.batch.in_item_order import ItemOrder, Piece, Span
-from flowq.batch.outcome import Outcome
+from flowq.batch.results.done import Done, Park
+from flowq.batch.results.in_item_order import ItemOrder, Piece, Span
+from flowq.batch.results.outcome import Outcome
 
 
 class Batch:

@@ -11,7 +11,7 @@ import pytest
 
 from flowq.batch import Breaker, ParallelBatchNode
 from flowq.batch.executor import Handle
-from flowq.batch.inline_handle import InlineHandle
+from flowq.batch.inline.handle import InlineHandle
 from flowq.client import BatchHandle
 from flowq.errors import CircuitOpen
 from tests.waiting import until

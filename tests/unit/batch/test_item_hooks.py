@@ -87,8 +87,8 @@ def test_a_batch_whose_hooks_ask_for_no_items_keeps_the_tight_loop() -> None:
     class Nodes(flowq.Hook):
         def on_node_end(self, event: Event) -> None: ...
 
-    from flowq.batch.runner import Runner
-    from flowq.batch.tries import Tries
+    from flowq.batch.running.runner import Runner
+    from flowq.batch.running.tries import Tries
 
     node = flowq.parallel_batch_node(hooks=[Nodes])(lambda item: item)
     assert type(Runner(node, node.policy())._tries) is Tries

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from flowq.batch import BatchFlow, BatchNode, Breaker, Cache, ParallelBatchNode, Rate, parallel_batch_node
-from flowq.batch.breaker import Breaker as BreakerValue
-from flowq.batch.here_circuit import ASK_AGAIN_S, HereCircuit
+from flowq.batch.inline.circuit import ASK_AGAIN_S, InlineCircuit
+from flowq.batch.policies.breaker import Breaker as BreakerValue
 from flowq.core import RetryAfter
 from flowq.errors import CircuitOpen
 
@@ -129,7 +129,7 @@ class Clock:
 
 def test_a_half_open_circuit_lets_one_try_through_and_waits_for_no_lost_one() -> None:
     clock = Clock()
-    circuit = HereCircuit(BreakerValue(failures=2, reset=10), clock)
+    circuit = InlineCircuit(BreakerValue(failures=2, reset=10), clock)
     circuit.failed("a")
     circuit.succeeded("b")
     circuit.failed("c")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from flowq.batch import ParallelBatchNode, Rate
-from flowq.batch.here_permits import HerePermits
-from flowq.batch.rate import Charge, Charges
+from flowq.batch.inline.permits import InlinePermits
+from flowq.batch.policies.rate import Charge, Charges
 
 INDICES = itertools.count()
 
@@ -25,11 +25,11 @@ class Clock:
         return self.now
 
 
-def permits(clock: Clock, *rates: Rate) -> HerePermits:
-    return HerePermits(rates, {}, threading.Lock(), clock)
+def permits(clock: Clock, *rates: Rate) -> InlinePermits:
+    return InlinePermits(rates, {}, threading.Lock(), clock)
 
 
-def waits(permits: HerePermits, n: int, charges: Sequence[Charge] = (Charge(0, "", 1.0),)) -> list[float]:
+def waits(permits: InlinePermits, n: int, charges: Sequence[Charge] = (Charge(0, "", 1.0),)) -> list[float]:
     """Seconds from now until each of *n* items starts, that come at once and ask again when they are told to."""
     clock: Any = permits._clock
     began, starts = clock.now, []

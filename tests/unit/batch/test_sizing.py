@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowq.batch.sizing import first_floor, floor_size, next_size, overstay, weighed
+from flowq.batch.running.sizing import first_floor, floor_size, next_size, overstay, weighed
 
 
 def test_a_chunk_holds_what_fits_the_budget() -> None:

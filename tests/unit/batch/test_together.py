@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from flowq.batch import Breaker, ParallelBatchNode
-from flowq.batch.cache import Cache
-from flowq.batch.rate import Rate
-from flowq.batch.runner import Runner
+from flowq.batch.policies.cache import Cache
+from flowq.batch.policies.rate import Rate
+from flowq.batch.running.runner import Runner
 
 pytestmark = pytest.mark.usefixtures("inline")
 

@@ -6,8 +6,8 @@ from array import array
 
 from redis import Redis
 
-from flowq.batch.chunk import Done, Park
-from flowq.batch.outcome import Outcome
+from flowq.batch.results.done import Done, Park
+from flowq.batch.results.outcome import Outcome
 from flowq.engine.fleet.meter import BUCKETS_S, Meter, read_totals
 from flowq.engine.keys import Keys
 from tests.waiting import until

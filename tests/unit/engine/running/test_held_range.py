@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from flowq.batch.chunk import ItemDone
+from flowq.batch.results.done import ItemDone
 from flowq.engine.running.held_range import HeldRange
 
 START, STOP = 10, 20

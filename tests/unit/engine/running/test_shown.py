@@ -6,8 +6,8 @@ from array import array
 from types import SimpleNamespace
 from typing import Any
 
-from flowq.batch.chunk import Done, Park
-from flowq.batch.outcome import Outcome
+from flowq.batch.results.done import Done, Park
+from flowq.batch.results.outcome import Outcome
 from flowq.engine.batches import Header
 from flowq.engine.running.held_range import RUNS_ON
 from flowq.engine.running.shown import Went, _all

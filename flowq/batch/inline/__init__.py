@@ -1,0 +1,1 @@
+"""Batches and runs in this process, without a server."""

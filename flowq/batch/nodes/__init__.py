@@ -1,0 +1,1 @@
+"""The kinds of nodes of many items, and nodes that contain others."""

@@ -1,0 +1,1 @@
+"""What is tried again, limited, cached and tolerated in a batch, as values without state."""

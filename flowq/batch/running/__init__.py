@@ -1,0 +1,1 @@
+"""Items at work: one and many, blocking and async, in groups, with retries, limits and time limits."""
