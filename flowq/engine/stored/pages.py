@@ -173,7 +173,7 @@ class Pager:
 
 
 class PageReader:
-    """Reads items of batches by index; keeps the last used pages decoded."""
+    """Reads items of batches by index, for one thread; keeps the last used pages decoded."""
 
     def __init__(self, redis: RedisClient, keys: Keys) -> None:
         self._redis, self._keys = redis, keys

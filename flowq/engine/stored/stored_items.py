@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -14,11 +15,12 @@ from flowq.registry import sent_as_list
 
 
 class StoredItems(Mapping[int, Any]):
-    """Items by index, each fetched when it is asked for; those whose page was dropped are missing."""
+    """Items by index, each fetched when it is asked for; those whose page was dropped are missing. For any threads."""
 
     def __init__(self, connections: Connections, batch_id: str) -> None:
         self._connections, self._batch_id = connections, batch_id
         self._pages = PageReader(connections.redis, connections.keys)
+        self._one_reads = threading.Lock()  # a PageReader is for one thread
 
     def __getitem__(self, index: int) -> Any:
         """The item at *index*.
@@ -32,7 +34,8 @@ class StoredItems(Mapping[int, Any]):
         if index < 0 or not first or index >= len(self):
             raise KeyError(index)
         try:
-            item = self._pages.one(self._batch_id, index, int(first[0]))
+            with self._one_reads:
+                item = self._pages.one(self._batch_id, index, int(first[0]))
         except (BatchLost, IndexError):
             raise KeyError(index) from None
         return self[item.first] if isinstance(item, Twin) else item

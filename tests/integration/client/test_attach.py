@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,22 @@ def test_an_id_that_redis_does_not_hold_is_said_so(cluster: LocalCluster, unknow
 def test_without_workers_there_is_nowhere_to_look(inline: flowq.InlineExecutor) -> None:
     with pytest.raises(flowq.ConfigError, match="FLOWQ_BROKER_URL"):
         flowq.get_batch("some-batch-1234567890")
+
+
+def test_threads_read_the_inputs_of_one_result_side_by_side(cluster: LocalCluster) -> None:
+    n, threads = 60_000, 8  # more pages than stay decoded
+    batch = submit(nodes.Square(), list(range(n)))
+    assert batch.wait(60)
+    outcomes = flowq.get_batch(batch.id).result().items
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            places = [random.Random(seed).choices(range(n), k=1_000) for seed in range(threads)]
+            wrong = pool.map(lambda some: [at for at in some if outcomes[at].input != at], places)
+            assert list(wrong) == [[]] * threads
+    finally:
+        sys.setswitchinterval(often)
 
 
 def test_a_failure_shows_where_it_was_raised(cluster: LocalCluster) -> None:
