@@ -155,9 +155,9 @@ class MergeConflict(FlowError):
         self.kind, self.nested = kind, nested
 
     def __str__(self) -> str:
-        return f"items {self.first} and {self.second} set shared[{self.key!r}] to different values. {self._way_out()}"
+        return f"items {self.first} and {self.second} set shared[{self.key!r}] to different values. {self._advice()}"
 
-    def _way_out(self) -> str:
+    def _advice(self) -> str:
         last = 'merge="last" keeps what the later item set, and nothing else'
         if self.kind == "list":
             return f"Lists are extended by what items append: only append to the one that is there. {last}."

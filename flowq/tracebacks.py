@@ -44,7 +44,7 @@ class _Ways:
         known = self._texts.get(key)
         if known is None:
             shown = traceback.TracebackException(Exception, Exception(), tb)
-            _leave_out_the_way_there(shown)
+            _omit_flowq_frames(shown)
             known = codes, "".join((_HEAD, *shown.stack.format())) if shown.stack else ""
             if len(self._texts) >= MOST_WAYS:
                 self._texts.clear()
@@ -61,7 +61,7 @@ def text_of_traceback(exc: BaseException) -> str:
     if chain is not None:
         return "".join(_ways.text(one.__traceback__) + _last_lines(one) + after for one, after in reversed(chain))
     shown = traceback.TracebackException.from_exception(exc)
-    _leave_out_the_way_there(shown)
+    _omit_flowq_frames(shown)
     return "".join(shown.format())
 
 
@@ -100,7 +100,7 @@ def _last_lines(exc: BaseException) -> str:
     return "\n".join((first, *getattr(exc, "__notes__", ()), ""))
 
 
-def let_go_of_the_way_there(exc: BaseException) -> None:
+def drop_flowq_frames(exc: BaseException) -> None:
     """Drop flowq's frames above the user's first from the traceback of *exc*, which would keep items in memory."""
     first = tb = exc.__traceback__
     while tb is not None and _is_on_the_way(tb.tb_frame.f_code.co_filename):
@@ -114,7 +114,7 @@ def let_go_of_the_way_there(exc: BaseException) -> None:
         first = first.tb_next
 
 
-def _leave_out_the_way_there(shown: traceback.TracebackException) -> None:
+def _omit_flowq_frames(shown: traceback.TracebackException) -> None:
     """Drop flowq's frames above the user's first, for the exception, its causes and the exceptions in a group."""
     todo, seen = [shown], set()
     while todo:

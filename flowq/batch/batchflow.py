@@ -153,8 +153,8 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         """
         return fold_deltas(list(deltas), self.reducers, self.last)
 
-    def item_goes_on(self, index: int) -> bool:
-        """See :meth:`Fanout.item_goes_on`."""
+    def item_continues(self, index: int) -> bool:
+        """See :meth:`Fanout.item_continues`."""
         return self.journeys is not None and self.journeys.go_on(index)
 
     def item_call(self) -> Callable[..., FlowItem | Awaitable[FlowItem]]:

@@ -302,11 +302,11 @@ class Fanout(Node[Item, Result]):
     def take(self, shared: Any, result: BatchResult[Any]) -> None:
         """Apply the changes of the items to *shared*."""
 
-    def goes_on(self) -> bool:
-        """See :meth:`LifeCycle.goes_on`."""
-        return not self.is_local and isinstance(self.journey, BatchJourney) and self.journey.goes_on_from_batch()
+    def continues(self) -> bool:
+        """See :meth:`LifeCycle.continues`."""
+        return not self.is_local and isinstance(self.journey, BatchJourney) and self.journey.continues_from_batch()
 
-    def item_goes_on(self, index: int) -> bool:
+    def item_continues(self, index: int) -> bool:
         """Whether the coming try of the item at *index* continues one that was left."""
         return False
 

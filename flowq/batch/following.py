@@ -33,7 +33,7 @@ class Stream(Generic[T]):
         self._async: AsyncGenerator[T, None] | None = _each_async(blocks, abandoned)
         self._abandoned, self._begun = abandoned, False
 
-    def or_else(self, abandoned: Callable[[], None]) -> Stream[T]:
+    def when_abandoned(self, abandoned: Callable[[], None]) -> Stream[T]:
         """The same stream, with *abandoned* called if the reading ends before it."""
         return Stream(self._blocks, abandoned)
 

@@ -32,7 +32,7 @@ class BatchJourney(Journey):
         """Whether the walk was left at the next node while its batch ran."""
         raise NotImplementedError
 
-    def goes_on_from_batch(self) -> bool:
+    def continues_from_batch(self) -> bool:
         """Whether that was in this generation; in a redrive the batch is started again."""
         raise NotImplementedError
 

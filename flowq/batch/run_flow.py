@@ -34,5 +34,5 @@ class RunFlow(BatchFlow):
         """Add the note of a visit only: that a run is an item is an implementation detail."""
         add_visit_note(error, self.name)
 
-    def overhear(self, inner: Node[Any, Any], label: str) -> None:
+    def relay_events(self, inner: Node[Any, Any], label: str) -> None:
         """Do nothing: *inner*, the root, keeps its own listeners, as if it were run alone."""

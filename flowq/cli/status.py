@@ -19,7 +19,7 @@ from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
 from flowq.client.bars import figures
 from flowq.client.counters import progress_of
-from flowq.client.left_alone import way_on
+from flowq.client.left_alone import advice
 from flowq.client.overview import Listed, batches
 from flowq.client.run import DurableRun
 from flowq.client.wording import count_of, rate_text, span_text
@@ -117,7 +117,7 @@ def show_batch(handle: BatchHandle[Any], origin: Origin, as_json: bool) -> None:
     rows.add_row("node", Text(f"{handle.node} (queue {handle.queue})"))
     add_origin(rows, origin)
     if origin.producer_gone:
-        rows.add_row("producer", Text(f"gone before it had written all items: {way_on(handle.id, origin)}", "yellow"))
+        rows.add_row("producer", Text(f"gone before it had written all items: {advice(handle.id, origin)}", "yellow"))
     rows.add_row("items", Text(" · ").join([Text(count_of(now)), figures(now)]))
     rows.add_row("time", f"{span_text(state.seconds)}, {rate_text(now.rate) or 'nothing done yet'}")
     if now.eta_s and state.state == "running":

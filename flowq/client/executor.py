@@ -166,7 +166,7 @@ class CeleryExecutor:
         if place != "whole" and feeder is not None:
             stream, given = items.at_hand() is None, source(items, job.node)
             if place == "fed":
-                feeding.begin(feeder, feeder.relief(given), 0.0)
+                feeding.begin(feeder, feeder.take_over_steps(given), 0.0)
             elif stream:
                 feeder.begin(place)
                 feeding.begin(feeder, feeder.steps(given, place), 0.0)

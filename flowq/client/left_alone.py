@@ -35,11 +35,11 @@ class LeftAlone:
         with contextlib.suppress(*REDIS_ERRORS):  # while Redis is away the wait goes on
             origin = read_origin(self._connections, self._batch_id)
             if origin.left_by is not None:
-                why = origin.left_by + _way_out(origin.left_by, self._batch_id)
+                why = origin.left_by + _advice_on_lack(origin.left_by, self._batch_id)
                 self._say("items of %s wait for another worker, this one cannot run them: %s", why)
             if origin.producer_gone and not is_fed_here:
                 self._say(
-                    "the producer of %s is gone before it had written all items: %s", way_on(self._batch_id, origin)
+                    "the producer of %s is gone before it had written all items: %s", advice(self._batch_id, origin)
                 )
 
     def _say(self, message: str, why: str) -> None:
@@ -48,14 +48,14 @@ class LeftAlone:
             log.warning(message, self._batch_id, why, extra={"batch": self._batch_id})
 
 
-def way_on(batch_id: str, origin: Origin) -> str:
+def advice(batch_id: str, origin: Origin) -> str:
     """What to do about a batch whose producer is gone."""
     if origin.key is not None:
         return "a submit of the same items under its key writes the rest"
     return f"what is there runs, `flowq cancel {batch_id}` ends it"
 
 
-def _way_out(lack: str, batch_id: str) -> str:
+def _advice_on_lack(lack: str, batch_id: str) -> str:
     """What to do if no worker can ever know what is lacking; "" if one may."""
     if "'__main__:" not in lack:
         return ""

@@ -11,7 +11,7 @@ from typing import Any
 from flowq.core.beside import Beside
 from flowq.core.callables import wants_ctx
 from flowq.core.given import require_text
-from flowq.core.limit import begin_anew
+from flowq.core.limit import restart_limit
 from flowq.errors import FlowError
 
 __all__ = ["NO_CONFIG", "ItemContext", "check_event", "current_context", "enter_context", "innermost", "wants_ctx"]
@@ -70,7 +70,7 @@ class ItemContext:
 
     def heartbeat(self) -> None:
         """Report that this call is slow but alive: its ``timeout`` starts again from now."""
-        begin_anew()
+        restart_limit()
         if self.on_heartbeat is not None:
             self.on_heartbeat(self)
 

@@ -149,7 +149,7 @@ async def _bounded_async(timeout_s: float, fn: Callable[..., Any], args: tuple[A
         async with asyncio.timeout(timeout_s) as limit:
             loop = asyncio.get_running_loop()
 
-            def begin_anew() -> None:
+            def restart() -> None:
                 if not limit.expired() and limit.when() is not None:
                     limit.reschedule(loop.time() + timeout_s)
 
@@ -160,7 +160,7 @@ async def _bounded_async(timeout_s: float, fn: Callable[..., Any], args: tuple[A
                 limit.reschedule(loop.time())
 
             # Thread-safe: a blocking body calls it from its own thread.
-            with limited(lambda: loop.call_soon_threadsafe(begin_anew), Limit(until_s, end)):
+            with limited(lambda: loop.call_soon_threadsafe(restart), Limit(until_s, end)):
                 return await call_async(fn, args)
     except TimeoutError:
         if limit.expired():

@@ -25,7 +25,7 @@ from flowq.core.retry import Retry
 from flowq.core.run_result import Recorder, RunResult
 from flowq.core.runs import Run, handover
 from flowq.core.spec import FlowSpec, spec_of
-from flowq.core.straight import go, goes_straight, lives_as
+from flowq.core.straight import go, goes_straight, inherits_all
 from flowq.core.wiring import check_node
 from flowq.errors import FlowError, LoopRunning, UnknownAction
 
@@ -72,7 +72,7 @@ class Flow(Node[Any, Any]):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.chooses = cls.next_node is not Flow.next_node
-        cls._tries_once = lives_as(cls, Flow, _TRIES) and not cls._asks_ctx
+        cls._tries_once = inherits_all(cls, Flow, _TRIES) and not cls._asks_ctx
 
     def __init__(
         self,
@@ -247,9 +247,9 @@ class Flow(Node[Any, Any]):
                 node = self._enter(self.next_node(node, action, shared), params, visits)
             ended["action"] = run(_one_call(self.phase(3), shared, prep_res, action))
 
-    def goes_on(self) -> bool:
-        """See :meth:`LifeCycle.goes_on`."""
-        return self.journey is not None and self.journey.goes_on()
+    def continues(self) -> bool:
+        """See :meth:`LifeCycle.continues`."""
+        return self.journey is not None and self.journey.continues()
 
     def visit(self, shared: Any) -> Steps[str | None]:
         """See :meth:`LifeCycle.visit`. In a resumable walk the flow continues where it was left: ``prep`` runs once."""
@@ -357,7 +357,7 @@ class Flow(Node[Any, Any]):
         visited = node.__copy__()
         visited.set_params(params)
         if self._listeners is not None or visited._listeners is not None:
-            self.overhear(visited, self._label(node))
+            self.relay_events(visited, self._label(node))
         visited.within = self._inner
         return visited
 

@@ -150,15 +150,15 @@ class Listeners:
         return any(kind.startswith(prefix) for kind in self._told)
 
     @contextmanager
-    def span(self, what: Literal["run", "node"], node: str, *, goes_on: bool = False) -> Iterator[dict[str, Any]]:
+    def span(self, what: Literal["run", "node"], node: str, *, continues: bool = False) -> Iterator[dict[str, Any]]:
         """Emit the start event, and at the end of the block the end or the error event.
 
-        Yields a dict that takes further fields of the end event. *goes_on*: a resumed visit, whose start event was
+        Yields a dict that takes further fields of the end event. *continues*: a resumed visit, whose start event was
         emitted before it was left.
         """
         began = perf_counter()
         ended: dict[str, Any] = {}
-        if not goes_on:
+        if not continues:
             self.tell(f"{what}_start", node)
         try:
             yield ended

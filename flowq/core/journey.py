@@ -90,7 +90,7 @@ class Journey:
         self.frames: list[Frame] = []
         self.steps = steps
 
-    def goes_on(self) -> bool:
+    def continues(self) -> bool:
         """Whether the next flow entered was under way when the walk was left."""
         return bool(self._ahead)
 

@@ -81,11 +81,11 @@ class LifeCycle:
         return steps if self._listeners is None else self._telling(self._listeners, what, steps)
 
     def _telling(self, listeners: Listeners, what: Literal["run", "node"], steps: Steps[Any]) -> Steps[Any]:
-        with listeners.span(what, self.name, goes_on=what == "node" and self.goes_on()) as ended:
+        with listeners.span(what, self.name, continues=what == "node" and self.continues()) as ended:
             action = ended["action"] = yield from steps
         return action
 
-    def goes_on(self) -> bool:
+    def continues(self) -> bool:
         """Whether this visit continues one that was left to wait."""
         return False
 

@@ -76,7 +76,7 @@ def _body(cls: type) -> dict[str, Any]:
     return {name: part for name, part in vars(cls).items() if name not in _OWN}
 
 
-def makings(cls: type) -> list[Any]:
+def class_contents(cls: type) -> list[Any]:
     """The contents of *cls*, a class defined inside a function, as data that is equal in every process for equal code.
 
     Raises:

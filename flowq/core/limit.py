@@ -30,7 +30,7 @@ _limits: ContextVar[tuple[Limit, ...]] = ContextVar("flowq_time_limits", default
 
 @contextmanager
 def limited(again: Callable[[], object], limit: Limit | None = None) -> Iterator[None]:
-    """Inside the block, :func:`begin_anew` calls *again* to restart the time limit; *limit*: that of an async call."""
+    """Inside the block, :func:`restart_limit` calls *again* to restart the limit; *limit*: that of an async call."""
     outer, around = _again.get(), _limits.get()
     _again.set(again)
     if limit is not None:
@@ -42,7 +42,7 @@ def limited(again: Callable[[], object], limit: Limit | None = None) -> Iterator
         _limits.set(around)
 
 
-def begin_anew() -> None:
+def restart_limit() -> None:
     """Restart the time limit of the current call, if it has one."""
     again = _again.get()
     if again is not None:

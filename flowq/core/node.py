@@ -288,7 +288,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         self._hooks = (*self._hooks, *as_hooks(hooks))
         self._listeners = Listeners(self._hooks, path) if self._hooks else None
 
-    def overhear(self, inner: Node[Any, Any], label: str) -> None:
+    def relay_events(self, inner: Node[Any, Any], label: str) -> None:
         """Pass the events of *inner*, the visited copy of the node labelled *label* in here, to this node's hooks."""
         around = self._listeners
         if around is not None or inner._listeners is not None:

@@ -30,14 +30,14 @@ _LIFE = (
 )  # fmt: skip
 
 
-def lives_as(cls: type[Any], base: type[Any], names: Iterable[str]) -> bool:
+def inherits_all(cls: type[Any], base: type[Any], names: Iterable[str]) -> bool:
     """Whether *cls* inherits all of *names* from *base* unchanged."""
     return all(getattr(cls, name) is getattr(base, name) for name in names)
 
 
 def is_plain(cls: type[Any], base: type[Any]) -> bool:
     """Whether *cls* leaves the life cycle of *base* unchanged, without ctx, generators, slots or class-level params."""
-    return lives_as(cls, base, _LIFE) and not (cls._asks_ctx or cls._yields or cls._slots or hasattr(cls, "params"))
+    return inherits_all(cls, base, _LIFE) and not (cls._asks_ctx or cls._yields or cls._slots or hasattr(cls, "params"))
 
 
 def goes_straight(node: Node[Any, Any]) -> bool:

@@ -13,7 +13,7 @@ from flowq.engine.batches import Header, Headers
 from flowq.engine.care.catalog import Catalog, Sweep
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_aggregate, publish_chunks
-from flowq.engine.ending.family import end_plain, mind_parent
+from flowq.engine.ending.family import end_plain, follow_parent
 from flowq.engine.fleet.presence import Fleet, alive
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import SCHEMA_VERSION
@@ -99,7 +99,7 @@ class Caretaker:
         if not is_batch_id(batch_id):
             raise BatchLost(batch_id)
         header = self._headers.get(batch_id)
-        mind_parent(self._connections, header)
+        follow_parent(self._connections, header)
         self._renewals.look_after(header)
         ledger = self._connections.ledger
         woken = ledger.wake(batch_id, window=self._fleet.window(header.queue), idle=self._is_idle(header))

@@ -63,13 +63,13 @@ class Leases:
         living: list[BoardView] = []
         for board in self._boards.used():
             if is_dead(board.pid):
-                self._bury(board)
+                self._free_dead(board)
             else:
                 living.append(board)
                 self._watch(board)
         self._beat(living)
 
-    def _bury(self, board: BoardView) -> None:
+    def _free_dead(self, board: BoardView) -> None:
         """Free what the dead owner of a board held, by the board's last state: it may have changed since *board*."""
         last = self._boards.read(board.number)
         if last.pid == board.pid:

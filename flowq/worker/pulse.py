@@ -118,7 +118,7 @@ class Pulse(bootsteps.StartStopStep):
                 return
         while not self._stop.is_set():
             leases.stopping = room.stopping
-            self._hurry(room)
+            self._end_overdue(room)
             for part in (leases.tick, announced, caretaker.tick, room.unknown.release):
                 try:
                     with self._forks.busy():
@@ -154,7 +154,7 @@ class Pulse(bootsteps.StartStopStep):
             except Exception:
                 log.exception("a beat failed")
 
-    def _hurry(self, room: Any) -> None:
+    def _end_overdue(self, room: Any) -> None:
         """End a stopping worker whose items exceed the soft-shutdown time; what they hold is given back.
 
         Celery's warm shutdown (SIGTERM) waits for running tasks without limit, its cold one (SIGQUIT) does not.

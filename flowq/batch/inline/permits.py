@@ -102,7 +102,7 @@ class InlinePermits:
                 self._bucket(charge).pause(self._rates[charge.rate], until)
 
     @in_loop
-    def may_part(self) -> bool:
+    def may_park(self) -> bool:
         """See Permits; items are not parked in this process."""
         return False
 

@@ -66,7 +66,7 @@ class _Of(Fanout[Item, Result]):
             limit: the number of first items to run.
         """
         handle = self.executor().submit(self.job(items, *others, label=label, limit=limit))
-        return handle.as_completed().or_else(handle.cancel)
+        return handle.as_completed().when_abandoned(handle.cancel)
 
 
 class BatchNode(_Of[Item, Result]):

@@ -96,7 +96,7 @@ class Branches(Node[Any, Any]):
         node.set_params({**node.params, **self.params, **more})
         if not isinstance(node, Flow):
             node._warn_of_successors()
-        self.overhear(node, node.name)
+        self.relay_events(node, node.name)
         store = Overlay(MappingBase(shared), self._schema(shared))
         action = yield from node.step(store)
         return Ended(place, action, store, ctx)

@@ -10,7 +10,7 @@ from typing import Any
 from flowq.core.canonical import canonical
 from flowq.core.functional import NAMELESS
 from flowq.core.given import is_number, require_text
-from flowq.core.likeness import INSIDE, makings
+from flowq.core.likeness import INSIDE, class_contents
 from flowq.errors import CannotTravel
 from flowq.registry import class_name, is_registered, register
 
@@ -81,7 +81,7 @@ def _class_text(cls: type) -> bytes:
     if any(part in name for part in NAMELESS):
         raise CannotTravel(name, "several lambdas have this name")
     if INSIDE in name:
-        return name.encode() + canonical(makings(cls))
+        return name.encode() + canonical(class_contents(cls))
     if not is_registered(cls):
         raise CannotTravel(name, "another class has this name now")
     return name.encode()

@@ -34,7 +34,7 @@ def share_of_an_item(concurrency: int | None, places: int, total: int | None) ->
 
 
 @contextmanager
-def lent(share: int | None) -> Iterator[None]:
+def within_share(share: int | None) -> Iterator[None]:
     """Set the share of the item that runs in the block."""
     token = _inside.set(share)
     try:

@@ -40,7 +40,7 @@ class Permits(Protocol):
         """Delay all starts with these keys for *seconds*, whatever was booked."""
         ...
 
-    def may_part(self) -> bool:
+    def may_park(self) -> bool:
         """Whether one more item may be parked by itself."""
         ...
 
@@ -201,7 +201,7 @@ class Gate:
         while not is_last:
             seconds, is_last = yield permits.book, (index, charges)
             if part_over_s is not None and seconds > part_over_s:
-                alone = kinds.keyed and (yield permits.may_part, ())
+                alone = kinds.keyed and (yield permits.may_park, ())
                 # Less by part_over_s: the item comes back in time and waits for the rest.
                 return Held(seconds - part_over_s, "permit", alone)
             if apart and kinds.keyed and not is_last:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowq.batch.policies.policy import BatchPolicy
 from flowq.batch.results.done import Done
-from flowq.batch.running.budget import lent
+from flowq.batch.running.budget import within_share
 from flowq.batch.running.gate import Gate
 from flowq.batch.running.in_flight import InFlight, Sink, Source
 from flowq.batch.running.in_order import InOrder, Stop, Watch
@@ -117,7 +117,7 @@ class Runner:
         if max_failed is None:
             max_failed = 0 if self._policy.failure_budget()[0] == 0 else float("inf")
         done = Done(start, worker=self.worker, started_at=time.time())
-        with lent(self._share):
+        with within_share(self._share):
             InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=park_over_s).run(tries, stop, watch)
         return done
 
@@ -135,7 +135,7 @@ class Runner:
             done: receives the outcomes, also when this is cancelled; the item that was running then has none.
         """
         done.worker, done.started_at = self.worker, time.time()
-        with lent(self._share):
+        with within_share(self._share):
             await InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=None).run_async(stop)
 
     async def run_async(self, source: Source, in_flight: int, sink: Sink, *, park_over_s: float | None = None) -> float:
@@ -154,5 +154,5 @@ class Runner:
         Cancelling this cancels the items and waits for them. A blocking item cannot be cancelled: it runs to its end,
         with ``ctx.cancelled`` true, and its outcome still goes to the sink.
         """
-        with lent(self._share):
+        with within_share(self._share):
             return await InFlight(self._tries, in_flight, sink, park_over_s=park_over_s).run(source)

@@ -73,7 +73,7 @@ class ToldTries(_Told):
         return value
 
     def _begin(self, index: int, item: Any, attempt: int) -> float:
-        if attempt == 0 and not self.node.item_goes_on(index):
+        if attempt == 0 and not self.node.item_continues(index):
             self._tell("start", index, item, attempt)
         return perf_counter()
 

@@ -24,7 +24,7 @@ from flowq.core.drive import ControlFlow, Steps, async_twin, bounded, call_async
 from flowq.core.journey import Left
 from flowq.errors import CircuitOpen, FlowError, ItemCancelled
 from flowq.portable import notes_of, portable, text_of, without_frames
-from flowq.tracebacks import let_go_of_the_way_there
+from flowq.tracebacks import drop_flowq_frames
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
@@ -371,7 +371,7 @@ class Tries:
 
     def _kept(self, error: Exception) -> Exception:
         """*error* as the outcome of its item holds it."""
-        let_go_of_the_way_there(error)
+        drop_flowq_frames(error)
         kept = portable(error)
         return without_frames(kept) if self._travels else kept
 

@@ -123,13 +123,13 @@ def backlog(batches: Sequence[BatchSeen], messages: dict[str, int], queues: set[
         total = Finding("batches", "warn", f"{found}; nobody consumes {', '.join(unserved)}", advice)
     else:
         total = Finding("batches", "ok", found)
-    halves = [half_fed(batch) for batch in running if not batch.fed]
+    halves = [unfinished_feed(batch) for batch in running if not batch.fed]
     others = [other_schema(batch) for batch in batches if batch.version != str(SCHEMA_VERSION)]
     lefts = [left_alone(batch) for batch in running if batch.left_by]
     return [total, *halves[:SHOWN], *lefts[:SHOWN], *others[:SHOWN]]
 
 
-def half_fed(batch: BatchSeen) -> Finding:
+def unfinished_feed(batch: BatchSeen) -> Finding:
     """A batch whose producer died before it had written the last item."""
     found = f"its producer is gone after {batch.written:,} items ({batch.done:,} are done): the rest is not given out"
     advice = "submit it again under its key; else it is cancelled after its retention"

@@ -46,7 +46,7 @@ def start_child(
     birth = birth_of(connections, header, job, total, stream=total is None, slots=slots, known=known)
     birth["gen"] = gen
     # It must not wait for readers: the slot that feeds may be the only one.
-    Feeder(connections, header, birth, slots, comes_again=True, gen=gen, unread_bytes=None).relieve(items)
+    Feeder(connections, header, birth, slots, comes_again=True, gen=gen, unread_bytes=None).take_over(items)
 
 
 def end_plain(connections: Connections, header: Header) -> None:
@@ -91,7 +91,7 @@ def tell_parent(connections: Connections, header: Header, gen: int) -> None:
     publish(connections, header.parent, told.ids)
 
 
-def mind_parent(connections: Connections, header: Header) -> None:
+def follow_parent(connections: Connections, header: Header) -> None:
     """Bring a child's state in line with its parent's: it ends, pauses ("rests") and resumes with it."""
     if not header.parent:
         return

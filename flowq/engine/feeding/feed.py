@@ -133,12 +133,12 @@ class Feeder:
         for _ in self.steps(items):
             pass
 
-    def relieve(self, items: Iterable[Any]) -> None:
-        """Run all of ``relief``; raises what it raises."""
-        for _ in self.relief(items):
+    def take_over(self, items: Iterable[Any]) -> None:
+        """Run all of ``take_over_steps``; raises what it raises."""
+        for _ in self.take_over_steps(items):
             pass
 
-    def relief(self, items: Iterable[Any]) -> Generator[None, None, None]:
+    def take_over_steps(self, items: Iterable[Any]) -> Generator[None, None, None]:
         """Wait while another producer feeds the batch, a step each time; run ``steps`` for the rest if it stops early.
 
         Raises:

@@ -71,7 +71,7 @@ class FleetPermits:
         self._spare = 0
         self._call(self._pause, self._buckets(charges), int(seconds * 1e6), *args)
 
-    def may_part(self) -> bool:
+    def may_park(self) -> bool:
         """See Permits: while fewer than a thousand items of the batch are parked."""
         now = time.monotonic()
         if now >= self._parked_until:

@@ -40,7 +40,7 @@ class EventWaits(Waits):
         # The waits of the current node that ended in parking the run, with the exceptions that do so.
         self._left: list[tuple[Wait, Left]] = []
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Reset for another node, or another try of the flow."""
         self._reached.until.clear()
         self._in_vain.clear()

@@ -156,7 +156,7 @@ class ItemJourney(BatchJourney):
         state = self._reached
         state.name, state.action, state.at_s = name, self.frames[-1].action, time.time()
         self.waits.taken.settle(state.received)
-        self.waits.begin_anew()
+        self.waits.reset()
         if self._among.keep is not None:
             kept = self._encoded()
             self._among.keep(self._index, kept)
@@ -176,7 +176,7 @@ class ItemJourney(BatchJourney):
 
     def restart(self, flow: Flow, attempt: int) -> Frame:
         """See Journey."""
-        self.waits.begin_anew()
+        self.waits.reset()
         return super().restart(flow, attempt)
 
     def arrived(self, shared: Overlay, action: str | None) -> Any:
@@ -192,11 +192,11 @@ class ItemJourney(BatchJourney):
 
     # -- batches ---------------------------------------------------------------------------------------------------
 
-    def goes_on(self) -> bool:
+    def continues(self) -> bool:
         """See Journey. A redriven walk counts as begun anew."""
-        return super().goes_on() and not self._redriven
+        return super().continues() and not self._redriven
 
-    def goes_on_from_batch(self) -> bool:
+    def continues_from_batch(self) -> bool:
         """See BatchJourney."""
         return self.waits_for_batch() and not self._redriven
 

@@ -11,7 +11,7 @@ import pytest
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
 from flowq.engine.batches import read_header
-from flowq.engine.ending.family import mind_parent
+from flowq.engine.ending.family import follow_parent
 from tests.nodes import Square
 
 Handle = BatchHandle[Any]
@@ -29,7 +29,7 @@ class Family:
 
     def cared_for(self) -> str:
         """The state of the child after a round of a caretaker."""
-        mind_parent(self._connections, self._header)
+        follow_parent(self._connections, self._header)
         return self.child.state().state
 
 
