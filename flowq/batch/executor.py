@@ -222,7 +222,8 @@ class ActiveExecutor:
             if self._stack:
                 return self._stack[-1]
             if self._default is None:
-                self._default = _inline() if self._factory is None else self._factory()
+                assert self._factory is not None  # set by flowq/__init__.py
+                self._default = self._factory()
             return self._default
 
     def push(self, executor: Executor) -> None:
@@ -236,7 +237,7 @@ class ActiveExecutor:
                     del self._stack[at]
                     return
 
-    def set_default(self, factory: Callable[[], Executor] | None) -> None:
+    def set_default(self, factory: Callable[[], Executor]) -> None:
         with self._lock:
             self._factory, self._default = factory, None
 
@@ -245,7 +246,7 @@ _active = ActiveExecutor()
 
 
 def active() -> Executor:
-    """The executor that was activated last, else the default one: inline, unless ``set_default`` has set another."""
+    """The executor that was activated last, else the default one."""
     return _active.get()
 
 
@@ -278,16 +279,9 @@ def activated(executor: E) -> Iterator[E]:
         deactivate(executor)
 
 
-def set_default(factory: Callable[[], Executor] | None) -> None:
-    """Set the factory of the default executor, called once, when it is first needed (None: inline)."""
+def set_default(factory: Callable[[], Executor]) -> None:
+    """Set the factory of the default executor, called once, when it is first needed."""
     _active.set_default(factory)
 
 
 handover.accept(lambda flow, shared, key, label: active().submit_run(flow, shared, key, label))
-
-
-def _inline() -> Executor:
-    # Imported here, as inline/executor.py imports this module.
-    from flowq.batch.inline.executor import InlineExecutor
-
-    return InlineExecutor(announce=True)

@@ -17,7 +17,8 @@ from flowq.cli.place import place
 from flowq.cli.watch import follow, until_the_end, warn_if_nobody_works
 from flowq.client import BatchHandle
 from flowq.client.attach import attached
-from flowq.client.progress import Display, display
+from flowq.client.display import display
+from flowq.client.progress import Display
 from flowq.client.run import DurableRun
 from flowq.local import Project
 from flowq.settings import Settings

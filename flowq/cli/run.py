@@ -23,7 +23,7 @@ from flowq.cli.group import FAILED, INTERRUPTED, Mistake, emit, json_option
 from flowq.cli.loading import load, module_of
 from flowq.cli.shared_values import parsed, show_store
 from flowq.cli.words import one_line
-from flowq.client.progress import Mode, display
+from flowq.client.display import Mode, display
 from flowq.client.watching import Waited
 from flowq.client.wording import span_text
 from flowq.core.flow import Flow

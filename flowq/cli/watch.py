@@ -20,7 +20,8 @@ from flowq.cli.place import Place, place
 from flowq.client import BatchHandle
 from flowq.client.bars import figures
 from flowq.client.counters import progress_of
-from flowq.client.progress import Display, Mode, display
+from flowq.client.display import Mode, display
+from flowq.client.progress import Display
 from flowq.client.run import DurableRun
 from flowq.client.unknown_node import worker_of
 from flowq.client.wording import count_of, span_text

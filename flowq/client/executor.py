@@ -16,10 +16,10 @@ from flowq.batch.items import Items
 from flowq.batch.naming import new_batch_id
 from flowq.batch.results.result import BatchResult
 from flowq.batch.run_flow import RunFlow
+from flowq.client.display import display
 from flowq.client.feeding import Feeding
 from flowq.client.handle import BatchHandle
 from flowq.client.leaving import Leaving
-from flowq.client.progress import display
 from flowq.client.run import DurableRun
 from flowq.client.unknown_node import given_of_main, unknown_node, worker_of
 from flowq.client.watching import Watching

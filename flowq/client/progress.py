@@ -9,16 +9,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from flowq.batch.executor import Progress
 from flowq.client.wording import line_of
 from flowq.engine.patience import TROUBLE
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-Mode = Literal["auto", "bar", "lines", "off"]
 
 LINE_EVERY_S = 5.0
 
@@ -91,20 +86,3 @@ class _Line:
             line = line_of(self._watched.progress())
             self._stream.write(f"{self._watched.label}: {line}\n")
             self._stream.flush()
-
-
-def display(mode: Mode = "auto", console: Console | None = None) -> Display:
-    """The display for *mode*; "auto" shows bars if stderr is a terminal or in a notebook, else nothing.
-
-    Args:
-        console: where bars are drawn; other output on it appears above them.
-    """
-    if mode == "auto":
-        from rich.console import Console  # with bars.py, a tenth of what a worker has to import, and it draws nothing
-
-        mode = "bar" if Console(stderr=True).is_terminal or Console().is_jupyter else "off"
-    if mode == "bar":
-        from flowq.client.bars import Bars
-
-        return Bars(console)
-    return Lines() if mode == "lines" else Display()

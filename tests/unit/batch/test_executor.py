@@ -90,5 +90,3 @@ def test_the_default_is_made_once_and_only_when_needed() -> None:
     stack.set_default(make)
     assert made == []
     assert stack.get() is stack.get() is made[0]
-    stack.set_default(None)
-    assert isinstance(stack.get(), InlineExecutor)
