@@ -48,6 +48,13 @@ from tests.waiting import until
 log = logging.getLogger("tests.lost_connection")
 
 
+def careful_connection(server: EmbeddedRedis) -> Connection:
+    """A connection to *server* with the transport that flowq's own workers have."""
+    connection = Connection(server.url)
+    connection.get_transport_cls = lambda: CarefulTransport
+    return connection
+
+
 def take_one(connection: Connection) -> Message:
     """A message that was delivered over *connection* and not acknowledged."""
     tasks = Queue("tasks")
@@ -67,8 +74,7 @@ def take_one(connection: Connection) -> Message:
 
 
 def test_what_comes_late_over_a_lost_connection_fails_as_a_connection_error() -> None:
-    with EmbeddedRedis() as server, Connection(server.url) as connection:
-        connection.get_transport_cls = lambda: CarefulTransport  # as flowq's own workers have it
+    with EmbeddedRedis() as server, careful_connection(server) as connection:
         message = take_one(connection)
         server.kill()
         # As Celery's consumer parts with a connection, and later acknowledges what its children finished meanwhile.
@@ -85,8 +91,7 @@ def test_a_loop_keeps_nothing_of_a_connection_that_was_lost() -> None:
     loop = Hub()
     with EmbeddedRedis() as server:
         for _ in range(3):
-            with Connection(server.url) as connection:
-                connection.get_transport_cls = lambda: CarefulTransport
+            with careful_connection(server) as connection:
                 connection.transport.register_with_event_loop(connection.connection, loop)
                 take_one(connection)
                 assert len(loop.on_tick) == 1
@@ -107,8 +112,7 @@ def closes_within(seconds: float, connection: Connection) -> bool:
 
 def test_a_worker_that_stops_does_not_wait_for_a_message_that_may_come() -> None:
     with EmbeddedRedis() as server:
-        connection = Connection(server.url)
-        connection.get_transport_cls = lambda: CarefulTransport
+        connection = careful_connection(server)
         channel = connection.default_channel
         channel.brpop_timeout = 300
         take_one(connection).ack()
@@ -133,8 +137,7 @@ def test_a_read_that_may_not_be_ended_ends_by_itself(rules: list[str]) -> None:
     with EmbeddedRedis() as server:
         with make_client(server.url) as redis:
             redis.execute_command("ACL", "SETUSER", "default", *rules)
-        connection = Connection(server.url)
-        connection.get_transport_cls = lambda: CarefulTransport
+        connection = careful_connection(server)
         take_one(connection).ack()
         connection.transport.end_reads()
         assert closes_within(20, connection)
@@ -142,8 +145,7 @@ def test_a_read_that_may_not_be_ended_ends_by_itself(rules: list[str]) -> None:
 
 @pytest.mark.parametrize("how", ["ack_log_error", "reject_log_error"])
 def test_a_message_that_redis_is_not_told_about_leaves_its_place_to_others(how: str) -> None:
-    with EmbeddedRedis() as server, Connection(server.url) as connection:
-        connection.get_transport_cls = lambda: CarefulTransport
+    with EmbeddedRedis() as server, careful_connection(server) as connection:
         message = take_one(connection)
         assert message.channel is not None
         message.channel.basic_qos(prefetch_size=0, prefetch_count=1, apply_global=False)
@@ -154,8 +156,7 @@ def test_a_message_that_redis_is_not_told_about_leaves_its_place_to_others(how: 
 
 
 def test_a_channel_makes_one_client_for_as_long_as_its_pool_is_open() -> None:
-    with EmbeddedRedis() as server, Connection(server.url) as connection:
-        connection.get_transport_cls = lambda: CarefulTransport
+    with EmbeddedRedis() as server, careful_connection(server) as connection:
         channel = connection.default_channel
         with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
             assert first is second
