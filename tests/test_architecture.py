@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 # The same within rooms that have rooms of their own; "" are their own files, such as engine/ledger.py.
 INSIDE = {
+    "core": ("", "store", "spec", "walks"),
     "batch": ("policies", "results", "", "running", "inline", "nodes"),
     "engine": ("", "fleet", "stored", "limits", "reading", "feeding", "ending", "walks", "running", "care"),
 }

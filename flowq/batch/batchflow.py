@@ -1,6 +1,6 @@
 """BatchFlow: a flow that runs once per dict of params, each time on an overlay of the store.
 
-Changes are found in core/overlay.py and merged in core/merge.py.
+Changes are found in core/store/overlay.py and merged in core/store/merge.py.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from flowq.batch.results.done import Done, FlowItem
 from flowq.batch.results.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps, drive, drive_async, in_loop
-from flowq.core.flow import Flow
 from flowq.core.journey import OutOfReach
-from flowq.core.merge import REDUCERS, Delta, Reducers, apply_delta
 from flowq.core.node import Node
-from flowq.core.overlay import Base, MappingBase, Overlay
 from flowq.core.retry import Retry
-from flowq.core.store import Store
+from flowq.core.store.merge import REDUCERS, Delta, Reducers, apply_delta
+from flowq.core.store.overlay import Base, MappingBase, Overlay
+from flowq.core.store.shared_store import Store
+from flowq.core.walks.flow import Flow
 from flowq.errors import MergeConflict
 
 Merge = Literal["last"] | Mapping[str, Any]

@@ -17,7 +17,7 @@ from flowq.batch.results.outcome import Outcome
 from flowq.batch.results.result import BatchResult
 from flowq.core.drive import Steps
 from flowq.core.node import Node
-from flowq.core.runs import Run, handover
+from flowq.core.walks.runs import Run, handover
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout

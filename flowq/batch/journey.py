@@ -12,7 +12,7 @@ from flowq.batch.results.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import Steps
 from flowq.core.journey import Journey
-from flowq.core.overlay import Overlay
+from flowq.core.store.overlay import Overlay
 
 if TYPE_CHECKING:
     from flowq.batch.batchflow import BatchFlow

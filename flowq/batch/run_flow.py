@@ -10,7 +10,7 @@ from flowq.batch.results.done import FlowItem
 from flowq.core.context import ItemContext
 from flowq.core.node import Node
 from flowq.core.notes import add_visit_note
-from flowq.core.overlay import Overlay
+from flowq.core.store.overlay import Overlay
 
 
 class RunFlow(BatchFlow):

@@ -15,7 +15,7 @@ from flowq.cli.group import FAILED, emit, emit_line
 from flowq.client.counters import progress_of
 from flowq.client.run import DurableRun
 from flowq.client.wording import span_text
-from flowq.core.runs import Checkpoint
+from flowq.core.walks.runs import Checkpoint
 from flowq.engine.reading.origin import Origin
 from flowq.engine.reading.results import State
 from flowq.errors import NoRedis

@@ -8,7 +8,7 @@ import click
 
 from flowq.cli.group import Mistake, emit, json_option
 from flowq.cli.loading import load
-from flowq.core.flow import Flow
+from flowq.core.walks.flow import Flow
 
 
 @click.command()

@@ -26,8 +26,8 @@ from flowq.cli.words import one_line
 from flowq.client.display import Mode, display
 from flowq.client.watching import Waited
 from flowq.client.wording import span_text
-from flowq.core.flow import Flow
 from flowq.core.node import Node
+from flowq.core.walks.flow import Flow
 from flowq.errors import BatchError, FlowqError, ItemError
 from flowq.portable import format_traceback
 from flowq.settings import Settings

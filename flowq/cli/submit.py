@@ -10,7 +10,7 @@ from flowq.cli.loading import load
 from flowq.cli.run import limited
 from flowq.cli.shared_values import parsed
 from flowq.client import connect
-from flowq.core.flow import Flow
+from flowq.core.walks.flow import Flow
 from flowq.engine.patience import redis_in_words
 from flowq.settings import Settings
 

@@ -10,9 +10,9 @@ from flowq.batch.policies.policy import BatchPolicy
 from flowq.batch.results.outcome import Outcome
 from flowq.client.submitted import Submitted
 from flowq.core.given import require_whole
-from flowq.core.overlay import Overlay
-from flowq.core.run_result import RunResult, RunStep
-from flowq.core.runs import Checkpoint, RunStatus
+from flowq.core.store.overlay import Overlay
+from flowq.core.walks.run_result import RunResult, RunStep
+from flowq.core.walks.runs import Checkpoint, RunStatus
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.ending.facts import awaited_events, children, send_event
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class DurableRun:
-    """See :class:`~flowq.core.runs.Run`. In the ledger a run is a batch of one item, with the run's id.
+    """See :class:`~flowq.core.walks.runs.Run`. In the ledger a run is a batch of one item, with the run's id.
 
     Attributes:
         id: the run's id.

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowq.core.hooks import Hook
 from flowq.core.node import Node
-from flowq.core.spec_models import FlowSpec
+from flowq.core.spec.models import FlowSpec
 from flowq.errors import UnknownNode
 from flowq.registry import class_name, is_known_name, registered
 from flowq.settings import Settings

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from flowq import core
 from flowq.core.callables import in_loop, is_async
 from flowq.core.context import ItemContext
-from flowq.core.reducers import MISSING
+from flowq.core.store.reducers import MISSING
 
 _MAY_ASK = ("config", "runtime")
 

@@ -1,21 +1,29 @@
-"""Nodes, flows and the shared store: the graph, in one process. Imports errors and registry only, never Redis."""
+"""Nodes, flows and the shared store: the graph, in one process. Imports errors and registry only, never Redis.
+
+This folder holds what a node is and how it runs: its calls, tries, time limits and hooks, and its edges. Each room may
+import this folder's own files and the rooms listed before it:
+
+- ``store``: the shared store, and how the changes of many items are merged;
+- ``spec``: a graph as data: read from nodes, drawn, checked, built again;
+- ``walks``: flows, which visit nodes along the actions they return.
+"""
 
 from flowq.core.actions import DEFAULT
 from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Steps, drive, drive_async
-from flowq.core.event_stream import EventStream
-from flowq.core.flow import Flow, Step
 from flowq.core.functional import node  # the decorator; the module of this name stays importable by its path
 from flowq.core.hooks import Event, Hook
-from flowq.core.merge import Delta, Op, apply_delta, diff_value, merge_deltas
 from flowq.core.node import Node
-from flowq.core.overlay import Base, MappingBase, Overlay
-from flowq.core.reducers import MISSING, Add, Append, First, Last, Max, Min, Reducer, Union
 from flowq.core.retry import Retry, RetryAfter
-from flowq.core.run_result import RunResult, RunStep
-from flowq.core.runs import Checkpoint, Run
 from flowq.core.spec import FlowSpec, NodeSpec, build, spec_of
-from flowq.core.store import SharedStore
+from flowq.core.store.merge import Delta, Op, apply_delta, diff_value, merge_deltas
+from flowq.core.store.overlay import Base, MappingBase, Overlay
+from flowq.core.store.reducers import MISSING, Add, Append, First, Last, Max, Min, Reducer, Union
+from flowq.core.store.shared_store import SharedStore
+from flowq.core.walks.event_stream import EventStream
+from flowq.core.walks.flow import Flow, Step
+from flowq.core.walks.run_result import RunResult, RunStep
+from flowq.core.walks.runs import Checkpoint, Run
 
 __all__ = [
     "DEFAULT",

@@ -1,6 +1,6 @@
 """Actions: the strings that name a node's edges, and ``a - "retry"``, an edge still without a target.
 
-The walk along the edges is flow.py.
+The walk along the edges is walks/flow.py.
 """
 
 from __future__ import annotations

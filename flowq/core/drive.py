@@ -32,7 +32,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_DRIVERS = ("flowq.core.drive", "flowq.core.straight")
+_DRIVERS = ("flowq.core.drive", "flowq.core.walks.straight")
 
 Call: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
 Steps: TypeAlias = Generator[Call, Any, T]

@@ -13,7 +13,6 @@ from flowq.core.drive import ControlFlow
 from flowq.errors import FlowError
 
 if TYPE_CHECKING:
-    from flowq.core.flow import Flow
     from flowq.core.node import Node
 
 ENDED = -1
@@ -83,7 +82,7 @@ class Journey:
         steps: number of nodes that are done, those of nested flows included.
     """
 
-    def __init__(self, root: Flow, frames: list[Frame] | None = None, steps: int = 0) -> None:
+    def __init__(self, root: Node[Any, Any], frames: list[Frame] | None = None, steps: int = 0) -> None:
         self._nodes = graph.reachable(root.start_node)
         self._numbers = {id(node): number for number, node in enumerate(self._nodes)}
         self._ahead = frames or []
@@ -94,7 +93,7 @@ class Journey:
         """Whether the next flow entered was under way when the walk was left."""
         return bool(self._ahead)
 
-    def enter(self, flow: Flow) -> Frame:
+    def enter(self, flow: Node[Any, Any]) -> Frame:
         """Enter *flow* and return its frame: the restored one, or a new one at its start."""
         frame = self._ahead.pop(0) if self._ahead else Frame(self.number(flow.start_node))
         self.frames.append(frame)
@@ -104,7 +103,7 @@ class Journey:
         """Leave the innermost flow."""
         self.frames.pop()
 
-    def restart(self, flow: Flow, attempt: int) -> Frame:
+    def restart(self, flow: Node[Any, Any], attempt: int) -> Frame:
         """Restart *flow*, the innermost one, for try *attempt*; returns its new frame."""
         old = self.frames[-1]
         self._ahead.clear()

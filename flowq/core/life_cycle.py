@@ -1,6 +1,6 @@
 """LifeCycle: the calls of a visit to a node – prep, tries, fallback, post – as steps for a driver to make.
 
-What users override is node.py, the walk over nodes flow.py.
+What users override is node.py, the walk over nodes walks/flow.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Node: the class that steps of a flow derive from. A visit's life cycle is life_cycle.py, the walk flow.py."""
+"""Node: the class that steps of a flow derive from. A visit's life cycle is life_cycle.py, the walk walks/flow.py."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from flowq.core.given import is_number, require_text
 from flowq.core.hooks import AnyHook, Hook, Listeners, as_hooks
 from flowq.core.life_cycle import LifeCycle
 from flowq.core.lifespan import drive_open, finish_open, long_lived_here
+from flowq.core.plain import is_plain
 from flowq.core.retry import Retry
-from flowq.core.straight import is_plain
 from flowq.core.streamed import listed
 from flowq.core.uncalled import said_of, uncalled
 from flowq.core.wiring import Wired
@@ -90,7 +90,7 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
     """Whether the class overrides ``lifespan``."""
 
     is_plain: ClassVar[bool] = True
-    """Whether a visit that raises nothing consists of ``prep``, ``exec`` and ``post`` only; see straight.py."""
+    """Whether a visit that raises nothing consists of ``prep``, ``exec`` and ``post`` only; see plain.py."""
 
     has_async_names: ClassVar[bool] = False
     """Whether the class calls the ``…_async`` methods of PocketFlow's async nodes."""

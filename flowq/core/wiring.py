@@ -1,4 +1,4 @@
-"""Wired: the edges that lead from a node to the next ones. The walk along them is flow.py."""
+"""Wired: the edges that lead from a node to the next ones. The walk along them is walks/flow.py."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from typing import Any
 import flowq
 from flowq.batch.fanout import Fanout
 from flowq.client.handle import BatchHandle
-from flowq.core.merge import apply_delta
+from flowq.core.store.merge import apply_delta
 from flowq.engine.connection import Connections
 from flowq.engine.patience import TROUBLE
 from flowq.errors import NoRedis

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import flowq
 from flowq.client.executor import CeleryExecutor
-from flowq.core.merge import apply_delta
+from flowq.core.store.merge import apply_delta
 from flowq.engine.redis_client import REDIS_ERRORS
 from tests import nested
 from tests.chaos.exactness import assert_once_each, assert_values

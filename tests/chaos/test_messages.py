@@ -13,7 +13,7 @@ import pytest
 
 import flowq
 from flowq.batch.fanout import Fanout
-from flowq.core.merge import apply_delta
+from flowq.core.store.merge import apply_delta
 from flowq.engine.app import queue_list
 from tests.chaos.exactness import assert_once_each
 from tests.chaos.fleet import connect, new_cluster

@@ -17,7 +17,7 @@ def race(kind: str) -> flowq.Node:
     return RacesCalls() if kind == "calls" else flowq.RaceNode(Hears("one"), Hears("two"))
 
 
-def parked(run: flowq.core.runs.Run) -> flowq.core.runs.Run:
+def parked(run: flowq.core.walks.runs.Run) -> flowq.core.walks.runs.Run:
     until(lambda: run.status == "parked", 20, "it waits")
     return run
 

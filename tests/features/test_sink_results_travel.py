@@ -9,7 +9,7 @@ import pytest
 
 import flowq
 from flowq.codec import dumps, loads
-from flowq.core.canonical import canonical
+from flowq.core.spec.canonical import canonical
 from tests import sinking
 
 SQUARES = [0, 1, 4, None, 16, 25, 36]

@@ -20,9 +20,9 @@ from flowq.core.drive import finish
 from flowq.core.given import require_whole, seconds_of
 from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
-from flowq.core.run_result import RunResult, RunStep
-from flowq.core.runs import Checkpoint, RunStatus, nobody_receives
-from flowq.core.store import Store
+from flowq.core.store.shared_store import Store
+from flowq.core.walks.run_result import RunResult, RunStep
+from flowq.core.walks.runs import Checkpoint, RunStatus, nobody_receives
 from flowq.errors import CannotTravel, FlowError, RunCancelled
 from flowq.portable import portable
 

@@ -18,11 +18,11 @@ from pydantic import BaseModel
 from flowq.core.beside import Beside
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import Call, ControlFlow, Steps, bounded, drive, drive_async
-from flowq.core.flow import Flow
-from flowq.core.merge import Reducers
 from flowq.core.node import Node
-from flowq.core.overlay import MappingBase, Overlay
-from flowq.core.store import Store
+from flowq.core.store.merge import Reducers
+from flowq.core.store.overlay import MappingBase, Overlay
+from flowq.core.store.shared_store import Store
+from flowq.core.walks.flow import Flow
 from flowq.errors import ItemCancelled
 
 

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Self
 from flowq.batch.fanout import Fanout
 from flowq.core.callables import is_async, wants_ctx
 from flowq.core.context import ItemContext
-from flowq.core.flow import Flow
 from flowq.core.functional import class_of
 from flowq.core.node import Item, Node, Result
+from flowq.core.walks.flow import Flow
 from flowq.registry import is_registered_function
 
 

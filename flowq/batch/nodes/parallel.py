@@ -11,8 +11,8 @@ from typing import Any, Literal
 from flowq.batch.nodes.branches import Ended, SideBySide, ended_for_good
 from flowq.batch.results.deltas import by_name, by_reducer, fold_deltas
 from flowq.core.drive import ControlFlow, async_twin
-from flowq.core.merge import apply_delta
 from flowq.core.node import Node
+from flowq.core.store.merge import apply_delta
 from flowq.errors import MergeConflict
 
 FAILED, LEAVES, GOES_ON = range(3)

@@ -15,8 +15,8 @@ from flowq.core.beside import Beside
 from flowq.core.callables import in_loop
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import Call, ControlFlow, Steps, async_twin, bounded, call_async, drive
-from flowq.core.merge import apply_delta
 from flowq.core.node import Node
+from flowq.core.store.merge import apply_delta
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from flowq.core.callables import is_async
 from flowq.core.context import ItemContext
 from flowq.core.functional import class_of
 from flowq.core.node import Node
-from flowq.core.reducers import MISSING
+from flowq.core.store.reducers import MISSING
 
 Partial = tuple[Any, ...]  # the value of some neighbouring items: (value,), or () for no items
 

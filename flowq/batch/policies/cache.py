@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from flowq.core.canonical import canonical
 from flowq.core.functional import NAMELESS
 from flowq.core.given import is_number, require_text
-from flowq.core.likeness import INSIDE, class_contents
+from flowq.core.spec.canonical import canonical
+from flowq.core.spec.likeness import INSIDE, class_contents
 from flowq.errors import CannotTravel
 from flowq.registry import class_name, is_registered, register
 

@@ -13,9 +13,9 @@ from flowq.batch.policies.policy import BatchPolicy, OnError
 from flowq.batch.results.done import Done
 from flowq.batch.results.outcome import Outcome, key_for_people
 from flowq.batch.results.stats import Stats, item_times, quantile
-from flowq.core.compare import same
 from flowq.core.drive import Steps, drive, drive_async
-from flowq.core.reducers import MISSING
+from flowq.core.store.compare import same
+from flowq.core.store.reducers import MISSING
 from flowq.errors import BatchError, ItemCancelled
 
 R = TypeVar("R")

@@ -1,4 +1,4 @@
-"""Merges the deltas of many items, and converts reducers to names and back. Single deltas are core/merge.py."""
+"""Merges the deltas of many items, and converts reducers to names and back. Single deltas are core/store/merge.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from flowq.batch.results.done import Done
-from flowq.core.merge import REDUCERS, Delta, Reducer, Reducers, merge_deltas
-from flowq.core.reducers import as_reducer
+from flowq.core.store.merge import REDUCERS, Delta, Reducer, Reducers, merge_deltas
+from flowq.core.store.reducers import as_reducer
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowq.codec import dumps
 from flowq.core.context import check_event
-from flowq.core.runs import nobody_receives
+from flowq.core.walks.runs import nobody_receives
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish
 from flowq.engine.reading.results import read_state, status_of

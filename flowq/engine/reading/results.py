@@ -11,7 +11,7 @@ from flowq.batch.policies.policy import BatchPolicy
 from flowq.batch.policies.reasons import CANCELLED, ORPHANED, late, stopped
 from flowq.batch.results.done import Done
 from flowq.codec import loads
-from flowq.core.runs import RunStatus
+from flowq.core.walks.runs import RunStatus
 from flowq.engine.connection import Connections
 from flowq.engine.ids import generation, record, span
 from flowq.engine.known_sizes import Sizes

@@ -18,7 +18,7 @@ from flowq.batch.results.allowed_sinks import refusal
 from flowq.batch.results.sink import open_sink
 from flowq.batch.running.runner import Runner
 from flowq.core.context import ItemContext
-from flowq.core.schema import schema_of
+from flowq.core.store.schema import schema_of
 from flowq.engine.batches import Header, Headers, model_of
 from flowq.engine.connection import Connections
 from flowq.engine.fleet.lacks import note_lack

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from flowq.codec import content_hash, dumps, loads
-from flowq.core.overlay import UNCHANGING, Overlay
+from flowq.core.store.overlay import UNCHANGING, Overlay
 from flowq.engine.stored.snapshots import Snapshots, encoded_value
 from flowq.errors import DecodeError
 

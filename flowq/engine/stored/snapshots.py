@@ -14,8 +14,8 @@ from functools import cached_property, partial
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from flowq.codec import content_hash, dumps, loads
-from flowq.core.merge import MISSING
-from flowq.core.overlay import NOT_READ, UNCHANGING
+from flowq.core.store.merge import MISSING
+from flowq.core.store.overlay import NOT_READ, UNCHANGING
 from flowq.engine.fleet.meter import SNAPSHOT_BYTES, Meter
 from flowq.engine.keys import Keys
 from flowq.engine.redis_client import RedisClient

@@ -8,8 +8,8 @@ from typing import Any
 
 from flowq.batch.naming import new_batch_id
 from flowq.batch.policies.policy import BatchPolicy
-from flowq.core.overlay import Overlay
-from flowq.core.runs import Checkpoint
+from flowq.core.store.overlay import Overlay
+from flowq.core.walks.runs import Checkpoint
 from flowq.engine.batches import Header, model_of
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_chunks

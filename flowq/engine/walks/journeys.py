@@ -21,10 +21,10 @@ from flowq.batch.policies.policy import BatchPolicy
 from flowq.batch.results.result import BatchResult
 from flowq.core.context import ItemContext
 from flowq.core.drive import ControlFlow, Steps
-from flowq.core.flow import Flow
 from flowq.core.graph import reachable
 from flowq.core.journey import Frame, Left, OutOfReach
-from flowq.core.overlay import Overlay
+from flowq.core.node import Node
+from flowq.core.store.overlay import Overlay
 from flowq.engine.batches import Header
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish
@@ -174,7 +174,7 @@ class ItemJourney(BatchJourney):
         state: bytes | None = read(connections, lambda: connections.redis.hget(meta, "state"))
         return state == b"paused"
 
-    def restart(self, flow: Flow, attempt: int) -> Frame:
+    def restart(self, flow: Node[Any, Any], attempt: int) -> Frame:
         """See Journey."""
         self.waits.reset()
         return super().restart(flow, attempt)

@@ -14,7 +14,7 @@ from flowq.cli import main
 from flowq.cli.durable import FollowedRun
 from flowq.client.bars import Bars
 from flowq.client.run import DurableRun
-from flowq.core.runs import Checkpoint
+from flowq.core.walks.runs import Checkpoint
 
 FLOW = """
 import flowq

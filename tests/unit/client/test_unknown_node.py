@@ -6,7 +6,7 @@ import pytest
 
 import flowq
 from flowq.client.unknown_node import given_of_main
-from flowq.core.describe import spec_of
+from flowq.core.spec.describe import spec_of
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from flowq.core.canonical import canonical
+from flowq.core.spec.canonical import canonical
 from flowq.errors import CannotTravel
 from tests.programs import printed_by_processes
 from tests.unit.codec.shapes import TEXT_TYPECODE
@@ -215,7 +215,7 @@ def test_equal_bytes_mean_equal_values(first: Any, second: Any) -> None:
 
 
 def test_sets_have_the_same_bytes_in_every_process() -> None:
-    code = "from flowq.core.canonical import canonical; print(canonical({'a', 'b', 'c', 1, None, (2, 'x')}).hex())"
+    code = "from flowq.core.spec.canonical import canonical; print(canonical({'a', 'b', 'c', 1, None, (2, 'x')}).hex())"
     assert len(printed_by_processes(code)) == 1
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from flowq.codec import dumps, loads
 from flowq.core.drive import drive
-from flowq.core.flow import Flow
 from flowq.core.journey import Frame, Journey, Left
 from flowq.core.node import Node
 from flowq.core.spec import build, spec_of
+from flowq.core.walks.flow import Flow
 from flowq.errors import FlowError
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowq.codec import dumps, loads
-from flowq.core.merge import (
+from flowq.core.store.merge import (
     MISSING,
     Add,
     Append,

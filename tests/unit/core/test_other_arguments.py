@@ -8,7 +8,7 @@ import pytest
 
 from flowq.batch import ParallelBatchNode
 from flowq.core.node import Node
-from flowq.core.other_arguments import takes_others
+from flowq.core.spec.other_arguments import takes_others
 
 
 class Needs(Node[Any, Any]):

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from flowq.core import Add, Flow, MappingBase, Node, Overlay
-from flowq.core.overlay import NOT_READ
+from flowq.core.store.overlay import NOT_READ
 from flowq.errors import CannotTravel
 
 

@@ -15,7 +15,7 @@ from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.hooks import Event, Told
 
 if TYPE_CHECKING:
-    from flowq.core.flow import Flow
+    from flowq.core.walks.flow import Flow
 
 _LOOK_EVERY_S = 0.05
 

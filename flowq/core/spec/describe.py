@@ -7,9 +7,9 @@ from typing import Any
 from flowq.core.functional import NAMELESS
 from flowq.core.graph import predicate_label
 from flowq.core.hooks import travelling
-from flowq.core.likeness import are_alike
 from flowq.core.node import Node
-from flowq.core.spec_models import FlowSpec, NodeRef, NodeSpec
+from flowq.core.spec.likeness import are_alike
+from flowq.core.spec.models import FlowSpec, NodeRef, NodeSpec
 from flowq.errors import CannotTravel
 from flowq.registry import class_name, registered
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flowq.core.given import require_store
 from flowq.core.graph import reachable
-from flowq.core.run_result import RunResult
+from flowq.core.walks.run_result import RunResult
 from flowq.errors import FlowError
 
 if TYPE_CHECKING:

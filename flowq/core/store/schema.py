@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flowq.core.reducers import Reducer, as_reducer
+from flowq.core.store.reducers import Reducer, as_reducer
 
 
 class Schema:

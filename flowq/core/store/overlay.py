@@ -11,9 +11,9 @@ from typing import Any, Protocol, Self
 
 from pydantic import BaseModel
 
-from flowq.core.compare import same
-from flowq.core.merge import MISSING, Delta, Op, Reducers, diff_value
-from flowq.core.store import Store
+from flowq.core.store.compare import same
+from flowq.core.store.merge import MISSING, Delta, Op, Reducers, diff_value
+from flowq.core.store.shared_store import Store
 from flowq.errors import CannotTravel
 
 # Immutable types: the same object always has the same value.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flowq.core.callables import label_of
-from flowq.core.compare import same
+from flowq.core.store.compare import same
 
 
 class _Missing(enum.Enum):

@@ -11,21 +11,22 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
 from flowq.core import graph
 from flowq.core.actions import DEFAULT, AnyNode, checked_action
-from flowq.core.check import problems
 from flowq.core.context import ItemContext, current_context
 from flowq.core.drive import Call, Steps, bounded, drive, drive_async, in_loop, loop_runs
-from flowq.core.event_stream import EventStream
 from flowq.core.given import require_whole
 from flowq.core.hooks import AnyHook
 from flowq.core.journey import Journey
 from flowq.core.lifespan import held_open, long_lived_here, opened
-from flowq.core.mermaid import draw
 from flowq.core.node import Node
+from flowq.core.plain import inherits_all
 from flowq.core.retry import Retry
-from flowq.core.run_result import Recorder, RunResult
-from flowq.core.runs import Run, handover
 from flowq.core.spec import FlowSpec, spec_of
-from flowq.core.straight import go, goes_straight, inherits_all
+from flowq.core.spec.check import problems
+from flowq.core.spec.mermaid import draw
+from flowq.core.walks.event_stream import EventStream
+from flowq.core.walks.run_result import Recorder, RunResult
+from flowq.core.walks.runs import Run, handover
+from flowq.core.walks.straight import go, goes_straight
 from flowq.core.wiring import check_node
 from flowq.errors import FlowError, LoopRunning, UnknownAction
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from flowq.core.canonical import canonical
+from flowq.core.spec.canonical import canonical
 from flowq.errors import CannotTravel
 from flowq.registry import class_name, register
 

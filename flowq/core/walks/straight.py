@@ -5,7 +5,7 @@ A call that fails is continued by the node's own life cycle. Never here: retries
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowq.core.actions import DEFAULT, checked_action
@@ -14,30 +14,14 @@ from flowq.core.drive import async_twin, call_async, drive, drive_async, failed_
 from flowq.core.notes import add_visit_note
 
 if TYPE_CHECKING:
-    from flowq.core.flow import Flow
     from flowq.core.node import Node
+    from flowq.core.walks.flow import Flow
 
 Reached = tuple["Node[Any, Any] | None", "str | None", int]
 """The next node, the last action, and the number of nodes visited."""
 
 # Types that are never awaitable; looking up __await__ on each value takes as long as copying the node.
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict, set))
-
-# A class that overrides one of these takes the general path, LifeCycle.step.
-_LIFE = (
-    "visit", "step", "told", "perform", "one_try", "phase", "set_params", "phases", "__copy__", "__setattr__",
-    "__getattribute__", "tries_before", "inside",
-)  # fmt: skip
-
-
-def inherits_all(cls: type[Any], base: type[Any], names: Iterable[str]) -> bool:
-    """Whether *cls* inherits all of *names* from *base* unchanged."""
-    return all(getattr(cls, name) is getattr(base, name) for name in names)
-
-
-def is_plain(cls: type[Any], base: type[Any]) -> bool:
-    """Whether *cls* leaves the life cycle of *base* unchanged, without ctx, generators, slots or class-level params."""
-    return inherits_all(cls, base, _LIFE) and not (cls._asks_ctx or cls._yields or cls._slots or hasattr(cls, "params"))
 
 
 def goes_straight(node: Node[Any, Any]) -> bool:

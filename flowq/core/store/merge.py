@@ -18,8 +18,8 @@ from collections.abc import Set as AbstractSet
 from numbers import Number
 from typing import Any, TypeAlias
 
-from flowq.core.compare import same
-from flowq.core.reducers import (
+from flowq.core.store.compare import same
+from flowq.core.store.reducers import (
     MISSING,
     REDUCERS,
     Add,

@@ -5,8 +5,8 @@ Attributes set after construction, such as a name, are not included, except para
 
 from __future__ import annotations
 
-from flowq.core.describe import spec_of
-from flowq.core.rebuild import build
-from flowq.core.spec_models import FlowSpec, NodeRef, NodeSpec
+from flowq.core.spec.describe import spec_of
+from flowq.core.spec.models import FlowSpec, NodeRef, NodeSpec
+from flowq.core.spec.rebuild import build
 
 __all__ = ["FlowSpec", "NodeRef", "NodeSpec", "build", "spec_of"]

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from flowq.core.reducers import Reducer
-from flowq.core.schema import schema_of
-from flowq.core.typed_reads import TypedReads
+from flowq.core.store.reducers import Reducer
+from flowq.core.store.schema import schema_of
+from flowq.core.store.typed_reads import TypedReads
 
 
 class Store(TypedReads, MutableMapping[str, Any]):

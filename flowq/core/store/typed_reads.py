@@ -20,7 +20,7 @@ from pydantic import (
 )
 from typing_extensions import TypeVar
 
-from flowq.core.reducers import MISSING
+from flowq.core.store.reducers import MISSING
 
 T = TypeVar("T")
 # Without a default, `int | U` is int.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from flowq.core.node import Node
-from flowq.core.other_arguments import takes_others
-from flowq.core.spec_models import FlowSpec, NodeRef
+from flowq.core.spec.models import FlowSpec, NodeRef
+from flowq.core.spec.other_arguments import takes_others
 from flowq.errors import CannotTravel, UnknownNode
 from flowq.portable import text_of
 from flowq.registry import registered
