@@ -75,8 +75,12 @@ def is_known_exception(cls: type) -> bool:
     """Whether other processes can rebuild exceptions of *cls*: builtins, flowq's own and registered classes."""
     if not issubclass(cls, Exception):
         return False
-    home: Any = {"builtins": builtins, errors.__name__: errors}.get(cls.__module__)
-    return getattr(home, cls.__name__, None) is cls or is_registered(cls)
+    return getattr(builtins, cls.__name__, None) is cls or is_of_errors(cls) or is_registered(cls)
+
+
+def is_of_errors(cls: type) -> bool:
+    """Whether *cls* is one of ``flowq.errors``."""
+    return vars(errors).get(cls.__name__) is cls
 
 
 @_remembered
@@ -99,7 +103,7 @@ def exception_state(exc: BaseException) -> tuple[tuple[Any, ...], dict[str, Any]
         # The results stay in this process; the errors by index are sent.
         return (exc.message, dict(exc.errors)), {}
     fields = {name: value for name, value in vars(exc).items() if name != "__notes__"}
-    if type(exc).__module__ == errors.__name__:
+    if is_of_errors(type(exc)):
         # flowq's own are built from their args, which set most of the fields: only fields changed since are included.
         set_by_args = vars(type(exc)(*exc.args))
         return exc.args, {name: value for name, value in fields.items() if set_by_args.get(name) != value}
@@ -133,7 +137,7 @@ def portable(exc: BaseException) -> Exception:
 
 def rebuilt(cls: type[Exception], args: Iterable[Any]) -> Exception:
     """An exception of *cls* with these args. Its user's constructor does not run."""
-    if cls.__module__ == errors.__name__:
+    if is_of_errors(cls):
         return cls(*args)
     # The builtin's own constructor sets what C keeps (errno, the members of a group).
     base = builtin_base(cls)

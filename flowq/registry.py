@@ -1,7 +1,8 @@
 """Registry of the classes and functions that a message may name. Which exceptions are sent as they are: portable.py.
 
 A name is looked up among the classes that were registered while this process imported its own modules. Nothing here
-ever imports a module or builds an object because a message says so.
+ever imports a module or builds an object because a message says so. flowq's own classes have names that say nothing of
+the module that defines them (`class_name`): releases of flowq that keep them in other files read each other's batches.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ FACTORIES: dict[str, type] = {
 # The permitted type codes of an array.array: numbers. 'u' and 'w' are text, whose units depend on the machine.
 TYPECODES = frozenset("bBhHiIlLqQfd")
 
+# The modules of flowq by whose names users import what is in them, so that they are part of a class's name.
+PACKAGE, ERRORS = "flowq", "flowq.errors"
+_NAMED_BY_USERS = ("flowq.compat.", "flowq.demo.")
+
 # Classes whose instances are sent as plain lists; see `sent_as_list`.
 LISTS: set[type] = {list}
 # Classes whose instances are sent by `to_plain`; see `sent_in_parts`.
@@ -50,13 +55,19 @@ class Registry:
         self._functions[class_name(fn)] = fn
 
     def function(self, name: str) -> FunctionType:
-        return self._functions[name]
+        try:
+            return self._functions[name]
+        except KeyError:
+            return self._functions[current_name(name)]
 
     def get(self, name: str) -> type:
-        return self._classes[name]
+        try:
+            return self._classes[name]
+        except KeyError:  # the name of one of flowq's own by an earlier release
+            return self._classes[current_name(name)]
 
     def knows(self, name: str) -> bool:
-        return name in self._classes or name in self._functions
+        return any(one in self._classes or one in self._functions for one in (name, current_name(name)))
 
     def of(self, base: type) -> list[str]:
         return sorted(name for name, cls in self._classes.items() if issubclass(cls, base))
@@ -83,8 +94,9 @@ class Registry:
     def holds_function(self, fn: FunctionType) -> bool:
         return self._functions.get(class_name(fn)) is fn
 
-    def holds(self, cls: type) -> bool:
-        return self._classes.get(class_name(cls)) is cls
+    def name_of(self, cls: type) -> str | None:
+        name = class_name(cls)
+        return name if self._classes.get(name) is cls else None
 
 
 _registry = Registry()
@@ -123,9 +135,41 @@ def sent_in_parts(cls: AnyClass) -> AnyClass:
     return register(cls)
 
 
+class _Homes(dict[str, str]):
+    """Module → what stands for it in names. Each is worked out once, as a name is spelled for every object sent."""
+
+    def __missing__(self, module: str) -> str:
+        self[module] = home = _home(module)
+        return home
+
+
+_homes = _Homes()
+
+
+def _home(module: str) -> str:
+    if not str(module).startswith(f"{PACKAGE}.") or module.startswith(_NAMED_BY_USERS):
+        return module
+    return ERRORS if f"{module}.".startswith(f"{ERRORS}.") else PACKAGE
+
+
 def class_name(cls: type | FunctionType) -> str:
-    """The name a message uses for a class or a function: ``module:QualName``."""
-    return f"{cls.__module__}:{cls.__qualname__}"
+    """The name of a class or a function in all that is sent or stored: ``module:QualName``.
+
+    For ``module`` one of flowq's own has ``flowq``, or ``flowq.errors``, in whatever file of flowq it is defined. (What
+    is in ``flowq.compat`` has the module that users import.)
+    """
+    return f"{_homes[cls.__module__]}:{cls.__qualname__}"
+
+
+def current_name(name: str) -> str:
+    """The name as `class_name` spells it today. Earlier releases wrote the module of flowq's own classes, too."""
+    module, colon, qualname = str(name).partition(":")
+    return f"{_home(module)}:{qualname}" if colon else name
+
+
+def is_of_flowq(name: object) -> bool:
+    """Whether this is the name of what ``import flowq`` registers. A process that lacks it has another release."""
+    return isinstance(name, str) and current_name(name).startswith((f"{PACKAGE}:", f"{ERRORS}:"))
 
 
 def registered(name: str) -> type:
@@ -173,7 +217,12 @@ def rename_module(module: str, new: str) -> None:
 
 def is_registered(cls: type) -> bool:
     """Whether *cls* itself is registered, not another class of the same name."""
-    return _registry.holds(cls)
+    return _registry.name_of(cls) is not None
+
+
+def registered_name(cls: type) -> str | None:
+    """The name of *cls*, if it is itself registered, and not another class of the same name."""
+    return _registry.name_of(cls)
 
 
 def module_of(cls: type) -> str:

@@ -68,7 +68,8 @@ def with_local_workers(
     batch: str, modules: tuple[str, ...], local: Local, shown: Display, console: Console, as_json: bool
 ) -> int:
     """Redrive a batch of this folder with workers that this command starts."""
-    imports = tuple(name for name in (*Project(Path.cwd()).imports[:1], *modules) if not name.startswith("flowq."))
+    wanted = (*Project(Path.cwd()).imports[:1], *modules)
+    imports = tuple(name for name in wanted if name.partition(".")[0] != "flowq")
     with to_local_workers(local, tuple(dict.fromkeys(imports)), Display(), console) as sent:
         handle = attached(sent.executor, batch)
         absence = Absence(sent.executor.connections, console)

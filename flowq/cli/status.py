@@ -96,7 +96,7 @@ def worker_table(there: list[WorkerRecord]) -> Table:
     for title in ("worker", "slots", "queues", "modules"):
         table.add_column(title, justify="right" if title == "slots" else "left", overflow="fold")
     for one in sorted(there, key=lambda one: one.name):
-        modules = sorted({name.partition(":")[0] for name in one.nodes if not name.startswith("flowq.")})
+        modules = sorted({name.partition(":")[0] for name in one.nodes if not name.startswith(("flowq:", "flowq."))})
         table.add_row(Text(one.name), str(one.slots), Text(", ".join(sorted(one.queues))), Text(", ".join(modules)))
     total = sum(one.slots for one in there)
     table.caption = Text(f"{len(there)} workers, {total} slots") if len(there) > 1 else None

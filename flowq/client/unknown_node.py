@@ -14,7 +14,7 @@ from flowq.core.hooks import Hook
 from flowq.core.node import Node
 from flowq.core.spec.models import FlowSpec
 from flowq.errors import UnknownNode
-from flowq.registry import class_name, is_known_name, registered
+from flowq.registry import class_name, is_known_name, is_of_flowq, registered
 from flowq.settings import Settings
 
 _MAIN = "__main__:"
@@ -108,6 +108,12 @@ def _of_a_module(missing: Sequence[str]) -> str:
         return (
             f"{made[0]}, which is made of a function where the workers do not see it. Make the node at the top of a "
             "module that they import (FLOWQ_IMPORTS), or decorate the function with @flowq.register"
+        )
+    of_flowq = [name for name in missing if is_of_flowq(name)]
+    if of_flowq:
+        return (
+            f"{', '.join(of_flowq)}, which flowq has here: they run another release of it. Upgrade the workers first, "
+            "then the producers (`flowq doctor` shows what each runs)"
         )
     borrowed = [name for name in missing if _is_made_elsewhere(name)]
     if borrowed:

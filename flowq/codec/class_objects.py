@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import builtins
 
-from flowq import errors, portable, registry
+from flowq import portable, registry
 from flowq.codec.classes import named_class
 from flowq.codec.exceptions import exception_class
 from flowq.codec.refusals import refusal
 from flowq.codec.tags import Unpack
 from flowq.errors import EncodeError
 
-_HOMES = (builtins.__name__, errors.__name__)
+_HOMES = (builtins.__name__, registry.ERRORS)
 
 
 def encode_class(cls: type) -> bytes:

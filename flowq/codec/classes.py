@@ -53,10 +53,11 @@ def encode_instance(value: Any, pack: Pack) -> tuple[int, bytes]:
         EncodeError: its class is not registered, or it has attributes that would be lost.
     """
     cls = type(value)
-    if registry.is_registered(cls):
+    name = registry.registered_name(cls)
+    if name is not None:
         for is_kind, tag, parts_of in _KINDS:
             if is_kind(cls):
-                return tag, pack([registry.class_name(cls), *parts_of(value)])
+                return tag, pack([name, *parts_of(value)])
     raise EncodeError("", refusal(value))
 
 
@@ -69,14 +70,19 @@ def named_class(name: Any, is_kind: Callable[[type], bool], kind: str) -> Any:
     try:
         cls = registry.registered(name)
     except (KeyError, TypeError):
-        raise DecodeError(
-            f"the message names {kind} {str(name)[:200]!r}, which is not registered in this process: import its module "
-            "here, and put @flowq.register above the class",
-            lacks=name if isinstance(name, str) else "",
-        ) from None
+        raise unknown(name, kind) from None
     if not is_kind(cls):
         raise DecodeError(f"the message names {name!r} as {kind}, which it is not")
     return cls
+
+
+def unknown(name: Any, kind: str) -> DecodeError:
+    """The error for a message that names what this process does not know."""
+    reason = "is not registered in this process: import its module here, and put @flowq.register above the class"
+    if registry.is_of_flowq(name):
+        reason = "this release of flowq does not have: run the same release on both sides"
+    lacks = name if isinstance(name, str) else ""
+    return DecodeError(f"the message names {kind} {str(name)[:200]!r}, which {reason}", lacks=lacks)
 
 
 def fields_of(value: Any) -> dict[str, Any]:

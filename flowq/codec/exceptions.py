@@ -11,7 +11,7 @@ import traceback
 from typing import Any
 
 from flowq import errors, portable, registry
-from flowq.codec.classes import named_class
+from flowq.codec.classes import named_class, unknown
 from flowq.codec.extensions import as_list
 from flowq.codec.tags import Pack, Unpack
 from flowq.errors import DecodeError, EncodeError
@@ -77,8 +77,10 @@ def _traceback_text(exc: Exception) -> str:
 def exception_class(name: Any) -> type[Exception]:
     """The builtin, flowq's own or registered exception class of this name; DecodeError for anything else."""
     module, _, qualname = name.partition(":") if isinstance(name, str) else ("", "", "")
-    home: Any = {"builtins": builtins, errors.__name__: errors}.get(module)
+    home: Any = {"builtins": builtins, registry.ERRORS: errors}.get(module)
     cls: Any = getattr(home, qualname, None) if home else named_class(name, _is_exception, "the exception")
+    if cls is None and home is errors:
+        raise unknown(name, "the exception")
     if not _is_exception(cls):
         raise DecodeError(f"{str(name)[:200]!r} is not an exception")
     found: type[Exception] = cls

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 
 from flowq import registry
+from flowq.codec.classes import unknown
 from flowq.codec.tags import Unpack
 from flowq.errors import DecodeError
 
@@ -24,6 +25,8 @@ def decode_function(data: bytes, unpack: Unpack) -> FunctionType:
     try:
         return registry.registered_function(name)
     except KeyError:
+        if registry.is_of_flowq(name):
+            raise unknown(name, "the function") from None
         raise DecodeError(
             f"the function {name[:200]!r} is not registered here; put @flowq.register above it and import its module",
             lacks=name,

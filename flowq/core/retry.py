@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from flowq.core.given import is_number
 from flowq.errors import FlowqError
-from flowq.registry import class_name, register
+from flowq.registry import class_name, current_name, register
 
 ErrorFilter: TypeAlias = type[BaseException] | str | tuple[type[BaseException] | str, ...] | Callable[[Exception], bool]
 
@@ -122,7 +122,8 @@ def error_filter(field: str, wanted: Any) -> Any:
 def matches(wanted: Any, exc: Exception) -> bool:
     """Whether *exc* is of one of the classes that *wanted* names, or the predicate *wanted* says so."""
     if isinstance(wanted, tuple):
-        return any(class_name(cls) in wanted for cls in type(exc).__mro__)
+        names = {current_name(one) for one in wanted}
+        return any(class_name(cls) in names for cls in type(exc).__mro__)
     return bool(wanted(exc))
 
 

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+import flowq
+from flowq.compat import pocketflow
 from flowq.registry import (
     class_name,
+    current_name,
+    is_known_name,
+    is_of_flowq,
     is_registered,
     is_registered_function,
     register,
@@ -65,3 +70,30 @@ def test_a_registered_function_is_found_by_module_and_qualified_name() -> None:
     assert is_registered_function(first)
     with pytest.raises(KeyError):
         registered_function("os:system")
+
+
+def test_a_class_of_flowq_is_named_by_the_package_and_found_by_the_file_that_earlier_releases_had_it_in() -> None:
+    assert class_name(flowq.MapNode) == "flowq:MapNode"
+    for name in ("flowq:MapNode", "flowq.batch.nodes.map_node:MapNode", "flowq.batch.map_node:MapNode"):
+        assert registered(name) is flowq.MapNode
+        assert is_known_name(name)
+        assert is_of_flowq(name)
+    assert class_name(flowq.ItemTimeout) == current_name("flowq.errors.items:ItemTimeout") == "flowq.errors:ItemTimeout"
+    assert is_of_flowq("flowq:Tomorrow")
+    assert not is_known_name("flowq:Tomorrow")
+
+
+def test_a_class_that_users_find_in_a_module_of_flowq_is_not_taken_for_one_of_the_same_name() -> None:
+    assert class_name(pocketflow.Node) == "flowq.compat.pocketflow:Node"
+    assert registered("flowq.compat.pocketflow:Node") is pocketflow.Node
+    for name in (
+        "flowq.compat.not_imported:Node",
+        "flowq_plugin.core:Node",
+        "Node",
+        "flowq.core.node",
+        3,
+        ("flowq:Node",),
+    ):
+        with pytest.raises(KeyError):
+            registered(name)  # type: ignore[arg-type]
+        assert not is_of_flowq(name)

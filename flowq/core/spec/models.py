@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from flowq.core.spec.canonical import canonical
 from flowq.errors import CannotTravel
-from flowq.registry import class_name, register
+from flowq.registry import class_name, current_name, register
 
 _FORMAT = 1
 
@@ -93,7 +93,7 @@ class FlowSpec(BaseModel):
     def class_names(self) -> set[str]:
         """The names of the classes that a process needs to build the graph: of its nodes and their hooks."""
         hooks = [hook if isinstance(hook, type) else type(hook) for spec in self.nodes for hook in spec.hooks]
-        return {spec.node for spec in self.nodes} | {class_name(hook) for hook in hooks}
+        return {current_name(spec.node) for spec in self.nodes} | {class_name(hook) for hook in hooks}
 
     def to_plain(self) -> dict[str, Any]:
         """The graph as dicts and lists for the codec; arguments are left as they are."""

@@ -10,7 +10,7 @@ from flowq.core.spec.models import FlowSpec, NodeRef
 from flowq.core.spec.other_arguments import takes_others
 from flowq.errors import CannotTravel, UnknownNode
 from flowq.portable import text_of
-from flowq.registry import registered
+from flowq.registry import is_of_flowq, registered
 
 
 def build(spec: FlowSpec, resolve: Callable[[str], type] = registered) -> Node[Any, Any]:
@@ -74,9 +74,10 @@ class _Builder:
         try:
             cls = self.resolve(name)
         except KeyError:
-            raise UnknownNode(
-                f"node {name}", "this process has not imported the module that defines it; tell the worker to import it"
-            ) from None
+            reason = "this process has not imported the module that defines it; tell the worker to import it"
+            if is_of_flowq(name):
+                reason = "this release of flowq does not have it; run the same release on both sides"
+            raise UnknownNode(f"node {name}", reason) from None
         if not (isinstance(cls, type) and issubclass(cls, Node)):
             raise CannotTravel(f"node {name}", "the class of that name is not a Node")
         return cls

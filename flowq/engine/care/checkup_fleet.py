@@ -14,7 +14,8 @@ from flowq.engine.ledger import SCHEMA_VERSION
 
 LATE_S = 3.0  # three beats
 SHOWN = 20
-OWN = ("flowq.core.", "flowq.batch.", "flowq.compat.")  # node classes that every worker knows
+# Node classes that every worker knows; the second and third are how earlier releases name them.
+OWN = ("flowq:", "flowq.core.", "flowq.batch.", "flowq.compat.")
 
 
 @dataclass(frozen=True, slots=True)

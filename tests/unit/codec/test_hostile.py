@@ -458,3 +458,19 @@ def test_decoding_needs_neither_pickle_nor_kombu_nor_numpy() -> None:
         "assert not {'kombu', 'celery', 'numpy'} & set(sys.modules), 'imported'"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3])
+
+
+@pytest.mark.parametrize(
+    ("tag", "name", "parts"),
+    [
+        (tags.DATACLASS, "flowq:Tomorrow", [{}]),
+        (tags.MODEL, "flowq.batch.policies.next:Tomorrow", [{}, None, None, None]),
+        (tags.IN_PARTS, "flowq:Tomorrow", [[]]),
+        (tags.EXCEPTION, "flowq:Tomorrow", [[], {}, [], ""]),
+        (tags.EXCEPTION, "flowq.errors:Tomorrow", [[], {}, [], ""]),
+    ],
+)
+def test_a_class_that_only_another_release_of_flowq_has_is_told_as_that(tag: int, name: str, parts: list[Any]) -> None:
+    with pytest.raises(DecodeError, match=f"{name}', which this release of flowq does not have") as told:
+        loads(extension(tag, pack([name, *parts])))
+    assert told.value.lacks == name

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flowq.core import Retry, RetryAfter
 from flowq.core.retry import LONGEST_WAIT_S
+from flowq.errors import ItemTimeout
 from flowq.registry import class_name
 
 
@@ -61,6 +62,12 @@ def test_classes_are_kept_by_name_so_that_they_travel_and_still_match_subclasses
 def test_a_filter_that_is_none_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match="retry_on takes exception classes"):
         Retry(retry_on=wrong)
+
+
+def test_errors_of_flowq_match_by_the_names_that_earlier_releases_wrote() -> None:
+    for name in ("flowq:RetryAfter", "flowq.core.retry:RetryAfter", "flowq.core.tries:RetryAfter"):
+        assert Retry(attempts=2, give_up_on=name).delay_s(RetryAfter(1), 0) is None
+        assert Retry(attempts=2, give_up_on=name).delay_s(ItemTimeout(1), 0) == 0.0
 
 
 @pytest.mark.parametrize("give_up_on", [OSError, (KeyError, OSError), lambda exc: True])

@@ -12,7 +12,7 @@ from flowq.engine.ledger import SCHEMA_VERSION
 
 HERE = "1.0.0"
 RECORD = WorkerRecord(
-    "w@host", "host", 1, 4, {"flowq": "flowq:flowq"}, ("app.nodes:Parse", "flowq.core.node:Node"), HERE, 0.0
+    "w@host", "host", 1, 4, {"flowq": "flowq:flowq"}, ("app.nodes:Parse", "flowq:Node"), HERE, 0.0
 )  # fmt: skip
 SEEN = Sighting("w@host", RECORD, 0.4, 0.01, 0.4)
 BATCH = BatchSeen("parse-1", str(SCHEMA_VERSION), "running", "flowq", 100, 40, 4, 0, True)
@@ -42,9 +42,10 @@ def test_a_worker_is_told_with_slots_queues_modules_version_beat_and_clock() -> 
         (replace(SEEN, ahead_s=-2.0), "warn", "run NTP on host"),
         (replace(SEEN, ahead_s=40.0), "fail", "run NTP on host"),
         (replace(SEEN, record=None, age_s=None, ahead_s=None, gone_s=17.0), "warn", "see its log"),
+        (replace(SEEN, record=replace(RECORD, nodes=("flowq:Node",))), "warn", "FLOWQ_IMPORTS=your.module"),
         (replace(SEEN, record=replace(RECORD, nodes=("flowq.core.node:Node",))), "warn", "FLOWQ_IMPORTS=your.module"),
     ],
-    ids=["other version", "unreadable", "late", "clock", "clock far off", "gone", "no nodes"],
+    ids=["other version", "unreadable", "late", "clock", "clock far off", "gone", "no nodes", "none of an older one"],
 )
 def test_what_is_wrong_with_a_worker_is_said_with_what_to_change(seen: Sighting, verdict: str, advice: str) -> None:
     found = worker(seen, HERE)
