@@ -44,6 +44,10 @@ _LEAVES: frozenset[type] = frozenset(
     )
 )
 
+_OF_ERRORS = frozenset(
+    one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.FlowqError)
+)
+
 # Fields of builtin exceptions that are neither in args nor in __dict__.
 _HIDDEN_FIELDS: dict[type, tuple[str, ...]] = {
     ImportError: ("name", "path"),
@@ -75,12 +79,7 @@ def is_known_exception(cls: type) -> bool:
     """Whether other processes can rebuild exceptions of *cls*: builtins, flowq's own and registered classes."""
     if not issubclass(cls, Exception):
         return False
-    return getattr(builtins, cls.__name__, None) is cls or is_of_errors(cls) or is_registered(cls)
-
-
-def is_of_errors(cls: type) -> bool:
-    """Whether *cls* is one of ``flowq.errors``."""
-    return vars(errors).get(cls.__name__) is cls
+    return cls in _OF_ERRORS or getattr(builtins, cls.__name__, None) is cls or is_registered(cls)
 
 
 @_remembered
@@ -103,7 +102,7 @@ def exception_state(exc: BaseException) -> tuple[tuple[Any, ...], dict[str, Any]
         # The results stay in this process; the errors by index are sent.
         return (exc.message, dict(exc.errors)), {}
     fields = {name: value for name, value in vars(exc).items() if name != "__notes__"}
-    if is_of_errors(type(exc)):
+    if type(exc) in _OF_ERRORS:
         # flowq's own are built from their args, which set most of the fields: only fields changed since are included.
         set_by_args = vars(type(exc)(*exc.args))
         return exc.args, {name: value for name, value in fields.items() if set_by_args.get(name) != value}
@@ -137,7 +136,7 @@ def portable(exc: BaseException) -> Exception:
 
 def rebuilt(cls: type[Exception], args: Iterable[Any]) -> Exception:
     """An exception of *cls* with these args. Its user's constructor does not run."""
-    if is_of_errors(cls):
+    if cls in _OF_ERRORS:
         return cls(*args)
     # The builtin's own constructor sets what C keeps (errno, the members of a group).
     base = builtin_base(cls)

@@ -2,11 +2,12 @@
 
 A payload names the class and lists its parts; decoding looks the name up among the registered classes and sets the
 parts. No constructor, ``__post_init__``, validator or ``__reduce__`` of the user runs: the object is restored as it
-was, not created anew.
+was, not created anew. (One of flowq's own that an earlier release wrote, with fewer fields, is: by its constructor.)
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -126,7 +127,9 @@ def _dataclass_parts(value: Any) -> list[Any]:
 def _dataclass_in(data: bytes, unpack: Unpack) -> Any:
     name, fields = as_list(unpack(data))
     cls = named_class(name, is_dataclass, "the dataclass")
-    _same_names(name, fields, (field.name for field in dataclasses.fields(cls)))
+    declared = {field.name for field in dataclasses.fields(cls)}
+    if type(fields) is not dict or fields.keys() != declared:
+        fields = _completed(cls, name, fields, declared)
     value = object.__new__(cls)
     for key, part in fields.items():
         object.__setattr__(value, key, part)  # bypasses __setattr__ of a frozen class
@@ -152,11 +155,13 @@ def _model_parts(value: pydantic.BaseModel) -> list[Any]:
 def _model_in(data: bytes, unpack: Unpack) -> Any:
     name, fields, given, extra, private = as_list(unpack(data))
     cls = named_class(name, is_model, "the pydantic model")
-    _same_names(name, fields, cls.model_fields)
+    sent = set(fields) if type(fields) is dict else set()
+    if sent != cls.model_fields.keys():
+        fields = _completed(cls, name, fields, set(cls.model_fields))
     takes_extra = cls.model_config.get("extra") == "allow"
     _known_names(name, extra, extra if takes_extra else ())
     _known_names(name, private, cls.__private_attributes__)
-    given = set(fields) if given is None else set(as_list(given))
+    given = sent if given is None else set(as_list(given))
     if not given <= fields.keys() | (extra or {}).keys():
         raise DecodeError(f"{name} was sent with fields it does not have")
     value = object.__new__(cls)
@@ -196,14 +201,22 @@ def _refuse_undeclared(value: Any, declared: Iterable[str]) -> None:
             )
 
 
-def _same_names(cls_name: str, fields: Any, declared: Iterable[str]) -> None:
-    expected = set(declared)
-    if type(fields) is not dict or fields.keys() != expected:
-        sent = set(fields) if type(fields) is dict else set()
-        raise DecodeError(
-            f"{cls_name}: the message lacks the fields {sorted(expected - sent)} and has the unknown ones "
-            f"{sorted(map(str, sent - expected))[:20]}; is one side older than the other?"
-        )
+def _completed(cls: Any, cls_name: str, fields: Any, declared: set[str]) -> dict[str, Any]:
+    """The fields of an object of flowq's own that an earlier release wrote, with defaults for those it did not have.
+
+    Raises:
+        DecodeError: there are unknown ones, one has no default, or the class is a user's: what a field that is missing
+            means is not for flowq to say.
+    """
+    sent = set(fields) if type(fields) is dict else set()
+    if type(fields) is dict and sent < declared and registry.is_of_flowq(cls_name):
+        with contextlib.suppress(TypeError, ValueError):
+            completed = cls(**fields)
+            return {name: getattr(completed, name) for name in declared}
+    raise DecodeError(
+        f"{cls_name}: the message lacks the fields {sorted(declared - sent)} and has the unknown ones "
+        f"{sorted(map(str, sent - declared))[:20]}; is one side older than the other?"
+    )
 
 
 def _known_names(cls_name: str, parts: Any, allowed: Any) -> None:

@@ -88,10 +88,10 @@ def test_nothing_that_is_sent_or_stored_says_which_file_of_flowq_a_class_is_in(
         named = overheard.find(NAME)
     assert done == varied.EXPECTED
     assert {
-        *("flowq:BatchPolicy", "flowq:Breaker", "flowq:Cache", "flowq:FilterNode", "flowq:Flow", "flowq:MapNode"),
-        *("flowq:NodeRef", "flowq:Outcome", "flowq:Parallel", "flowq:RaceNode", "flowq:Rate", "flowq:ReduceNode"),
-        *("flowq:Retry", "flowq:RetryAfter", "flowq:RunFlow", "flowq:SinkResult", "flowq.errors:ItemTimeout"),
-        *("flowq.errors:RemoteError", "flowq.compat.pocketflow:Node"),
+        *("flowq:BatchPolicy", "flowq:Breaker", "flowq:Cache", "flowq:Flow", "flowq:MapNode", "flowq:NodeRef"),
+        *("flowq:Outcome", "flowq:Parallel", "flowq:RaceNode", "flowq:Rate", "flowq:ReduceNode", "flowq:Retry"),
+        *("flowq:RetryAfter", "flowq:RunFlow", "flowq:SinkResult"),
+        *("flowq.errors:ItemTimeout", "flowq.errors:RemoteError"),
     } <= named
 
 

@@ -6,11 +6,15 @@ import dataclasses
 import enum
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import ormsgpack
 import pydantic
 import pytest
 
+import flowq
 from flowq import registry
-from flowq.codec import dumps, loads
+from flowq.codec import dumps, loads, tags
+from flowq.codec.envelope import seal
+from flowq.codec.pack import pack
 from flowq.errors import DecodeError, EncodeError
 from tests.unit.codec.shapes import Colour, Document, Level, Loose, Pair, Point, Right, User, identical
 
@@ -172,3 +176,58 @@ def test_a_member_that_an_older_enum_lacks_is_refused() -> None:
     shade("DARK")
     with pytest.raises(DecodeError, match="has no member 'LIGHT'"):
         loads(data)
+
+
+@flowq.register
+@dataclasses.dataclass
+class Defaulted:
+    x: int
+    y: int = 0
+
+
+RETRY = flowq.Retry(3, wait=1, give_up_on=KeyError)
+POLICY = flowq.BatchPolicy(
+    retry=RETRY, rate=flowq.Rate(5), breaker=flowq.Breaker(2), cache=flowq.Cache(9), on_error="skip", max_failures=0.5,
+    deadline=3, concurrency=4, in_flight=7, chunk_size=3, priority=2, queue="gpu", retention_s=50,
+)  # fmt: skip
+
+
+def written(value: Any, *, without: tuple[str, ...] = (), more: dict[str, Any] | None = None) -> bytes:
+    """*value* as a release writes it whose class lacks some fields, and has others."""
+    is_model = isinstance(value, pydantic.BaseModel)
+    all_fields = vars(value) if is_model else {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    fields = {name: one for name, one in all_fields.items() if name not in without} | (more or {})
+    given = [sorted(value.model_fields_set - set(without)), None, None] if is_model else []
+    tag = tags.MODEL if is_model else tags.DATACLASS
+    return seal(ormsgpack.packb(ormsgpack.Ext(tag, pack([registry.class_name(type(value)), fields, *given]))))
+
+
+@pytest.mark.parametrize(
+    ("value", "without", "found"),
+    [
+        (RETRY, ("retry_on", "max_wait"), RETRY),
+        (POLICY, ("max_items", "sink"), POLICY),
+        (POLICY, ("priority",), flowq.BatchPolicy(**{**vars(POLICY), "priority": None})),
+        (flowq.BatchPolicy(on_error="skip"), ("cache",), flowq.BatchPolicy(on_error="skip")),
+        (flowq.Outcome(3, "ok", 1), ("input", "key"), flowq.Outcome(3, "ok", 1)),
+    ],
+)
+def test_what_a_release_of_flowq_with_fewer_fields_has_written_is_read_with_their_defaults(
+    value: Any, without: tuple[str, ...], found: Any
+) -> None:
+    back = loads(written(value, without=without))
+    assert (type(back), back) == (type(found), found)
+    if isinstance(value, flowq.BatchPolicy):
+        assert back.model_fields_set == value.model_fields_set - set(without)
+
+
+@pytest.mark.parametrize("value", [flowq.Retry(), flowq.BatchPolicy(), Defaulted(1)])
+def test_what_a_release_with_more_fields_has_written_is_refused(value: Any) -> None:
+    with pytest.raises(DecodeError, match=r"has the unknown ones .'tomorrow'.; is one side older than the other"):
+        loads(written(value, more={"tomorrow": 1}))
+
+
+@pytest.mark.parametrize(("value", "lacked"), [(flowq.Outcome(3, "ok", 1), "index"), (Defaulted(1), "y")])
+def test_a_field_without_a_default_is_not_made_up_nor_one_of_a_users_class(value: Any, lacked: str) -> None:
+    with pytest.raises(DecodeError, match=f"lacks the fields .'{lacked}'. .* is one side older than the other"):
+        loads(written(value, without=(lacked,)))
