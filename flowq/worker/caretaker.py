@@ -28,6 +28,9 @@ log = logging.getLogger("flowq.caretaker")
 REMEMBERED = 1000  # batches with logged complaints, chunks that were published
 MAX_COPIES = 8
 SOONEST_S = 0.1  # least time between two looks, however much is due
+SURPLUS = 1000  # messages that a queue may hold beyond one for each chunk that is open
+COUNT_EVERY_S = 1.0
+COUNT_AT_ONCE = 500
 
 
 class Caretaker:
@@ -47,6 +50,7 @@ class Caretaker:
         self._due_s: dict[str, float] = {}
         self._told: OrderedDict[str, str] = OrderedDict()
         self._published: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._wanted, self._counted_at = 0, float("-inf")
 
     def tick(self) -> None:
         """Make one round, unless another worker makes it."""
@@ -108,12 +112,15 @@ class Caretaker:
         if woken.ids:
             self._connections.crash_points.reached("woken", batch_id)
         ids = [one for one in woken.ids if is_chunk_id(one)]
+        crowded = bool(woken.ids) and self._is_crowded(header)
+        if crowded:
+            ids = self._never_sent(batch_id, ids)
         publish_chunks(self._connections, header, [*ids, *self._copies(header, ids)])
         if woken.due_in_ms is not None and len(self._due_s) < REMEMBERED:
             self._due_s[batch_id] = time.monotonic() + woken.due_in_ms / 1000
         if AGGREGATE in woken.ids and not header.reduces and not header.sink:
             end_plain(self._connections, header)
-        elif AGGREGATE in woken.ids:
+        elif AGGREGATE in woken.ids and not crowded:
             # Published before: a worker that cannot run it may take it each time, as the one that has waited longest.
             again = (header.id, AGGREGATE) in self._published
             self._remember(header.id, AGGREGATE)
@@ -124,6 +131,41 @@ class Caretaker:
         """Whether the batch's queue holds no message."""
         lies_in = queue_list(self._connections.app, header.queue, header.priority)
         return not self._connections.redis.llen(lies_in)
+
+    def _is_crowded(self, header: Header) -> bool:
+        """Whether the batch's queue holds so many messages that none is sent again: they wait, they are not lost.
+
+        A chunk's message counts as lost after a time. A queue may be longer than that, and one that nobody consumes
+        would grow without end. Once its messages are fewer, because they were consumed or are lost, they are sent.
+        """
+        lies_in = queue_list(self._connections.app, header.queue, header.priority)
+        surplus = int(self._connections.redis.llen(lies_in)) - SURPLUS
+        return surplus > 0 and surplus >= self._wanted_messages()
+
+    def _wanted_messages(self) -> int:
+        """How many messages all batches have a use for: one for each open chunk, or for an aggregation."""
+        redis, keys = self._connections.redis, self._connections.keys
+        if time.monotonic() - self._counted_at > COUNT_EVERY_S:
+            names = [name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1)]
+            self._wanted = 0
+            for at in range(0, len(names), COUNT_AT_ONCE):
+                with redis.pipeline(transaction=False) as pipe:
+                    for name in names[at : at + COUNT_AT_ONCE]:
+                        pipe.hlen(keys.of(name, "open"))
+                    self._wanted += sum(max(1, chunks) for chunks in pipe.execute())
+            self._counted_at = time.monotonic()
+        return self._wanted
+
+    def _never_sent(self, batch_id: str, ids: list[str]) -> list[str]:
+        """Those of the chunks that have just been opened, or lost their holder; the others had a message before, after
+        which they wait for longer.
+        """
+        if not ids:
+            return []
+        first_ms = self._connections.times.wait_ms
+        records = self._connections.redis.hmget(self._connections.keys.of(batch_id, "open"), ids)
+        waits_ms = [None if record is None else int(record.split()[5]) for record in records]
+        return [one for one, wait_ms in zip(ids, waits_ms, strict=True) if wait_ms == first_ms]
 
     def _copies(self, header: Header, ids: list[str]) -> list[str]:
         """More messages for chunks that were published before and are still unclaimed, although the queue is empty.
