@@ -160,7 +160,7 @@ class MetricsServer:
 
     def _pending(self, queue: str | None) -> tuple[int, str, bytes]:
         try:
-            standing = read_standing(self._connections)
+            standing = read_standing(self._connections, queue)
         except REDIS_ERRORS as error:
             # Told 0, an autoscaler would stop workers only because Redis is away for the moment.
             return 503, "text/plain", f"Redis did not answer: {type(error).__name__}\n".encode()

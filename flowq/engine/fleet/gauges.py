@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flowq.engine.app import queue_list, queue_lists
 from flowq.engine.connection import Connections
 from flowq.engine.fleet.meter import Labels
 from flowq.engine.fleet.presence import workers
@@ -20,8 +21,11 @@ class Standing:
     """A fleet's state at one moment, by queue and node.
 
     Attributes:
-        pending: items that need a slot: written, without an outcome, not parked; includes running ones, excludes those
-            of paused batches. For autoscalers.
+        pending: items that need a slot: written, without an outcome, not parked or parked until a time that has come;
+            includes running ones, excludes those of paused batches. For autoscalers, which may have stopped the last
+            worker. So a batch with anything that is due for a worker (a deadline, an aggregation) counts as one item at
+            least, and a queue that no worker consumes as its messages, with the node "" for those that are more than
+            its items: a scheduled flow is only a message until a worker takes it.
         running: items in chunks that a worker holds.
         parked: items that wait without a slot: for another try, a batch of their own, an event.
         batches: batches that have not ended, paused ones included, by state.
@@ -43,8 +47,8 @@ class Standing:
         return sum(n for (name, _), n in self.pending.items() if queue is None or name == queue)
 
 
-def read_standing(connections: Connections) -> Standing:
-    """Read the fleet's current state."""
+def read_standing(connections: Connections, queue: str | None = None) -> Standing:
+    """Read the fleet's current state. *queue*: one whose messages count, beside the default queue and those of batches."""
     standing = Standing()
     redis, keys = connections.redis, connections.keys
     for worker in workers(redis, keys):
@@ -54,29 +58,47 @@ def read_standing(connections: Connections) -> Standing:
     names = [name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1)]
     for at in range(0, len(names), READ_BATCHES):
         _read(connections, names[at : at + READ_BATCHES], standing)
+    known = {connections.settings.queue, *(name for name, _, _ in standing.batches)}
+    for name in known if queue is None else known | {queue}:
+        if not standing.workers[name]:
+            waiting = _messages(connections, name) - standing.pending_of(name)
+            if waiting > 0:
+                standing.pending[name, ""] = waiting
     return standing
+
+
+def _messages(connections: Connections, queue: str) -> int:
+    lists = queue_lists(connections.app, queue_list(connections.app, queue))
+    return sum(int(connections.redis.llen(one)) for one in lists)
 
 
 def _read(connections: Connections, batch_ids: Sequence[str], standing: Standing) -> None:
     redis, keys = connections.redis, connections.keys
+    seconds, micros = redis.time()
+    now_ms = seconds * 1000 + micros // 1000
     with redis.pipeline(transaction=False) as pipe:
         for batch_id in batch_ids:
             pipe.hmget(keys.meta(batch_id), FIELDS)
             pipe.hlen(keys.of(batch_id, "parked"))
             pipe.hgetall(keys.of(batch_id, "open"))
-        pipe.time()
-        *answers, (seconds, micros) = pipe.execute()
+            pipe.zcount(keys.of(batch_id, "wake"), "-inf", now_ms)
+        answers = pipe.execute()
     held: list[tuple[str, str, str]] = []  # batch, queue, chunk
-    for batch_id, fields, parked, opened in zip(batch_ids, answers[::3], answers[1::3], answers[2::3], strict=True):
-        if fields[0] not in (b"running", b"paused"):
+    for at, batch_id in enumerate(batch_ids):
+        fields, parked, opened, due = answers[4 * at : 4 * at + 4]
+        if fields[0] is None:
             continue
         state, queue, node = (value.decode(errors="replace") if value else "" for value in fields[:3])
         written, *done = (int(value or 0) for value in fields[3:])
         labels = (queue, node)
+        if state not in ("running", "paused"):
+            standing.pending[labels] += 1  # it is to be aggregated
+            continue
         standing.batches[queue, node, state] += 1
-        standing.parked[labels] += parked
         if state == "running":
-            standing.pending[labels] += max(0, written - sum(done) - parked)
+            parked -= min(parked, due)  # what is due may also be open chunks; a caretaker sees to those within a second
+            standing.pending[labels] += max(written - sum(done) - parked, min(due, 1))
+        standing.parked[labels] += parked
         for chunk, record in opened.items():
             start, holder = record.split()[:2]
             if holder != b"-":
