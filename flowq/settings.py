@@ -49,7 +49,8 @@ class Settings(BaseSettings):
             "off", or "auto": bars in a terminal or a notebook.
         log_level: level of a worker's log.
         log_format: format of a worker's log: "text", or "json" for one object per line.
-        worker_name: name of a worker in Flower and in outcomes (None: made from host and pid).
+        worker_name: name of a worker in Flower and in outcomes, before its host (None: "flowq"). Several workers of one
+            machine should have a name each, because Flower shows those of one name as one worker.
         crash_points: folder in which tests arm crash points, see engine/crash_points.py (None: no crash points).
         sinks: folders and URLs below which a worker may write results for ``sink=``
             ("/data/results,s3://bucket/results"; "*": anywhere), so that a message cannot make it write elsewhere.

@@ -18,7 +18,7 @@
 | {p}:catalog                 | zset   | an id for its retention      | append, catalog.py                |
 | {p}:totals                  | hash   | a month after the last one   | meter.py                          |
 | {p}:workers                 | zset   | 3 × the beat                 | presence.py                       |
-| {p}:worker:{name}           | hash   | 3 × the beat                 | presence.py                       |
+| {p}:worker:{entry}          | hash   | 3 × the beat                 | presence.py                       |
 | {p}:caretaker:v{versions}   | string | one wake interval            | caretaker                         |
 | {p}:later                   | set    | a week after the last one    | later.py                          |
 | {p}:later:{queue}:{task}    | list   | a week after the last one    | later.py                          |
@@ -122,8 +122,8 @@ class Keys:
     def result(self, scope: str, key: str) -> str:
         return f"{self.prefix}:cache:{scope}:{_digest(key)}"
 
-    def worker(self, name: str) -> str:
-        return f"{self.prefix}:worker:{name}"
+    def worker(self, entry: str) -> str:
+        return f"{self.prefix}:worker:{entry}"
 
     def caretaker(self, schema: int, codec: int) -> str:
         """The lock of a caretaker's round: one per pair of versions, as a worker only handles batches it can read."""

@@ -105,7 +105,8 @@ class Pulse(bootsteps.StartStopStep):
         name = parent.hostname
         leases = Leases(connections, headers, room.boards)
         pulse_s = room.settings.pulse_s
-        announced = Beat(partial(self._announce, connections, parent, time.time()), pulse_s)
+        started_at = time.time()
+        announced = Beat(partial(self._announce, connections, parent, started_at), pulse_s)
 
         def keep_up() -> None:
             # With thousands of batches a round may take longer than the time after which this worker counts as gone.
@@ -131,7 +132,7 @@ class Pulse(bootsteps.StartStopStep):
         leases.stopping = room.stopping
         try:
             leases.tick()
-            withdraw(connections.redis, connections.keys, name)
+            withdraw(connections.redis, connections.keys, record(parent, started_at))
         except REDIS_ERRORS:
             pass
         connections.close()

@@ -229,14 +229,19 @@ def test_workers_of_another_version_with_another_clock_or_gone_are_named(
 ) -> None:
     keys, queues = Keys("flowq"), {"flowq": "flowq:flowq"}
 
-    def there(name: str, version: str) -> None:
-        announce(redis, keys, WorkerRecord(name, "host", 1, 2, queues, ("app.nodes:Parse",), version, 0.0))
+    def there(name: str, pid: int = 1) -> WorkerRecord:
+        record = WorkerRecord(name, "host", pid, 2, queues, ("app.nodes:Parse",), "0.0.1", 0.0)
+        announce(redis, keys, record)
+        return record
 
-    there("old@host", "0.0.1")
-    there("off@host", "0.0.1")
-    redis.zadd(keys.workers, {"off@host": time.time() + 50, "gone@host": time.time() - 20})
+    there("old@host")
+    there("twice@host")
+    there("twice@host", pid=2)
+    off = there("off@host")
+    redis.zadd(keys.workers, {off.entry: time.time() + 50, "gone@host": time.time() - 20})
     report = doctor(redis_server.url)
-    assert report["workers"]["found"] == "2 workers, 4 slots on queue 'flowq'"
+    assert report["workers"]["found"] == "4 workers, 8 slots on queue 'flowq'"
+    assert report["names"]["found"] == "2 workers are called twice@host"
     assert "run one version of flowq everywhere" in report["worker old@host"]["advice"]
     assert report["worker off@host"]["verdict"] == "fail"
     assert "clock +50." in report["worker off@host"]["found"]

@@ -5,6 +5,7 @@ Pure functions from what Redis holds to findings. Redis itself: checkup.py. The 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ def workers(seen: Sequence[Sighting], queue: str, version_here: str) -> list[Fin
     if len(lines) > SHOWN:
         rest = Finding("workers", "ok", f"and {len(lines) - SHOWN} more")
         lines = [*lines[:SHOWN], rest]
-    return [total, *lines, *unevenly_known(consuming)]
+    return [total, *lines, *namesakes(records), *unevenly_known(consuming)]
 
 
 def worker(seen: Sighting, version_here: str) -> Finding:
@@ -88,6 +89,15 @@ def worker(seen: Sighting, version_here: str) -> Finding:
     if not _own_nodes(record):
         return Finding(check, "warn", found, "start it with FLOWQ_IMPORTS=your.module (or --import your.module)")
     return Finding(check, "ok", found)
+
+
+def namesakes(records: Sequence[WorkerRecord]) -> list[Finding]:
+    """Workers with the same name."""
+    shared = {name: n for name, n in Counter(record.name for record in records).items() if n > 1}
+    advice = "give each its own (--name, FLOWQ_WORKER_NAME): Flower and remote control take them for one worker"
+    return [Finding("names", "warn", f"{n} workers are called {name}", advice) for name, n in sorted(shared.items())][
+        :SHOWN
+    ]
 
 
 def unevenly_known(records: Sequence[WorkerRecord]) -> list[Finding]:

@@ -15,6 +15,7 @@ GONE_AFTER_S = 5.0
 NAMED_FOR_S = 60.0
 CACHE_S = 1.0
 CHUNKS_A_SLOT = 2
+APART = "\n"  # separates a worker's name from its process
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class WorkerRecord:
     version: str
     started_at: float
 
+    @property
+    def entry(self) -> str:
+        """Where this process's record is kept: nobody keeps two workers from having one name."""
+        return f"{self.name}{APART}{self.host} {self.pid} {self.started_at}"
+
 
 _FIELDS = tuple(field.name for field in fields(WorkerRecord))
 
@@ -41,19 +47,19 @@ def announce(redis: RedisClient, keys: Keys, record: WorkerRecord, ttl_s: float 
     wrong: a name that seems older is dropped only if its record in Redis has expired as well.
     """
     with redis.pipeline(transaction=False) as pipe:
-        pipe.zadd(keys.workers, {record.name: time.time()})
-        pipe.set(keys.worker(record.name), dumps(asdict(record)), px=int(ttl_s * 1000))
+        pipe.zadd(keys.workers, {record.entry: time.time()})
+        pipe.set(keys.worker(record.entry), dumps(asdict(record)), px=int(ttl_s * 1000))
         pipe.zrangebyscore(keys.workers, "-inf", time.time() - NAMED_FOR_S)
         *_, old = pipe.execute()
-    gone = [name for name in old if not redis.exists(keys.worker(name.decode(errors="replace")))]
+    gone = [entry for entry in old if not redis.exists(keys.worker(entry.decode(errors="replace")))]
     if gone:
         redis.zrem(keys.workers, *gone)
 
 
-def withdraw(redis: RedisClient, keys: Keys, name: str) -> None:
+def withdraw(redis: RedisClient, keys: Keys, record: WorkerRecord) -> None:
     """Remove a worker's record when it stops."""
-    redis.zrem(keys.workers, name)
-    redis.delete(keys.worker(name))
+    redis.zrem(keys.workers, record.entry)
+    redis.delete(keys.worker(record.entry))
 
 
 def workers(redis: RedisClient, keys: Keys) -> list[WorkerRecord]:
@@ -68,7 +74,7 @@ def workers(redis: RedisClient, keys: Keys) -> list[WorkerRecord]:
 
 def _keys(redis: RedisClient, keys: Keys) -> list[str]:
     """The record keys of all workers that are or recently were there."""
-    return [keys.worker(name.decode(errors="replace")) for name in redis.zrange(keys.workers, 0, -1)]
+    return [keys.worker(entry.decode(errors="replace")) for entry in redis.zrange(keys.workers, 0, -1)]
 
 
 def _read(blob: bytes) -> WorkerRecord | None:
@@ -102,19 +108,21 @@ class Sighting:
 
 
 def sightings(redis: RedisClient, keys: Keys) -> list[Sighting]:
-    """The workers seen within the last minute."""
+    """The workers seen within the last minute; not one that is gone and was replaced by another of its name."""
     seen = []
-    for name, beaten_at in redis.zrange(keys.workers, 0, -1, withscores=True):
+    for entry, beaten_at in redis.zrange(keys.workers, 0, -1, withscores=True):
         with redis.pipeline(transaction=False) as pipe:
-            key = keys.worker(name.decode(errors="replace"))
+            key = keys.worker(entry.decode(errors="replace"))
             blob, left_ms, (seconds, micros) = pipe.get(key).pttl(key).time().execute()
         now = seconds + micros / 1e6
         there = blob is not None and left_ms > 0
         age_s = GONE_AFTER_S - left_ms / 1000 if there else None
         ahead_s = None if age_s is None else beaten_at - (now - age_s)
         record = _read(blob) if there else None
-        seen.append(Sighting(name.decode(errors="replace"), record, age_s, ahead_s, now - beaten_at))
-    return seen
+        name = entry.decode(errors="replace").partition(APART)[0]
+        seen.append(Sighting(name, record, age_s, ahead_s, now - beaten_at))
+    there = {one.name for one in seen if one.age_s is not None}
+    return [one for one in seen if one.age_s is not None or one.name not in there]
 
 
 def alive(redis: RedisClient, keys: Keys) -> int:

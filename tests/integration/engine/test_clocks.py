@@ -43,10 +43,10 @@ def test_a_worker_whose_clock_is_off_hides_no_other_worker_and_is_there_itself(
 
 def test_workers_that_went_without_a_word_are_forgotten(redis: Redis) -> None:
     announce(redis, KEYS, record("gone@one"), ttl_s=0.001)
-    redis.zadd(KEYS.workers, {"gone@one": time.time() - HOUR_S})
+    redis.zadd(KEYS.workers, {record("gone@one").entry: time.time() - HOUR_S})
     until(lambda: alive(redis, KEYS) == 0, 10, "its record has lapsed")
     announce(redis, KEYS, record("there@two"))
-    assert redis.zrange(KEYS.workers, 0, -1) == [b"there@two"]
+    assert redis.zrange(KEYS.workers, 0, -1) == [record("there@two").entry.encode()]
 
 
 @pytest.fixture
