@@ -17,6 +17,7 @@ Kind = Literal["batch", "run"]
 
 PAGE = 100
 SWEEP_EVERY_S = 60.0
+PAGES_A_TICK = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +55,17 @@ class Catalog:
             yield from (one for one in entries if one.name not in gone and kind in (None, one.kind))
             at += len(page)
 
-    def trim(self, at: int = 0) -> tuple[int, int]:
+    def trim(self, at: int = 0) -> tuple[int | None, int]:
         """Remove entries of what is gone from one page, oldest first, beginning at place *at*.
 
         Returns:
-            The place to continue at (0 after the last page), and how many entries were removed.
+            The place to continue at (None after the last page), and how many entries were removed.
         """
         page = self._redis.zrange(self._keys.catalog, at, at + PAGE - 1, withscores=True)
         gone = self._gone([_entry(name, score) for name, score in page])
         if gone:
             self._redis.zrem(self._keys.catalog, *gone)
-        return (at + len(page) - len(gone) if len(page) == PAGE else 0), len(gone)
+        return (at + len(page) - len(gone) if len(page) == PAGE else None), len(gone)
 
     def _gone(self, entries: Sequence[Entry]) -> list[str]:
         """The names of the entries whose retention is over."""
@@ -78,7 +79,9 @@ class Catalog:
 
 
 class Sweep:
-    """Trims the catalogue, one page per ``tick``; begins again a minute after its end."""
+    """Trims the catalogue: one page per ``tick``, and the next ones while entries of what is gone are found, so that it
+    keeps up with any rate of batches; begins again a minute after its end.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -86,12 +89,16 @@ class Sweep:
         self._next_at = time.monotonic()
 
     def tick(self) -> None:
-        """Trim one page, if it is time."""
+        """Trim, if it is time."""
         if time.monotonic() < self._next_at:
             return
-        self._at, _ = self._catalog.trim(self._at)
-        if self._at == 0:
-            self._next_at = time.monotonic() + SWEEP_EVERY_S
+        for _ in range(PAGES_A_TICK):
+            at, removed = self._catalog.trim(self._at)
+            self._at = at or 0
+            if at is None:
+                self._next_at = time.monotonic() + SWEEP_EVERY_S
+            if at is None or not removed:
+                return
 
 
 def _entry(name: bytes, score: float) -> Entry:

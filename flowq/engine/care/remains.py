@@ -85,12 +85,11 @@ class Cleaner:
         for name in found.unlimited:
             retention_ms = self._redis.hget(self._keys.meta(self._keys.owner(name)), "retention_ms")
             self._redis.pexpire(name, int(retention_ms or 86_400_000))
-        at = 0
-        while True:
+        at: int | None = 0
+        while at is not None:
             at, removed = Catalog(self._redis, self._keys).trim(at)
             found.listed += removed
-            if not at:
-                return len(gone)
+        return len(gone)
 
     def _by_owner(self) -> dict[str, list[str]]:
         """Keys with a hash tag, by that tag."""

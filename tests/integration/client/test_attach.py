@@ -17,8 +17,10 @@ from flowq.client.failures import AT_ONCE, read_failures
 from flowq.client.outcomes import WINDOW_ITEMS
 from flowq.client.submitted import Submitted
 from flowq.engine.care.catalog import Catalog, Sweep
+from flowq.engine.care.remains import Cleaner
+from flowq.engine.connection import Connections
 from flowq.engine.keys import Keys
-from flowq.local import LocalCluster
+from flowq.local import EmbeddedRedis, LocalCluster
 from tests import nodes
 from tests.submitting import submit
 from tests.waiting import until
@@ -205,10 +207,30 @@ def test_what_is_gone_is_listed_no_more_and_trimmed(redis: Any) -> None:
     assert [one.id for one in catalog.newest()] == left
 
 
+def test_any_number_of_batches_that_went_at_once_is_trimmed_at_once(redis: Any) -> None:
+    keys = Keys("trimmed")
+    catalog = Catalog(redis, keys)
+    redis.zadd(keys.catalog, {f"batch:b-{number}": number for number in range(2050)})
+    for kept in (1000, 2049):
+        redis.hset(keys.meta(f"b-{kept}"), "state", "succeeded")
+    Sweep(catalog).tick()
+    assert redis.zrange(keys.catalog, 0, -1) == [b"batch:b-1000", b"batch:b-2049"]
+
+
+def test_gc_unlists_all_that_is_gone(redis: Any, redis_server: EmbeddedRedis) -> None:
+    connections = Connections(flowq.Settings(broker_url=redis_server.url))
+    keys = connections.keys
+    redis.zadd(keys.catalog, {f"batch:b-{number}": number for number in range(250)})
+    cleaner = Cleaner(connections)
+    cleaner.remove(found := cleaner.find())
+    assert (found.listed, redis.zcard(keys.catalog)) == (250, 0)
+    connections.close()
+
+
 def test_entries_of_a_kind_that_is_not_known_are_kept(redis: Any) -> None:
     keys = Keys("newer")
     redis.zadd(keys.catalog, {"plan:of-a-newer-flowq": 1.0})
     catalog = Catalog(redis, keys)
-    assert catalog.trim() == (0, 0)
+    assert catalog.trim() == (None, 0)
     assert [one.kind for one in catalog.newest()] == ["plan"]
     assert list(catalog.newest("batch")) == []
