@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 import click
@@ -20,7 +19,7 @@ from flowq.client import BatchHandle
 from flowq.client.bars import figures
 from flowq.client.counters import progress_of
 from flowq.client.left_alone import advice
-from flowq.client.overview import Listed, batches
+from flowq.client.overview import Listed, under_way
 from flowq.client.run import DurableRun
 from flowq.client.wording import count_of, rate_text, span_text
 from flowq.engine.fleet.presence import WorkerRecord, workers
@@ -52,8 +51,8 @@ def show_fleet(here: Place, as_json: bool) -> None:
     """Print the workers, and the batches that have not ended."""
     connections = here.executor.connections
     there = workers(connections.redis, connections.keys)
-    running = list(islice((one for one in batches(connections) if not one.state.closed), SHOWN_BATCHES))
-    pending = sum(one.state.avail - one.state.done for one in running if one.kind == "batch")
+    what = under_way(connections, SHOWN_BATCHES)
+    running = what.newest
     if as_json:
         emit({"workers": [worker_json(one) for one in there], "batches": [json_of(one) for one in running]})
         return
@@ -62,7 +61,9 @@ def show_fleet(here: Place, as_json: bool) -> None:
     console.print()
     if running:
         console.print(batch_table(running, console.width))
-        console.print(f"\n{pending:,} items to do.", highlight=False)
+        more = what.number - len(running)
+        others = f"And {more:,} older ones. " if more > 0 else ""
+        console.print(f"\n{others}{what.items:,} items to do.", highlight=False)
     else:
         console.print("Nothing is under way. `flowq ls` lists what has ended.", highlight=False)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flowq.engine.care.catalog import Catalog
+from flowq.engine.care.catalog import Catalog, Entry
 from flowq.engine.connection import Connections
 from flowq.engine.reading.origin import Origin, read_origin
 from flowq.engine.reading.results import State, read_state
 from flowq.errors import BatchLost, DecodeError
+
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,49 @@ class Listed:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """What has not ended.
+
+    Attributes:
+        newest: the newest batches and runs.
+        number: how many there are in all.
+        items: the items, without an outcome, that their producers have written; those of runs are not counted.
+    """
+
+    newest: list[Listed]
+    number: int
+    items: int
+
+
 def batches(connections: Connections) -> Iterator[Listed]:
     """The batches and runs in Redis, newest first, each read when it is asked for."""
+    return _read(connections, Catalog(connections.redis, connections.keys).newest())
+
+
+def under_way(connections: Connections, most: int) -> UnderWay:
+    """What has not ended, with the newest *most* of it. Reads only these, however many have ended."""
     redis, keys = connections.redis, connections.keys
-    for entry in Catalog(redis, keys).newest():
+    cared_for = {name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1)}
+    entries = [one for one in Catalog(redis, keys).newest() if one.id in cared_for]
+    running, items = [], 0
+    for at in range(0, len(entries), AT_ONCE):
+        page = entries[at : at + AT_ONCE]
+        with redis.pipeline(transaction=False) as pipe:
+            for one in page:
+                pipe.hmget(keys.meta(one.id), ["state", "avail", "ok", "fallback", "failed"])
+            answers = pipe.execute()
+        for one, (state, written, *done) in zip(page, answers, strict=True):
+            if state in (b"running", b"paused"):
+                running.append(one)
+                items += int(written or 0) - sum(int(n or 0) for n in done) if one.kind == "batch" else 0
+    newest = [one for one in _read(connections, running[:most]) if not one.state.closed]
+    return UnderWay(newest, len(running), items)
+
+
+def _read(connections: Connections, entries: Iterable[Entry]) -> Iterator[Listed]:
+    redis, keys = connections.redis, connections.keys
+    for entry in entries:
         try:
             label, node, queue = (
                 (text or b"").decode(errors="replace")

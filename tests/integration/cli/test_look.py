@@ -134,6 +134,17 @@ def test_status_shows_the_workers_and_what_is_under_way(flowq_cli: Flowq, sleepi
     assert sleeping.id in [one["id"] for one in status["batches"]]
 
 
+def test_status_counts_what_it_does_not_show(redis_server: EmbeddedRedis) -> None:
+    executor = CeleryExecutor(flowq.Settings(broker_url=redis_server.url))
+    handles = [executor.submit(nodes.Square().job(range(3))) for _ in range(23)]
+    handles[0].cancel()
+    shown = CliRunner().invoke(main, ["status"], env={"FLOWQ_BROKER_URL": redis_server.url}).output
+    assert handles[-1].id in shown
+    assert handles[1].id not in shown
+    assert "And 2 older ones. 66 items to do." in shown
+    executor.connections.close()
+
+
 def test_status_of_a_batch_shows_what_it_is(flowq_cli: Flowq, sleeping: flowq.BatchHandle[Any]) -> None:
     shown = flowq_cli("status", sleeping.id).output
     assert "running" in shown
