@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError, ResponseError
 
 from flowq.engine.connection import Connections
-from flowq.engine.redis_client import AWAY_ERRORS, REDIS_ERRORS, is_full
+from flowq.engine.redis_client import AWAY_ERRORS, REDIS_ERRORS, is_full, takes_no_writes
 from flowq.errors import ConfigError
 from flowq.settings import redacted
 
@@ -85,30 +85,31 @@ def when_room(
 
 
 def when_taken(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
-    """Call *call* and return its result; retry while Redis is away or full, so that finished work is not lost.
+    """Call *call* and return its result; retry while Redis is away, full or takes no writes, so that finished work is
+    not lost.
 
     Args:
         call: a commit, which Redis accepts or refuses as a whole. If its reply was lost, the second call is stale.
         log_as: fields of the log lines.
 
     Raises:
-        RedisError, OSError: another error; or this one, after 30 s without an answer or 5 min without room.
+        RedisError, OSError: another error; or this one, after 30 s without an answer or 5 min of refusals.
     """
     since: float | None = None
     while True:
         try:
             reply = call()
         except (ResponseError, *AWAY_ERRORS) as exc:
-            full = is_full(exc)
-            if isinstance(exc, ResponseError) and not full:
+            refused = isinstance(exc, ResponseError)
+            if refused and not is_full(exc) and not takes_no_writes(exc):
                 raise
             if since is None:
                 since = time.monotonic()
-                why = "is full" if full else "does not answer"
+                why = "is full" if is_full(exc) else "takes no writes" if refused else "does not answer"
                 log.warning("Redis %s; finished items wait until it takes them", why, extra=dict(log_as))
-            elif time.monotonic() - since > (FULL_FOR_S if full else AWAY_FOR_S):
+            elif time.monotonic() - since > (FULL_FOR_S if refused else AWAY_FOR_S):
                 raise
-            time.sleep(LOOK_EVERY_S if full else AGAIN_S)
+            time.sleep(LOOK_EVERY_S if refused else AGAIN_S)
         else:
             if since is not None:
                 log.warning("Redis took finished items after %.1f s", time.monotonic() - since, extra=dict(log_as))

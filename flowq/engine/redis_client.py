@@ -7,7 +7,14 @@ from typing import Any, TypeAlias
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, OutOfMemoryError, RedisError, TimeoutError
+from redis.exceptions import (
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 from redis.retry import Retry
 
 from flowq.settings import with_tls
@@ -104,6 +111,19 @@ def is_full(error: BaseException) -> bool:
     """Whether *error* says that Redis has reached its maxmemory and refused a command, or a script's first write."""
     # The error of a script is not an OutOfMemoryError, and Redis 6.2 wraps its message.
     return isinstance(error, OutOfMemoryError) or "not allowed when used memory > 'maxmemory'" in str(error)
+
+
+_TAKES_NO_WRITES = ("READONLY", "NOREPLICAS", "Not enough good replicas", "MISCONF", "errors writing to the AOF")
+
+
+def takes_no_writes(error: BaseException) -> bool:
+    """Whether *error* says that Redis refuses writes for the time being: a failover has made it a replica, it has fewer
+    replicas than it must have, or it cannot write to its disk. It has stored nothing.
+    """
+    # redis-py may cut the code off the message, and Redis 6.2 wraps the error of a script.
+    if isinstance(error, ReadOnlyError):
+        return True
+    return isinstance(error, ResponseError) and any(words in str(error) for words in _TAKES_NO_WRITES)
 
 
 def redis_url(url: str) -> str:
