@@ -1,4 +1,4 @@
-"""A Redis that takes no writes for a moment: a failover has made it a replica, or it has no replica that it must have."""
+"""A Redis that takes no writes for a moment: a failover has made it a replica, or it has too few replicas."""
 
 from __future__ import annotations
 

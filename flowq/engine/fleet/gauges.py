@@ -48,7 +48,7 @@ class Standing:
 
 
 def read_standing(connections: Connections, queue: str | None = None) -> Standing:
-    """Read the fleet's current state. *queue*: one whose messages count, beside the default queue and those of batches."""
+    """Read the fleet's current state. *queue*: its messages count, too, beside those of queues with batches."""
     standing = Standing()
     redis, keys = connections.redis, connections.keys
     for worker in workers(redis, keys):
