@@ -36,7 +36,7 @@ def test_what_has_run_is_kept_until_redis_takes_writes_again(
     cluster: flowq.LocalCluster, redis: Redis, refusal: str, tmp_path: Path
 ) -> None:
     oracle = str(tmp_path / "executions")
-    handle = faulty.Traced(oracle, seconds=1.0).submit(range(3))
+    handle = cluster.executor.submit(faulty.Traced(oracle, seconds=1.0).job(range(3)))
     until(lambda: len(trace(oracle)) == 1, 10, "the first item runs")
     if refusal == "READONLY":
         redis.replicaof("127.0.0.1", "1")

@@ -85,9 +85,9 @@ class Cleaner:
         for name in found.unlimited:
             retention_ms = self._redis.hget(self._keys.meta(self._keys.owner(name)), "retention_ms")
             self._redis.pexpire(name, int(retention_ms or 86_400_000))
-        at: int | None = 0
-        while at is not None:
-            at, removed = Catalog(self._redis, self._keys).trim(at)
+        page: int | None = 0
+        while page is not None:
+            page, removed = Catalog(self._redis, self._keys).trim(page)
             found.listed += removed
         return len(gone)
 

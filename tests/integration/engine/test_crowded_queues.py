@@ -27,7 +27,9 @@ class Care:
         self.redis, self.clock = redis, clock
         self.ledger = Ledger(connections.redis, connections.keys, connections.times, clock_ms=clock)
         connections._ledger = self.ledger
-        self.batches: list[BatchHandle] = [producer.submit(Square(chunk_size=1).job(range(5))) for _ in range(BATCHES)]
+        self.batches: list[BatchHandle[int]] = [
+            producer.submit(Square(chunk_size=1).job(range(5))) for _ in range(BATCHES)
+        ]
         self.list = queue_list(connections.app, self.batches[0].queue)
         self._caretaker = Caretaker(connections, Headers(connections.redis, connections.keys), "one", lambda: None)
         self._lock = connections.keys.caretaker(SCHEMA_VERSION, VERSION)
