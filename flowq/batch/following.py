@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -106,20 +107,21 @@ def _each(blocks: Blocks[T], abandoned: Callable[[], None] | None) -> Generator[
 
 async def _each_async(blocks: Blocks[T], abandoned: Callable[[], None] | None) -> AsyncGenerator[T, None]:
     ended = False
-    turn = threading.Lock()
     nothing: Any = object()
-
-    def following() -> Any:
-        # The thread of a cancelled read goes on waiting: the next read must wait for it.
-        with turn:
-            return next(blocks, nothing)
-
+    # A thread of its own, since the loop's pool has few: programs with many streams would wait for each other there,
+    # and so would whatever else needs the pool. One thread: that of a cancelled read goes on, and the next read waits.
+    reader = ThreadPoolExecutor(1, "flowq-read")
+    loop = asyncio.get_running_loop()
     try:
-        while (block := await asyncio.to_thread(following)) is not nothing:
+        while True:
+            block = await loop.run_in_executor(reader, contextvars.copy_context().run, next, blocks, nothing)
+            if block is nothing:
+                break
             for one in block:
                 yield one
         ended = True
     finally:
+        reader.shutdown(wait=False)
         if not ended and abandoned is not None:
             await _leave(abandoned)
 

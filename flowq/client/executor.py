@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flowq.batch.async_items import AsyncItems
@@ -127,11 +129,17 @@ class CeleryExecutor:
 
     async def _run_async(self, job: BatchJob) -> BatchResult[Any]:
         leaving = Leaving()
+        # A thread of its own: the loop's pool has few, and if they all waited, what the items' source or the program
+        # needs one for would never begin.
+        waiter = ThreadPoolExecutor(1, "flowq-wait")
+        run = contextvars.copy_context().run
         try:
-            return await asyncio.to_thread(self._run, job, leaving)
+            return await asyncio.get_running_loop().run_in_executor(waiter, run, self._run, job, leaving)
         except asyncio.CancelledError:
             leaving.leave()
             raise
+        finally:
+            waiter.shutdown(wait=False)
 
     @async_twin(_run_async)
     def _run(self, job: BatchJob, leaving: Leaving | None = None) -> BatchResult[Any]:

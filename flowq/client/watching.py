@@ -1,5 +1,5 @@
-"""How a blocking run waits for its batch: it shows progress, and cancels the batch at Ctrl-C or when the call it was
-made in ends early, such as the branch of a race.
+"""How a blocking run waits for its batch: it shows progress, and cancels the batch at Ctrl-C, when another exception
+ends the wait, or when the call it was made in ends early, such as the branch of a race.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from flowq.client.progress import Display
 from flowq.core.context import current_context
 from flowq.engine.patience import TROUBLE
 from flowq.engine.reading.results import State
+from flowq.errors import BatchLost
 
 WANTED_LOOK_S = 0.2  # how often to check whether the surrounding call is still wanted
 
@@ -59,6 +60,7 @@ class Watching:
         Raises:
             KeyboardInterrupt: Ctrl-C; the batch was cancelled, unless Redis was away, which is logged.
             Exception: see ``BatchHandle.wait``.
+            BaseException: raised by *tell* or a signal handler; the batch was cancelled, as at Ctrl-C.
         """
         try:
             with self._display.of(handle) as drawing:
@@ -70,6 +72,13 @@ class Watching:
         except KeyboardInterrupt:
             with said_if_not_cancelled(handle):
                 self.interrupted(handle)
+            raise
+        except (*TROUBLE, BatchLost):
+            raise  # of Redis: there is no batch to cancel, or nothing to do that with
+        except BaseException:
+            # A soft time limit of Celery's, a test's timeout, `sys.exit()` at SIGTERM: nobody has a handle of the batch.
+            with said_if_not_cancelled(handle):
+                handle.cancel()
             raise
 
     def _tell(self, handle: Waited, tell: Callable[[Progress], object] | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -60,6 +61,22 @@ async def test_a_batch_is_fed_by_the_loop_that_submitted_it_while_that_reads_the
     handle = nodes.Square().submit(pages.numbers())
     assert [value async for value in handle.results()] == [i * i for i in range(N)]
     assert pages.loops == {asyncio.get_running_loop()}
+
+
+async def lookups(n: int) -> AsyncIterator[int]:
+    """Numbers that are looked up in a thread of the loop's pool, as a name of a server is."""
+    for number in range(n):
+        yield await asyncio.to_thread(int, number)
+
+
+async def test_batches_that_are_waited_for_leave_the_threads_of_the_loop_to_their_sources(executor: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.get_running_loop().set_default_executor(pool)
+        async with asyncio.timeout(20):
+            found = await asyncio.gather(*(nodes.Square().map_async(lookups(5)) for _ in range(4)))
+            assert found == [[0, 1, 4, 9, 16]] * 4
+            seen = [outcome.output async for outcome in nodes.Square().stream(lookups(5))]
+    assert sorted(seen) == [0, 1, 4, 9, 16]
 
 
 class FromGenerator(flowq.ParallelBatchNode[int, int]):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -137,6 +139,43 @@ def test_who_leaves_the_events_of_a_run_does_not_wait_for_its_batch(
     assert time.monotonic() - began < 15, "the items wait for 20 s"
     assert latest(cluster).state().state == "cancelled"
     assert not [thread for thread in threading.enumerate() if thread.name == "flowq-stream"]
+
+
+class TimeIsUp(Exception):
+    """Raised by a signal handler, as a soft time limit of Celery's and the timeout of a test are."""
+
+
+def test_what_a_signal_handler_raises_out_of_a_blocking_call_cancels_its_batch(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    def time_is_up(*_: object) -> None:
+        raise TimeIsUp
+
+    def tell_me() -> None:
+        until(lambda: noted(path, "begins"), 10, "an item runs")
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    path = str(tmp_path / "notes")
+    before = signal.signal(signal.SIGALRM, time_is_up)
+    teller = threading.Thread(target=tell_me)
+    teller.start()
+    try:
+        with pytest.raises(TimeIsUp):
+            WaitsInside(path).map(range(20))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        teller.join()
+    assert latest(cluster).state().state == "cancelled"
+    until(lambda: noted(path, "told") == noted(path, "begins"), 5, "its items are told")
+
+
+def test_what_on_progress_raises_cancels_the_batch(cluster: flowq.LocalCluster) -> None:
+    def complain(now: flowq.Progress) -> None:
+        raise TimeIsUp
+
+    with pytest.raises(TimeIsUp):
+        nodes.Slow(0.05, on_progress=complain).map(range(2000))
+    assert latest(cluster).state().state == "cancelled"
 
 
 def test_that_redis_does_not_answer_is_said(caplog: pytest.LogCaptureFixture) -> None:

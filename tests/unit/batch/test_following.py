@@ -33,6 +33,21 @@ async def test_an_event_loop_reads_the_same_and_is_not_blocked() -> None:
     assert seen == [1, 2, 3]
 
 
+async def test_streams_do_not_wait_for_each_other_to_be_read() -> None:
+    others = threading.Barrier(4)
+
+    def blocks() -> Iterator[list[int]]:
+        others.wait(10)
+        yield [1]
+
+    async def read() -> list[int]:
+        return [one async for one in Stream(blocks())]
+
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.get_running_loop().set_default_executor(pool)
+        assert await asyncio.gather(*(read() for _ in range(4))) == [[1]] * 4
+
+
 def test_a_loop_that_is_left_early_ends_the_reading_at_once() -> None:
     left: list[bool] = []
     for one in Stream(iter([[1, 2], [3]]), lambda: left.append(True)):
