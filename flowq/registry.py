@@ -46,7 +46,8 @@ class Registry:
     def __init__(self) -> None:
         self._classes: dict[str, type] = {}
         self._functions: dict[str, FunctionType] = {}
-        self._renamed: dict[str, str] = {}
+        # In a process that multiprocessing has spawned, the program that runs is loaded under this name.
+        self._renamed: dict[str, str] = {"__mp_main__": "__main__"}
 
     def add(self, cls: type) -> None:
         self._classes[class_name(cls)] = cls
@@ -75,21 +76,20 @@ class Registry:
     def in_module(self, module: str) -> list[str]:
         return sorted(name for name in (*self._classes, *self._functions) if name.startswith(f"{module}:"))
 
-    def module_of(self, cls: type) -> str:
-        return self._renamed.get(cls.__module__, cls.__module__)
+    def module_of(self, thing: type | FunctionType) -> str:
+        return self._renamed.get(thing.__module__, thing.__module__)
 
     def rename(self, module: str, new: str) -> None:
+        named = [
+            (name, thing)
+            for name, thing in (*self._classes.items(), *self._functions.items())
+            if thing.__module__ == module
+        ]
         self._renamed[module] = new
-        for name, cls in list(self._classes.items()):
-            if name.startswith(f"{module}:"):
-                del self._classes[name]
-                cls.__module__ = new
-                self.add(cls)
-        for name, fn in list(self._functions.items()):
-            if name.startswith(f"{module}:"):
-                del self._functions[name]
-                fn.__module__ = new
-                self.add_function(fn)
+        for name, thing in named:
+            (self._classes if isinstance(thing, type) else self._functions).pop(name)
+            thing.__module__ = new
+            register(thing)
 
     def holds_function(self, fn: FunctionType) -> bool:
         return self._functions.get(class_name(fn)) is fn
@@ -158,7 +158,7 @@ def class_name(cls: type | FunctionType) -> str:
     For ``module`` one of flowq's own has ``flowq``, or ``flowq.errors``, in whatever file of flowq it is defined. (What
     is in ``flowq.compat`` has the module that users import.)
     """
-    return f"{_homes[cls.__module__]}:{cls.__qualname__}"
+    return f"{_homes[_registry.module_of(cls)]}:{cls.__qualname__}"
 
 
 def current_name(name: str) -> str:

@@ -167,3 +167,45 @@ def test_a_program_of_a_package_is_imported_as_it_was_started(words: tuple[str, 
     (shop / "run.py").write_text(textwrap.dedent(source))
     done = python(*words, cwd=tmp_path)
     assert done.stdout == f"[2] [3] [{dot == '.'}]\n", done.stderr
+
+
+IS_SPAWNED = """
+    import dataclasses
+    import multiprocessing
+    import sys
+    import flowq
+
+    @flowq.register
+    @dataclasses.dataclass
+    class Point:
+        x: int
+
+    @flowq.parallel_batch_node
+    def moved(point):
+        return Point(point.x + 1)
+
+    def ask(url, points, answer):
+        flowq.activate(flowq.connect(url))
+        answer.put(list(moved.map(points)))
+        with flowq.LocalCluster(workers=1, slots=1):
+            answer.put(list(moved.map(points)))
+
+    if __name__ == "__main__":
+        spawn = multiprocessing.get_context(sys.argv[1])
+        answer = spawn.Queue()
+        with flowq.LocalCluster(workers=1, slots=1) as cluster:
+            process = spawn.Process(target=ask, args=(cluster.broker_url, [Point(1), Point(2)], answer))
+            process.start()
+            for _ in range(2):
+                print(answer.get(timeout=30), flush=True)
+            process.join()
+"""
+
+
+@pytest.mark.parametrize("how", ["spawn", "forkserver", "fork"])
+def test_a_process_that_multiprocessing_has_started_sends_the_nodes_and_classes_of_the_script(
+    tmp_path: Path, how: str
+) -> None:
+    (tmp_path / "program.py").write_text(textwrap.dedent(IS_SPAWNED))
+    done = python("program.py", how, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["[Point(x=2), Point(x=3)]"] * 2, done.stderr
