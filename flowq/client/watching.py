@@ -14,6 +14,7 @@ from flowq.batch.inline.batch import TELL_EVERY_S
 from flowq.client.leaving import said_if_not_cancelled
 from flowq.client.progress import Display
 from flowq.core.context import current_context
+from flowq.core.drive import stopped
 from flowq.engine.patience import TROUBLE
 from flowq.engine.reading.results import State
 from flowq.errors import BatchLost
@@ -89,7 +90,10 @@ class Watching:
             now = handle.progress()
         except TROUBLE:
             return
-        tell(now)
+        try:
+            tell(now)
+        except StopIteration as exc:  # it would end the generator that asked, and never reach one who awaits
+            raise stopped(exc, tell) from exc
 
     def look(self, handle: Waited) -> None:
         """Called from time to time while the batch runs; see ``look_every_s``."""

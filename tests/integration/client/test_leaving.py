@@ -178,6 +178,15 @@ def test_what_on_progress_raises_cancels_the_batch(cluster: flowq.LocalCluster) 
     assert latest(cluster).state().state == "cancelled"
 
 
+async def test_a_stop_iteration_of_on_progress_reaches_who_awaits_the_batch(executor: str) -> None:
+    def spin(now: flowq.Progress) -> None:
+        next(iter(()))
+
+    node = nodes.Slow(0.05, on_progress=spin)
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        await asyncio.wait_for(node.map_async(range(20)), 20)
+
+
 def test_that_redis_does_not_answer_is_said(caplog: pytest.LogCaptureFixture) -> None:
     class OutOfReach:
         id = "a batch"
