@@ -378,6 +378,9 @@ class Fanout(Node[Item, Result]):
     ) -> Handle[Result]:
         """Start a batch on the active executor and return at once.
 
+        A thread of this program reads items that are no sequence. A program that ends meanwhile goes on until they are
+        written (in one process: until they have run), unless an exception ends it.
+
         Args:
             items: an iterable or async iterable of items.
             others: not accepted, as for :meth:`map`.

@@ -1,17 +1,29 @@
-"""Writing a batch's items in the background of a producer. How they are written: engine/feeding/feed.py."""
+"""Writing a batch's items in the background of a producer. How they are written: engine/feeding/feed.py.
+
+A program that ends goes on writing, at its exit, what its threads have not written yet.
+"""
 
 from __future__ import annotations
 
+import atexit
 import contextvars
+import logging
+import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Self
 
 from flowq.engine.feeding.feed import Feeder
+from flowq.engine.patience import TROUBLE
+
+log = logging.getLogger("flowq")
 
 LAST_WORDS_S = 1.0  # most seconds between the end of a batch and the error of its source, in either order
+SAID_AFTER_S = 1.0  # a program that ends says what it waits for after this time
+FINISH_LOOK_S = 0.05
+SOURCE_GIVES_WITHIN_S = 10.0  # a program that ends waits no longer than this for a source to go on
 
 
 class Feeding:
@@ -48,7 +60,7 @@ class Feeding:
                 else:
                     return
             run = contextvars.copy_context().run
-            self._thread = threading.Thread(target=run, args=(self._run, steps), name="flowq-submit", daemon=True)
+            self._thread = _Writer(self, run, (self._run, steps))
             self._thread.start()
         except BaseException:
             self._given_up = True
@@ -82,6 +94,44 @@ class Feeding:
                 self._thread.join(LAST_WORDS_S)  # it may be about to end the batch
             raise self.error
 
+    def finish(self) -> None:
+        """The program ends: go on writing, unless it has failed, the source gives nothing more, or at Ctrl-C."""
+        thread, feeder = self._thread, self._feeder
+        if thread is None or feeder is None:
+            return
+        try:
+            is_done = self._is_finished(thread, feeder)
+        except KeyboardInterrupt:
+            is_done = False
+        except TROUBLE:
+            return  # of Redis: nothing can be written
+        fields = {"batch": feeder.batch_id}
+        if not is_done:
+            log.warning(
+                "the program ends before it has written all items of %s: wait for the batch, or submit a list",
+                feeder.batch_id, extra=fields,
+            )  # fmt: skip
+        elif self.error is not None:
+            log.warning("not all items of %s were written: %r", feeder.batch_id, self.error, extra=fields)
+
+    def _is_finished(self, thread: threading.Thread, feeder: Feeder) -> bool:
+        """Wait for *thread*; False, and early, if that makes no sense."""
+        began, said = time.monotonic(), False
+        while thread.is_alive():
+            if self._given_up or feeder.is_over():
+                return True
+            now = time.monotonic()
+            if _has_failed() or now - max(feeder.went_on_at, began) > SOURCE_GIVES_WITHIN_S:
+                return False
+            if not said and now - began > SAID_AFTER_S:
+                said = True
+                log.warning(
+                    "the program ends as soon as it has written all items of %s; Ctrl-C ends it now",
+                    feeder.batch_id, extra={"batch": feeder.batch_id},
+                )  # fmt: skip
+            time.sleep(FINISH_LOOK_S)  # a join that Ctrl-C interrupts would take the thread for ended
+        return True
+
     def _run(self, steps: Generator[None, None, None]) -> None:
         try:
             for _ in steps:
@@ -89,3 +139,26 @@ class Feeding:
                     steps.close()
         except BaseException as exc:  # raised by ``check``
             self._error = exc
+
+
+class _Writer(threading.Thread):
+    """A daemon, so that a source which gives nothing more keeps no program from ending."""
+
+    def __init__(self, feeding: Feeding, run: Callable[..., object], args: tuple[object, ...]) -> None:
+        super().__init__(target=run, args=args, name="flowq-submit", daemon=True)
+        self.feeding = feeding
+
+
+def _has_failed() -> bool:
+    """Whether an exception has ended the program, or one was shown at its prompt."""
+    return getattr(sys, "last_type", None) is not None
+
+
+def _finish_all() -> None:
+    for thread in threading.enumerate():
+        if isinstance(thread, _Writer):
+            thread.feeding.finish()
+
+
+# Exit handlers run last in, first out: this one after those of a LocalCluster, whose batches end with it.
+atexit.register(_finish_all)

@@ -88,6 +88,7 @@ class Feeder:
 
     Attributes:
         error: what ended the feeding early; set before waiters are told that the batch has ended.
+        went_on_at: the monotonic time at which the source last gave items, or was not asked since there were enough.
     """
 
     def __init__(
@@ -117,6 +118,12 @@ class Feeder:
         self._unread: deque[tuple[int, int]] = deque()
         self._unread_total = 0  # bytes
         self.error: BaseException | None = None
+        self.went_on_at = 0.0
+
+    @property
+    def batch_id(self) -> str:
+        """The id of the batch."""
+        return self._header.id
 
     def begin(self, at: int) -> None:
         """Create the batch without items, for a producer that has no item yet.
@@ -181,6 +188,11 @@ class Feeder:
             self._abandon(self._resumable or (self._comes_again and isinstance(exc, (NoRedis, RedisFull, OutOfReach))))
             raise
 
+    def is_over(self) -> bool:
+        """Whether the batch takes no more of these items: it was closed (perhaps redriven since), or lost."""
+        state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "gen"])
+        return state not in (b"running", b"paused") or int(gen) != self._gen
+
     def _feed(self, items: Iterable[Any], at: int) -> Generator[None, None, None]:
         self._recent.clear()
         self._recent_total = 0
@@ -191,6 +203,7 @@ class Feeder:
                 if not pages and not last:
                     yield
                     continue
+                self.went_on_at = time.monotonic()
                 piece = Piece(at, pages, last)
                 at = piece.upto
                 if not self._write(piece):
@@ -207,7 +220,7 @@ class Feeder:
             if resumable:
                 self._connections.ledger.beat(batch_id, [("feed", "-")], lease_ms=1)
                 return
-            if self._is_over():
+            if self.is_over():
                 return  # it may be redriven with the items written so far
             is_whole = redis.hget(keys.meta(batch_id), "sealed") == b"1"  # read first: the close seals the batch
             self._connections.ledger.control(batch_id, "cancel")
@@ -268,16 +281,11 @@ class Feeder:
 
         # A batch without items is refused at once: its producer may have a better option than to wait.
         wait_s = self._connections.settings.full_wait_s if at or self._comes_again else 0.0
-        unless = self._is_over if at else lambda: False
+        unless = self.is_over if at else lambda: False
         return when_room(self._connections, piece.size_bytes, append, wait_s=wait_s, unless=unless)
 
     def _place(self) -> Place:
         return place_of(self._connections, self._header.id)
-
-    def _is_over(self) -> bool:
-        """Whether the batch takes no more of these items: it was closed (perhaps redriven since), or lost."""
-        state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "gen"])
-        return state not in (b"running", b"paused") or int(gen) != self._gen
 
     def _until_read(self, piece: Piece) -> Generator[None, None, None]:
         """Yield from time to time until at most ``unread_bytes`` lie in Redis that no worker has begun."""
@@ -293,6 +301,7 @@ class Feeder:
                 self._unread_total -= self._unread.popleft()[1]
             if self._unread_total > self._unread_bytes:
                 time.sleep(READERS_LOOK_S)
+                self.went_on_at = time.monotonic()
                 yield
 
     def _reading(self) -> list[bytes | None]:
