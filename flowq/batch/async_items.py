@@ -94,6 +94,9 @@ class AsyncItems(Iterator[Any]):
                 self._filling.close()
         return FlowError(f"{self._what}: the event loop of its async items ended before they did")
 
+    def _was_cancelled(self) -> FlowError:
+        return FlowError(f"{self._what}: its async items raised a CancelledError: what they waited for was cancelled")
+
     async def _one(self) -> Any:
         return await anext(self._items, _END)
 
@@ -131,12 +134,16 @@ class AsyncItems(Iterator[Any]):
                 if self._ended:
                     break
         except asyncio.CancelledError:
-            if not self._ended:  # cancelled by the end of the loop, not by `close`: the items are incomplete
+            if not self._ended:  # not cancelled by `close`: the items are incomplete
                 self._filling = None
-                self._error = self._too_early()
+                task = asyncio.current_task()
+                by_the_loop = task is not None and task.cancelling()
+                self._error = self._too_early() if by_the_loop else self._was_cancelled()
             raise
-        except Exception as error:  # raised to the reader
+        except BaseException as error:  # raised to the reader, to whom the items would else be complete
             self._error = error
+            if isinstance(error, (SystemExit, KeyboardInterrupt)):
+                raise
         finally:
             with self._changed:
                 self._ended = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -92,7 +93,7 @@ class Items:
             taken, ended = self._next(n)
             self.taken += len(taken)
             self._refuse_more_than_allowed(self.taken)
-        except Exception:
+        except BaseException:
             self.broken = True
             raise
         if ended and not self._closed:
@@ -124,7 +125,9 @@ class Items:
         except StopAsyncIteration:
             self.total = self.taken
             return self.taken, []
-        except Exception:
+        except asyncio.CancelledError:
+            raise  # of the reader, not of the items
+        except BaseException:
             self.broken = True
             raise
         return self.taken - 1, [item]

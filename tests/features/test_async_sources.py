@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flowq
 from tests import nodes
+from tests.programs import Program
 
 N = 1000
 
@@ -77,6 +79,66 @@ async def test_batches_that_are_waited_for_leave_the_threads_of_the_loop_to_thei
             assert found == [[0, 1, 4, 9, 16]] * 4
             seen = [outcome.output async for outcome in nodes.Square().stream(lookups(5))]
     assert sorted(seen) == [0, 1, 4, 9, 16]
+
+
+class Panics(BaseException):
+    """As those of extensions do, which no ``except Exception`` catches."""
+
+
+@pytest.mark.parametrize("raised", [Panics(), BaseExceptionGroup("panics", [Panics()])], ids=repr)
+async def test_what_the_source_raises_is_no_end_of_its_items_whatever_its_class(
+    executor: str, raised: BaseException
+) -> None:
+    async def panics() -> AsyncIterator[int]:
+        yield 1
+        raise raised
+
+    with pytest.raises(type(raised)):
+        await nodes.Square().map_async(panics())
+    handle = nodes.Square().submit(panics())
+    with pytest.raises(type(raised)):
+        await asyncio.to_thread(handle.wait)
+    assert handle.progress().state == "cancelled"
+
+
+async def test_a_source_that_was_cancelled_itself_says_so(executor: str) -> None:
+    async def waits() -> AsyncIterator[int]:
+        other = asyncio.ensure_future(asyncio.sleep(60))
+        other.cancel()
+        await other
+        yield 1
+
+    with pytest.raises(flowq.FlowError, match="what they waited for was cancelled"):
+        await nodes.Square().map_async(waits())
+
+
+EXITS = """
+import asyncio
+import flowq
+from tests import nodes
+
+async def numbers():
+    yield 1
+    await asyncio.sleep(0.1)
+    raise SystemExit(3)
+
+async def main():
+    batch = nodes.Square().submit(numbers(), key="all of them")
+    print(batch.id, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_source_that_ends_the_program_leaves_a_batch_that_is_not_whole(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    one = Program(tmp_path / "program.py", EXITS, env={"FLOWQ_BROKER_URL": cluster.broker_url})
+    batch = flowq.get_batch(one.line())
+    assert one.end()[0] == 3
+    assert batch.progress().state == "running", "a further submit under its key gives the rest"
+    batch.cancel()
 
 
 class FromGenerator(flowq.ParallelBatchNode[int, int]):
