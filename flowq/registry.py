@@ -80,16 +80,17 @@ class Registry:
         return self._renamed.get(thing.__module__, thing.__module__)
 
     def rename(self, module: str, new: str) -> None:
-        named = [
-            (name, thing)
-            for name, thing in (*self._classes.items(), *self._functions.items())
-            if thing.__module__ == module
-        ]
         self._renamed[module] = new
-        for name, thing in named:
-            (self._classes if isinstance(thing, type) else self._functions).pop(name)
-            thing.__module__ = new
-            register(thing)
+        for name, cls in list(self._classes.items()):
+            if cls.__module__ == module:
+                del self._classes[name]
+                cls.__module__ = new
+                self.add(cls)
+        for name, fn in list(self._functions.items()):
+            if fn.__module__ == module:
+                del self._functions[name]
+                fn.__module__ = new
+                self.add_function(fn)
 
     def holds_function(self, fn: FunctionType) -> bool:
         return self._functions.get(class_name(fn)) is fn

@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -114,7 +115,8 @@ async def _each_async(blocks: Blocks[T], abandoned: Callable[[], None] | None) -
     loop = asyncio.get_running_loop()
     try:
         while True:
-            block = await loop.run_in_executor(reader, contextvars.copy_context().run, next, blocks, nothing)
+            following = partial(contextvars.copy_context().run, next, blocks, nothing)
+            block = await loop.run_in_executor(reader, following)
             if block is nothing:
                 break
             for one in block:

@@ -17,7 +17,7 @@ from flowq.core.context import current_context
 from flowq.core.drive import stopped
 from flowq.engine.patience import TROUBLE
 from flowq.engine.reading.results import State
-from flowq.errors import BatchLost
+from flowq.errors import BatchLost, ConfigError
 
 WANTED_LOOK_S = 0.2  # how often to check whether the surrounding call is still wanted
 
@@ -74,10 +74,10 @@ class Watching:
             with said_if_not_cancelled(handle):
                 self.interrupted(handle)
             raise
-        except (*TROUBLE, BatchLost):
-            raise  # of Redis: there is no batch to cancel, or nothing to do that with
+        except (ConfigError, BatchLost):
+            raise  # there is no Redis to tell it, or no batch to cancel
         except BaseException:
-            # A soft time limit of Celery's, a test's timeout, `sys.exit()` at SIGTERM: nobody has a handle of the batch.
+            # Celery's soft time limit, a test's timeout, `sys.exit()` at SIGTERM: nobody has a handle of the batch.
             with said_if_not_cancelled(handle):
                 handle.cancel()
             raise
