@@ -32,6 +32,9 @@ TYPECODES = frozenset("bBhHiIlLqQfd")
 PACKAGE, ERRORS = "flowq", "flowq.errors"
 _NAMED_BY_USERS = ("flowq.compat.", "flowq.demo.")
 
+# Follows the name of a function in a list of what a process knows: a node made of a function has that function's name.
+CALLED = "()"
+
 # Classes whose instances are sent as plain lists; see `sent_as_list`.
 LISTS: set[type] = {list}
 # Classes whose instances are sent by `to_plain`; see `sent_in_parts`.
@@ -74,7 +77,8 @@ class Registry:
         return sorted(name for name, cls in self._classes.items() if issubclass(cls, base))
 
     def in_module(self, module: str) -> list[str]:
-        return sorted(name for name in (*self._classes, *self._functions) if name.startswith(f"{module}:"))
+        names = (*self._classes, *(f"{name}{CALLED}" for name in self._functions))
+        return sorted(name for name in names if name.startswith(f"{module}:"))
 
     def module_of(self, thing: type | FunctionType) -> str:
         return self._renamed.get(thing.__module__, thing.__module__)
@@ -207,7 +211,7 @@ def registered_names(base: type) -> list[str]:
 
 
 def names_in(module: str) -> list[str]:
-    """The names of the registered classes and functions of *module*, sorted."""
+    """The names of the registered classes of *module* and, followed by `CALLED`, of its functions; sorted."""
     return _registry.in_module(module)
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from flowq.batch.nodes.batch_node import ParallelBatchNode
 from flowq.core.hooks import Hook
 from flowq.core.node import Node
 from flowq.core.spec.models import FlowSpec
 from flowq.errors import UnknownNode
-from flowq.registry import class_name, is_known_name, is_of_flowq, registered
+from flowq.registry import CALLED, class_name, is_known_name, is_of_flowq, registered
 from flowq.settings import Settings
 
 _MAIN = "__main__:"
@@ -45,11 +46,11 @@ def given_of_main(spec: FlowSpec, items: Sequence[Any]) -> set[str]:
     """
     values = [value for one in spec.nodes for value in (*one.args, *one.kwargs.values())] + list(items[:1])
     named = itertools.islice(_named_in(values), _MOST_LOOKED_AT)
-    return {name for name in named if name.startswith(_MAIN) and is_known_name(name)}
+    return {name for name in named if name.startswith(_MAIN) and is_known_name(name.removesuffix(CALLED))}
 
 
 def _named_in(values: Iterable[Any]) -> Iterator[str]:
-    """The names of the functions and classes among *values* and inside them, outer ones first."""
+    """The names of the functions and classes among *values* and inside them, outer ones first; see `names_in`."""
     waiting: deque[Iterable[Any]] = deque([values])
     while waiting:
         for value in waiting.popleft():
@@ -57,7 +58,7 @@ def _named_in(values: Iterable[Any]) -> Iterator[str]:
                 waiting.append(value)
             elif type(value) is dict:
                 waiting.append(value.values())
-            yield class_name(value if isinstance(value, FunctionType) else type(value))
+            yield class_name(value) + CALLED if isinstance(value, FunctionType) else class_name(type(value))
 
 
 def worker_of(queue: str) -> str:
@@ -69,7 +70,8 @@ def _of_the_program(missing: Sequence[str]) -> str | None:
     names = [name for name in missing if name.startswith(_MAIN)]
     if not names:
         return None
-    what = f"its class {names[0]}" if _is_node(names[0]) else f"what it is given, {names[0]},"
+    name = names[0].removesuffix(CALLED)
+    what = f"its class {name}" if _is_node(names[0]) else f"what it is given, {name},"
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     if main is None or not Path(main).is_file():
         return (
@@ -77,11 +79,17 @@ def _of_the_program(missing: Sequence[str]) -> str | None:
             "what was typed here. Write the node into a .py file and import it; the workers are told of that module by "
             '`flowq.LocalCluster(imports=["that_module"])`, or by FLOWQ_IMPORTS=that_module'
         )
-    if _INSIDE in names[0]:
+    if _INSIDE in name:
         return (
-            f"{what} is made inside the function {_maker(names[0])}(), which workers do not call as they import the "
+            f"{what} is made inside the function {_maker(name)}(), which workers do not call as they import the "
             "program. Define it at the top of the script (for the workers of a LocalCluster), or of a module that the "
             "workers import (FLOWQ_IMPORTS)"
+        )
+    if _is_node(names[0]) and _is_made_elsewhere(name):
+        return (
+            f"{what} does not exist where workers import the program: the node is made of a function, as the program "
+            "runs. You can make it at the top of the script (for the workers of a LocalCluster), or of a module that "
+            f"the workers import (FLOWQ_IMPORTS){_or_sent_with_its_function(name)}"
         )
     return (
         f"{what} is defined in the program that runs (__main__), which remote workers cannot "
@@ -143,4 +151,15 @@ def _is_made_elsewhere(name: str) -> bool:
     except KeyError:  # the name of a hook
         return False
     there = vars(sys.modules.get(name.partition(":")[0], object))
-    return "__wrapped__" in vars(cls) and not any(isinstance(one, cls) for one in list(there.values()))
+    of_function = "__wrapped__" in vars(cls) or "[" in name
+    return of_function and not any(isinstance(one, cls) for one in list(there.values()))
+
+
+def _or_sent_with_its_function(name: str) -> str:
+    """The other way, where there is one: a node that is given its function can be made anywhere."""
+    sent = "; or decorate the function with @flowq.register"
+    if "[" in name:
+        return sent
+    if issubclass(registered(name), ParallelBatchNode):
+        return f"{sent} and make the node with flowq.ParallelBatchNode.of(function)"
+    return ""

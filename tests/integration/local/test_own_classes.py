@@ -111,6 +111,54 @@ def test_what_a_function_of_the_script_makes_is_refused_and_not_waited_for(progr
     assert one.end()[0] == 0
 
 
+MAKES_NODES_OF_FUNCTIONS_AS_IT_GOES = """
+    import flowq
+
+    def plain(item):
+        return item + 1
+
+    @flowq.register
+    def known(item):
+        return item + 1
+
+    def main():
+        with flowq.LocalCluster(workers=1, slots=1):
+            for batch in (
+                lambda: flowq.parallel_batch_node(known).map([1]),
+                lambda: flowq.parallel_batch_node(exec=known, max_retries=2).map([1]),
+                lambda: flowq.parallel_batch_node(plain).map([1]),
+                lambda: flowq.ParallelBatchNode.of(plain).map([1]),
+                lambda: flowq.MapNode(plain).map([1]),
+                lambda: flowq.Flow(flowq.node(plain)).submit({}),
+            ):
+                try:
+                    print("ran", batch(), flush=True)
+                except flowq.UnknownNode as error:
+                    print(error, flush=True)
+            print(flowq.ParallelBatchNode.of(known).map([1]), flowq.MapNode(known).map([2]), flush=True)
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+def test_a_node_that_a_function_of_the_script_makes_of_another_is_refused_and_not_waited_for(program: Start) -> None:
+    one = program(MAKES_NODES_OF_FUNCTIONS_AS_IT_GOES)
+    others = "decorate the function with @flowq.register"
+    of = f"{others} and make the node with flowq.ParallelBatchNode.of(function)"
+    for name, other in (
+        *(("known", of), ("known", of), ("plain", of)),
+        *(("ParallelBatchNode[plain]", others), ("MapNode[plain]", others), ("plain", "(FLOWQ_IMPORTS)")),
+    ):
+        said = one.line()
+        assert f"__main__:{name} " in said
+        assert "make it at the top of the script" in said
+        assert said.endswith(other)
+        assert "with flowq.LocalCluster" not in said, "it is in one"
+    assert one.line() == "[2] [3]"
+    assert one.end()[0] == 0
+
+
 def test_what_was_typed_at_a_prompt_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     typed = """
         import flowq
