@@ -12,6 +12,7 @@ from weakref import WeakMethod
 
 from flowq.batch.executor import Progress, State
 from flowq.batch.following import Stream
+from flowq.batch.inline.background import Background
 from flowq.batch.inline.batch import InlineBatch
 from flowq.batch.policies.reasons import CANCELLED
 from flowq.batch.results.done import Done
@@ -71,7 +72,7 @@ class InlineHandle:
 
     def _start(self, run: Callable[[], None]) -> None:
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(run,), name=f"flowq-batch-{self.id}").start()
+        Background(lambda: context.run(run), f"flowq-batch-{self.id}").start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the batch has ended, at most *timeout* seconds; returns whether it has ended.

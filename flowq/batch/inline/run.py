@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowq.batch.inline.background import LOOK_EVERY_S, Background, nobody_else_is_left
 from flowq.batch.naming import new_batch_id
 from flowq.batch.run_flow import RunFlow
 from flowq.batch.running.tries import as_failure
@@ -26,7 +28,7 @@ from flowq.core.walks.runs import Checkpoint, RunStatus, nobody_receives
 from flowq.errors import CannotTravel, FlowError, RunCancelled
 from flowq.portable import portable
 
-LOOK_EVERY_S = 0.02
+_log = logging.getLogger("flowq.batch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class InlineRun:
             frames, self._shared = copy.deepcopy((self._kept[at - 1].frames, self._kept[at - 1].store))
         del self._kept[at:]
         self._status, self._error, self._works, self._since_s = "running", None, True, time.time()
-        threading.Thread(target=self._run, args=(frames, at), name=f"flowq-run-{self.id}").start()
+        Background(lambda: self._run(frames, at), f"flowq-run-{self.id}", self._stands).start()
 
     def __repr__(self) -> str:
         return f"<Run {self.id}>"
@@ -192,6 +194,20 @@ class InlineRun:
     def _is_cancelled(self) -> bool:
         return self._status == "cancelled"
 
+    def _stands(self) -> bool:
+        """Whether it waits for the program, without a time limit: one with a limit may be meant as a pause."""
+        return self._status == "paused" or (self._status == "parked" and not self._waits.end_by_themselves)
+
+    def end_with_program(self, stands: str) -> None:
+        """Cancel the run if nobody is left who could send it an event or resume it, so that the program can end.
+
+        Args:
+            stands: what it waits for and from whom, for the warning.
+        """
+        if self._stands() and nobody_else_is_left():
+            _log.warning("run %s %s has ended: without workers it ends with it", self.id, stands)
+            self.cancel()
+
     def _stepped(self, journey: Journey, shared: Any, name: str) -> None:
         now_s = time.time()
         step = Checkpoint(
@@ -202,7 +218,8 @@ class InlineRun:
         with self._changed:
             self._kept.append(_Kept(step, copy.deepcopy(journey.frames), _copied(shared)))
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._status != "paused")
+            while not self._changed.wait_for(lambda: self._status != "paused", LOOK_EVERY_S):
+                self.end_with_program("is paused, and the program that could resume it")
             if self._status == "cancelled":
                 raise Left("cancelled", (), b"")
 
@@ -225,7 +242,13 @@ class _HereWaits(Waits):
             if not self._open:
                 self._run._move("running", "parked")
 
+    @property
+    def end_by_themselves(self) -> bool:
+        return any(wait.ends for wait in self._open)
+
     def is_paused(self) -> bool:
+        if self._run._status == "paused":
+            self._run.end_with_program("is paused, and the program that could resume it")
         return self._run._status == "paused"
 
     async def look(self, waits: Sequence[Wait]) -> Mapping[Wait, Sent]:
@@ -235,6 +258,7 @@ class _HereWaits(Waits):
         return {wait: events[wait.name][wait.number] for wait in waits if len(events[wait.name]) > wait.number}
 
     async def rest(self, waits: Sequence[Wait]) -> None:
+        self._run.end_with_program("waits for an event, and the program that could send it")
         await asyncio.sleep(LOOK_EVERY_S)
 
 
