@@ -140,7 +140,7 @@ class DurableRun:
             send_event(self._connections, self.id, name, value)
 
     def awaits(self) -> list[str]:
-        """The names of the events that it is waiting for, for ``send``."""
+        """See Run."""
         with self._submitted.in_words():
             return self._found(awaited_events(self._connections, self.id))
 

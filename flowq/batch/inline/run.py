@@ -123,6 +123,10 @@ class InlineRun:
                 raise nobody_receives(self.id, self._status, name)
             self._events[name].append(Sent(sum(map(len, self._events.values())), value))
 
+    def awaits(self) -> list[str]:
+        """See Run."""
+        return self._waits.names
+
     def cancel(self) -> None:
         """See Run. The running node is not interrupted, but no further node is visited."""
         self._move("cancelled", "running", "paused", "parked")
@@ -241,6 +245,10 @@ class _HereWaits(Waits):
         finally:
             if not self._open:
                 self._run._move("running", "parked")
+
+    @property
+    def names(self) -> list[str]:
+        return sorted({wait.name for wait in self._open if not wait.answer.done()})
 
     @property
     def end_by_themselves(self) -> bool:

@@ -80,6 +80,10 @@ class Run(Protocol):
         """Send the event *name* (one word) to a node that waits, or will wait, with ``await ctx.wait_for(name)``."""
         ...
 
+    def awaits(self) -> list[str]:
+        """The names of the events that it is waiting for, for :meth:`send`."""
+        ...
+
     def cancel(self) -> None:
         """End the run and all its batches. Idempotent."""
         ...
