@@ -197,9 +197,28 @@ __all__ = [
 ]
 
 
+# PocketFlow's classes that have another name here.
+_IN_POCKETFLOW = {
+    "AsyncBatchFlow": "flowq.BatchFlow",
+    "AsyncBatchNode": "flowq.BatchNode",
+    "AsyncFlow": "flowq.Flow",
+    "AsyncNode": "flowq.Node",
+    "AsyncParallelBatchFlow": "flowq.BatchFlow",
+    "AsyncParallelBatchNode": "flowq.ParallelBatchNode",
+    "BaseNode": "flowq.Node",
+}
+
+
 def __getattr__(name: str) -> Any:
     module = _LOADED_WHEN_USED.get(name)
     if module is None:
+        here = _IN_POCKETFLOW.get(name)
+        if here is not None:
+            # For an AttributeError, `from flowq import AsyncNode` would be told only that there is none.
+            raise ImportError(
+                f"flowq has no {name}. A PocketFlow program runs as it is with `from flowq.compat.pocketflow import "
+                f"{name}`; flowq's own class is {here}, whose methods may be `async def`: docs/howto/from-pocketflow.md"
+            )
         raise AttributeError(f"module 'flowq' has no attribute {name!r}")
     return getattr(import_module(module), name)
 

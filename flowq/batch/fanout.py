@@ -5,6 +5,7 @@ The executor decides where the items run.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import MappingProxyType
@@ -210,6 +211,15 @@ class Fanout(Node[Item, Result]):
             "define exec(self, item)"
         ]
 
+    def _warn_of_no_items(self, prep_res: Any) -> None:
+        """Warn if a flow runs the node without items only because it does not say where they are."""
+        if prep_res is None and function_of(self.prep) is Node.prep:
+            warnings.warn(
+                f"{self.name} runs no items: it has no prep. Define prep(self, shared) to return them, or use "
+                f'flowq.MapNode(fn, items="key"); node.map(items) runs items without a flow',
+                stacklevel=2,
+            )
+
     def in_flight(self) -> int:
         """The number of items that one process keeps in flight; 1 means one after another."""
         is_async_item = is_async(self.exec_many or self.item_call()) or is_async(self.exec_fallback)
@@ -284,6 +294,7 @@ class Fanout(Node[Item, Result]):
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
         """Execute the batch, in the place of the tries of ``exec``. Returns ``exec_res`` for ``post``."""
+        self._warn_of_no_items(prep_res)
         if self.carries_changes:
             require_store(shared)
         result = yield from self.executor().execute(self.job(prep_res, shared=shared))
@@ -319,6 +330,7 @@ class Fanout(Node[Item, Result]):
         collected = (yield from journey.collect(self, shared)) if journey.waits_for_batch() else None
         if collected is None:
             prep_res = yield self.phase(0), (shared,)
+            self._warn_of_no_items(prep_res)
             result = yield from journey.fan_out(self.job(prep_res, shared=shared))
         else:
             prep_res, result = collected

@@ -13,6 +13,7 @@ from flowq.batch import (
     BatchNode,
     BatchPolicy,
     BatchResult,
+    MapNode,
     ParallelBatchNode,
     parallel_batch_node,
 )
@@ -82,6 +83,31 @@ def test_several_iterables_are_refused_with_the_way_to_give_them() -> None:
             call()
 
 
+@pytest.mark.parametrize(
+    "visit",
+    [
+        lambda shared: score.run(shared),
+        lambda shared: Flow(score).run(shared),
+        lambda shared: Flow(score).submit(shared).result(timeout=20),
+    ],
+)
+def test_who_runs_a_batch_node_without_prep_in_a_flow_is_told_that_it_has_no_items(
+    visit: Callable[[dict[str, Any]], Any],
+) -> None:
+    with pytest.warns(UserWarning, match=r"^score runs no items: it has no prep\. Define prep\(self, shared\)"):
+        visit({"items": [1, 2]})
+    assert score.map([]) == []
+    assert Nothing().run({}) is None, "prep may say that there are none"
+
+
+class Nothing(ParallelBatchNode[int, int]):
+    def prep(self, shared: Any) -> None:
+        return None
+
+    def exec(self, item: int) -> int:
+        return item
+
+
 def test_an_unknown_keyword_is_a_type_error_and_a_wrong_value_a_value_error() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'concurency'"):
         Length(concurency=3)  # type: ignore[call-arg]
@@ -95,6 +121,10 @@ def test_an_unknown_keyword_is_a_type_error_and_a_wrong_value_a_value_error() ->
         Length(autoretry_for=(OSError,))  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"^node len got .* 'max_retry'; did you mean 'max_retries'\?"):
         parallel_batch_node(max_retry=3)(len)
+    with pytest.raises(TypeError, match=r"'input_key'; did you mean 'items'\?"):  # Nadoo's
+        MapNode(len, input_key="words")
+    with pytest.raises(TypeError, match=r"'retry_jitter'; did you mean retry=flowq\.Retry\(attempts=…, jitter=…\)\?"):
+        Length(retry_jitter=True)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"'zzz'$"):
         parallel_batch_node(zzz=3)(len)
     with pytest.raises(ValidationError):

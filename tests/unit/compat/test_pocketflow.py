@@ -41,6 +41,16 @@ def test_the_eleven_names_are_all_there_is() -> None:
     assert all(issubclass(getattr(compat, name), flowq.Node) for name in theirs)
 
 
+def test_an_import_of_one_that_flowq_calls_otherwise_is_told_where_it_is() -> None:
+    elsewhere = {name for name in compat.__all__ if name not in flowq.__all__}
+    assert len(elsewhere) == 7
+    for name in elsewhere:
+        with pytest.raises(
+            ImportError, match=rf"`from flowq.compat.pocketflow import {name}`; .* class is flowq\.\w+,"
+        ):
+            exec(f"from flowq import {name}")
+
+
 graphs = st.lists(
     st.lists(st.tuples(st.sampled_from(["default", "a", "b", "c"]), st.integers(0, 4)), max_size=3),
     min_size=5,
