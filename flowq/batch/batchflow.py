@@ -24,7 +24,7 @@ from flowq.core.drive import Steps, drive, drive_async, in_loop
 from flowq.core.journey import OutOfReach
 from flowq.core.node import Node
 from flowq.core.retry import Retry
-from flowq.core.store.merge import REDUCERS, Delta, Reducers, apply_delta
+from flowq.core.store.merge import REDUCERS, Delta, LaterWins, Reducers, apply_delta
 from flowq.core.store.overlay import Base, MappingBase, Overlay
 from flowq.core.store.shared_store import Store
 from flowq.core.walks.flow import Flow
@@ -45,7 +45,8 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
 
     Args:
         start: the first node.
-        collect: the value of an item: "action" for the flow's last action, else the name of a key of the item's store.
+        collect: the value of an item: "action" for the flow's last action, else the name of a key of the item's store,
+            of which the shared store keeps the last value where those of several items cannot be merged.
         merge: "last" (on a conflict the later item wins), or reducers by key, in addition to those of the schema
             (flowq.Add, flowq.Append, ... or their names).
         name, strict, max_steps, config: as for a flow.
@@ -70,7 +71,7 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
     journeys: Journeys | None = None
     reducers: Reducers = MappingProxyType({})
     collect: str = "action"
-    last: bool = False
+    last: LaterWins = False
 
     def __init__(
         self,
@@ -104,7 +105,8 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         if isinstance(merge, str) and merge != "last":
             raise ValueError(f'merge is "last" or reducers by key, not {merge!r}')
         self.collect = collect
-        self.last = merge == "last"
+        # The values of the collected key are in the result: that they differ is no contradiction.
+        self.last = merge == "last" or ((collect,) if collect != "action" else False)
         self.reducers = {}
         if merge is not None and not isinstance(merge, str):
             self.reducers = by_reducer(merge)

@@ -327,11 +327,16 @@ class Found(flowq.Node):
         return "even" if shared["found"][-1] % 2 == 0 else "odd"
 
 
+class Scored(flowq.Node):
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["score"] = {"of": self.params["n"], "by": "Scored"} if shared["named"] else self.params["n"] / 2
+
+
 class Collected(flowq.BatchFlow):
     """Keeps what its items came to."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(start=Found(), **options)
+    def __init__(self, start: flowq.Node | None = None, **options: Any) -> None:
+        super().__init__(start=start or Found(), **options)
 
     def prep(self, shared: Any) -> list[dict[str, int]]:
         return [{"n": n} for n in range(shared["count"])]

@@ -94,6 +94,22 @@ def test_row_087_an_items_value_is_its_last_action_or_a_key_of_its_store(executo
     assert shared["values"] == [[1], [2], [3]]
 
 
+@pytest.mark.parametrize("count", [1, 3, 200])
+def test_row_087_values_of_the_collected_key_are_no_conflict_and_the_last_one_stays(executor: str, count: int) -> None:
+    functions.Collected(functions.Scored(), collect="score").run(shared := {"named": False, "count": count})
+    assert shared == {
+        "named": False, "count": count, "values": [n / 2 for n in range(count)], "score": (count - 1) / 2
+    }  # fmt: skip
+    functions.Collected(functions.Scored(), collect="score").run(shared := {"named": True, "count": count})
+    assert shared["values"] == [{"of": n, "by": "Scored"} for n in range(count)]
+    assert shared["score"] == {"of": count - 1, "by": "Scored"}
+
+
+def test_row_087_other_keys_contradict_each_other_as_without_it(executor: str) -> None:
+    with pytest.raises(flowq.MergeConflict, match=r"shared\['score'\]"):
+        functions.Collected(functions.Scored(), collect="named").run({"named": False, "count": 2})
+
+
 def test_row_088_params_accumulate_through_levels(executor: str) -> None:
     shared: dict[str, Any] = {}
     functions.outer().run(shared)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from flowq.batch.results.done import Done
-from flowq.core.store.merge import REDUCERS, Delta, Reducer, Reducers, merge_deltas
+from flowq.core.store.merge import REDUCERS, Delta, LaterWins, Reducer, Reducers, merge_deltas
 from flowq.core.store.reducers import as_reducer
 
 T = TypeVar("T")
 
 
-def merge_done(dones: Iterable[Done], reducers: Reducers, last: bool = False) -> Delta:
+def merge_done(dones: Iterable[Done], reducers: Reducers, last: LaterWins = False) -> Delta:
     """Merge the changes of the items of *dones* in item order, in whatever order the dones are.
 
     Associative: segments of consecutive items may be merged separately, and their results merged in order by
@@ -21,7 +21,7 @@ def merge_done(dones: Iterable[Done], reducers: Reducers, last: bool = False) ->
     Args:
         dones: Dones of the batch; those without deltas are ignored.
         reducers: reducers by key.
-        last: on a conflict the change of the later item wins, instead of an error.
+        last: on a conflict the change of the later item wins, instead of an error; or the keys for which it does.
 
     Raises:
         MergeConflict: two items set one key to different values.
@@ -36,7 +36,7 @@ def merge_done(dones: Iterable[Done], reducers: Reducers, last: bool = False) ->
     return fold_deltas([delta for _, delta in found], reducers, last)
 
 
-def fold_deltas(deltas: list[Delta], reducers: Reducers, last: bool = False) -> Delta:
+def fold_deltas(deltas: list[Delta], reducers: Reducers, last: LaterWins = False) -> Delta:
     """Merge *deltas*, which are in item order."""
     # Merged in pairs, then pairs of pairs: one after another, n appends to a list would copy n²/2 elements.
     while len(deltas) > 1:

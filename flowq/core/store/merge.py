@@ -13,7 +13,7 @@ the index of the item that made it:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
 from numbers import Number
 from typing import Any, TypeAlias
@@ -36,10 +36,11 @@ from flowq.errors import MergeConflict
 from flowq.registry import LISTS
 
 __all__ = ["MISSING", "REDUCERS", "Add", "Append", "First", "Last", "Max", "Min", "Reducer", "Union", "as_reducer"]
-__all__ += ["Delta", "Op", "Reducers", "apply_delta", "diff_value", "merge_deltas"]
+__all__ += ["Delta", "LaterWins", "Op", "Reducers", "apply_delta", "diff_value", "merge_deltas"]
 
 Op: TypeAlias = tuple[str, Any, int]
 Delta: TypeAlias = dict[str, Op]
+LaterWins: TypeAlias = bool | Collection[str]
 Reducers: TypeAlias = Mapping[str, Reducer | Callable[[Any, Any], Any]]
 
 
@@ -72,13 +73,13 @@ def _diff_dict(base: dict[Any, Any], new: dict[Any, Any], index: int) -> dict[An
     return ops
 
 
-def merge_deltas(first: Delta, second: Delta, reducers: Reducers, last: bool = False) -> Delta:
+def merge_deltas(first: Delta, second: Delta, reducers: Reducers, last: LaterWins = False) -> Delta:
     """Merge the deltas of two consecutive ranges of items, *first* being the earlier one. Associative.
 
     Appended tails are concatenated, dicts merged key by key, reduced changes combined. Neither argument is changed.
 
     Args:
-        last: on a conflict the change of the later item wins, instead of an error.
+        last: on a conflict the change of the later item wins, instead of an error; or the keys for which it does.
 
     Raises:
         MergeConflict: both set a key to different values, or changed it in incompatible ways; names both items.
@@ -184,12 +185,13 @@ def _left_by(op: Op) -> Any:
 
 
 def _merged_dict(
-    first: Mapping[Any, Op], second: Mapping[Any, Op], path: tuple[Any, ...], reducers: Reducers, last: bool
+    first: Mapping[Any, Op], second: Mapping[Any, Op], path: tuple[Any, ...], reducers: Reducers, last: LaterWins
 ) -> dict[Any, Op]:
     merged = dict(first)
     for key, op in second.items():
         earlier = merged.get(key)
-        merged[key] = op if earlier is None else _merged(earlier, op, (*path, key), reducers, last)
+        wins = last if isinstance(last, bool) else key in last
+        merged[key] = op if earlier is None else _merged(earlier, op, (*path, key), reducers, wins)
     return merged
 
 
