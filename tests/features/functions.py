@@ -443,6 +443,15 @@ class Spoils(flowq.ParallelBatchNode[int, int]):
         raise exc
 
 
+class Answers(flowq.ParallelBatchNode[int, Any]):
+    """Answers for two items with what is no list of two results."""
+
+    def exec_many(self, items: list[int]) -> Any:
+        by_item = {item: 10 * item for item in items}
+        answers = {"dict": by_item, "set": set(by_item), "str": "ab", "bytes": b"ab", "NoneType": None, "int": 2}
+        return answers[self.config["kind"]]
+
+
 class TooFew(flowq.ParallelBatchNode[int, int]):
     def exec_many(self, items: list[int]) -> list[int]:
         return items[1:]

@@ -57,3 +57,13 @@ def test_row_052_without_retries_a_call_fails_for_all_its_items() -> None:
 def test_row_052_a_call_that_answers_for_too_few_items_says_so() -> None:
     with pytest.raises(flowq.BatchError, match="exec_many returned 2 results for 3 items"):
         functions.TooFew(chunk_size=3).map(range(3))
+
+
+@pytest.mark.parametrize("kind", ["dict", "set", "str", "bytes", "NoneType", "int"])
+def test_row_052_an_answer_that_is_no_list_of_results_says_so(kind: str, executor: str) -> None:
+    result = functions.Answers(config={"kind": kind}, chunk_size=2, on_error="collect").map([1, 2])
+    assert list(result) == [None, None]
+    for error in result.errors.values():
+        assert str(error).startswith(
+            f"Answers.exec_many returned a {kind}, not a list of results: it returns one for each item"
+        )

@@ -6,7 +6,7 @@ The groups are formed by in_order.py and in_flight.py.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ from flowq.portable import notes_of
 
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
+
+_NO_LISTS = (Mapping, set, frozenset, str, bytes, bytearray)
 
 Given = tuple[int, Any, int, Entry | None]  # index, item, tries used, the gate's answer for the next try
 
@@ -127,12 +129,7 @@ class TriesTogether(Tries):
             self.watch(first.index)
         began = perf_counter()
         try:
-            answers = list((yield self.one_try, (first.index, items, first.attempt)))
-            if len(answers) != len(members):
-                raise FlowError(
-                    f"{self.node.name}.exec_many returned {len(answers)} results for {len(members)} items: it returns "
-                    "one for each, in their order; an exception in a place is the failure of that item"
-                )
+            answers = self._listed((yield self.one_try, (first.index, items, first.attempt)), len(members))
             if self.node.brought is not None:
                 answers = [_brought(self.node.brought, answer) for answer in answers]
         except Left:
@@ -145,6 +142,25 @@ class TriesTogether(Tries):
         for member in members:
             member.busy_s += took_s
         return answers
+
+    def _listed(self, answers: Any, n: int) -> list[Any]:
+        """*answers* to a call with *n* items, as a list.
+
+        Raises:
+            FlowError: they are not *n* in the order of the items.
+        """
+        # A dict or a set can be iterated, too: what its keys or its order give are not the items' results.
+        if isinstance(answers, _NO_LISTS) or not isinstance(answers, Iterable):
+            returned = f"a {type(answers).__name__}, not a list of results"
+        else:
+            listed = list(answers)
+            if len(listed) == n:
+                return listed
+            returned = f"{len(listed)} results for {n} items"
+        raise FlowError(
+            f"{self.node.name}.exec_many returned {returned}: it returns one for each item, in their order; an "
+            "exception in a place is the failure of that item"
+        )
 
     def _judge(self, member: Member, answer: Any, park_over_s: float | None) -> Steps[ItemDone | None]:
         """The outcome of the item; None if it is tried again, after its ``wait_s``."""
