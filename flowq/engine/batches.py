@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from flowq.errors import BatchLost, CannotTravel, DecodeError
 from flowq.registry import registered
 
 CACHED_BATCHES = 64
-HEADER_FIELDS = ("v", "label", "node", "queue", "priority", "header")
+HEADER_FIELDS = ("v", "label", "node", "queue", "priority", "birth", "header")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Header:
         keeps: whether this is a durable run, which keeps every step.
         sink: address of the sink for its results, "" for Redis.
         root: id of the batch whose ``concurrency`` applies to itself and all batches below it ("" for none).
+        birth: with a sink, eight random hex digits in the names of its parts: other batches of this id, from before its
+            retention was over or of another Redis, have theirs in the same folder.
     """
 
     id: str
@@ -59,6 +62,7 @@ class Header:
     keeps: bool = False
     sink: str = ""
     root: str = ""
+    birth: str = ""
 
     def fields(self) -> dict[str, Any]:
         """The header as fields of the meta hash."""
@@ -73,6 +77,7 @@ class Header:
             "node": self.node,
             "queue": self.queue,
             "priority": "" if self.priority is None else self.priority,
+            "birth": self.birth,
             "header": dumps(body),
         }
 
@@ -122,14 +127,15 @@ def parse_header(batch_id: str, fields: Sequence[bytes | None]) -> Header:
             f"{SCHEMA_VERSION}: run workers and producers of one flowq version"
         )
     try:
-        label, node, queue, priority = ((text or b"").decode() for text in texts)
+        label, node, queue, priority, birth = ((text or b"").decode() for text in texts)
         rank = int(priority) if priority else None
         spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink, root = loads(body)
     except (ValueError, TypeError) as error:
         raise DecodeError(f"the header of batch {batch_id} cannot be read: {error}") from error
     header = Header(
-        batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink, root
-    )
+        batch_id, label, node, queue, rank, spec, reduces, manifest, scope, schema, run_id, parent, keeps, sink, root,
+        birth,
+    )  # fmt: skip
     if not _is_whole(header):
         raise DecodeError(f"the header of batch {batch_id} was altered: its parts are of other types")
     return header
@@ -143,6 +149,7 @@ def _is_whole(header: Header) -> bool:
         and type(header.keeps) is bool
         and all(type(text) is str for text in (header.scope, header.schema, header.run_id, header.sink))
         and all(one == "" or is_batch_id(one) for one in (header.parent, header.root))
+        and re.fullmatch(r"[0-9a-f]*", header.birth) is not None
         and (manifest is None or (type(manifest) is dict and all(type(one) is str for one in manifest.values())))
     )
 

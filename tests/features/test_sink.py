@@ -178,14 +178,16 @@ def test_parts_that_were_written_in_vain_are_removed_at_the_end(cluster: flowq.L
     handle = nodes.Sleepy(sink=str(tmp_path)).submit([0.2] * 6)
     folder = tmp_path / handle.id
     folder.mkdir(exist_ok=True)
-    orphan, later = folder / part_name(0, 0, 2), folder / part_name(1, 0, 2)
-    stranger = folder / "notes.jsonl"
-    for path in (orphan, later, stranger):
+    birth = handle.header.birth
+    orphan, later = folder / part_name(0, 0, 2, birth), folder / part_name(1, 0, 2, birth)
+    stranger, older = folder / "notes.jsonl", folder / part_name(0, 0, 2)
+    for path in (orphan, later, stranger, older):
         path.write_text("1\n1\n")
     assert list(handle.result()) == [0.2] * 6, "they are not read"
     until(lambda: not orphan.exists(), 10, "the batch has been finished")
     assert later.exists(), "a redrive may name it in a moment"
     assert stranger.exists(), "it is not ours"
+    assert older.exists(), "it is of another batch of this id"
     assert list(handle.result()) == [0.2] * 6
 
 
@@ -220,6 +222,18 @@ def test_a_part_stays_of_which_the_answer_was_lost_or_nobody_knows(
         sink = open_sink(str(tmp_path), handle.id)
         take_back(connections, handle.header, sink, field.decode().removesuffix("~0"), blob)
     assert list(result) == [n * n for n in range(100)]
+
+
+def test_the_parts_of_a_batch_stay_when_another_of_its_key_is_finished(
+    cluster: flowq.LocalCluster, tmp_path: Path
+) -> None:
+    connections, results = cluster.executor.connections, []
+    for _ in range(2):
+        handle = nodes.Square(sink=str(tmp_path)).submit(range(100), key="nightly")
+        results.append(handle.result(timeout=30))
+        until(lambda handle=handle: handle.state().confirmed == 0, 10, "the batch has been finished")  # type: ignore[misc]
+        connections.redis.delete(*connections.keys.own(handle.id))  # its retention is over, or Redis is another one
+    assert [list(result) for result in results] == [[n * n for n in range(100)]] * 2
 
 
 def test_a_batch_is_finished_though_its_sink_cannot_be_looked_through(

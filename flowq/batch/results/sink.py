@@ -97,14 +97,14 @@ def open_sink(address: str, batch_id: str) -> Sink:
     return _Remote(f"{address}/{folder}") if "://" in address else _Folder(os.path.join(address, folder))
 
 
-def part_name(gen: int, start: int, upto: int) -> str:
-    """A unique name for a part; sorted by name, parts are in item order."""
-    return f"{start:012d}-{upto:012d}.{gen}.{uuid.uuid4().hex[:12]}.jsonl"
+def part_name(gen: int, start: int, upto: int, birth: str = "") -> str:
+    """A unique name for a part; sorted by name, parts are in item order. *birth*: see Header."""
+    return f"{start:012d}-{upto:012d}.{gen}.{birth}{uuid.uuid4().hex[:12]}.jsonl"
 
 
-def generation_of(address: str) -> int:
-    """The generation in which a part was written; -1 if it is not a part's name."""
-    found = re.search(r"\d{12}-\d{12}\.(\d+)\.[0-9a-f]{12}\.jsonl$", address)
+def generation_of(address: str, birth: str = "") -> int:
+    """The generation in which a part was written by the batch of this *birth*; -1 if it is no name of such a part."""
+    found = re.search(rf"\d{{12}}-\d{{12}}\.(\d+)\.{birth}[0-9a-f]{{12}}\.jsonl$", address)
     return int(found[1]) if found else -1
 
 

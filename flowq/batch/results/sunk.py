@@ -52,7 +52,7 @@ class PartWriter:
         return [sunk(Done.gather(some[0], (items[index] for index in some)), self.sink) for some in neighbours]
 
 
-def sunk(done: Done, sink: Sink, gen: int = 0) -> Done:
+def sunk(done: Done, sink: Sink, gen: int = 0, birth: str = "") -> Done:
     """*done* with its values in a part of *sink*; items whose values cannot be written are marked failed in *done*."""
     if done.start == done.upto:
         return done
@@ -61,7 +61,7 @@ def sunk(done: Done, sink: Sink, gen: int = 0) -> Done:
         return done
     try:
         part = b"\n".join(lines) + b"\n"
-        address = _written(sink, part_name(gen, done.start, done.upto), part)
+        address = _written(sink, part_name(gen, done.start, done.upto, birth), part)
     except Exception as error:  # the clients of object stores have errors of their own, which are no OSErrors
         for index in _with_value(done):
             fail(done, index, SinkFailed(f"{type(error).__name__}: {error}"))

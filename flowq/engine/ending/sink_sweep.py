@@ -19,16 +19,19 @@ log = logging.getLogger("flowq.sink")
 def sweep(connections: Connections, header: Header, gen: int) -> int:
     """Remove the unreferenced parts of a batch that was closed in generation *gen*; returns their number.
 
-    Redelivery: finds nothing more. Parts of a later generation are left alone: they may be committed any moment.
+    Redelivery: finds nothing more. Parts of a later generation are left alone: they may be committed any moment. So are
+    those of other batches of this id: who has their results reads them.
     """
     if not header.sink or refusal(header.sink, connections.settings.sinks) is not None:
         return 0
+    # Not from *header*, which a process may have kept of an earlier batch of this id.
+    birth = (connections.redis.hget(connections.keys.meta(header.id), "birth") or b"").decode()
     # Redis errors propagate: the aggregation stays due. The client of a store may raise anything, which must not keep
     # the generation from being confirmed.
     try:
         sink = open_sink(header.sink, header.id)
         # Listed before the commits are read, so that a part that is committed in between is not among those listed.
-        written = [one for one in sink.names() if 0 <= generation_of(one) <= gen]
+        written = [one for one in sink.names() if 0 <= generation_of(one, birth) <= gen]
     except Exception as error:
         return _not_removed(header, error)
     named = {done.values.address for done in read_dones(connections, header.id) if _is_sunk(done.values)}  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -49,6 +50,7 @@ def header_of(
         encoded(spec_of(node)), node.reduces, None if manifest is None else dict(manifest), scope, schema_name(job),
         run_id, parent, keeps, "" if job.policy.sink is None else address_of(job.policy.sink),
         root or (batch_id if limits_its_family(job) else ""),
+        "" if job.policy.sink is None else secrets.token_hex(4),
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def encode(done: Done, work: Work, gen: int) -> Brought:
     part = _encode_deltas(done, work) if work.header.reduces else b""
     bare = replace(done, deltas=None)
     if work.sink is not None:
-        written = sunk(bare, work.sink, gen)
+        written = sunk(bare, work.sink, gen, work.header.birth)
         values = written.values
         return _brought(dumps(written.to_plain()), part, values.size_bytes if isinstance(values, PartValues) else 0)
     try:
