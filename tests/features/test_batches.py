@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar, copy_context
 from typing import Any
 
@@ -354,3 +355,12 @@ def test_row_100_the_same_nodes_run_on_workers(cluster: flowq.LocalCluster) -> N
     result = nodes.Square().map(range(500))
     assert result == [n * n for n in range(500)]
     assert all(outcome.worker for outcome in result.items)
+
+
+@pytest.mark.parametrize("kind", [list, deque])
+def test_a_list_may_be_filled_anew_once_it_has_been_submitted(executor: str, kind: Callable[[Any], Any]) -> None:
+    buffer = kind([0.2] + [0.0] * 20)
+    handle = nodes.Sleepy().submit(buffer)
+    buffer.clear()
+    buffer.append(0.1)
+    assert handle.result() == [0.2] + [0.0] * 20

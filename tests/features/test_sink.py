@@ -124,6 +124,16 @@ def test_whatever_travels_has_a_form(executor: str, tmp_path: Path) -> None:
     assert sorted(map(str, lines_of(result))) == sorted(str(form) for _, form in FORMS)
 
 
+def deep(levels: int) -> Any:
+    return [deep(levels - 1)] if levels else 1
+
+
+@pytest.mark.parametrize("value", [10**5000, -(10**4300), {"a": [deep(230)]}], ids=["long", "negative", "deep"])
+def test_what_was_written_is_read_however_long_or_deep_it_is(executor: str, tmp_path: Path, value: Any) -> None:
+    result: Any = nodes.Echo(sink=str(tmp_path)).map([1, value, 2.5])
+    assert list(result) == [1, value, 2.5]
+
+
 @pytest.mark.parametrize("numbers", [range(2_000_000), range(10**30)], ids=["long", "longer than any list"])
 def test_a_range_that_is_too_long_to_be_written_out_fails_its_item(
     inline: object, tmp_path: Path, numbers: range

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 import threading
+from collections import deque
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -65,6 +68,9 @@ class InlineExecutor:
             # A batch whose source raised can be submitted again, as on workers; here it starts from the beginning.
             if known is not None and not known._broke_off:
                 return known
+            # Copied: the program may fill its list anew while the batch runs, as it may on workers.
+            items = copy.copy(job.items) if type(job.items) in (list, deque) else job.items
+            job = replace(job, items=items)
             handle = InlineHandle(InlineBatch.of(job, sequential=self._sequential, gates=self._gates))
             self._handles[handle.id] = handle
         handle.start()

@@ -6,10 +6,12 @@ is garbage. Which parts have one is not known here.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import uuid
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -170,7 +172,12 @@ class PartValues(Sequence[Any]):
 
 
 def _value(line: bytes | None) -> Any:
-    return None if line is None else from_json(line)
+    if line is None:
+        return None
+    try:
+        return from_json(line)
+    except ValueError:  # it reads 200 levels and numbers of 4,300 digits, and its writer knows no such limits
+        return json.loads(line, parse_int=lambda digits: int(Decimal(digits)))
 
 
 def _file_system(url: str) -> tuple[Any, str]:
