@@ -10,6 +10,7 @@ import pytest
 
 import flowq
 from tests import nodes
+from tests.drawn import by_three
 from tests.waiting import until
 
 
@@ -30,6 +31,16 @@ def test_each_key_is_computed_once_and_every_item_has_an_outcome(
     assert ran(tmp_path / "ran") == sorted(first.values()), "the first item of each key is the one that is computed"
     assert [one.index for one in result.items] == list(range(600))
     assert result.stats().ok == 600
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 5, 12])
+def test_who_waits_for_the_next_try_of_the_first_has_its_outcome(
+    executor: str, tmp_path: Path, chunk_size: int
+) -> None:
+    node = nodes.FailsOnce(str(tmp_path / "ran"), key=by_three, chunk_size=chunk_size, max_retries=2, wait=1.2)
+    result = node.submit([1, 2, 0] * 8).result(timeout=20)
+    assert result == [1, 2, 0] * 8
+    assert [one.attempts for one in result.items] == [2, 1, 1] * 8
 
 
 def test_what_fails_fails_for_all_of_its_key_and_all_of_them_count(executor: str, tmp_path: Path) -> None:

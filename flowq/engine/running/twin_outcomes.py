@@ -58,16 +58,21 @@ class TwinOutcomes:
     def _covering(self, batch_id: str, gen: int, index: int) -> Sequence[Span]:
         """The commits of a generation that cover *index*, the latest first."""
         place, found, at = self._connections.keys.of(batch_id, "place"), list[Span](), 0
+        last: int | None = None
         while True:
             fields = self._connections.redis.zrevrangebyscore(
                 place, gen * GEN + index, gen * GEN, start=at, num=AT_ONCE
             )
             for field in fields:
                 span = span_of_field(field, field)
+                if last is not None and span.start < last:
+                    return sorted(found, key=lambda one: -one.record)
                 if span.start <= index < span.upto:
                     found.append(span)
-                if span.record == 0:  # spans with record 0 do not overlap, so no earlier one reaches *index*
-                    return sorted(found, key=lambda one: -one.record)
+                if span.record == 0:
+                    # Spans with record 0 do not overlap, so no earlier one reaches *index*; others that begin here may
+                    # still come: those with the same score are in the order of their names.
+                    last = span.start
             if len(fields) < AT_ONCE:
                 return sorted(found, key=lambda one: -one.record)
             at += AT_ONCE
