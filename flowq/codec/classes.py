@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import enum
 import functools
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -121,7 +122,20 @@ def _dataclass_parts(value: Any) -> list[Any]:
     except AttributeError as error:
         raise EncodeError("", f"the field {error.name!r} of {type(value).__qualname__} was never set") from None
     _refuse_undeclared(value, names)
+    cls: Any = type(value)
+    for name in _slots_beside(cls):
+        if hasattr(value, name):
+            raise _would_be_lost(cls, name)
     return [fields]
+
+
+@functools.lru_cache(maxsize=1024)
+def _slots_beside(cls: Any) -> frozenset[str]:
+    """The slots of a dataclass and its bases that are not fields."""
+    slots = {
+        name for base in cls.__mro__ for name, one in vars(base).items() if isinstance(one, types.MemberDescriptorType)
+    }
+    return frozenset(slots - {field.name for field in dataclasses.fields(cls)})
 
 
 def _dataclass_in(data: bytes, unpack: Unpack) -> Any:
@@ -196,9 +210,11 @@ def _refuse_undeclared(value: Any, declared: Iterable[str]) -> None:
     for name in getattr(value, "__dict__", {}).keys() - set(declared):
         computed = isinstance(getattr(cls, name, None), functools.cached_property)
         if not computed and name != "__orig_class__":  # set by Box[int](…)
-            raise EncodeError(
-                "", f"{cls.__qualname__} holds {name!r}, which is not a field and would be lost; declare it"
-            )
+            raise _would_be_lost(cls, name)
+
+
+def _would_be_lost(cls: type, name: str) -> EncodeError:
+    return EncodeError("", f"{cls.__qualname__} holds {name!r}, which is not a field and would be lost; declare it")
 
 
 def _completed(cls: Any, cls_name: str, fields: Any, declared: set[str]) -> dict[str, Any]:

@@ -83,6 +83,11 @@ def _unregistered(cls: type) -> str:
     try:
         registry.registered(name)
     except KeyError:
+        if (
+            getattr(cls, "__pydantic_generic_metadata__", {}).get("origin") is not None
+        ):  # Page[int] has no line of its own
+            made = cls.__qualname__
+            return f"the class {name} is not registered; write `flowq.register({made})` at the top level of a module"
         return f"the class {name} is not registered; put @flowq.register above it (above @dataclass too)"
     return (
         f"another class is registered as {name}; put @flowq.register above @dataclass, which may make a new class, "

@@ -56,6 +56,41 @@ def test_an_attribute_that_is_no_field_is_refused() -> None:
         dumps(document)
 
 
+def test_a_slot_of_a_base_that_is_no_field_is_refused_once_it_is_set() -> None:
+    value: Any = Slotted(1)
+    assert loads(dumps(value)) == value
+    value.beside = 2
+    with pytest.raises(EncodeError, match="holds 'beside', which is not a field"):
+        dumps(value)
+
+
+class Beside:
+    __slots__ = ("beside",)
+
+    beside: int
+
+
+@registry.register
+@dataclasses.dataclass(slots=True)
+class Slotted(Beside):
+    content: int
+
+
+def test_a_generic_model_travels_once_it_is_registered_with_its_parameters() -> None:
+    with pytest.raises(EncodeError, match=r"write `flowq.register\(Page\[str\]\)` at the top level of a module"):
+        dumps(Page[str](items=["a"]))
+    back = loads(dumps(Page[int](items=[1])))
+    assert type(back) is Page[int]
+    assert back == Page[int](items=[1])
+
+
+class Page(pydantic.BaseModel, Generic[T]):
+    items: list[T]
+
+
+registry.register(Page[int])
+
+
 def test_a_field_that_was_never_set_is_refused() -> None:
     with pytest.raises(EncodeError, match="the field 'x' of Point was never set"):
         dumps(object.__new__(Point))
