@@ -7,6 +7,7 @@ import datetime
 import ipaddress
 import json
 import os
+import resource
 import signal
 import uuid
 import zoneinfo
@@ -158,6 +159,17 @@ def test_a_sink_that_cannot_be_written_is_each_item_s_error(executor: str, tmp_p
     (tmp_path / "file").write_text("not a folder")
     result: Any = nodes.Square(on_error="collect", sink=str(tmp_path / "file")).map(range(2))
     assert {type(error) for error in result.errors.values()} == {flowq.SinkFailed}
+
+
+def test_a_part_that_found_no_room_leaves_none_taken(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # as a disk with so much left
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            open_sink(str(tmp_path), "batch").write("part.jsonl", b"x" * 20_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "batch").iterdir()) == []
 
 
 def test_it_is_so_too_where_the_client_of_a_store_raises_errors_of_its_own(executor: str, tmp_path: Path) -> None:

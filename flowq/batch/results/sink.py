@@ -45,10 +45,14 @@ class _Folder:
     def write(self, name: str, data: bytes) -> str:
         self._path.mkdir(parents=True, exist_ok=True)
         path = self._path / name
-        with path.open("wb") as part:
-            part.write(data)
-            part.flush()
-            os.fsync(part.fileno())  # the commit in Redis that refers to it must not survive a crash alone
+        try:
+            with path.open("wb") as part:
+                part.write(data)
+                part.flush()
+                os.fsync(part.fileno())  # the commit in Redis that refers to it must not survive a crash alone
+        except OSError:
+            self.remove(str(path))  # on a full disk, half a part would keep what room is left
+            raise
         return str(path)
 
     def names(self) -> list[str]:
