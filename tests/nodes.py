@@ -441,6 +441,11 @@ class KeepsOdd(flowq.FilterNode[int]):
         return item % 2 == 1
 
 
+class SleepyByKey(Sleepy):
+    def key_of(self, item: float) -> str:
+        return str(item)
+
+
 class SleepyFromStore(Sleepy):
     def prep(self, shared: Any) -> Any:
         return [60.0 for _ in shared["items"]]

@@ -12,6 +12,7 @@ from flowq.batch.results.values import Values, plain_values
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_there
 from flowq.engine.reading.commit_line import CommitLine, read_commits
+from flowq.engine.reading.results import read_state
 from flowq.errors import BatchLost, ResultsFreed
 
 WAIT_S = 1.0
@@ -25,7 +26,7 @@ class Reading:
         batch_id: the batch.
         policy: the batch's policy.
         check: called while there is nothing to read, and at the end with True; raises what ended the feeding.
-        free: delete from Redis what was read; if the batch's items have keys, only once it has ended.
+        free: delete from Redis what was read; if the batch's items have keys, only once all of them have an outcome.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Reading:
     def _begin(self) -> int:
         """The first item to read."""
         freed, keyed = when_there(self._connections, self._said)
-        # An item's outcome may be needed for a twin of it until the last item has ended.
+        # An item's outcome may be needed for a twin of it until the last item has ended, after a redrive perhaps.
         self._keeps_all = keyed == b"1"
         if freed is None:
             return 0
@@ -111,6 +112,10 @@ class Reading:
                 raise
             raise ResultsFreed(self._batch_id) from None  # by another reader, meanwhile
 
+    def _is_cut_short(self) -> bool:
+        state = when_there(self._connections, lambda: read_state(self._connections, self._batch_id))
+        return state.cut or state.done < state.avail
+
     def _drop(self, spans: list[Span], upto: int, *, all_of_them: bool = False) -> None:
         """Free what was read, several commits at a time."""
         if not self._free:
@@ -118,7 +123,7 @@ class Reading:
         self._unfreed += spans
         enough = sum(span.upto - span.start for span in self._unfreed) >= PREFETCH_ITEMS
         enough = (enough or len(self._unfreed) >= PREFETCH) and not self._keeps_all
-        if self._unfreed and (enough or all_of_them):
+        if self._unfreed and (enough or (all_of_them and not (self._keeps_all and self._is_cut_short()))):
             read = [(span.ref.field, span.ref.place) for span in self._unfreed]
             when_there(self._connections, lambda: self._connections.ledger.free(self._batch_id, read, upto))
             self._unfreed = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import flowq
 from tests import nodes
 from tests.drawn import by_three
+from tests.submitting import submit
 from tests.waiting import until
 
 
@@ -137,3 +139,17 @@ def test_twins_of_a_batch_that_is_begun_anew_under_its_key_are_copies_of_what_ru
         new = node.submit([3, 53, 103], key="again")
         assert new.id == old.id
         assert new.result() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("read", ["results", "as_completed"])
+def test_what_a_cancel_cut_off_has_the_outcome_of_its_first_though_that_was_read_and_dropped(
+    cluster: flowq.LocalCluster, read: str
+) -> None:
+    handle = submit(nodes.SleepyByKey(on_error="skip", chunk_size=1), [0.1, 0.2, *[0.1, 0.2] * 100])
+    until(lambda: handle.state().ok >= 1, 10, "the first item has ended")
+    handle.cancel()
+    assert handle.wait(10)
+    with contextlib.suppress(flowq.BatchError):
+        list(getattr(handle, read)(free=True))
+    assert handle.retry_failed().wait(20)
+    assert handle.result() == [0.1, 0.2] * 101
