@@ -83,9 +83,8 @@ def _unregistered(cls: type) -> str:
     try:
         registry.registered(name)
     except KeyError:
-        if (
-            getattr(cls, "__pydantic_generic_metadata__", {}).get("origin") is not None
-        ):  # Page[int] has no line of its own
+        # Page[int] is made by pydantic: it has no line of its own to put a decorator above.
+        if getattr(cls, "__pydantic_generic_metadata__", {}).get("origin") is not None:
             made = cls.__qualname__
             return f"the class {name} is not registered; write `flowq.register({made})` at the top level of a module"
         return f"the class {name} is not registered; put @flowq.register above it (above @dataclass too)"
