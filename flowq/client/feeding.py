@@ -24,6 +24,7 @@ LAST_WORDS_S = 1.0  # most seconds between the end of a batch and the error of i
 SAID_AFTER_S = 1.0  # a program that ends says what it waits for after this time
 FINISH_LOOK_S = 0.05
 SOURCE_GIVES_WITHIN_S = 10.0  # a program that ends waits no longer than this for a source to go on
+UNDER_WAY_WITHIN_S = 0.2  # most seconds that `begin` waits for the first step of the thread
 
 
 class Feeding:
@@ -37,6 +38,7 @@ class Feeding:
         self._feeder: Feeder | None = None
         self._error: BaseException | None = None
         self._given_up = self._joined = False
+        self._stepped = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +64,8 @@ class Feeding:
             run = contextvars.copy_context().run
             self._thread = _Writer(self, run, (self._run, steps))
             self._thread.start()
+            # The steps have threads of their own, which Python 3.12 does not start in a program that ends.
+            self._stepped.wait(UNDER_WAY_WITHIN_S)
         except BaseException:
             self._given_up = True
             with suppress(ValueError):  # the thread has started and is executing a step
@@ -135,10 +139,13 @@ class Feeding:
     def _run(self, steps: Generator[None, None, None]) -> None:
         try:
             for _ in steps:
+                self._stepped.set()
                 if self._given_up:
                     steps.close()
         except BaseException as exc:  # raised by ``check``
             self._error = exc
+        finally:
+            self._stepped.set()
 
 
 class _Writer(threading.Thread):

@@ -78,7 +78,8 @@ class Pager:
     """Cuts an iterable into encoded pages: ``for pages, last in Pager(items)``.
 
     The *pages* of one turn are to be written in one step; ``last`` means that nothing follows, so that this step can
-    seal the batch. There is at least one turn. The last turn may have no pages, nor has one while an iterator is slow.
+    seal the batch. There is at least one turn. The last turn may have no pages; of an iterator, the first one has none,
+    nor has one while it is slow.
 
     Args:
         items: what is cut; those before *at* are skipped.
@@ -131,6 +132,7 @@ class Pager:
             raise EndedBefore(given)
         ahead, ended, sealed = Ahead(items), False, False
         try:
+            yield [], False  # the source is being read
             while not ended:
                 held, ended = ahead.take(self._fits)
                 if not held and not ended:

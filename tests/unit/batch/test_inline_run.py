@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,9 @@ def test_what_was_submitted_goes_on_after_the_end_of_the_program(tmp_path: Path)
     """
     one = Program(tmp_path / "program.py", source)
     try:
+        if (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2):  # they start no threads as a program ends
+            assert "or use Python 3.12.2" in one.end()[1]
+            return
         said = sorted(one.line() for _ in range(9))
         assert said == ["in time", *(f"item {number}" for number in range(6)), "received 5", "sum 3"]
         assert one.end() == (0, "")

@@ -88,6 +88,7 @@ def test_pages_of_a_source_that_pauses_are_cut_where_it_pauses() -> None:
         yield from range(5, 8)
 
     pages = iter(Pager(items()))
+    assert next(pages) == ([], False), "the source is being read"
     first, last = next(pages)
     assert ([page.n for page in first], last) == ([5], False)
     goes_on.set()
