@@ -54,10 +54,10 @@ demo-kill: $(INSTALLED) ## The same, with a worker killed half-way
 	@$(BIN)/flowq demo --kill
 
 .PHONY: test
-# Most of a test's time is waiting (for leases, restarts, deadlines): four processes share the files, whatever the cores.
+# Most of a test's time is waiting (for leases, restarts, deadlines): five processes share the files, whatever the cores.
 # In the order they have, not those of many tests first: what comes last is short (tests/unit), and nobody waits for one.
 test: $(INSTALLED) ## Run the tests, on a real Redis and real workers
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: check
 check: $(INSTALLED) ## Check format, lint, types and import rules
