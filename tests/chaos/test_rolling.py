@@ -14,9 +14,11 @@ import termios
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flowq.engine.connection import Connections
 from tests.chaos.exactness import assert_once_each
 from tests.chaos.fleet import connect, new_cluster, processes_of, queue_of
 from tests.chaos.lengths import ROLLING_S, SEEDS
@@ -74,6 +76,9 @@ def test_a_worker_is_not_kept_from_ending_by_a_message_that_its_child_took_at_th
         connections = connect(cluster)
         leaving = cluster.workers[0]
         child, _ = processes_of(leaving)
+        warm = cluster.executor.submit(Witnessed(path_in(tmp_path)).job([3]))
+        assert warm.result(timeout=30) == [value_of(3)]
+        until(lambda: set(map(len, active(connections))) == {0}, 10, "the child waits for a message")
         child.suspend()
         handle = cluster.executor.submit(Witnessed(path_in(tmp_path)).job([7]))
         until(lambda: bytes_in_pipes(child.pid), 10, "the worker has written the message to its child")
@@ -87,6 +92,11 @@ def test_a_worker_is_not_kept_from_ending_by_a_message_that_its_child_took_at_th
         assert_once_each(connections, handle.id, 1)
         connections.close()
     assert set(times_run(path_in(tmp_path)).values()) == {1}
+
+
+def active(connections: Connections) -> list[list[Any]]:
+    """The tasks that each worker runs; no list if none answers."""
+    return list((connections.app.control.inspect(timeout=1.0).active() or {}).values())
 
 
 def bytes_in_pipes(pid: int) -> int:
