@@ -1,5 +1,5 @@
 -- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease. If there is no
--- room for a range, it takes a chunk that was opened a while ago and that nobody holds.
+-- range, or no room for one, it takes a chunk that was opened a while ago and that nobody holds.
 -- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take (0: any)
 --       6 whether, if the chunk is not available, to take any waiting chunk or else the next free range (0|1)
 --       7… fields of meta to return as well
@@ -47,7 +47,9 @@ end
 local refusal = 'gone'
 if id == '' then
   id, refusal = free_range(true)
-  if refusal == 'busy' then id = left_waiting() end
+  -- The message of what waits may be with a worker whose slots are occupied for long. Not before a free range: the
+  -- commits would open a chunk for each that is taken so, and send one message more.
+  if not id then id = left_waiting() end
 else
   local r = read(id)
   if not r then id = nil elseif is_held(id, r) then id, refusal = nil, 'busy' end

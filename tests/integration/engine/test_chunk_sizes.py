@@ -9,13 +9,14 @@ from flowq.engine.ids import span
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import Appended, Claimed, Committed, Ledger, Page, Parked, Tally
 from tests.births import birth
+from tests.integration.engine.conftest import Clock
 
 BATCH = "sizes"
 
 
 @pytest.fixture
-def ledger(redis: Redis) -> Ledger:
-    return Ledger(redis, Keys("test"))
+def ledger(redis: Redis, clock: Clock) -> Ledger:
+    return Ledger(redis, Keys("test"), clock_ms=clock)
 
 
 def opened(
@@ -136,6 +137,16 @@ def test_the_message_of_a_chunk_that_is_taken_stands_for_another(ledger: Ledger)
     ledger.claim(BATCH, "0:0-30", "a")
     waiting, free = (ledger.claim(BATCH, "0:0-30", holder, or_other=True) for holder in ("b", "c"))
     assert [one.id for one in (waiting, free) if isinstance(one, Claimed)] == ["0:30-60", "0:60-90"]
+
+
+def test_who_has_free_places_takes_what_waits_where_nothing_else_is_left(ledger: Ledger, clock: Clock) -> None:
+    opened(ledger, sealed=True, floor=30, window=8)
+    ledger.claim(BATCH, "0:0-30", "a")
+    assert ledger.claim(BATCH, "", "a") == "gone"
+    clock.ms += 51
+    late = ledger.claim(BATCH, "", "a")
+    assert isinstance(late, Claimed)
+    assert late.id == "0:30-60"
 
 
 @pytest.mark.parametrize("chunk_id", ["0:100-200", "7:0-30", "0:0-1~3"])
