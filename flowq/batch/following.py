@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from flowq.batch.own_thread import own_thread
 
 T = TypeVar("T")
 
@@ -109,21 +109,13 @@ def _each(blocks: Blocks[T], abandoned: Callable[[], None] | None) -> Generator[
 async def _each_async(blocks: Blocks[T], abandoned: Callable[[], None] | None) -> AsyncGenerator[T, None]:
     ended = False
     nothing: Any = object()
-    # A thread of its own, since the loop's pool has few: programs with many streams would wait for each other there,
-    # and so would whatever else needs the pool. One thread: that of a cancelled read goes on, and the next read waits.
-    reader = ThreadPoolExecutor(1, "flowq-read")
-    loop = asyncio.get_running_loop()
     try:
-        while True:
-            following = partial(contextvars.copy_context().run, next, blocks, nothing)
-            block = await loop.run_in_executor(reader, following)
-            if block is nothing:
-                break
-            for one in block:
-                yield one
+        with own_thread("flowq-read") as in_thread:
+            while (block := await in_thread(next, blocks, nothing)) is not nothing:
+                for one in block:
+                    yield one
         ended = True
     finally:
-        reader.shutdown(wait=False)
         if not ended and abandoned is not None:
             await _leave(abandoned)
 

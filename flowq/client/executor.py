@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flowq.batch.async_items import AsyncItems
@@ -16,6 +14,7 @@ from flowq.batch.executor import BatchJob
 from flowq.batch.fanout import Fanout
 from flowq.batch.items import Items
 from flowq.batch.naming import new_batch_id
+from flowq.batch.own_thread import own_thread
 from flowq.batch.results.result import BatchResult
 from flowq.batch.run_flow import RunFlow
 from flowq.client.display import display
@@ -129,17 +128,13 @@ class CeleryExecutor:
 
     async def _run_async(self, job: BatchJob) -> BatchResult[Any]:
         leaving = Leaving()
-        # A thread of its own: the loop's pool has few, and if they all waited, what the items' source or the program
-        # needs one for would never begin.
-        waiter = ThreadPoolExecutor(1, "flowq-wait")
-        run = contextvars.copy_context().run
-        try:
-            return await asyncio.get_running_loop().run_in_executor(waiter, run, self._run, job, leaving)
-        except asyncio.CancelledError:
-            leaving.leave()
-            raise
-        finally:
-            waiter.shutdown(wait=False)
+        with own_thread("flowq-wait") as in_thread:
+            try:
+                result: BatchResult[Any] = await in_thread(self._run, job, leaving)
+            except asyncio.CancelledError:
+                leaving.leave()
+                raise
+        return result
 
     @async_twin(_run_async)
     def _run(self, job: BatchJob, leaving: Leaving | None = None) -> BatchResult[Any]:
