@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
-from flowq.batch.fanout import BatchOptions, Fanout
+from flowq.batch.fanout import Fanout
 from flowq.batch.journey import BatchJourney, Journeys
+from flowq.batch.options import BatchOptions
 from flowq.batch.results.deltas import by_name, by_reducer, fold_deltas, fold_runs, merge_done
 from flowq.batch.results.done import Done, FlowItem
 from flowq.batch.results.result import BatchResult

@@ -6,58 +6,28 @@ The executor decides where the items run.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from os import PathLike
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Never, Self, TypedDict, get_args
+from typing import Any, ClassVar, Never, Self, get_args
 
 from typing_extensions import Unpack
 
 from flowq.batch.async_items import readable
 from flowq.batch.executor import BatchJob, Executor, Handle, Progress, active
 from flowq.batch.journey import BatchJourney
-from flowq.batch.policies.breaker import Breaker
-from flowq.batch.policies.cache import Cache
-from flowq.batch.policies.policy import BatchPolicy, OnError, Rates
+from flowq.batch.options import BatchOptions
+from flowq.batch.policies.policy import BatchPolicy, OnError
 from flowq.batch.results.done import Done
 from flowq.batch.results.result import BatchResult
 from flowq.core.actions import checked_action
 from flowq.core.callables import function_of, is_async
 from flowq.core.drive import Steps, drive, drive_async
 from flowq.core.given import require_function, require_store
-from flowq.core.hooks import AnyHook
 from flowq.core.node import Item, Node, Result
 from flowq.core.notes import add_failure_note, add_left_behind_note
 from flowq.core.retry import Retry
 from flowq.core.streamed import whole
 from flowq.errors import FlowError, LoopRunning
-
-
-class BatchOptions(TypedDict, total=False):
-    """The keywords of a batch node besides those of a node; see :class:`Fanout`."""
-
-    on_error: OnError
-    max_failures: int | float | None
-    concurrency: int | None
-    in_flight: int
-    rate: Rates | None
-    breaker: Breaker | None
-    cache: float | Cache | None
-    deadline: float | None
-    chunk_size: Literal["auto"] | int
-    priority: int | None
-    queue: str | None
-    retention_s: float
-    max_items: int | None
-    sink: str | PathLike[str] | None
-    item_events: bool | None
-    policy: BatchPolicy | None
-    hooks: Iterable[AnyHook] | None
-    on_progress: Callable[[Progress], object] | None
-    key: Callable[[Any], str] | None
-    label: str | None
-    limit: int | None
-
 
 _OPTIONS = frozenset(BatchOptions.__annotations__)
 _NODES_OPTIONS = ("max_retries", "wait", "retry", "timeout", "name", "config")
@@ -211,15 +181,6 @@ class Fanout(Node[Item, Result]):
             "define exec(self, item)"
         ]
 
-    def _warn_of_no_items(self, prep_res: Any) -> None:
-        """Warn if a flow runs the node without items only because it does not say where they are."""
-        if prep_res is None and function_of(self.prep) is Node.prep:
-            warnings.warn(
-                f"{self.name} runs no items: it has no prep. Define prep(self, shared) to return them, or use "
-                f'flowq.MapNode(fn, items="key"); node.map(items) runs items without a flow',
-                stacklevel=2,
-            )
-
     def in_flight(self) -> int:
         """The number of items that one process keeps in flight; 1 means one after another."""
         is_async_item = is_async(self.exec_many or self.item_call()) or is_async(self.exec_fallback)
@@ -292,12 +253,21 @@ class Fanout(Node[Item, Result]):
             limit=self.limit if limit is None else limit,
         )
 
+    def _job_of_flow(self, prep_res: Any, shared: Any) -> BatchJob:
+        """The batch over what ``prep`` returned. Warns if it has no items only because the node does not say where."""
+        if prep_res is None and function_of(self.prep) is Node.prep:
+            warnings.warn(
+                f"{self.name} runs no items: it has no prep. Define prep(self, shared) to return them, or use "
+                f'flowq.MapNode(fn, items="key"); node.map(items) runs items without a flow',
+                stacklevel=2,
+            )
+        return self.job(prep_res, shared=shared)
+
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
         """Execute the batch, in the place of the tries of ``exec``. Returns ``exec_res`` for ``post``."""
-        self._warn_of_no_items(prep_res)
         if self.carries_changes:
             require_store(shared)
-        result = yield from self.executor().execute(self.job(prep_res, shared=shared))
+        result = yield from self.executor().execute(self._job_of_flow(prep_res, shared))
         self.take(shared, result)
         return self.conclude(prep_res, result)
 
@@ -330,8 +300,7 @@ class Fanout(Node[Item, Result]):
         collected = (yield from journey.collect(self, shared)) if journey.waits_for_batch() else None
         if collected is None:
             prep_res = yield self.phase(0), (shared,)
-            self._warn_of_no_items(prep_res)
-            result = yield from journey.fan_out(self.job(prep_res, shared=shared))
+            result = yield from journey.fan_out(self._job_of_flow(prep_res, shared))
         else:
             prep_res, result = collected
         self.take(shared, result)

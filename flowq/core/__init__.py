@@ -21,9 +21,10 @@ from flowq.core.store.overlay import Base, MappingBase, Overlay
 from flowq.core.store.reducers import MISSING, Add, Append, First, Last, Max, Min, Reducer, Union
 from flowq.core.store.shared_store import SharedStore
 from flowq.core.walks.event_stream import EventStream
-from flowq.core.walks.flow import Flow, Step
+from flowq.core.walks.flow import Flow
 from flowq.core.walks.run_result import RunResult, RunStep
 from flowq.core.walks.runs import Checkpoint, Run
+from flowq.core.walks.stepping import Step
 
 __all__ = [
     "DEFAULT",

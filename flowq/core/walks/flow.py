@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
+from typing import Any, ClassVar, Literal, Self, overload
 
 from flowq.core import graph
 from flowq.core.actions import DEFAULT, AnyNode, checked_action
 from flowq.core.context import ItemContext, current_context
-from flowq.core.drive import Call, Steps, bounded, drive, drive_async, in_loop, loop_runs
+from flowq.core.drive import Call, Steps, bounded, drive, in_loop
 from flowq.core.given import require_whole
 from flowq.core.hooks import AnyHook
 from flowq.core.journey import Journey
-from flowq.core.lifespan import held_open, long_lived_here, opened
+from flowq.core.lifespan import long_lived_here
 from flowq.core.node import Node
 from flowq.core.plain import inherits_all
 from flowq.core.retry import Retry
@@ -26,19 +25,13 @@ from flowq.core.spec.mermaid import draw
 from flowq.core.walks.event_stream import EventStream
 from flowq.core.walks.run_result import Recorder, RunResult
 from flowq.core.walks.runs import Run, handover
+from flowq.core.walks.stepping import Step, one_call, stepper
 from flowq.core.walks.straight import go, goes_straight
 from flowq.core.wiring import check_node
 from flowq.errors import FlowError, LoopRunning, UnknownAction
 
 # A flow class that overrides one of these takes the general path, LifeCycle.visit: see `_goes_once`.
 _TRIES = ("perform", "one_try", "walk", "phase", "phases", "retry_delay", "exec_fallback", "tries_before")
-
-
-class Step(NamedTuple):
-    """One step of :meth:`Flow.iter`: the copy of the node that was visited, and the action it returned."""
-
-    node: Node[Any, Any]
-    action: str | None
 
 
 class Flow(Node[Any, Any]):
@@ -235,8 +228,8 @@ class Flow(Node[Any, Any]):
         """
         with contextlib.ExitStack() as stack:
             ended = {} if self._listeners is None else stack.enter_context(self._listeners.span("run", self.name))
-            run = _stepper(self, stack)
-            prep_res = run(_one_call(self.phase(0), shared))
+            run = stepper(self, stack)
+            prep_res = run(one_call(self.phase(0), shared))
             params = dict(self.params)
             action: str | None = None
             visits = 0
@@ -246,7 +239,7 @@ class Flow(Node[Any, Any]):
                 yield Step(node, action)
                 visits += 1
                 node = self._enter(self.next_node(node, action, shared), params, visits)
-            ended["action"] = run(_one_call(self.phase(3), shared, prep_res, action))
+            ended["action"] = run(one_call(self.phase(3), shared, prep_res, action))
 
     def continues(self) -> bool:
         """See :meth:`LifeCycle.continues`."""
@@ -384,22 +377,3 @@ class Flow(Node[Any, Any]):
     def _note_failure(self, error: Exception, attempt: int) -> None:
         # The node that failed has added its note; a note per enclosing flow would not help to find it.
         pass
-
-
-def _stepper(flow: Flow, stack: contextlib.ExitStack) -> Callable[[Steps[Any]], Any]:
-    """The driver for the steps of one :meth:`Flow.iter`; with async nodes it runs all of them in one event loop."""
-    nodes = long_lived_here(flow)
-    if not flow.has_async():
-        stack.enter_context(held_open(nodes))
-        return drive
-    if loop_runs():
-        raise LoopRunning(flow.name)
-    runner = stack.enter_context(asyncio.Runner())
-    span = opened(nodes)
-    runner.run(span.__aenter__())
-    stack.callback(lambda: runner.run(span.__aexit__(None, None, None)))
-    return lambda steps: runner.run(drive_async(steps))
-
-
-def _one_call(fn: Callable[..., Any], *args: Any) -> Steps[Any]:
-    return (yield fn, args)
