@@ -80,11 +80,12 @@ class Registry:
         names = (*self._classes, *(f"{name}{CALLED}" for name in self._functions))
         return sorted(name for name in names if name.startswith(f"{module}:"))
 
-    def module_of(self, thing: type | FunctionType) -> str:
-        return self._renamed.get(thing.__module__, thing.__module__)
+    def renamed(self, module: str) -> str:
+        return self._renamed.get(module, module)
 
     def rename(self, module: str, new: str) -> None:
         self._renamed[module] = new
+        _homes.pop(module, None)
         for name, cls in list(self._classes.items()):
             if cls.__module__ == module:
                 del self._classes[name]
@@ -144,7 +145,7 @@ class _Homes(dict[str, str]):
     """Module → what stands for it in names. Each is worked out once, as a name is spelled for every object sent."""
 
     def __missing__(self, module: str) -> str:
-        self[module] = home = _home(module)
+        self[module] = home = _home(_registry.renamed(module))
         return home
 
 
@@ -163,7 +164,7 @@ def class_name(cls: type | FunctionType) -> str:
     For ``module`` one of flowq's own has ``flowq``, or ``flowq.errors``, in whatever file of flowq it is defined. (What
     is in ``flowq.compat`` has the module that users import.)
     """
-    return f"{_homes[_registry.module_of(cls)]}:{cls.__qualname__}"
+    return f"{_homes[cls.__module__]}:{cls.__qualname__}"
 
 
 def current_name(name: str) -> str:
@@ -232,4 +233,4 @@ def registered_name(cls: type) -> str | None:
 
 def module_of(cls: type) -> str:
     """The module that messages name for *cls*; see `rename_module`."""
-    return _registry.module_of(cls)
+    return _registry.renamed(cls.__module__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from flowq.engine.batches import under_care
 from flowq.engine.care.catalog import Catalog, Entry
 from flowq.engine.connection import Connections
 from flowq.engine.reading.origin import Origin, read_origin
@@ -59,7 +60,7 @@ def batches(connections: Connections) -> Iterator[Listed]:
 def under_way(connections: Connections, most: int) -> UnderWay:
     """What has not ended, with the newest *most* of it. Reads only these, however many have ended."""
     redis, keys = connections.redis, connections.keys
-    cared_for = {name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1)}
+    cared_for = set(under_care(redis, keys))
     entries = [one for one in Catalog(redis, keys).newest() if one.id in cared_for]
     running, items = [], 0
     for at in range(0, len(entries), AT_ONCE):

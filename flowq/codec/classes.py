@@ -12,7 +12,7 @@ import dataclasses
 import enum
 import functools
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 import pydantic
@@ -141,9 +141,7 @@ def _slots_beside(cls: Any) -> frozenset[str]:
 def _dataclass_in(data: bytes, unpack: Unpack) -> Any:
     name, fields = as_list(unpack(data))
     cls = named_class(name, is_dataclass, "the dataclass")
-    declared = {field.name for field in dataclasses.fields(cls)}
-    if type(fields) is not dict or fields.keys() != declared:
-        fields = _completed(cls, name, fields, declared)
+    fields = _whole(cls, name, fields, {field.name for field in dataclasses.fields(cls)})
     value = object.__new__(cls)
     for key, part in fields.items():
         object.__setattr__(value, key, part)  # bypasses __setattr__ of a frozen class
@@ -169,13 +167,11 @@ def _model_parts(value: pydantic.BaseModel) -> list[Any]:
 def _model_in(data: bytes, unpack: Unpack) -> Any:
     name, fields, given, extra, private = as_list(unpack(data))
     cls = named_class(name, is_model, "the pydantic model")
-    sent = set(fields) if type(fields) is dict else set()
-    if sent != cls.model_fields.keys():
-        fields = _completed(cls, name, fields, set(cls.model_fields))
+    sent, fields = fields, _whole(cls, name, fields, cls.model_fields.keys())
     takes_extra = cls.model_config.get("extra") == "allow"
     _known_names(name, extra, extra if takes_extra else ())
     _known_names(name, private, cls.__private_attributes__)
-    given = sent if given is None else set(as_list(given))
+    given = set(sent) if given is None else set(as_list(given))
     if not given <= fields.keys() | (extra or {}).keys():
         raise DecodeError(f"{name} was sent with fields it does not have")
     value = object.__new__(cls)
@@ -217,14 +213,17 @@ def _would_be_lost(cls: type, name: str) -> EncodeError:
     return EncodeError("", f"{cls.__qualname__} holds {name!r}, which is not a field and would be lost; declare it")
 
 
-def _completed(cls: Any, cls_name: str, fields: Any, declared: set[str]) -> dict[str, Any]:
-    """The fields of an object of flowq's own that an earlier release wrote, with defaults for those it did not have.
+def _whole(cls: Any, cls_name: str, fields: Any, declared: Set[str]) -> dict[str, Any]:
+    """*fields*, if they are those that the class declares. An object of flowq's own that an earlier release wrote, with
+    fewer of them, gets the defaults of the others.
 
     Raises:
         DecodeError: there are unknown ones, one has no default, or the class is a user's: what a field that is missing
             means is not for flowq to say.
     """
-    sent = set(fields) if type(fields) is dict else set()
+    sent = fields.keys() if type(fields) is dict else frozenset[Any]()
+    if type(fields) is dict and sent == declared:
+        return fields
     if type(fields) is dict and sent < declared and registry.is_of_flowq(cls_name):
         with contextlib.suppress(TypeError, ValueError):
             completed = cls(**fields)

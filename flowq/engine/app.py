@@ -10,7 +10,7 @@ from celery.result import AsyncResult
 from kombu.transport.redis import Channel
 
 from flowq.codec import register_kombu
-from flowq.engine.redis_client import ANSWERS_WITHIN_S
+from flowq.engine.redis_client import ANSWERS_WITHIN_S, RedisClient
 from flowq.errors import ConfigError
 from flowq.settings import Settings, with_tls
 
@@ -113,6 +113,11 @@ def queue_lists(app: Celery, plain: str) -> list[str]:
     """Every Redis list of a queue, the most urgent first; *plain*: the list of messages without a priority."""
     sep = app.conf.broker_transport_options.get("sep", Channel.sep)
     return [f"{plain}{sep}{step}" if step else plain for step in _steps(app)]
+
+
+def queue_length(redis: RedisClient, app: Celery, plain: str) -> int:
+    """The number of messages in all lists of a queue; *plain*: as for ``queue_lists``."""
+    return sum(int(redis.llen(one)) for one in queue_lists(app, plain))
 
 
 def _steps(app: Celery) -> list[int]:

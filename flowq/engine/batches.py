@@ -106,6 +106,11 @@ def read_policy(redis: RedisClient, keys: Keys, batch_id: str) -> tuple[BatchPol
         raise DecodeError(f"the policy of batch {batch_id} cannot be read: {error}") from error
 
 
+def under_care(redis: RedisClient, keys: Keys) -> list[str]:
+    """The ids of all batches that a caretaker has to check: of what has not ended, or not been confirmed."""
+    return [name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1)]
+
+
 def read_header(redis: RedisClient, keys: Keys, batch_id: str) -> Header:
     """The header of a batch, from Redis; raises what ``parse_header`` raises."""
     return parse_header(batch_id, redis.hmget(keys.meta(batch_id), HEADER_FIELDS))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError, ResponseError
 
 from flowq.engine.connection import Connections
-from flowq.engine.redis_client import AWAY_ERRORS, REDIS_ERRORS, is_full, takes_no_writes
+from flowq.engine.redis_client import AWAY_ERRORS, REDIS_ERRORS, is_full, write_refusal
 from flowq.errors import ConfigError
 from flowq.settings import redacted
 
@@ -100,12 +100,12 @@ def when_taken(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
         try:
             reply = call()
         except (ResponseError, *AWAY_ERRORS) as exc:
-            refused = isinstance(exc, ResponseError)
-            if refused and not is_full(exc) and not takes_no_writes(exc):
+            refused = write_refusal(exc)
+            if isinstance(exc, ResponseError) and not refused:
                 raise
             if since is None:
                 since = time.monotonic()
-                why = "is full" if is_full(exc) else "takes no writes" if refused else "does not answer"
+                why = refused or "does not answer"
                 log.warning("Redis %s; finished items wait until it takes them", why, extra=dict(log_as))
             elif time.monotonic() - since > (FULL_FOR_S if refused else AWAY_FOR_S):
                 raise

@@ -116,14 +116,17 @@ def is_full(error: BaseException) -> bool:
 _TAKES_NO_WRITES = ("READONLY", "NOREPLICAS", "Not enough good replicas", "MISCONF", "errors writing to the AOF")
 
 
-def takes_no_writes(error: BaseException) -> bool:
-    """Whether *error* says that Redis refuses writes for the time being: a failover has made it a replica, it has fewer
-    replicas than it must have, or it cannot write to its disk. It has stored nothing.
+def write_refusal(error: BaseException) -> str:
+    """Why Redis stored nothing and may take it later: "is full" or "takes no writes"; "" for any other error.
+
+    It takes no writes if a failover has made it a replica, it has fewer replicas than it must have, or it cannot write
+    to its disk.
     """
+    if is_full(error):
+        return "is full"
     # redis-py may cut the code off the message, and Redis 6.2 wraps the error of a script.
-    if isinstance(error, ReadOnlyError):
-        return True
-    return isinstance(error, ResponseError) and any(words in str(error) for words in _TAKES_NO_WRITES)
+    said = isinstance(error, ResponseError) and any(words in str(error) for words in _TAKES_NO_WRITES)
+    return "takes no writes" if said or isinstance(error, ReadOnlyError) else ""
 
 
 def redis_url(url: str) -> str:

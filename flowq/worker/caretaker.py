@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from flowq.codec import VERSION
 from flowq.engine.app import queue_list
-from flowq.engine.batches import Header, Headers
+from flowq.engine.batches import Header, Headers, under_care
 from flowq.engine.care.catalog import Catalog, Sweep
 from flowq.engine.connection import Connections
 from flowq.engine.dispatch import publish_aggregate, publish_chunks
@@ -146,7 +146,7 @@ class Caretaker:
         """How many messages all batches have a use for: one for each open chunk, or for an aggregation."""
         redis, keys = self._connections.redis, self._connections.keys
         if time.monotonic() - self._counted_at > COUNT_EVERY_S:
-            names = [name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1)]
+            names = under_care(redis, keys)
             self._wanted = 0
             for at in range(0, len(names), COUNT_AT_ONCE):
                 with redis.pipeline(transaction=False) as pipe:

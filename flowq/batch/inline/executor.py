@@ -69,8 +69,8 @@ class InlineExecutor:
             if known is not None and not known._broke_off:
                 return known
             # Copied: the program may fill its list anew while the batch runs, as it may on workers.
-            items = copy.copy(job.items) if type(job.items) in (list, deque) else job.items
-            job = replace(job, items=items)
+            if type(job.items) in (list, deque):
+                job = replace(job, items=copy.copy(job.items))
             handle = InlineHandle(InlineBatch.of(job, sequential=self._sequential, gates=self._gates))
             self._handles[handle.id] = handle
         handle.start()

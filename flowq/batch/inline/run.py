@@ -202,13 +202,12 @@ class InlineRun:
         """Whether it waits for the program, without a time limit: one with a limit may be meant as a pause."""
         return self._status == "paused" or (self._status == "parked" and not self._waits.end_by_themselves)
 
-    def end_with_program(self, stands: str) -> None:
-        """Cancel the run if nobody is left who could send it an event or resume it, so that the program can end.
-
-        Args:
-            stands: what it waits for and from whom, for the warning.
-        """
+    def end_with_program(self) -> None:
+        """Cancel the run if nobody is left who could send it an event or resume it, so that the program can end."""
         if self._stands() and nobody_else_is_left():
+            stands = "is paused, and the program that could resume it"
+            if self._status == "parked":
+                stands = "waits for an event, and the program that could send it"
             _log.warning("run %s %s has ended: without workers it ends with it", self.id, stands)
             self.cancel()
 
@@ -223,7 +222,7 @@ class InlineRun:
             self._kept.append(_Kept(step, copy.deepcopy(journey.frames), _copied(shared)))
             self._changed.notify_all()
             while not self._changed.wait_for(lambda: self._status != "paused", LOOK_EVERY_S):
-                self.end_with_program("is paused, and the program that could resume it")
+                self.end_with_program()
             if self._status == "cancelled":
                 raise Left("cancelled", (), b"")
 
@@ -256,7 +255,7 @@ class _HereWaits(Waits):
 
     def is_paused(self) -> bool:
         if self._run._status == "paused":
-            self._run.end_with_program("is paused, and the program that could resume it")
+            self._run.end_with_program()
         return self._run._status == "paused"
 
     async def look(self, waits: Sequence[Wait]) -> Mapping[Wait, Sent]:
@@ -266,7 +265,7 @@ class _HereWaits(Waits):
         return {wait: events[wait.name][wait.number] for wait in waits if len(events[wait.name]) > wait.number}
 
     async def rest(self, waits: Sequence[Wait]) -> None:
-        self._run.end_with_program("waits for an event, and the program that could send it")
+        self._run.end_with_program()
         await asyncio.sleep(LOOK_EVERY_S)
 
 

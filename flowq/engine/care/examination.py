@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from redis.exceptions import NoPermissionError
 
 from flowq import __version__
-from flowq.engine.app import build_app, queue_list, queue_lists
+from flowq.engine.app import build_app, queue_length, queue_list
 from flowq.engine.care import checkup, checkup_fleet
 from flowq.engine.care.checkup import Finding
 from flowq.engine.care.checkup_fleet import BatchSeen
@@ -96,7 +96,7 @@ def fleet(client: RedisClient, settings: Settings) -> list[Finding]:
     lists |= {batch.queue: queue_list(app, batch.queue) for batch in batches}
     # Workers on a team's own Celery app consume that app's lists.
     lists |= {name: where for one in seen if one.record is not None for name, where in one.record.queues.items()}
-    messages = {queue: sum(client.llen(one) for one in queue_lists(app, where)) for queue, where in lists.items()}
+    messages = {queue: queue_length(client, app, where) for queue, where in lists.items()}
     return [
         *checkup_fleet.workers(seen, settings.queue, __version__),
         *checkup_fleet.backlog(batches, messages, checkup_fleet.served(seen)),

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flowq.engine.app import queue_list, queue_lists
+from flowq.engine.app import queue_length, queue_list
+from flowq.engine.batches import under_care
 from flowq.engine.connection import Connections
 from flowq.engine.fleet.meter import Labels
 from flowq.engine.fleet.presence import workers
@@ -55,21 +56,17 @@ def read_standing(connections: Connections, queue: str | None = None) -> Standin
         for queue in worker.queues:
             standing.workers[queue] += 1
             standing.slots[queue] += worker.slots
-    names = [name.decode(errors="replace") for name in redis.zrange(keys.batches, 0, -1)]
+    names = under_care(redis, keys)
     for at in range(0, len(names), READ_BATCHES):
         _read(connections, names[at : at + READ_BATCHES], standing)
     known = {connections.settings.queue, *(name for name, _, _ in standing.batches)}
     for name in known if queue is None else known | {queue}:
         if not standing.workers[name]:
-            waiting = _messages(connections, name) - standing.pending_of(name)
+            messages = queue_length(redis, connections.app, queue_list(connections.app, name))
+            waiting = messages - standing.pending_of(name)
             if waiting > 0:
                 standing.pending[name, ""] = waiting
     return standing
-
-
-def _messages(connections: Connections, queue: str) -> int:
-    lists = queue_lists(connections.app, queue_list(connections.app, queue))
-    return sum(int(connections.redis.llen(one)) for one in lists)
 
 
 def _read(connections: Connections, batch_ids: Sequence[str], standing: Standing) -> None:

@@ -121,8 +121,8 @@ def sightings(redis: RedisClient, keys: Keys) -> list[Sighting]:
         record = _read(blob) if there else None
         name = entry.decode(errors="replace").partition(APART)[0]
         seen.append(Sighting(name, record, age_s, ahead_s, now - beaten_at))
-    there = {one.name for one in seen if one.age_s is not None}
-    return [one for one in seen if one.age_s is not None or one.name not in there]
+    present = {one.name for one in seen if one.age_s is not None}
+    return [one for one in seen if one.age_s is not None or one.name not in present]
 
 
 def alive(redis: RedisClient, keys: Keys) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from flowq.batch.results.done import Done, ItemDone, Park
 from flowq.batch.results.in_item_order import Span
@@ -55,26 +55,29 @@ class TwinOutcomes:
                 return ItemDone(done.values[index - done.start], outcome)
         return None
 
-    def _covering(self, batch_id: str, gen: int, index: int) -> Sequence[Span]:
+    def _covering(self, batch_id: str, gen: int, index: int) -> list[Span]:
         """The commits of a generation that cover *index*, the latest first."""
-        place, found, at = self._connections.keys.of(batch_id, "place"), list[Span](), 0
-        last: int | None = None
+        covering = [span for span in self._up_to(batch_id, gen, index) if span.start <= index < span.upto]
+        return sorted(covering, key=lambda one: -one.record)
+
+    def _up_to(self, batch_id: str, gen: int, index: int) -> Iterator[Span]:
+        """The commits of a generation that begin at *index* or before, backwards, as far as one may cover it."""
+        place, at, last = self._connections.keys.of(batch_id, "place"), 0, 0
         while True:
             fields = self._connections.redis.zrevrangebyscore(
                 place, gen * GEN + index, gen * GEN, start=at, num=AT_ONCE
             )
             for field in fields:
                 span = span_of_field(field, field)
-                if last is not None and span.start < last:
-                    return sorted(found, key=lambda one: -one.record)
-                if span.start <= index < span.upto:
-                    found.append(span)
+                if span.start < last:
+                    return
+                yield span
                 if span.record == 0:
                     # Spans with record 0 do not overlap, so no earlier one reaches *index*; others that begin here may
                     # still come: those with the same score are in the order of their names.
                     last = span.start
             if len(fields) < AT_ONCE:
-                return sorted(found, key=lambda one: -one.record)
+                return
             at += AT_ONCE
 
     def _done(self, batch_id: str, field: bytes) -> Done | None:

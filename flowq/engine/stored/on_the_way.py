@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from flowq.core.journey import OutOfReach
 from flowq.engine.connection import Connections
 from flowq.engine.patience import when_taken, when_there
-from flowq.engine.redis_client import AWAY_ERRORS, is_full, takes_no_writes
+from flowq.engine.redis_client import AWAY_ERRORS, write_refusal
 from flowq.engine.stored.snapshots import Blobs, Snapshots
 from flowq.errors import NoRedis, RedisFull
 
@@ -53,10 +53,9 @@ def write(call: Callable[[], T], *, log_as: Mapping[str, Any]) -> T:
     try:
         return when_taken(call, log_as=log_as)
     except Exception as error:
-        if is_full(error):
-            raise OutOfReach("Redis is full") from error
-        if takes_no_writes(error):
-            raise OutOfReach("Redis takes no writes") from error
+        refused = write_refusal(error)
+        if refused:
+            raise OutOfReach(f"Redis {refused}") from error
         if isinstance(error, AWAY_ERRORS):
             raise OutOfReach("Redis did not answer") from error
         raise
