@@ -41,6 +41,7 @@ def target() -> Iterator[flowq.LocalCluster]:
 @pytest.fixture
 def wire(target: flowq.LocalCluster) -> Iterator[Wire]:
     with Wire(target) as wire:
+        until(wire.is_idle, 10, "nothing of another test is left in the log")
         yield wire
 
 
