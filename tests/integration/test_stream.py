@@ -59,6 +59,23 @@ def test_places_around_slow_items_are_for_others_when_the_turn_of_their_process_
     assert node.map([*slow, *others, 0]) == [*slow, *others, 0]
 
 
+def test_places_around_slow_items_are_filled_for_as_long_as_there_is_no_other_batch(tmp_path: Path) -> None:
+    """Both processes have slow items, which wait for the last one."""
+    items = [item for slow in range(1, 9) for item in (*range(500 * slow, 500 * slow + 500), slow)]
+    node = nodes.AsyncAwaited(str(tmp_path), last=8, seconds=0.05, in_flight=20)
+    with flowq.LocalCluster(slots=2, imports=["tests.nodes"]):
+        assert node.map([*items, 0]) == [*items, 0]
+    assert len(list(tmp_path.glob("pid-*"))) == 2
+
+
+def test_a_reader_in_item_order_is_not_far_behind(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    """The chunks that were sent first wait for a slot, while the processes take one after another."""
+    n = 4000
+    handle = nodes.AsyncLogged(str(tmp_path / "oracle"), seconds=0.05, in_flight=20).submit(range(n))
+    behind = [handle.progress().done - index for index, _ in enumerate(handle.results()) if index % 100 == 0]
+    assert max(behind) < n / 2
+
+
 def test_thousands_of_waiting_items_fit_into_two_slots(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
     oracle = tmp_path / "oracle"
     result = nodes.AsyncLogged(str(oracle), seconds=0.05, in_flight=100).map(range(2000))

@@ -1,6 +1,6 @@
--- claim: a holder takes an open chunk, or (id = '') the next free range, for the length of its lease. If there is no
--- range, or no room for one, it takes a chunk that was opened a while ago and that nobody holds.
--- ARGV  2 id or ''  3 holder  4 lease_ms  5 largest range to take (0: any)
+-- claim: a holder takes an open chunk, for the length of its lease. With id = '' it takes one that was opened a while ago
+-- and that nobody holds, or else the next free range.
+-- ARGV  2 id or ''  3 holder  4 lease_ms  5 most items of a free range (0: any)
 --       6 whether, if the chunk is not available, to take any waiting chunk or else the next free range (0|1)
 --       7… fields of meta to return as well
 -- Returns {'ok', the reply of `lend`}
@@ -16,44 +16,51 @@ if version and version ~= SCHEMA then return {'other'} end
 if state == 'paused' then return {'paused'} end
 if is_late() then return {'gone'} end
 
--- Opens the next free range; nil and the reason if there is none.
-local function free_range(even_beyond_window)
+-- Opens the next free range, of at most `longest` items; nil and the reason if there is none.
+local function free_range(wait, longest, even_beyond_window)
   if not may_allocate() then return nil, 'gone' end
   local places, items = room()
   if items <= 0 or places <= 0 and not even_beyond_window then return nil, 'busy' end
-  local gen, from, upto = take_range(items, places, 1, most > 0 and most or 1 / 0)
+  local gen, from, upto = take_range(items, places, 1, longest)
   if not gen then return nil, 'gone' end
   local range = id_of(gen, from, upto, 0)
-  open(range, fresh(from, lease, 0))
+  open(range, fresh(from, wait, 0))
   return range
 end
 
--- Whether this generation may have had such a chunk, of items that were not parked.
+-- Whether this generation may have had such a chunk.
 local function was_allocated(chunk)
-  local of, _, stop, k = range_of(chunk)
+  local of, start, stop, k = range_of(chunk)
   local gen, cur = meta('gen', 'cur')
-  return of == gen and k == 0 and stop <= cur
+  return of == gen and stop <= cur and (k == 0 or stop - start == 1)
 end
 
 -- A waiting chunk whose message was sent longer ago than a delivery takes: it waits for a slot that others occupy.
 local function left_waiting()
   local chunk = waiting()
-  if not chunk then return nil end
-  local _, _, stop = range_of(chunk)
-  local r = read(chunk)
-  if now - sent_at(chunk, r) > DELIVERED_MS and (most == 0 or stop - r.from <= most) then return chunk end
+  return chunk and now - sent_at(chunk, read(chunk)) > DELIVERED_MS and chunk
 end
 
-local refusal = 'gone'
+-- Takes such a chunk and opens a range in its place, for which its message then stands: else the commits would open one
+-- and send one message more.
+local function take_waiting()
+  local chunk = left_waiting()
+  local wait = chunk and read(chunk).wait
+  local range = chunk and free_range(wait, 1 / 0, true)
+  if range then due_at(range, now + wait) end
+  return chunk
+end
+
+local longest, refusal = most > 0 and most or 1 / 0, 'gone'
 if id == '' then
-  id, refusal = free_range(true)
-  -- The message of what waits may be with a worker whose slots are occupied for long. Not before a free range: the
-  -- commits would open a chunk for each that is taken so, and send one message more.
-  if not id then id = left_waiting() end
+  -- The message of what waits may be with a worker whose slots are occupied for long, and a reader of the values in item
+  -- order waits for it.
+  id = take_waiting()
+  if not id then id, refusal = free_range(lease, longest, true) end
 else
   local r = read(id)
   if not r then id = nil elseif is_held(id, r) then id, refusal = nil, 'busy' end
-  if not id and or_other and was_allocated(ARGV[2]) then id = waiting() or free_range() end
+  if not id and or_other and was_allocated(ARGV[2]) then id = waiting() or free_range(lease, longest) end
 end
 if not id then return {refusal} end
 return {'ok', lend(id, read(id), holder, lease, {unpack(ARGV, 7)})}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from flowq.engine.running.free_places import FreePlaces
 from flowq.engine.running.freed import free
 from flowq.engine.running.garbage import collected_seldom
 from flowq.engine.running.held_range import HeldRange
+from flowq.engine.running.pace import Pace
 from flowq.engine.running.shown import Went
 from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.turn import Turn
@@ -31,16 +31,16 @@ from flowq.errors import BatchLost, DecodeError
 T = TypeVar("T")
 
 COMMIT_S = 0.2
-TAKE_FOR_S = 2.0
+TAKE_FOR_S, ALONE_FOR_S = 2.0, 600.0
 MAX_HELD = 100  # records; the capacity of a process's board
 
 
 class StreamRun:
     """What one Celery task does with an async batch: it begins with the claimed chunk and takes further ranges.
 
-    It takes ranges for two seconds, or for four if nobody else can want its slot, because its end leaves places empty
-    while the last items finish. Every range is an open record in the ledger, with beats and commits like any other, so
-    a crash loses nothing.
+    It takes ranges for two seconds, and for minutes if nobody else can want its slot, because its end leaves places
+    empty until its slowest item ends. Every range is an open record in the ledger, with beats and commits like any
+    other, so a crash loses nothing.
     """
 
     def __init__(self, slot: Slot, work: Work, claim: Claimed) -> None:
@@ -49,13 +49,13 @@ class StreamRun:
         self._gen = generation(claim.id)
         self._ranges: dict[str, HeldRange] = {}
         self._of_index: dict[int, HeldRange] = {}
-        self._began = time.perf_counter()
+        self._pace = Pace()
         self._went = Went()
         self._closed = self._overtaken = False
         self._held_s = 0.0
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
-        self._turn = Turn(slot.connections, TAKE_FOR_S)
+        self._turn = Turn(slot.connections, TAKE_FOR_S, ALONE_FOR_S)
         self._places = FreePlaces(work.in_flight)
         self._committing = asyncio.Lock()
         self._limited = work.policy.concurrency is not None or bool(work.header.root)
@@ -256,12 +256,12 @@ class StreamRun:
             self._places.changed()
 
     def _size(self) -> Sizes:
-        elapsed_s = time.perf_counter() - self._began
-        size = max(self._in_flight, next_size(self._last_size, self._went.items, elapsed_s))
+        items, seconds = self._pace.lately()
+        size = max(self._in_flight, next_size(self._last_size, items, seconds))
         per_s = None if self._work.gate is None else self._work.gate.per_s
         if per_s is not None:
             size = min(size, max(1, int(per_s * TAKE_FOR_S)))
-        return Sizes(size, floor_size(self._went.items, elapsed_s))
+        return Sizes(size, floor_size(items, seconds))
 
     # -- committing ----------------------------------------------------------------------------------------------
 
@@ -297,7 +297,9 @@ class StreamRun:
         done.held_s = self._held_s
         reply = await asyncio.to_thread(store, self._slot, self._work, held.id, done, give, self._size(), split=slow)
         if isinstance(reply, Committed):
+            before = self._went.items
             self._went.add(done)
+            self._pace.ended(self._went.items - before)
             for index in slow:
                 self._split(held, index)
             held.advance(upto)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import resource
 import time
+from math import inf
 
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import AWAY_ERRORS
 
-# The longest turn, if nobody else can want the slot. Not longer: chunks of this batch wait in the queue for a slot, and
-# a reader of its values in item order waits for them.
+# The longest turn, if nobody else can want the slot.
 ALONE_FOR_S = 4.0
 ASK_EVERY_S = 0.1
 OWN_TASKS = ("flowq.", "celery.")
 
 
 class Turn:
-    """Begins when it is created; lasts *sure_s* seconds, or up to four if nobody else can want the slot."""
+    """Begins when it is created; lasts *sure_s* seconds, or up to *alone_for_s* if nobody else can want the slot."""
 
-    def __init__(self, connections: Connections, sure_s: float) -> None:
-        self._connections = connections
+    def __init__(self, connections: Connections, sure_s: float, alone_for_s: float = ALONE_FOR_S) -> None:
+        self._connections, self._alone_for_s = connections, min(alone_for_s, _half_of_time_limit_s(connections))
         self._began = time.perf_counter()
         self._until = self._began + sure_s
 
@@ -32,7 +32,7 @@ class Turn:
         if self.is_sure():
             return True
         now = time.perf_counter()
-        if now - self._began > ALONE_FOR_S or self._has_grown() or not self._is_alone():
+        if now - self._began > self._alone_for_s or self._has_grown() or not self._is_alone():
             return False
         self._until = now + ASK_EVERY_S
         return True
@@ -52,3 +52,9 @@ class Turn:
             return int(connections.redis.zcount(connections.keys.batches, "-inf", seconds * 1000 + 1000)) <= 1
         except AWAY_ERRORS:
             return False
+
+
+def _half_of_time_limit_s(connections: Connections) -> float:
+    """Half of the time after which the team's app has Celery end any of its tasks."""
+    conf = connections.app.conf
+    return min(conf.task_time_limit or inf, conf.task_soft_time_limit or inf) / 2

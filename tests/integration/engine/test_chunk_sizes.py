@@ -149,7 +149,34 @@ def test_who_has_free_places_takes_what_waits_where_nothing_else_is_left(ledger:
     assert late.id == "0:30-60"
 
 
-@pytest.mark.parametrize("chunk_id", ["0:100-200", "7:0-30", "0:0-1~3"])
+def test_what_waits_is_taken_before_a_free_range_and_its_message_stands_for_another(
+    ledger: Ledger, clock: Clock
+) -> None:
+    opened(ledger, sealed=True, floor=10, window=3)
+    ledger.claim(BATCH, "0:0-34", "a")
+    clock.ms += 51
+    first = ledger.claim(BATCH, "", "a", most=10)
+    assert isinstance(first, Claimed)
+    assert first.id == "0:34-56", "a reader in item order waits for it"
+    assert ledger.claim(BATCH, "0:34-56", "b") == "busy", "it is held"
+    other = ledger.claim(BATCH, "0:34-56", "b", or_other=True)
+    assert isinstance(other, Claimed)
+    assert other.id == "0:56-71", "opened for that message, beyond the window"
+
+
+def test_the_message_of_a_retried_item_stands_for_another_chunk_too(ledger: Ledger, clock: Clock) -> None:
+    opened(ledger, sealed=True, floor=10, window=2)
+    first = ledger.claim(BATCH, "0:0-50", "a")
+    assert isinstance(first, Claimed)
+    parked = Parked(0, 1, 0, "retry")
+    ledger.commit(BATCH, first.id, 0, 50, "a", tally=Tally(ok=49, parked=[parked]))
+    clock.ms += 51
+    taken = [ledger.claim(BATCH, "", "b"), ledger.claim(BATCH, "", "b")]
+    assert [one.id for one in taken if isinstance(one, Claimed)] == ["0:0-1~1", "0:50-75"]
+    assert isinstance(ledger.claim(BATCH, "0:0-1~1", "c", or_other=True), Claimed)
+
+
+@pytest.mark.parametrize("chunk_id", ["0:100-200", "7:0-30", "0:0-2~3"])
 def test_a_message_of_a_chunk_that_never_was_stands_for_none(ledger: Ledger, chunk_id: str) -> None:
     opened(ledger, sealed=True, floor=30, window=4)
     assert ledger.claim(BATCH, chunk_id, "a", or_other=True) == "gone"

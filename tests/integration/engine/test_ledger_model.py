@@ -183,13 +183,13 @@ class World:
         self.counter += 1
         holder = f"h{self.counter}"
         fit, were_open = self.waiting(), self.redis.hkeys(self.keys.of(BATCH, "open"))
-        left = self.left_waiting(most=5) if chunk_id == "" else None
+        left = self.left_waiting() if chunk_id == "" else None
         or_other = self.rng.random() < 0.5 if or_other is None else or_other
         claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5, or_other=or_other, fields=["avail"])
         if isinstance(claimed, Claimed):
             new = claimed.id.encode() not in were_open
             assert new or claimed.id in (chunk_id, left) or (chunk_id and or_other and claimed.id in fit)
-            free = chunk_id == "" or (or_other and not fit)
+            free = (chunk_id == "" and left is None) or (or_other and not fit)
             assert not new or free, "what waits goes before what nobody has had"
             self.take(claimed, holder)
 
@@ -204,16 +204,14 @@ class World:
             if holder == b"-" and wait_ms != b"0" and solo == b"0"
         }
 
-    def left_waiting(self, most: int) -> str | None:
-        """What a process with free places may take: the first chunk that waits, if its message is not taken."""
+    def left_waiting(self) -> str | None:
+        """What a process with free places takes: the first chunk that waits, if its message is not taken."""
         records = {one: self.redis.hget(self.keys.of(BATCH, "open"), one).split() for one in self.waiting()}
         if not records:
             return None
         first = min(records, key=lambda one: int(records[one][0]))
-        from_, _, _, _, _, wait_ms, *_ = records[first]
-        due_ms = self.redis.zscore(self.keys.of(BATCH, "wake"), first)
-        is_late = due_ms is not None and self.now_ms - (due_ms - int(wait_ms)) > DELIVERED_MS
-        return first if is_late and span(first)[1] - int(from_) <= most else None
+        wait_ms, due_ms = int(records[first][5]), self.redis.zscore(self.keys.of(BATCH, "wake"), first)
+        return first if due_ms is not None and self.now_ms - (due_ms - wait_ms) > DELIVERED_MS else None
 
     def check_weight(self) -> None:
         """What ``concurrency`` counts: of every open chunk the items that are left, as many as run at once."""

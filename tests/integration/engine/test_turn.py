@@ -8,7 +8,6 @@ import pytest
 
 import flowq
 from flowq.client.executor import CeleryExecutor
-from flowq.engine.running import turn
 from flowq.engine.running.chunk_task import run_chunk
 from flowq.engine.running.slot import Slot
 from flowq.engine.running.turn import Turn
@@ -57,9 +56,15 @@ def test_it_ends_for_tasks_that_are_not_flowqs(producer: CeleryExecutor) -> None
     assert not Turn(producer.connections, 0.0).lasts()
 
 
-def test_it_does_not_last_for_ever(producer: CeleryExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_does_not_last_for_ever(producer: CeleryExecutor) -> None:
     submitted(producer)
-    monkeypatch.setattr(turn, "ALONE_FOR_S", 0.0)
+    assert not Turn(producer.connections, 0.0, alone_for_s=0.0).lasts()
+
+
+@pytest.mark.parametrize("name", ["task_time_limit", "task_soft_time_limit"])
+def test_it_ends_before_the_time_limit_of_the_teams_app(producer: CeleryExecutor, name: str) -> None:
+    submitted(producer)
+    producer.connections.app.conf[name] = 1e-6
     assert not Turn(producer.connections, 0.0).lasts()
 
 
