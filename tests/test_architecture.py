@@ -48,7 +48,7 @@ NEVER = frozenset(
 ENVIRON = frozenset({"os.environ", "os.environb", "os.getenv", "os.getenvb"})
 
 # A key of DESIGN §6.1 spelled out, such as f"{prefix}:{batch}:meta" or "flowq:{b1}:open".
-PARTS = "meta|open|wake|pages|index|parked|out|failed|redo|part|fold"
+PARTS = "meta|open|wake|pages|index|parked|out|failed|redo|part|fold|held"
 KEY = re.compile(rf"(^flowq:\S)|(:({PARTS})$)")
 
 

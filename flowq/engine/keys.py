@@ -9,7 +9,8 @@
 | {p}:{batch}:lack            | string | minutes after the last one   | lacks.py                          |
 | {p}:{batch}:closed          | pubsub | –                            | the act that closes a generation  |
 | {p}:{batch}:finished        | pubsub | –                            | finish                            |
-| {p}:{scope}:blob:{hash}     | string | retention, renewed while used| snapshots.py                      |
+| {p}:{scope}:blob:{hash}     | string | a month, then retention      | snapshots.py                      |
+| {p}:{batch}:held            | set    | a month, or until the end    | snapshots.py                      |
 | {p}:{batch}:booked:{index}  | string | until its start has passed   | permit (permits.py)               |
 | {p}:rate:{scope}:{key}      | string | a minute after the last one  | permit, pause (permits.py)        |
 | {p}:breaker:{scope}         | hash   | an hour after a failure      | circuit_ask, circuit_tell         |
@@ -86,6 +87,9 @@ class Keys:
 
     def of(self, batch_id: str, part: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:{part}"
+
+    def held(self, batch_id: str) -> str:
+        return f"{self.prefix}:{{{batch_id}}}:held"
 
     def fold(self, batch_id: str) -> str:
         return f"{self.prefix}:{{{batch_id}}}:fold"

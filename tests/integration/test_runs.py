@@ -24,6 +24,7 @@ from flowq.worker.boards import Boards
 from tests import nested
 from tests.waiting import until
 
+DAY_S = 86_400
 MARKS = ["one", "two", "three", "four", "five", "six"]
 
 
@@ -294,6 +295,28 @@ def test_a_fork_goes_on_after_the_run_it_came_from_was_removed(
     fork.send("approval", "yes")
     shared = fork.result(timeout=20).shared
     assert (shared["numbers"], shared["marks"]) == ([1], ["one", "two"])
+
+
+@pytest.mark.parametrize("end", ["succeeded", "cancelled"])
+def test_the_store_of_a_run_stays_after_its_end_for_its_retention(
+    runs_cluster: flowq.LocalCluster, tmp_path: Path, end: str
+) -> None:
+    first = nested.Step("one", str(tmp_path / "notes"))
+    first >> nested.Approval(str(tmp_path / "notes"))
+    run = flowq.Flow(first).submit({"numbers": [1]})
+    until(lambda: run.status == "parked", 20, "it waits")
+    redis, keys = runs_cluster.executor.connections.redis, runs_cluster.executor.connections.keys
+    blobs = redis.keys(keys.blob(run.id, "*"))
+    assert min(redis.ttl(key) for key in blobs) > DAY_S
+    if end == "succeeded":
+        run.send("approval", "yes")
+    else:
+        run.cancel()
+    until(lambda: redis.zscore(keys.batches, run.id) is None, 20, "nothing is left to be done for it")
+    assert run.status == end
+    assert all(0 < redis.ttl(key) <= DAY_S for key in redis.keys(keys.blob(run.id, "*")))
+    assert redis.exists(*blobs) == len(blobs)
+    assert not redis.exists(keys.held(run.id))
 
 
 def test_a_batch_stays_as_long_as_the_run_that_may_still_read_it(

@@ -19,6 +19,7 @@ from flowq.engine.feeding.feed import Feeder
 from flowq.engine.fleet.presence import Fleet
 from flowq.engine.ids import is_chunk_id
 from flowq.engine.known_sizes import Sizes
+from flowq.engine.stored.renewals import release_store
 from flowq.errors import BatchLost, DecodeError
 
 MOST_ASKED = 4  # batches that are tried for one free place
@@ -60,6 +61,7 @@ def end_plain(connections: Connections, header: Header) -> None:
     gen = int(stands)
     tell_parent(connections, header, gen)
     sweep(connections, header, gen)
+    release_store(connections, header)
     connections.ledger.control(header.id, "confirm", gen)
 
 

@@ -17,6 +17,7 @@ from flowq.engine.ending.family import tell_parent
 from flowq.engine.ending.parts import read_deltas
 from flowq.engine.ending.sink_sweep import sweep
 from flowq.engine.patience import when_there
+from flowq.engine.stored.renewals import release_store
 from flowq.errors import BatchLost, CodecError, WorkerCrashed
 from flowq.portable import portable
 
@@ -62,6 +63,7 @@ def _confirm(connections: Connections, header: Header, gen: int) -> str:
     """Do what follows once the result is stored; returns how the batch ended."""
     connections.crash_points.reached("reduced", header.id)
     sweep(connections, header, gen)
+    release_store(connections, header)
     # Before the confirmation, so that it is repeated if this process dies in between.
     tell_parent(connections, header, gen)
     connections.crash_points.reached("told", header.id)

@@ -115,8 +115,8 @@ def birth_fields(
         "floor": 1,
         "fixed": int(fixed),
         "reduces": int(header.reduces),
-        # Its close leaves nothing to do: no merge, no parent to tell, no sink to sweep.
-        "plain": int(not (header.reduces or header.parent or header.sink)),
+        # Its close leaves nothing to do: no merge, no parent to tell, no sink to sweep, no store to release.
+        "plain": int(not (header.reduces or header.parent or header.sink or header.scope)),
         "keeps": int(header.keeps),
         **({} if not header.root else crowd_fields(connections, header.root)),
         "kind": "run" if header.keeps else "child" if header.parent else "batch",

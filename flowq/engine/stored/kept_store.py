@@ -22,7 +22,7 @@ class KeptStore:
     Args:
         snapshots: where blobs are stored; scope: the owner of this store's blobs.
         below: the manifest of the snapshot below.
-        retention_s: how long a blob is kept after its last save.
+        retention_s: of the batch *holder*, to which the items belong.
         floor, recent: the changes so far, see :class:`~flowq.engine.stored.reached.Reached`.
     """
 
@@ -34,8 +34,11 @@ class KeptStore:
         retention_s: float,
         floor: str = "",
         recent: Changes | None = None,
+        *,
+        holder: str = "",
     ) -> None:
         self._snapshots, self._scope, self._below, self._retention_s = snapshots, scope, below, retention_s
+        self._holder = holder
         self.floor, self.recent = floor, dict(recent or {})
         below_recent = changes_in(snapshots, scope, floor) if floor else {}
         self._changes: Changes = {**below_recent, **self.recent}
@@ -75,7 +78,7 @@ class KeptStore:
             self.floor, self.recent, self._floor_keys = content_hash(blob), {}, len(self._changes)
             blobs[self.floor] = blob
         if blobs:
-            self._snapshots.keep(self._scope, blobs, self._retention_s)
+            self._snapshots.keep(self._scope, blobs, self._retention_s, holder=self._holder)
 
     def manifest(self) -> dict[str, str]:
         """The manifest of the whole store as it was last saved."""

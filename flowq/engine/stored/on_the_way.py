@@ -76,7 +76,12 @@ class SnapshotsOnTheWay(Snapshots):
         return read(self._connections, lambda: fetch(scope, name))
 
     def _upload(
-        self, scope: str, blobs: Mapping[str, bytes], lifetime_ms: int, require: Callable[[int], None] | None
+        self,
+        scope: str,
+        blobs: Mapping[str, bytes],
+        lifetime_ms: int,
+        holder: str,
+        require: Callable[[int], None] | None,
     ) -> int:
         upload = super()._upload
-        return write(lambda: upload(scope, blobs, lifetime_ms, require), log_as={"scope": scope})
+        return write(lambda: upload(scope, blobs, lifetime_ms, holder, require), log_as={"scope": scope})

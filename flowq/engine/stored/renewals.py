@@ -1,7 +1,7 @@
-"""Renewing the lifetime of stores: a caretaker renews the blobs that running batches refer to.
+"""The lifetime of stores: a caretaker renews the blobs that running batches refer to, and their end releases them.
 
 Blobs that nothing refers to any more expire: those of batches that have ended, and, in a run of several weeks, those
-of steps whose states it no longer keeps.
+of steps whose states it no longer keeps. Those that something refers to stay for a month without any worker.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ class Renewals:
         self._next_s: OrderedDict[str, float] = OrderedDict()
 
     def look_after(self, header: Header) -> None:
-        """Renew the blobs of a running batch four times per retention, or every minute if that is more often."""
-        if not header.scope or time.monotonic() < self._next_s.get(header.id, 0.0):
+        """Hold the blobs of a running batch, four times per retention, or every minute if that is more often."""
+        if not has_store(header) or time.monotonic() < self._next_s.get(header.id, 0.0):
             return
-        retention_ms = self._connections.redis.hget(self._connections.keys.meta(header.id), "retention_ms")
+        meta = self._connections.keys.meta(header.id)
+        state, retention_ms = self._connections.redis.hmget(meta, ["state", "retention_ms"])
         retention_s = int(retention_ms or 0) / 1000
-        if not retention_s:
+        if not retention_s or state not in (b"running", b"paused"):
             return
         # A Snapshots of its own, dropped after use with its cache: this is a worker's main process.
         snapshots = Snapshots(self._connections.redis, self._connections.keys)
-        snapshots.renew(header.scope, self._names(header, snapshots), retention_s)
+        snapshots.hold(header.scope or header.id, self._names(header, snapshots), retention_s, header.id)
         self._next_s[header.id] = time.monotonic() + min(LOOK_EVERY_S, retention_s / 4)
         self._next_s.move_to_end(header.id)
         if len(self._next_s) > REMEMBERED:
@@ -56,6 +57,21 @@ class Renewals:
         for floor in floors - {""}:
             names.add(floor)
             with suppress(DecodeError, BatchLost):  # the walk itself will report it
-                changes = changes_in(snapshots, header.scope, floor)
+                changes = changes_in(snapshots, header.scope or header.id, floor)
                 names.update(name for name in changes.values() if name is not None)
         return names
+
+
+def has_store(header: Header) -> bool:
+    """Whether blobs belong to a batch: its store, or what its items have changed."""
+    return bool(header.scope) or header.reduces
+
+
+def release_store(connections: Connections, header: Header) -> None:
+    """Let go of the blobs of a batch that has ended. Redelivery: releasing twice does no harm."""
+    if not has_store(header):
+        return
+    retention_ms = connections.redis.hget(connections.keys.meta(header.id), "retention_ms")
+    if retention_ms is not None:
+        snapshots, names = Snapshots(connections.redis, connections.keys), (header.manifest or {}).values()
+        snapshots.release(header.scope or header.id, names, int(retention_ms) / 1000, header.id, header.parent)

@@ -24,7 +24,8 @@ from flowq.errors import BatchLost, DecodeError, EncodeError
 log = logging.getLogger("flowq.snapshots")
 
 CACHE_BYTES = 256 * 1024 * 1024
-RENEWED_AT_ONCE = 1000
+UNTENDED_S = 30 * 86_400.0  # for so long the store of a batch that has not ended stays without any worker
+AT_ONCE = 1000
 NOT_THERE = -2  # reply of PTTL for a missing key
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ class Snapshots:
         Args:
             scope: owner of the blobs.
             store: what to save.
-            retention_s: how long they are kept from now on.
+            retention_s: see ``keep``.
             require: called with the bytes to upload; raises if there is no room for them.
 
         Raises:
@@ -116,20 +117,26 @@ class Snapshots:
         blobs: Mapping[str, bytes],
         retention_s: float,
         *,
+        holder: str = "",
         require: Callable[[int], None] | None = None,
     ) -> None:
-        """Upload those of *blobs* (by hash) that Redis lacks; all of them are kept for *retention_s* from now on."""
+        """Upload those of *blobs* (by hash) that Redis lacks; see ``hold`` for how long all of them are kept."""
         if not blobs:
             return
-        sent_bytes = self._upload(scope, blobs, int(retention_s * 1000), require)
+        sent_bytes = self._upload(scope, blobs, untended_ms(retention_s), holder, require)
         if sent_bytes:
             Meter(self._redis, self._keys).add({SNAPSHOT_BYTES: sent_bytes})
 
     def _upload(
-        self, scope: str, blobs: Mapping[str, bytes], lifetime_ms: int, require: Callable[[int], None] | None
+        self,
+        scope: str,
+        blobs: Mapping[str, bytes],
+        lifetime_ms: int,
+        holder: str,
+        require: Callable[[int], None] | None,
     ) -> int:
         """Upload the missing blobs and return their size. Redelivery: what Redis holds is not sent again."""
-        there = self._renew(scope, list(blobs), lifetime_ms)
+        there = self._extend(scope, list(blobs), lifetime_ms, holder)
         missing = {name: blob for name, blob in blobs.items() if name not in there}
         if not missing:
             return 0
@@ -140,27 +147,61 @@ class Snapshots:
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
         return size_bytes
 
-    def renew(self, scope: str, names: Iterable[str], retention_s: float) -> None:
-        """Keep the blobs of *scope* with these *names* for *retention_s* from now on; never shortens a lifetime.
+    def hold(self, scope: str, names: Iterable[str], retention_s: float, holder: str) -> None:
+        """Keep the blobs of *scope* with these *names* for a month from now on, or for *retention_s* if that is more.
 
-        Other blobs of the scope belong to others or are no longer used: renewed as well, they would never expire.
+        Args:
+            scope, names: owner and hashes of the blobs.
+            retention_s: of the batch that needs them.
+            holder: that batch. What it held before and does not hold now is kept for *retention_s* only.
         """
-        wanted = list(names)
-        for at in range(0, len(wanted), RENEWED_AT_ONCE):
-            self._renew(scope, wanted[at : at + RENEWED_AT_ONCE], int(retention_s * 1000))
+        wanted = list(dict.fromkeys(names))
+        for at in range(0, len(wanted), AT_ONCE):
+            self._extend(scope, wanted[at : at + AT_ONCE], untended_ms(retention_s), holder)
+        self._shorten(scope, self._held(holder).difference(wanted), retention_s, holder)
 
-    def _renew(self, scope: str, names: Sequence[str], lifetime_ms: int) -> set[str]:
+    def release(self, scope: str, names: Iterable[str], retention_s: float, holder: str, parent: str = "") -> None:
+        """The batch *holder* has ended: keep the blobs *names*, and all that it holds, for *retention_s* from now on.
+
+        Not those that its *parent* holds. Any other batch that needs one holds it again when it is looked after.
+        """
+        still = self._held(parent) if parent else set()
+        self._shorten(scope, self._held(holder).union(names) - still, retention_s, holder)
+        self._redis.delete(self._keys.held(holder))
+
+    def _held(self, holder: str) -> set[str]:
+        return {name.decode() for name in self._redis.smembers(self._keys.held(holder))}
+
+    def _extend(self, scope: str, names: Sequence[str], lifetime_ms: int, holder: str) -> set[str]:
         """Extend the lifetime of those of *names* that exist, to at least *lifetime_ms*; returns them."""
         keys = [self._keys.blob(scope, name) for name in names]
         with self._redis.pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.pttl(key)
-            left = pipe.execute()
+            if holder and names:  # before they are kept for long, so that none is that nobody would release
+                pipe.sadd(self._keys.held(holder), *names)
+                pipe.pexpire(self._keys.held(holder), lifetime_ms)
+            left = pipe.execute()[: len(keys)]
             for key, left_ms in zip(keys, left, strict=True):
                 if NOT_THERE < left_ms < lifetime_ms:
                     pipe.pexpire(key, lifetime_ms)
             pipe.execute()
         return {name for name, left_ms in zip(names, left, strict=True) if left_ms != NOT_THERE}
+
+    def _shorten(self, scope: str, names: set[str], retention_s: float, holder: str) -> None:
+        """Keep those of *names* that would stay for longer for *retention_s*; *holder* holds them no more."""
+        every = list(names)
+        for at in range(0, len(every), AT_ONCE):
+            some = every[at : at + AT_ONCE]
+            keys = [self._keys.blob(scope, name) for name in some]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.pttl(key)
+                for key, left_ms in zip(keys, pipe.execute(), strict=True):
+                    if left_ms > retention_s * 1000:
+                        pipe.pexpire(key, int(retention_s * 1000))
+                pipe.srem(self._keys.held(holder), *some)
+                pipe.execute()
 
     def load(self, scope: str, name: str) -> bytes:
         """The encoded value with this hash.
@@ -184,6 +225,11 @@ class Snapshots:
             log.error("a blob of a snapshot was refused: it has another hash", extra={"scope": scope, "blob": name})
             raise DecodeError(f"the blob {name} of snapshot {scope} has another hash: it was altered")
         return blob
+
+
+def untended_ms(retention_s: float) -> int:
+    """How long a blob of a batch that has not ended is kept after it was saved or looked after."""
+    return int(max(retention_s, UNTENDED_S) * 1000)
 
 
 def encoded_value(key: str, value: Any) -> bytes:

@@ -137,7 +137,7 @@ class ItemJourney(BatchJourney):
         reached.gen = among.gen
         self._kept = KeptStore(
             among.snapshots, header.scope or header.id, header.manifest or {}, among.retention_s,
-            reached.floor, reached.recent,
+            reached.floor, reached.recent, holder=header.id,
         )  # fmt: skip
         self._kept.restore(store)
         self.waits = EventWaits(among.connections, header.id, reached, self._encoded)
