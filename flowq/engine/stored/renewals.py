@@ -39,21 +39,27 @@ class Renewals:
             return
         # A Snapshots of its own, dropped after use with its cache: this is a worker's main process.
         snapshots = Snapshots(self._connections.redis, self._connections.keys)
-        snapshots.hold(header.scope or header.id, self._names(header, snapshots), retention_s, header.id)
+        held = snapshots.held_by(header.id)  # before its states are read: a walk may save others meanwhile
+        needed, scope = self._needed(header, snapshots, held), header.scope or header.id
+        snapshots.hold(scope, needed, retention_s, header.id)
+        snapshots.release(scope, held - needed, retention_s, header.id)
         self._next_s[header.id] = time.monotonic() + min(LOOK_EVERY_S, retention_s / 4)
         self._next_s.move_to_end(header.id)
         if len(self._next_s) > REMEMBERED:
             self._next_s.popitem(last=False)
 
-    def _names(self, header: Header, snapshots: Snapshots) -> set[str]:
-        """The blobs of a batch's store, and those of the changes that its items have saved."""
+    def _needed(self, header: Header, snapshots: Snapshots, held: set[str]) -> set[str]:
+        """The blobs of a batch's store and of its items' saved changes; all *held* if one of these cannot be read."""
         names = set((header.manifest or {}).values())
         floors = set[str]()
         for blob in self._connections.redis.hvals(self._connections.keys.of(header.id, "saved")):
-            with suppress(DecodeError):  # saved by another release, whose caretakers renew it
+            try:
                 state = Reached.decode(blob)
-                names.update(name for name in state.recent.values() if name is not None)
-                floors.add(state.floor)
+            except DecodeError:  # saved by another release
+                names |= held
+                continue
+            names.update(name for name in state.recent.values() if name is not None)
+            floors.add(state.floor)
         for floor in floors - {""}:
             names.add(floor)
             with suppress(DecodeError, BatchLost):  # the walk itself will report it
@@ -68,10 +74,18 @@ def has_store(header: Header) -> bool:
 
 
 def release_store(connections: Connections, header: Header) -> None:
-    """Let go of the blobs of a batch that has ended. Redelivery: releasing twice does no harm."""
+    """Let go of the blobs of a batch that has ended, but for those that its parent holds.
+
+    Another batch that needs one holds it again when it is looked after. Redelivery: releasing twice does no harm.
+    """
     if not has_store(header):
         return
     retention_ms = connections.redis.hget(connections.keys.meta(header.id), "retention_ms")
-    if retention_ms is not None:
-        snapshots, names = Snapshots(connections.redis, connections.keys), (header.manifest or {}).values()
-        snapshots.release(header.scope or header.id, names, int(retention_ms) / 1000, header.id, header.parent)
+    if retention_ms is None:
+        return
+    snapshots = Snapshots(connections.redis, connections.keys)
+    names = snapshots.held_by(header.id).union((header.manifest or {}).values())
+    if header.parent:
+        names -= snapshots.held_by(header.parent)
+    snapshots.release(header.scope or header.id, names, int(retention_ms) / 1000, header.id)
+    connections.redis.delete(connections.keys.held(header.id))

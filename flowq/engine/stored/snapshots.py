@@ -147,30 +147,38 @@ class Snapshots:
             self._redis.set(self._keys.blob(scope, name), blob, px=lifetime_ms)
         return size_bytes
 
+    def held_by(self, holder: str) -> set[str]:
+        """The names of the blobs that a batch keeps for as long as it has not ended."""
+        return {name.decode() for name in self._redis.smembers(self._keys.held(holder))}
+
     def hold(self, scope: str, names: Iterable[str], retention_s: float, holder: str) -> None:
         """Keep the blobs of *scope* with these *names* for a month from now on, or for *retention_s* if that is more.
+
+        Other blobs of the scope belong to others or are no longer used: held as well, they would never expire.
 
         Args:
             scope, names: owner and hashes of the blobs.
             retention_s: of the batch that needs them.
-            holder: that batch. What it held before and does not hold now is kept for *retention_s* only.
+            holder: that batch.
         """
-        wanted = list(dict.fromkeys(names))
+        wanted = list(names)
         for at in range(0, len(wanted), AT_ONCE):
             self._extend(scope, wanted[at : at + AT_ONCE], untended_ms(retention_s), holder)
-        self._shorten(scope, self._held(holder).difference(wanted), retention_s, holder)
 
-    def release(self, scope: str, names: Iterable[str], retention_s: float, holder: str, parent: str = "") -> None:
-        """The batch *holder* has ended: keep the blobs *names*, and all that it holds, for *retention_s* from now on.
-
-        Not those that its *parent* holds. Any other batch that needs one holds it again when it is looked after.
-        """
-        still = self._held(parent) if parent else set()
-        self._shorten(scope, self._held(holder).union(names) - still, retention_s, holder)
-        self._redis.delete(self._keys.held(holder))
-
-    def _held(self, holder: str) -> set[str]:
-        return {name.decode() for name in self._redis.smembers(self._keys.held(holder))}
+    def release(self, scope: str, names: Iterable[str], retention_s: float, holder: str) -> None:
+        """Keep the blobs *names* for *retention_s* from now on: *holder* holds them no more."""
+        held = list(names)
+        for at in range(0, len(held), AT_ONCE):
+            some = held[at : at + AT_ONCE]
+            keys = [self._keys.blob(scope, name) for name in some]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.pttl(key)
+                for key, left_ms in zip(keys, pipe.execute(), strict=True):
+                    if left_ms > retention_s * 1000:
+                        pipe.pexpire(key, int(retention_s * 1000))
+                pipe.srem(self._keys.held(holder), *some)
+                pipe.execute()
 
     def _extend(self, scope: str, names: Sequence[str], lifetime_ms: int, holder: str) -> set[str]:
         """Extend the lifetime of those of *names* that exist, to at least *lifetime_ms*; returns them."""
@@ -187,21 +195,6 @@ class Snapshots:
                     pipe.pexpire(key, lifetime_ms)
             pipe.execute()
         return {name for name, left_ms in zip(names, left, strict=True) if left_ms != NOT_THERE}
-
-    def _shorten(self, scope: str, names: set[str], retention_s: float, holder: str) -> None:
-        """Keep those of *names* that would stay for longer for *retention_s*; *holder* holds them no more."""
-        every = list(names)
-        for at in range(0, len(every), AT_ONCE):
-            some = every[at : at + AT_ONCE]
-            keys = [self._keys.blob(scope, name) for name in some]
-            with self._redis.pipeline(transaction=False) as pipe:
-                for key in keys:
-                    pipe.pttl(key)
-                for key, left_ms in zip(keys, pipe.execute(), strict=True):
-                    if left_ms > retention_s * 1000:
-                        pipe.pexpire(key, int(retention_s * 1000))
-                pipe.srem(self._keys.held(holder), *some)
-                pipe.execute()
 
     def load(self, scope: str, name: str) -> bytes:
         """The encoded value with this hash.
