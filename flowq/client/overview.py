@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from flowq.engine.batches import under_care
 from flowq.engine.care.catalog import Catalog, Entry
 from flowq.engine.connection import Connections
-from flowq.engine.reading.origin import Origin, read_origin
-from flowq.engine.reading.results import State, read_state
-from flowq.errors import BatchLost, DecodeError
+from flowq.engine.reading.origin import Origin, read_origins
+from flowq.engine.reading.results import State, read_states
 
-AT_ONCE = 500
+FIRST, AT_ONCE = 20, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class UnderWay:
 
 
 def batches(connections: Connections) -> Iterator[Listed]:
-    """The batches and runs in Redis, newest first, each read when it is asked for."""
+    """The batches and runs in Redis, newest first, read some at a time."""
     return _read(connections, Catalog(connections.redis, connections.keys).newest())
 
 
@@ -78,14 +78,18 @@ def under_way(connections: Connections, most: int) -> UnderWay:
 
 
 def _read(connections: Connections, entries: Iterable[Entry]) -> Iterator[Listed]:
-    redis, keys = connections.redis, connections.keys
-    for entry in entries:
-        try:
-            label, node, queue = (
-                (text or b"").decode(errors="replace")
-                for text in redis.hmget(keys.meta(entry.id), ["label", "node", "queue"])
-            )
-            state, origin = read_state(connections, entry.id), read_origin(connections, entry.id)
-            yield Listed(entry.kind, entry.id, label, node, queue, entry.created_at, state, origin)
-        except (BatchLost, DecodeError):
-            continue  # it has just expired, or belongs to another release
+    redis, keys, left = connections.redis, connections.keys, iter(entries)
+    at_once = FIRST
+    while page := list(islice(left, at_once)):
+        ids = [one.id for one in page]
+        states, origins = read_states(connections, ids), read_origins(connections, ids)
+        with redis.pipeline(transaction=False) as pipe:
+            for one in ids:
+                pipe.hmget(keys.meta(one), ["label", "node", "queue"])
+            told = pipe.execute()
+        for entry, origin, names in zip(page, origins, told, strict=True):
+            if entry.id not in states:
+                continue  # it has just expired, or belongs to another release
+            label, node, queue = ((text or b"").decode(errors="replace") for text in names)
+            yield Listed(entry.kind, entry.id, label, node, queue, entry.created_at, states[entry.id], origin)
+        at_once = AT_ONCE

@@ -5,7 +5,7 @@ Redelivery: each call finds what is there and removes it once; what it removes b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowq.engine.batches import HEADER_FIELDS, Header, parse_header
@@ -48,28 +48,29 @@ class Cleaner:
             older_than_s: include batches that ended longer ago than this; not those below a run that is kept, nor
                 those that only another flowq version can read.
         """
-        found, owners = Remains(), self._by_owner()
+        found, owners, now_s = Remains(), self._by_owner(), self._now_s()
         old: dict[str, Header] = {}
         stays: dict[str, Header | None] = {}
-        for owner, names in owners.items():
-            state, closed_ms, *told = self._redis.hmget(self._keys.meta(owner), ["state", "closed_ms", *HEADER_FIELDS])
+        gone: list[str] = []
+        stay_ended: list[str] = []
+        for owner, (state, closed_ms, *told) in zip(owners, self._told(list(owners)), strict=True):
             if state is None:
                 # Blobs of snapshots lie under the producer's scope, which has no meta; they expire by themselves.
-                found.keys += self._without_end(names)
+                gone += owners[owner]
                 continue
             ended = state not in (b"running", b"paused") and closed_ms is not None
-            past = ended and older_than_s is not None and self._ago_s(int(closed_ms)) >= older_than_s
+            past = ended and older_than_s is not None and now_s - int(closed_ms or 0) / 1000 >= older_than_s
             header = _header(owner, told)
             if past and header is not None:
                 old[owner] = header
                 continue
             stays[owner] = header
             if ended:
-                found.unlimited += self._without_end(names)
+                stay_ended += owners[owner]
         for owner in _below(old, stays):
             stays[owner] = old.pop(owner)
-            found.unlimited += self._without_end(owners[owner])
-        found.ended = list(old)
+            stay_ended += owners[owner]
+        found.keys, found.unlimited, found.ended = self._without_end(gone), self._without_end(stay_ended), list(old)
         scopes = {header.scope for header in stays.values() if header is not None}
         # The scopes of batches that only another flowq version can read are unknown here.
         found.read_on = set(old) if None in stays.values() else old.keys() & scopes
@@ -99,12 +100,27 @@ class Cleaner:
             owners.setdefault(self._keys.owner(text), []).append(text)
         return owners
 
-    def _without_end(self, names: list[str]) -> list[str]:
-        return [name for name in names if self._redis.ttl(name) == -1]
+    def _told(self, owners: list[str]) -> Iterator[list[bytes | None]]:
+        """State, time of the end and header of each owner of keys."""
+        for at in range(0, len(owners), AT_ONCE):
+            with self._redis.pipeline(transaction=False) as pipe:
+                for owner in owners[at : at + AT_ONCE]:
+                    pipe.hmget(self._keys.meta(owner), ["state", "closed_ms", *HEADER_FIELDS])
+                yield from pipe.execute()
 
-    def _ago_s(self, moment_ms: int) -> float:
+    def _without_end(self, names: list[str]) -> list[str]:
+        found = []
+        for at in range(0, len(names), AT_ONCE):
+            some = names[at : at + AT_ONCE]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for name in some:
+                    pipe.ttl(name)
+                found += [name for name, left_s in zip(some, pipe.execute(), strict=True) if left_s == -1]
+        return found
+
+    def _now_s(self) -> float:
         seconds, micros = self._redis.time()
-        return float(seconds + micros / 1e6 - moment_ms / 1000)
+        return float(seconds + micros / 1e6)
 
     def _of(self, batch: str, *, but_blobs: bool) -> list[str]:
         names = [name.decode() for name in self._redis.scan_iter(self._keys.pattern(batch), count=AT_ONCE)]

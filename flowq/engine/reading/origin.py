@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flowq.engine.connection import Connections
@@ -26,14 +27,24 @@ class Origin:
 
 def read_origin(connections: Connections, batch_id: str) -> Origin:
     """The origin of a batch or run; without information if Redis does not hold it."""
+    return read_origins(connections, [batch_id])[0]
+
+
+def read_origins(connections: Connections, batch_ids: Sequence[str]) -> list[Origin]:
+    """The origin of each batch or run, read in one round trip."""
     keys = connections.keys
     with connections.redis.pipeline(transaction=False) as pipe:
-        pipe.hmget(keys.meta(batch_id), ["key", "state", "sealed"])
-        pipe.zscore(keys.of(batch_id, "wake"), "feed")
         pipe.time()
-        pipe.get(keys.lack(batch_id))
-        (key, state, sealed), beats_until_ms, now, lack = pipe.execute()
-    runs = state in (b"running", b"paused")
-    gone = runs and sealed == b"0" and not is_fed(beats_until_ms, now)
-    left_by = lack.decode(errors="replace") if runs and lack is not None else None
-    return Origin(None if key is None else key.decode(errors="replace"), gone, left_by)
+        for batch_id in batch_ids:
+            pipe.hmget(keys.meta(batch_id), ["key", "state", "sealed"])
+            pipe.zscore(keys.of(batch_id, "wake"), "feed")
+            pipe.get(keys.lack(batch_id))
+        now, *answers = pipe.execute()
+    origins = []
+    for at in range(0, len(answers), 3):
+        (key, state, sealed), beats_until_ms, lack = answers[at : at + 3]
+        runs = state in (b"running", b"paused")
+        gone = runs and sealed == b"0" and not is_fed(beats_until_ms, now)
+        left_by = lack.decode(errors="replace") if runs and lack is not None else None
+        origins.append(Origin(None if key is None else key.decode(errors="replace"), gone, left_by))
+    return origins
