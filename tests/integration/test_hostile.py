@@ -423,7 +423,7 @@ def test_a_chunk_of_another_batch_is_nobodys_business(
     wire: Wire, stranded: flowq.BatchHandle[int], unharmed: Log
 ) -> None:
     open_ids = set(records(wire, stranded.id))
-    wire.push(*(wire.chunk(stranded.id, chunk_id) for chunk_id in ("0:100-200", "7:0-1", "0:0-1~3")))
+    wire.push(*(wire.chunk(stranded.id, chunk_id) for chunk_id in ("0:100-200", "7:0-1", "0:0-2~3")))
     until(wire.is_idle, 10, "all are taken")
     assert set(records(wire, stranded.id)) == open_ids
     assert {record[1] for record in records(wire, stranded.id).values()} == {"-"}
