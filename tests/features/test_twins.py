@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import flowq
+from flowq.engine.ids import record
+from flowq.engine.reading.results import out_fields
 from tests import nodes
 from tests.drawn import by_three
 from tests.submitting import submit
@@ -33,6 +35,29 @@ def test_each_key_is_computed_once_and_every_item_has_an_outcome(
     assert ran(tmp_path / "ran") == sorted(first.values()), "the first item of each key is the one that is computed"
     assert [one.index for one in result.items] == list(range(600))
     assert result.stats().ok == 600
+
+
+@pytest.mark.parametrize(("node", "in_flight"), [(nodes.ByRest, 1), (nodes.AsyncByRest, 1000)])
+def test_twins_beside_their_first_item_end_with_it(
+    cluster: flowq.LocalCluster, tmp_path: Path, node: type[nodes.ByRest], in_flight: int
+) -> None:
+    """They are committed together: nobody is parked, and no item has a commit of its own."""
+    items = [number // 8 for number in range(400)]  # no range of the ledger ends between two of a key
+    handle = submit(node(str(tmp_path / "ran"), chunk_size=200, in_flight=in_flight), items)
+    assert handle.result(timeout=20) == items
+    assert ran(tmp_path / "ran") == list(range(50))
+    fields = out_fields(cluster.executor.connections, handle.id)
+    assert {record(field) for field in fields} == {0}
+    assert len(fields) < 25
+
+
+def test_twins_beside_an_item_that_fails_fail_with_it(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
+    items = [number // 20 for number in range(1000)]
+    for node in (nodes.ByRest, nodes.AsyncByRest):
+        made = node(str(tmp_path / node.__name__), bad=(3, 49), on_error="collect", max_retries=2, chunk_size=250)
+        result = made.submit(items).result(timeout=20)
+        assert [one.index for one in result.failed] == [*range(60, 80), *range(980, 1000)]
+        assert {one.attempts for one in result.failed} == {2}
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 5, 12])

@@ -125,6 +125,19 @@ class Done:
             deltas.extend([None] * (len(self.values) - 1 - len(deltas)))
             deltas.append(item.delta)
 
+    def extend(self, following: Done) -> None:
+        """Append the outcomes of the items that follow, run after these; not those of a BatchFlow."""
+        if self.durations is not None or following.durations is not None:
+            self.durations = array("f", [*self._times(), *following._times()])
+        self.values += following.values
+        self.notable.update(following.notable)
+        self.parked += following.parked
+        self.seconds += following.seconds
+        self.held_s = following.held_s
+
+    def _times(self) -> Iterable[float]:
+        return [self.seconds / len(self.values)] * len(self.values) if self.durations is None else self.durations
+
     @property
     def upto(self) -> int:
         """Index after the last item."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -55,6 +55,13 @@ class Marked(Iterable[Any]):
         for index, item in enumerate(self._items):
             first = firsts.before(index, item)
             yield item if first is None else Twin(first)
+
+
+def until_change(items: Sequence[Any], place: int) -> tuple[int, bool]:
+    """The place up to which items from *place* on are all twins, or all none; and which of the two."""
+    are_twins = type(items[place]) is Twin
+    changes = (at for at in range(place + 1, len(items)) if (type(items[at]) is Twin) is not are_twins)
+    return next(changes, len(items)), are_twins
 
 
 def copy_of(item: ItemDone, index: int) -> ItemDone:

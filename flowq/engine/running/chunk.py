@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -19,7 +20,7 @@ from flowq.batch.results.done import Done, ItemDone, Park
 from flowq.batch.results.outcome import Outcome
 from flowq.batch.running.sizing import BUDGET_S, busy_chunks, floor_size, next_size, overstay, weighed
 from flowq.batch.running.tries import as_failure
-from flowq.batch.running.twins import Twin
+from flowq.batch.running.twins import Twin, until_change
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ending.family import end_plain, wake_starved
 from flowq.engine.ending.sink_sweep import take_back
@@ -36,6 +37,7 @@ from flowq.engine.running.overtime import item_limit_s
 from flowq.engine.running.shown import Went
 from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.turn import Turn
+from flowq.engine.running.twin_outcomes import copy_from
 from flowq.engine.running.weight import Weight
 from flowq.engine.running.work import Work
 from flowq.engine.stored.on_the_way import write
@@ -179,23 +181,49 @@ class ChunkRun:
         # After a crash each item has a commit of its own, so that the next crash identifies its item.
         stop = self._at + 1 if claim.solo else claim.stop
         items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
-        if self._work.node.computes_once:
-            items, twins = until_change(items)
-            if twins:
-                return self._copy(twins)
-        if self._work.runner.is_async:
+        if self._work.runner.is_async and type(items[0]) is not Twin:
             return self._slot.run_async(self._run_alone(items[0]))
+        if self._work.node.computes_once:
+            return self._run_with_twins(items)
+        return self._run_some(items, self._at, self._failures_left, self._attempts)
+
+    def _run_with_twins(self, items: list[Any]) -> Done:
+        """Run items, with copies of their outcomes for the twins among them, or copy first what others have run.
+
+        Outcomes of others are looked up at the start of a commit only, so this ends at a twin of theirs.
+        """
+        place, are_twins = until_change(items, 0)
+        if are_twins:
+            return self._copy(items[:place])
+        done, weight = self._run_some(items[:place], self._at, self._failures_left, self._attempts), Weight()
+        failures_left = self._failures_left - done.counts()["failed"]
+        while place < len(items) and done.upto == self._at + place and failures_left >= 0 and not done.held_s:
+            if self._is_over() or weight.is_too_much(done.values):
+                break
+            upto, are_twins = until_change(items, place)
+            if are_twins:
+                ours = takewhile(lambda twin: twin.first >= done.start, items[place:upto])
+                copies = [copy_from(done, index, twin.first) for index, twin in enumerate(ours, done.upto)]
+                following = Done.gather(done.upto, copies)
+            else:
+                following = self._run_some(items[place:upto], done.upto, failures_left)
+            failures_left -= following.counts()["failed"]
+            done.extend(following)
+            place = upto
+        return done
+
+    def _run_some(self, items: list[Any], start: int, failures_left: float, attempts: int = 0) -> Done:
         limit_s = item_limit_s(self._work.policy)
         holds, weight = self._slot.holds, Weight()
         try:
             return self._work.runner.run(
                 items,
-                self._at,
-                tries=self._attempts,
+                start,
+                tries=attempts,
                 stop=lambda values, _: self._is_over() or weight.is_too_much(values),
-                watch=partial(holds.running, limit_s=limit_s) if claim.solo or limit_s else None,
+                watch=partial(holds.running, limit_s=limit_s) if self._claim.solo or limit_s else None,
                 park_over_s=PARK_OVER_S,
-                max_failed=self._failures_left,
+                max_failed=failures_left,
             )
         finally:
             holds.idle()
@@ -252,13 +280,6 @@ class ChunkRun:
         sizes = Sizes(next_size(self._claim.stop - self._claim.start, n, elapsed_s), floor_size(n, elapsed_s))
         go_on = elapsed_s < BUDGET_S * n and self._may_go_on(done, give)
         return store(self._slot, self._work, self._note.id, done, give, sizes, go_on=go_on)
-
-
-def until_change(items: list[Any]) -> tuple[list[Any], list[Twin]]:
-    """The items before the first twin; or, if it comes first, the twins before the first item."""
-    kind = type(items[0]) is Twin
-    upto = next((place for place, item in enumerate(items) if (type(item) is Twin) is not kind), len(items))
-    return ([], items[:upto]) if kind else (items[:upto], [])
 
 
 def doomed(slot: Slot, work: Work, claim: Claimed) -> Done | None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from flowq.batch.results.done import ItemDone, Park
 from flowq.batch.running.sizing import floor_size, next_size
-from flowq.batch.running.twins import Twin
+from flowq.batch.running.twins import Twin, copy_of
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import generation
 from flowq.engine.known_sizes import Sizes
@@ -25,6 +25,7 @@ from flowq.engine.running.pace import Pace
 from flowq.engine.running.shown import Went
 from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.turn import Turn
+from flowq.engine.running.twin_outcomes import parked_twin
 from flowq.engine.running.work import Work
 from flowq.errors import BatchLost, DecodeError
 
@@ -49,6 +50,7 @@ class StreamRun:
         self._gen = generation(claim.id)
         self._ranges: dict[str, HeldRange] = {}
         self._of_index: dict[int, HeldRange] = {}
+        self._twins: dict[int, list[int]] = {}  # of items that run here: begun as these end
         self._pace = Pace()
         self._went = Went()
         self._closed = self._overtaken = False
@@ -128,13 +130,19 @@ class StreamRun:
                     self._of_index[index] = held
                     tries = held.begin(index)
                     if type(item) is Twin:
-                        self._finish(index, await self._copied(held, index, item, tries))
+                        if item.first in self._of_index:
+                            self._twins.setdefault(item.first, []).append(index)
+                        else:
+                            self._finish(index, await self._copied(held, index, item, tries))
                     else:
                         yield index, item, tries
             claim = await self._next()
 
     async def _copied(self, held: HeldRange, index: int, twin: Twin, polls: int) -> ItemDone:
-        """The outcome of a twin: a copy of its first item's, or parked until that has ended."""
+        """The outcome of a twin whose first item does not run here: a copy, or parked until that has ended."""
+        for other in self._ranges.values():
+            if twin.first in other.finished:
+                return _copy(other.finished[twin.first], index, twin.first)
         gen, batch_id = generation(held.id), self._work.header.id
         try:
             return await asyncio.to_thread(self._slot.twins.of, batch_id, gen, index, twin.first, polls)
@@ -251,7 +259,10 @@ class StreamRun:
         held = self._of_index.pop(index)
         self._slot.reports.ended(self._work.header.id, index)
         held.finished[index] = done
-        self._places.ended(done.seconds)
+        if done.seconds:  # a copy takes none
+            self._places.ended(done.seconds)
+        for twin in self._twins.pop(index, ()):
+            self._finish(twin, _copy(done, twin, index))
         if not self._of_index or (self._places.crowded and held.is_over()):
             self._places.changed()
 
@@ -348,3 +359,8 @@ async def _to_its_end(coroutine: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.gather(task, return_exceptions=True)
         raise
+
+
+def _copy(first: ItemDone, index: int, of: int) -> ItemDone:
+    """What the twin at *index* gets of item *of*, which has ended or is parked here."""
+    return copy_of(first, index) if first.park is None else parked_twin(index, of, 0)

@@ -94,3 +94,22 @@ def test_the_halves_of_a_run_bring_what_it_brought() -> None:
     assert (first.deltas or []) + (rest.deltas or []) == run.deltas
     assert first.seconds + rest.seconds == run.seconds
     assert (first.held_s, rest.held_s) == (0.0, 3.0), "only what comes after the whole is held"
+
+
+def test_a_run_is_extended_by_what_follows() -> None:
+    failed, again = Outcome(1, "failed", error=ValueError("no")), Outcome(4, "ok", attempts=2)
+    run = Done(0, ["a", None], {1: failed}, 4.0)
+    run.extend(
+        Done(2, ["c", None, "e"], {4: again}, 3.0, array("f", [0, 1, 2]), [Park(3, 1, 2.0, "retry")], held_s=3.0)
+    )
+    assert (run.upto, run.values) == (5, ["a", None, "c", None, "e"])
+    assert run.notable == {1: failed, 4: again}
+    assert [park.index for park in run.parked] == [3]
+    assert [run.time_of(index) for index in range(5)] == [2, 2, 0, 1, 2]
+    assert (run.seconds, run.held_s) == (7.0, 3.0)
+
+
+def test_what_extends_fast_items_may_be_fast_itself() -> None:
+    run = Done(0, [1], seconds=0.000001)
+    run.extend(Done.gather(1, [ItemDone(1)]))
+    assert (run.values, run.durations) == ([1, 1], None)
