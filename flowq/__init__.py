@@ -19,6 +19,7 @@ from flowq.batch import (
     Cache,
     Executor,
     FilterNode,
+    Handle,
     InlineExecutor,
     MapNode,
     Outcome,
@@ -140,6 +141,7 @@ __all__ = [
     "FlowError",
     "FlowSpec",
     "FlowqError",
+    "Handle",
     "Hook",
     "ItemCancelled",
     "ItemContext",
@@ -209,18 +211,21 @@ _IN_POCKETFLOW = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    module = _LOADED_WHEN_USED.get(name)
-    if module is None:
-        here = _IN_POCKETFLOW.get(name)
-        if here is not None:
-            # For an AttributeError, `from flowq import AsyncNode` would be told only that there is none.
-            raise ImportError(
-                f"flowq has no {name}. A PocketFlow program runs as it is with `from flowq.compat.pocketflow import "
-                f"{name}`; flowq's own class is {here}, whose methods may be `async def`: docs/howto/from-pocketflow.md"
-            )
-        raise AttributeError(f"module 'flowq' has no attribute {name!r}")
-    return getattr(import_module(module), name)
+if not TYPE_CHECKING:  # a type checker that sees it takes every misspelt name for one that it returns
+
+    def __getattr__(name: str) -> Any:
+        module = _LOADED_WHEN_USED.get(name)
+        if module is None:
+            here = _IN_POCKETFLOW.get(name)
+            if here is not None:
+                # For an AttributeError, `from flowq import AsyncNode` would be told only that there is none.
+                raise ImportError(
+                    f"flowq has no {name}. A PocketFlow program runs as it is with `from flowq.compat.pocketflow "
+                    f"import {name}`; flowq's own class is {here}, whose methods may be `async def`: "
+                    "docs/howto/from-pocketflow.md"
+                )
+            raise AttributeError(f"module 'flowq' has no attribute {name!r}")
+        return getattr(import_module(module), name)
 
 
 def _default_executor() -> Executor:
@@ -228,7 +233,7 @@ def _default_executor() -> Executor:
     settings = Settings()
     if settings.broker_url is None:
         return InlineExecutor(announce=True)
-    executor: Executor = __getattr__("connect")(settings)
+    executor: Executor = import_module("flowq.client").connect(settings)
     return executor
 
 

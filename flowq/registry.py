@@ -8,11 +8,11 @@ the module that defines them (`class_name`): releases of flowq that keep them in
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, TypeVar
 
-AnyThing = TypeVar("AnyThing", bound=type | FunctionType)
+AnyThing = TypeVar("AnyThing", bound=Callable[..., Any])  # to a type checker no function is a FunctionType
 AnyList = TypeVar("AnyList", bound=type[Sequence[Any]])
 AnyClass = TypeVar("AnyClass", bound=type)
 

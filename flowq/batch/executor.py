@@ -22,7 +22,7 @@ from flowq.core.walks.runs import Run, handover
 if TYPE_CHECKING:
     from flowq.batch.fanout import Fanout
 
-R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
 E = TypeVar("E", bound="Executor")
 
 State = Literal["running", "paused", "succeeded", "failed", "cancelled"]
@@ -102,7 +102,7 @@ class Progress:
     reports: Mapping[int, Report] = field(default_factory=dict)
 
 
-class Handle(Protocol[R_co]):
+class Handle(Protocol[R]):
     """A submitted batch."""
 
     @property
@@ -132,7 +132,7 @@ class Handle(Protocol[R_co]):
         """The progress of the batch, in constant time."""
         ...
 
-    def result(self, timeout: float | None = None) -> BatchResult[Any]:
+    def result(self, timeout: float | None = None) -> BatchResult[R]:
         """Block until the batch has ended and return its result.
 
         Raises:
@@ -168,7 +168,7 @@ class Handle(Protocol[R_co]):
         """Continue after ``pause``. Idempotent."""
         ...
 
-    def retry_failed(self) -> Handle[R_co]:
+    def retry_failed(self) -> Handle[R]:
         """Redrive: run failed and cancelled items again; no effect while the batch runs. Returns this handle."""
         ...
 
@@ -179,7 +179,7 @@ class Handle(Protocol[R_co]):
         """
         ...
 
-    def results(self, *, free: bool = False) -> Stream[Any]:
+    def results(self, *, free: bool = False) -> Stream[R]:
         """Yield the values in item order as they become available. *free*: delete values that were read.
 
         Raises (while iterating):

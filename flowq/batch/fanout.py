@@ -6,14 +6,14 @@ The executor decides where the items run.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Never, Self, get_args
 
 from typing_extensions import Unpack
 
 from flowq.batch.async_items import readable
-from flowq.batch.executor import BatchJob, Executor, Handle, Progress, active
+from flowq.batch.executor import BatchJob, Executor, Handle, active
 from flowq.batch.journey import BatchJourney
 from flowq.batch.options import BatchOptions
 from flowq.batch.policies.policy import BatchPolicy, OnError
@@ -25,12 +25,13 @@ from flowq.core.drive import Steps, drive, drive_async
 from flowq.core.given import require_function, require_store
 from flowq.core.node import Item, Node, Result
 from flowq.core.notes import add_failure_note, add_left_behind_note
+from flowq.core.options import Tries
 from flowq.core.retry import Retry
 from flowq.core.streamed import whole
 from flowq.errors import FlowError, LoopRunning
 
 _OPTIONS = frozenset(BatchOptions.__annotations__)
-_NODES_OPTIONS = ("max_retries", "wait", "retry", "timeout", "name", "config")
+_NODES_OPTIONS = tuple(Tries.__annotations__)
 _OWN_OPTIONS = frozenset(("on_progress", "policy", "hooks", "key", "label", "limit"))
 
 
@@ -84,10 +85,11 @@ class Fanout(Node[Item, Result]):
     """Converts a return value of ``exec_fallback`` or ``exec_many`` to the item's value, as :meth:`item_call` does for
     ``exec``. None: no conversion."""
 
-    on_progress: Callable[[Progress], object] | None = None
+    # Not Callable[[Progress], …]: as a method of a subclass it would be refused, which has a self.
+    on_progress: Callable[..., object] | None = None
     """Called a few times a second while ``run`` or ``map`` waits for the batch."""
 
-    key_of: Callable[[Any], str] | None = None
+    key_of: Callable[..., str] | None = None
     """Function from an item to its key. May be a method of this name in a subclass, which workers have as well."""
 
     def __init__(
@@ -163,7 +165,7 @@ class Fanout(Node[Item, Result]):
         """Whether items with the same key are computed once: they have keys, and their only result is a value."""
         return self.key_of is not None and not self.reduces and not self.carries_changes
 
-    def item_call(self) -> Callable[..., Result | Awaitable[Result]]:
+    def item_call(self) -> Callable[..., Any]:
         """The function that is called with one item; it may be ``async def`` and may declare ``*, ctx``."""
         return whole(self.exec, self.gather) if self.gathers else self.exec
 
@@ -309,7 +311,7 @@ class Fanout(Node[Item, Result]):
 
     def map(
         self,
-        items: Any,
+        items: Iterable[Item] | AsyncIterable[Item],
         *others: Never,
         label: str | None = None,
         limit: int | None = None,
@@ -337,7 +339,7 @@ class Fanout(Node[Item, Result]):
 
     async def map_async(
         self,
-        items: Any,
+        items: Iterable[Item] | AsyncIterable[Item],
         *others: Never,
         label: str | None = None,
         limit: int | None = None,
@@ -350,7 +352,7 @@ class Fanout(Node[Item, Result]):
 
     def submit(
         self,
-        items: Any,
+        items: Iterable[Item] | AsyncIterable[Item],
         *others: Never,
         key: str | None = None,
         label: str | None = None,

@@ -11,6 +11,7 @@ from flowq.batch.policies.breaker import Breaker
 from flowq.batch.policies.cache import Cache
 from flowq.batch.policies.policy import BatchPolicy, OnError, Rates
 from flowq.core.hooks import AnyHook
+from flowq.core.options import Functions, Tries
 
 
 class BatchOptions(TypedDict, total=False):
@@ -37,3 +38,11 @@ class BatchOptions(TypedDict, total=False):
     key: Callable[[Any], str] | None
     label: str | None
     limit: int | None
+
+
+class BatchNodeOptions(Tries, BatchOptions, total=False):
+    """All keywords of a batch node."""
+
+
+class BatchFunctionOptions(Functions, BatchNodeOptions, total=False):
+    """The keywords of ``@flowq.parallel_batch_node``."""

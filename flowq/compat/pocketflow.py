@@ -10,7 +10,7 @@ import asyncio
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flowq import core
 from flowq.core.actions import DEFAULT
@@ -32,12 +32,23 @@ __all__ = [
 ]
 
 
+Target = TypeVar("Target")
+
+
 class BaseNode(core.Node[Any, Any]):
     """``prep → exec → post`` without retries. In an async run it blocks the event loop until it has ended."""
 
     sync_in_thread: ClassVar[bool] = False
     gathers: ClassVar[bool] = False
     has_async_names: ClassVar[bool] = True
+
+    if TYPE_CHECKING:  # what a node returns need not be an action, and None may follow one
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+
+        def __rshift__(self, node: Target) -> Target: ...
+
+        def __sub__(self, action: str) -> Any: ...
 
     def __init__(self) -> None:
         super().__init__()

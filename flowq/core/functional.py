@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol, TypeVar, overload
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, Unpack, overload
 
 from flowq.core.node import Node
+from flowq.core.options import FunctionOptions
 from flowq.registry import registered
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")  # the parameters after the item
+Returned = TypeVar("Returned")
 AnyNode = TypeVar("AnyNode", bound=Node[Any, Any])
+
+# The functions that nodes are made of, by what they return.
+Returns: TypeAlias = Callable[Concatenate[T, P], R]
+ReturnsAsync: TypeAlias = Callable[Concatenate[T, P], Coroutine[Any, Any, R]]
+Yields: TypeAlias = Callable[Concatenate[T, P], Iterator[R]]
+YieldsAsync: TypeAlias = Callable[Concatenate[T, P], AsyncIterator[R]]
+
+
+class SaysNothing:
+    """What no function returns: one that is taken for it returns Any, or has no annotations, as a lambda has none."""
+
 
 # Parts of class names that are not unique: the class was made from a lambda, or from a partial or another object.
 NAMELESS = ("<lambda>", "<callable>")
@@ -21,45 +35,50 @@ _OUTER_NAMES = re.compile(r"[\w<>]+\.")  # "MapNode[module.<locals>.double]" is 
 _ROLES = ("exec", "prep", "post", "exec_fallback")
 
 
+if TYPE_CHECKING:
+
+    class FunctionNode(Node[T, R], Generic[T, R, P, Returned]):
+        """What type checkers know of a node of a function: that calling it calls the function. Not there at runtime."""
+
+        def __call__(self, item: T, /, *args: P.args, **kwargs: P.kwargs) -> Returned: ...
+
+
 class NodeMaker(Protocol):
     """The type of ``@node(max_retries=3)``: a decorator that takes the function."""
 
-    # In this order: async functions also match the sync overloads, and functions with ctx only match Callable[...].
+    # In this order: generators and async functions match `Returns`, too, and what returns Any matches all of them.
     @overload
-    def __call__(self, exec: Callable[[T], Coroutine[Any, Any, R]], /) -> Node[T, R]: ...
+    def __call__(self, exec: Callable[..., SaysNothing], /) -> FunctionNode[Any, Any, ..., Any]: ...
     @overload
-    def __call__(self, exec: Callable[[T], R], /) -> Node[T, R]: ...
+    def __call__(self, exec: YieldsAsync[T, P, R], /) -> FunctionNode[T, list[R], P, AsyncIterator[R]]: ...
     @overload
-    def __call__(self, exec: Callable[..., Coroutine[Any, Any, R]], /) -> Node[Any, R]: ...
+    def __call__(self, exec: Yields[T, P, R], /) -> FunctionNode[T, list[R], P, Iterator[R]]: ...
     @overload
-    def __call__(self, exec: Callable[..., R], /) -> Node[Any, R]: ...
+    def __call__(self, exec: ReturnsAsync[T, P, R], /) -> FunctionNode[T, R, P, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, exec: Returns[T, P, R], /) -> FunctionNode[T, R, P, R]: ...
+    @overload
+    def __call__(self, exec: Callable[..., Any], /) -> FunctionNode[Any, Any, ..., Any]: ...
 
 
 @overload
-def node(exec: Callable[[T], Coroutine[Any, Any, R]], /) -> Node[T, R]: ...
-@overload
-def node(exec: Callable[[T], R], /) -> Node[T, R]: ...
-@overload
-def node(exec: Callable[..., Coroutine[Any, Any, R]], /) -> Node[Any, R]: ...
-@overload
-def node(exec: Callable[..., R], /) -> Node[Any, R]: ...
+def node(exec: Callable[..., SaysNothing], **options: Unpack[FunctionOptions]) -> FunctionNode[Any, Any, ..., Any]: ...
 @overload
 def node(
-    *,
-    exec: Callable[..., Any],
-    prep: Callable[..., Any] | None = None,
-    post: Callable[..., Any] | None = None,
-    exec_fallback: Callable[..., Any] | None = None,
-    **options: Any,
-) -> Node[Any, Any]: ...
+    exec: YieldsAsync[T, P, R], **options: Unpack[FunctionOptions]
+) -> FunctionNode[T, list[R], P, AsyncIterator[R]]: ...
+@overload
+def node(exec: Yields[T, P, R], **options: Unpack[FunctionOptions]) -> FunctionNode[T, list[R], P, Iterator[R]]: ...
 @overload
 def node(
-    *,
-    prep: Callable[..., Any] | None = None,
-    post: Callable[..., Any] | None = None,
-    exec_fallback: Callable[..., Any] | None = None,
-    **options: Any,
-) -> NodeMaker: ...
+    exec: ReturnsAsync[T, P, R], **options: Unpack[FunctionOptions]
+) -> FunctionNode[T, R, P, Coroutine[Any, Any, R]]: ...
+@overload
+def node(exec: Returns[T, P, R], **options: Unpack[FunctionOptions]) -> FunctionNode[T, R, P, R]: ...
+@overload
+def node(exec: Callable[..., Any], **options: Unpack[FunctionOptions]) -> FunctionNode[Any, Any, ..., Any]: ...
+@overload
+def node(**options: Unpack[FunctionOptions]) -> NodeMaker: ...
 def node(exec: Callable[..., Any] | None = None, /, **given: Any) -> Any:
     """A node whose ``exec`` is the decorated function; ``exec=`` makes one without decorating.
 

@@ -7,7 +7,7 @@ import inspect
 import logging
 import types
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
@@ -171,7 +171,9 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         """Read what ``exec`` needs from the shared store."""
 
     @in_loop
-    def exec(self, prep_res: Item, /, *args: Any, **kwargs: Any) -> Result | Awaitable[Result]:
+    def exec(
+        self, prep_res: Item, /, *args: Any, **kwargs: Any
+    ) -> Result | Awaitable[Result] | Iterator[Any] | AsyncIterator[Any]:
         """Do the work. It must not touch the shared store, and may be called again: make it idempotent.
 
         It may be a generator that yields its result in parts: see :meth:`gather`.
@@ -188,14 +190,16 @@ class Node(LifeCycle, Wired, Generic[Item, Result]):
         return listed(stream)
 
     @in_loop
-    def exec_fallback(self, prep_res: Item, exc: Exception, /, *args: Any, **kwargs: Any) -> Any:
+    def exec_fallback(self, prep_res: Item, exc: Exception, /, *args: Any, **kwargs: Any) -> Result | Awaitable[Result]:
         """The result to use after the last try failed with *exc*. Raises it unless overridden."""
         raise exc
 
     _no_fallback = exec_fallback
 
     @in_loop
-    def post(self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def post(
+        self, shared: Any, prep_res: Any, exec_res: Any, /, *args: Any, **kwargs: Any
+    ) -> str | Awaitable[str | None] | None:
         """Write to the shared store and return the action to follow; None is ``"default"``."""
 
     @in_loop

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Never, Self, TypeVar, overload
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Protocol, Self, TypeVar, Unpack, overload
 
 from flowq.batch.executor import Executor
 from flowq.batch.fanout import Fanout
 from flowq.batch.following import Stream
 from flowq.batch.inline.executor import InlineExecutor
 from flowq.batch.nodes.keyed import Keyed, Worked
+from flowq.batch.options import BatchFunctionOptions, BatchNodeOptions
 from flowq.batch.results.outcome import Outcome
-from flowq.core.functional import class_of, functional
+from flowq.core.functional import Returns, ReturnsAsync, SaysNothing, Yields, YieldsAsync, class_of, functional
 from flowq.core.node import Item, Node, Result
 from flowq.registry import is_registered_function
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")  # the parameters after the item
+Returned = TypeVar("Returned")
 
 
 class _Of(Fanout[Item, Result]):
@@ -30,7 +33,7 @@ class _Of(Fanout[Item, Result]):
         items: str = "items",
         out: str = "results",
         count: str | None = None,
-        **options: Any,
+        **options: Unpack[BatchNodeOptions],
     ) -> Self:
         """A node that runs *fn* over ``shared[items]`` and writes the results to ``shared[out]``.
 
@@ -54,7 +57,13 @@ class _Of(Fanout[Item, Result]):
         node = made(items=items, out=out, count=count, **options)
         return node
 
-    def stream(self, items: Any, *others: Never, label: str | None = None, limit: int | None = None) -> Stream[Outcome]:
+    def stream(
+        self,
+        items: Iterable[Item] | AsyncIterable[Item],
+        *others: Never,
+        label: str | None = None,
+        limit: int | None = None,
+    ) -> Stream[Outcome]:
         """Run ``exec`` on *items* and yield outcomes as the items end, for ``for`` and ``async for``.
 
         Leaving the loop early cancels the rest. An item's exception is in its outcome and is not raised.
@@ -105,33 +114,58 @@ class ParallelBatchOf(Worked[Item, Result], ParallelBatchNode[Item, Result]):
         self.take_function("exec", fn)
 
 
-@overload
-def parallel_batch_node(exec: Callable[[T], Coroutine[Any, Any, R]], /) -> ParallelBatchNode[T, R]: ...
-@overload
-def parallel_batch_node(exec: Callable[[T], R], /) -> ParallelBatchNode[T, R]: ...
-@overload
-def parallel_batch_node(exec: Callable[..., Any], /) -> ParallelBatchNode[Any, Any]: ...
+if TYPE_CHECKING:
+
+    class BatchFunction(ParallelBatchNode[T, R], Generic[T, R, P, Returned]):
+        """What type checkers know of a batch node of a function, as :class:`~flowq.core.functional.FunctionNode`."""
+
+        def __call__(self, item: T, /, *args: P.args, **kwargs: P.kwargs) -> Returned: ...
+
+
+class BatchNodeMaker(Protocol):
+    """The type of ``@parallel_batch_node(max_retries=3)``: a decorator that takes the function."""
+
+    # In this order: generators and async functions match `Returns`, too, and what returns Any matches all of them.
+    @overload
+    def __call__(self, exec: Callable[..., SaysNothing], /) -> BatchFunction[Any, Any, ..., Any]: ...
+    @overload
+    def __call__(self, exec: YieldsAsync[T, P, R], /) -> BatchFunction[T, list[R], P, AsyncIterator[R]]: ...
+    @overload
+    def __call__(self, exec: Yields[T, P, R], /) -> BatchFunction[T, list[R], P, Iterator[R]]: ...
+    @overload
+    def __call__(self, exec: ReturnsAsync[T, P, R], /) -> BatchFunction[T, R, P, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, exec: Returns[T, P, R], /) -> BatchFunction[T, R, P, R]: ...
+    @overload
+    def __call__(self, exec: Callable[..., Any], /) -> BatchFunction[Any, Any, ..., Any]: ...
+
+
 @overload
 def parallel_batch_node(
-    *,
-    exec: Callable[..., Any],
-    prep: Callable[..., Any] | None = None,
-    post: Callable[..., Any] | None = None,
-    exec_fallback: Callable[..., Any] | None = None,
-    max_retries: int = 1,
-    wait: float = 0,
-    **options: Any,
-) -> ParallelBatchNode[Any, Any]: ...
+    exec: Callable[..., SaysNothing], **options: Unpack[BatchFunctionOptions]
+) -> BatchFunction[Any, Any, ..., Any]: ...
 @overload
 def parallel_batch_node(
-    *,
-    prep: Callable[..., Any] | None = None,
-    post: Callable[..., Any] | None = None,
-    exec_fallback: Callable[..., Any] | None = None,
-    max_retries: int = 1,
-    wait: float = 0,
-    **options: Any,
-) -> Callable[[Callable[..., Any]], ParallelBatchNode[Any, Any]]: ...
+    exec: YieldsAsync[T, P, R], **options: Unpack[BatchFunctionOptions]
+) -> BatchFunction[T, list[R], P, AsyncIterator[R]]: ...
+@overload
+def parallel_batch_node(
+    exec: Yields[T, P, R], **options: Unpack[BatchFunctionOptions]
+) -> BatchFunction[T, list[R], P, Iterator[R]]: ...
+@overload
+def parallel_batch_node(
+    exec: ReturnsAsync[T, P, R], **options: Unpack[BatchFunctionOptions]
+) -> BatchFunction[T, R, P, Coroutine[Any, Any, R]]: ...
+@overload
+def parallel_batch_node(
+    exec: Returns[T, P, R], **options: Unpack[BatchFunctionOptions]
+) -> BatchFunction[T, R, P, R]: ...
+@overload
+def parallel_batch_node(
+    exec: Callable[..., Any], **options: Unpack[BatchFunctionOptions]
+) -> BatchFunction[Any, Any, ..., Any]: ...
+@overload
+def parallel_batch_node(**options: Unpack[BatchFunctionOptions]) -> BatchNodeMaker: ...
 def parallel_batch_node(exec: Callable[..., Any] | None = None, /, **given: Any) -> Any:
     """A ParallelBatchNode whose ``exec`` is the decorated function, as in ``score.map(items)``.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from flowq.core.beside import Beside
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import Call, ControlFlow, Steps, bounded, drive, drive_async
 from flowq.core.node import Node
+from flowq.core.options import NodeOptions
 from flowq.core.store.merge import Reducers
 from flowq.core.store.overlay import MappingBase, Overlay
 from flowq.core.store.shared_store import Store
@@ -46,7 +47,7 @@ class Branches(Node[Any, Any]):
 
     reducers: Reducers = MappingProxyType({})
 
-    def __init__(self, *nodes: Node[Any, Any], **options: Any) -> None:
+    def __init__(self, *nodes: Node[Any, Any], **options: Unpack[NodeOptions]) -> None:
         super().__init__(**options)
         if not nodes:
             raise ValueError(f"{type(self).__name__} needs at least one node: give it some")

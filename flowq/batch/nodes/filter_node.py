@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sized
 from itertools import islice
-from typing import Any
+from typing import Any, Unpack
 
 from flowq.batch.nodes.keyed import Worked, refuse_without_work, then
+from flowq.batch.options import BatchNodeOptions
 from flowq.batch.results.result import BatchResult
 from flowq.core.node import Item, Node
 
@@ -36,11 +37,9 @@ class FilterNode(Worked[Item, bool]):
         *,
         items: str = "items",
         out: str = "filtered",
-        **options: Any,
+        **options: Unpack[BatchNodeOptions],
     ) -> None:
-        if isinstance(keep, Node):
-            options = self.adopt(keep, options)
-        super().__init__(items=items, out=out, **options)
+        super().__init__(items=items, out=out, **self.adopted(keep, options))
         self.take_function("exec", keep)
         refuse_without_work(self, "exec")
 

@@ -83,12 +83,15 @@ class Worked(Keyed[Item, Result]):
         if callable(work) and not isinstance(work, Node) and not defines(type(self), role):
             vars(self)[role] = work
 
-    def adopt(self, child: Node[Any, Any], options: dict[str, Any]) -> dict[str, Any]:
-        """Use *child* to run one item; returns *options* with its config, retries and timeout as defaults.
+    def adopted(self, child: Any, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Use *child*, if it is a node, to run one item; returns *options* with its config, retries and timeout as
+        defaults.
 
         Raises:
             TypeError: *child* is a flow.
         """
+        if not isinstance(child, Node):
+            return options
         if isinstance(child, Flow):
             raise TypeError(f"{child.name} is a flow: run it once an item with flowq.BatchFlow(start=..., collect=...)")
         self.child = child

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from flowq.batch.nodes.batch_node import ParallelBatchNode
 from flowq.batch.nodes.keyed import Worked, refuse_without_work
+from flowq.batch.options import BatchNodeOptions
 from flowq.core.node import Item, Node, Result
 
 
@@ -36,13 +37,12 @@ class MapNode(Worked[Item, Result], ParallelBatchNode[Item, Result]):
         *,
         items: str = "items",
         out: str = "results",
-        **options: Any,
+        **options: Unpack[BatchNodeOptions],
     ) -> None:
-        if isinstance(work, Node):
-            options = self.adopt(work, options)
-        if "policy" not in options:
-            options = {"concurrency": 10, "on_error": "collect", **options}
-        super().__init__(items=items, out=out, **options)
+        given = self.adopted(work, options)
+        if "policy" not in given:
+            given = {"concurrency": 10, "on_error": "collect", **given}
+        super().__init__(items=items, out=out, **given)
         self.take_function("exec", work)
         refuse_without_work(self, "exec")
 

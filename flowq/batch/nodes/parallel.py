@@ -6,12 +6,13 @@ import asyncio
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from flowq.batch.nodes.branches import Ended, SideBySide, ended_for_good
 from flowq.batch.results.deltas import by_name, by_reducer, fold_deltas
 from flowq.core.drive import ControlFlow, async_twin
 from flowq.core.node import Node
+from flowq.core.options import NodeOptions
 from flowq.core.store.merge import apply_delta
 from flowq.errors import MergeConflict
 
@@ -39,7 +40,10 @@ class Parallel(SideBySide):
     """
 
     def __init__(
-        self, *nodes: Node[Any, Any], merge: Literal["last"] | Mapping[str, Any] | None = None, **options: Any
+        self,
+        *nodes: Node[Any, Any],
+        merge: Literal["last"] | Mapping[str, Any] | None = None,
+        **options: Unpack[NodeOptions],
     ) -> None:
         super().__init__(*nodes, **options)
         if isinstance(merge, str) and merge != "last":

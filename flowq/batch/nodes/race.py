@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack, overload
 
 from flowq.batch.nodes.branches import Branches, Ended, SideBySide, ended_for_good
 from flowq.core.beside import Beside
@@ -16,11 +16,16 @@ from flowq.core.callables import in_loop
 from flowq.core.context import ItemContext, current_context, enter_context
 from flowq.core.drive import Call, ControlFlow, Steps, async_twin, bounded, call_async, drive
 from flowq.core.node import Node
+from flowq.core.options import NodeOptions
 from flowq.core.store.merge import apply_delta
 
 T = TypeVar("T")
 
 
+@overload
+async def race(*contenders: Awaitable[T] | Callable[[], Awaitable[T]]) -> T: ...
+@overload
+async def race(*contenders: Awaitable[T] | Callable[[], Awaitable[T] | T]) -> T: ...
 async def race(*contenders: Awaitable[T] | Callable[[], Awaitable[T] | T]) -> T:
     """Return the value of the first contender that succeeds. The others are cancelled and have ended by then.
 
@@ -133,7 +138,7 @@ class FirstOk(_Winner):
         raise _nobody(errors)
 
 
-def first_ok(*nodes: Node[Any, Any], **options: Any) -> FirstOk:
+def first_ok(*nodes: Node[Any, Any], **options: Unpack[NodeOptions]) -> FirstOk:
     """A node that runs *nodes* one after another until one succeeds: a model, then a cheaper one, then a default.
 
     Only the changes of that node are written to the store, and its action is this node's. Each node has the list of the

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, Unpack
 
 from flowq.batch.executor import Executor
 from flowq.batch.inline.executor import InlineExecutor
 from flowq.batch.nodes.keyed import Worked, defines, needs_class, refuse_without_work, then
+from flowq.batch.options import BatchNodeOptions
 from flowq.batch.results.deltas import fold_runs
 from flowq.batch.results.done import Done, FlowItem
 from flowq.batch.results.result import BatchResult
@@ -72,11 +73,9 @@ class ReduceNode(Worked[Any, Any]):
         out: str = "result",
         associative: bool = False,
         each: Callable[..., Any] | Node[Any, Any] | None = None,
-        **options: Any,
+        **options: Unpack[BatchNodeOptions],
     ) -> None:
-        if isinstance(each, Node):
-            options = self.adopt(each, options)
-        super().__init__(items=items, out=out, **options)
+        super().__init__(items=items, out=out, **self.adopted(each, options))
         self.initial, self.associative = initial, associative
         self.is_local = not associative
         self.take_function("combine", fn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator
@@ -24,7 +25,7 @@ NUMBERS = (
 )  # fmt: skip
 LONGEST_QUEUE = 200  # characters; the field for it in a message holds 255
 GROUP = 100  # items per call of ``exec_many`` where no ``chunk_size`` says it; many services accept as many
-Rates: TypeAlias = str | Rate | list[str | Rate] | tuple[str | Rate, ...]
+Rates: TypeAlias = str | Rate | Sequence[str | Rate]
 
 
 @register

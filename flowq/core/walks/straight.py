@@ -51,6 +51,8 @@ async def _go_async(
         own = visited.__dict__ = node.__dict__.copy()
         own["params"], own["within"] = params, inner
         coroutines = visited.coroutines
+        execute: Any
+        post: Any
         prep, execute, post = visited.prep, visited.exec, visited.post
         try:
             prep_res = await (prep(shared) if _function(prep) in coroutines else call_async(prep, (shared,)))
