@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -440,3 +441,14 @@ class Counted(flowq.Node):
 
     def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
         shared["n"] += 1
+
+
+class Lasting(flowq.Node):
+    """A node that takes its time."""
+
+    def __init__(self, seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.seconds = seconds
+
+    def exec(self, prep_res: Any) -> None:
+        time.sleep(self.seconds)

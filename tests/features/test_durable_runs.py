@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import flowq
-from tests.features.graphs import Counted, Refused, Tally
+from tests.features.graphs import Counted, Lasting, Refused, Tally
 
 
 def flow(path: Path) -> flowq.Flow:
@@ -42,6 +42,21 @@ def test_row_089_who_submits_under_a_key_that_is_taken_is_given_that_run_with_it
     second = flow(tmp_path / "visits").submit({"n": 7, "more": True}, key="taken")
     assert first.id == second.id
     assert [dict(run.result(timeout=20).shared) for run in (first, second)] == [{"n": 3}, {"n": 3}]
+
+
+def test_row_089_every_step_says_how_long_it_took_and_so_does_the_first(executor: str) -> None:
+    first = Lasting(0.2, name="first")
+    first >> Lasting(0.1, name="second")
+    run = flowq.Flow(start=first).submit({})
+    result = run.result(timeout=20)
+    for steps in (run.history(), result.steps):
+        assert [(step.node, step.seconds >= least) for step, least in zip(steps, (0.2, 0.1), strict=False)] == [
+            ("first", True), ("second", True),
+        ]  # fmt: skip
+    fork = run.resume(from_step=1, fork=True)
+    fork.result(timeout=20)
+    (again,) = (step for step in fork.history() if step.node == "second")
+    assert again.seconds >= 0.1
 
 
 def test_row_091_a_run_that_failed_goes_on_where_it_was(executor: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from flowq.engine.stored.snapshots import SnapshotBase, Snapshots
 from flowq.engine.stored.stored_items import StoredItems
 from flowq.errors import FlowError
 
+KEPT = 1000  # steps whose states are kept; MOST_STEPS of lib.lua
 RUN = 0  # the index of a run in its batch of one
 # Seconds for which a fork's state is kept until its run is created: its creator may die, or find no room.
 UNBORN_S = 3600
@@ -39,20 +40,30 @@ class Checkpoints:
         """The completed nodes in order of completion, those of all generations."""
         found: list[Checkpoint] = []
         known = set[tuple[int, float]]()
-        for reached in self._states():
+        states = self._states()
+        for reached in states:
             if found and (found[-1].number, found[-1].generation) == (reached.steps, reached.gen):
                 continue  # the same step: parked after it, or done twice
             # A state of a later generation repeats the step that it continued from: that was completed earlier.
             if not reached.steps or (reached.steps, reached.at_s) in known:
                 continue
             known.add((reached.steps, reached.at_s))
-            before = found[-1].at_s if found else reached.at_s
+            before = found[-1].at_s if found else self._before_first(reached, len(states))
             found.append(
                 Checkpoint(
                     reached.steps, reached.name, reached.action, reached.at_s, reached.at_s - before, reached.gen
                 )
             )
         return found
+
+    def _before_first(self, first: Reached, kept: int) -> float:
+        """When the first step of *kept* ones began, in seconds since the epoch: with the run, unless steps before it
+        are no longer kept; then its end, as nothing else is known.
+        """
+        if first.steps > 1 and kept >= KEPT:
+            return first.at_s
+        created_ms = self._connections.redis.hget(self._connections.keys.meta(self._header.id), "created_ms")
+        return first.at_s if created_ms is None else min(int(created_ms) / 1000, first.at_s)
 
     def store(self) -> Overlay:
         """The store as the run last saved it; its values are fetched when they are read."""
