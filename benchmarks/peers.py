@@ -107,7 +107,12 @@ def main(words: Sequence[str], program: str = "python -m benchmarks.peers", peer
             print(f"{workload.key:14} {', '.join(map(' '.join, rivals))}")
     elif given.table:
         files = sorted(FOLDER.glob("*.jsonl")) if given.file == FILE else [given.file]
-        page.write(read(*files))
+        found = read(*files)
+        if not found:  # a page without a line would stand in the place of the results of before
+            sys.exit(
+                f"nothing was measured yet, in {FOLDER if given.file == FILE else given.file}: run this without --table"
+            )
+        page.write(found)
     else:
         if given.fresh:
             forget(given.file, {(workload.key, peer, way) for workload, rivals in wanted for peer, way in rivals})

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import chart, page, wording
+from benchmarks import chart, page, peers, wording
 from benchmarks.comparison import Cell, Comparison
 
 FLOWQ = Cell("flowq", (0.0500, 0.0400, 0.0600), "as it comes")
@@ -25,6 +25,13 @@ CHORD = Comparison(
 )
 RQ = Comparison("W2-200", "20,000 awaits", "rq", "", why="no async | items")
 POOL = Comparison("W1-1M", "a million", "pool", "chunks", FLOWQ, Cell("multiprocessing.Pool", (0.020,)))
+
+
+def test_where_nothing_was_measured_the_page_stays_as_it_is(tmp_path: Path) -> None:
+    before = page.PAGE.read_text(encoding="utf-8"), page.CHART.read_text(encoding="utf-8")
+    with pytest.raises(SystemExit, match="nothing was measured"):
+        peers.main(["--table", "--file", str(tmp_path / "peers.jsonl")])
+    assert (page.PAGE.read_text(encoding="utf-8"), page.CHART.read_text(encoding="utf-8")) == before
 
 
 def test_a_line_has_medians_spreads_ratio_bar_and_whether_it_is_met() -> None:
