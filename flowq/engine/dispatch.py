@@ -25,8 +25,8 @@ SHOWN_LETTERS = 200
 Segment = tuple[int, int]
 
 
-def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence[str]) -> None:
-    """Publish chunks of a batch in one round trip.
+def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence[str], *, again: bool = False) -> None:
+    """Publish chunks of a batch in one round trip; *again*: they have had a message before, which may be lost.
 
     A failure is logged, not raised: every id is in the ledger's ``wake``, so a caretaker publishes it again.
     """
@@ -35,7 +35,7 @@ def publish_chunks(connections: Connections, header: Header, chunk_ids: Sequence
     try:
         with connections.producer() as producer, producer.batch():
             for chunk_id in chunk_ids:
-                _send(connections, producer, header, chunk_id)
+                _send(connections, producer, header, chunk_id, again)
     except (*REDIS_ERRORS, OperationalError, BatchPublishError) as exc:
         log.warning("chunks were not published; a caretaker will", extra={"batch": header.id, "error": repr(exc)})
 
@@ -57,7 +57,7 @@ def items_repr(header: Header, chunk_id: str) -> str:
     return f"{_short(header.label)} · {what}"
 
 
-def _send(connections: Connections, producer: object, header: Header, chunk_id: str) -> None:
+def _send(connections: Connections, producer: object, header: Header, chunk_id: str, again: bool) -> None:
     amqp = connections.app.amqp
     message = amqp.create_task_message(
         uuid(),
@@ -66,6 +66,7 @@ def _send(connections: Connections, producer: object, header: Header, chunk_id: 
         argsrepr=items_repr(header, chunk_id),
         kwargsrepr=header.id,
         shadow=_short(header.node),
+        retries=int(again),
         ignore_result=True,
     )
     options: dict[str, Any] = {} if header.priority is None else {"priority": sent_priority(header.priority)}

@@ -31,6 +31,7 @@ SOONEST_S = 0.1  # least time between two looks, however much is due
 SURPLUS = 1000  # messages that a queue may hold beyond one for each chunk that is open
 COUNT_EVERY_S = 1.0
 COUNT_AT_ONCE = 500
+NOBODY = b"-"  # the holder of an open chunk that waits
 
 
 class Caretaker:
@@ -113,9 +114,13 @@ class Caretaker:
             self._connections.crash_points.reached("woken", batch_id)
         ids = [one for one in woken.ids if is_chunk_id(one)]
         crowded = bool(woken.ids) and self._is_crowded(header)
+        repeated = self._sent_before(batch_id, ids)
+        first = [one for one in ids if one not in repeated]
         if crowded:
-            ids = self._never_sent(batch_id, ids)
-        publish_chunks(self._connections, header, [*ids, *self._copies(header, ids)])
+            repeated = []
+        copies = self._copies(header, [*first, *repeated])
+        publish_chunks(self._connections, header, first)
+        publish_chunks(self._connections, header, [*repeated, *copies], again=True)
         if woken.due_in_ms is not None and len(self._due_s) < REMEMBERED:
             self._due_s[batch_id] = time.monotonic() + woken.due_in_ms / 1000
         if AGGREGATE in woken.ids and not header.reduces and not header.sink:
@@ -156,16 +161,18 @@ class Caretaker:
             self._counted_at = time.monotonic()
         return self._wanted
 
-    def _never_sent(self, batch_id: str, ids: list[str]) -> list[str]:
-        """Those of the chunks that have just been opened, or lost their holder; the others had a message before, after
-        which they wait for longer.
-        """
+    def _sent_before(self, batch_id: str, ids: list[str]) -> list[str]:
+        """Those of the chunks that still wait after a message; the others have just been opened, or lost their holder."""
         if not ids:
             return []
         first_ms = self._connections.times.wait_ms
         records = self._connections.redis.hmget(self._connections.keys.of(batch_id, "open"), ids)
-        waits_ms = [None if record is None else int(record.split()[5]) for record in records]
-        return [one for one, wait_ms in zip(ids, waits_ms, strict=True) if wait_ms == first_ms]
+        fields = [record.split() if record is not None else None for record in records]
+        return [
+            one
+            for one, record in zip(ids, fields, strict=True)
+            if record is not None and record[1] == NOBODY and int(record[5]) != first_ms
+        ]
 
     def _copies(self, header: Header, ids: list[str]) -> list[str]:
         """More messages for chunks that were published before and are still unclaimed, although the queue is empty.

@@ -39,10 +39,10 @@ def add_tasks(app: Celery, room: Any) -> None:
         "shared": False,  # or Celery would add them to every app of the process
     }
 
-    @app.task(name=CHUNK, takes=staticmethod(chunk_objection), ignore_result=True, **common)
-    def chunk(batch_id: str, chunk_id: str) -> Said:
+    @app.task(name=CHUNK, takes=staticmethod(chunk_objection), ignore_result=True, bind=True, **common)
+    def chunk(task: Any, batch_id: str, chunk_id: str) -> Said:
         with room.at_work():
-            return Said(run_chunk(room.slot(), batch_id, chunk_id))
+            return Said(run_chunk(room.slot(), batch_id, chunk_id, again=bool(task.request.retries)))
 
     @app.task(name=FOLD, takes=staticmethod(fold_objection), ignore_result=False, **common)
     def fold_segment(batch_id: str, gen: int, start: int, stop: int) -> str:

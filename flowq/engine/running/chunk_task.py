@@ -31,8 +31,12 @@ REDIS_IS_FULL = "not begun: Redis is full"
 SAID = ("busy", "paused", REDIS_IS_FULL)  # refusals of a claim that need no further explanation
 
 
-def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
+def run_chunk(slot: Slot, batch_id: str, chunk_id: str, *, again: bool = False) -> str:
     """Run one chunk and return how it went, for Flower.
+
+    *again*: the message was sent although the chunk has had one. It stands for no other chunk: in a long queue, where
+    neither is lost, each of these messages would take a range, whose commit sends another, and the queue would never
+    get shorter.
 
     Redelivery: a chunk that is done, or held by a live process, is left alone.
     """
@@ -42,7 +46,7 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str) -> str:
     lacking = _lacking(slot, batch_id)
     if lacking is not None:
         return _leave(slot, batch_id, chunk_id, lacking)
-    claim = _claim(slot, batch_id, chunk_id)
+    claim = _claim(slot, batch_id, chunk_id, or_other=not again)
     if not isinstance(claim, Claimed):
         return claim if claim in SAID else _not_there(slot, batch_id, chunk_id, claim)
     with slot.holding(batch_id, claim.id) as note:
@@ -56,12 +60,12 @@ def _lacking(slot: Slot, batch_id: str) -> str | None:
     return slot.unfit.reason(batch_id)
 
 
-def _claim(slot: Slot, batch_id: str, chunk_id: str) -> Claimed | str:
-    """Claim the chunk of a message, or another if a process has taken that without a message; or return why not."""
+def _claim(slot: Slot, batch_id: str, chunk_id: str, *, or_other: bool) -> Claimed | str:
+    """Claim the chunk of a message; *or_other*: another if a process has taken that without a message. Else why not."""
     ledger = slot.connections.ledger
     try:
         fields = [*JUDGED, BORN, *slot.headers.wanted(batch_id)]
-        claim = ledger.claim(batch_id, chunk_id, slot.holder, or_other=True, fields=fields)
+        claim = ledger.claim(batch_id, chunk_id, slot.holder, or_other=or_other, fields=fields)
     except ResponseError as error:
         if not is_full(error):
             raise

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from contextlib import nullcontext
+
 import pytest
+from celery import Celery
 from redis import Redis
 
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
-from flowq.codec import VERSION
-from flowq.engine.app import queue_list
+from flowq.codec import VERSION, loads
+from flowq.engine.app import CHUNK, queue_list
 from flowq.engine.batches import Headers
 from flowq.engine.ledger import SCHEMA_VERSION, Claimed, Ledger
+from flowq.engine.running.slot import Slot
+from flowq.worker.boards import Boards
 from flowq.worker.caretaker import SURPLUS, Caretaker
+from flowq.worker.tasks import add_tasks
 from tests.integration.engine.conftest import Clock
 from tests.nodes import Square
 
@@ -22,13 +30,15 @@ MINUTE_MS = 60_000
 class Care:
     """A caretaker on the test's clock, over batches that no worker takes."""
 
-    def __init__(self, producer: CeleryExecutor, redis: Redis, clock: Clock) -> None:
+    def __init__(
+        self, producer: CeleryExecutor, redis: Redis, clock: Clock, *, batches: int = BATCHES, items: int = 5
+    ) -> None:
         connections = producer.connections
         self.redis, self.clock = redis, clock
         self.ledger = Ledger(connections.redis, connections.keys, connections.times, clock_ms=clock)
         connections._ledger = self.ledger
         self.batches: list[BatchHandle[int]] = [
-            producer.submit(Square(chunk_size=1).job(range(5))) for _ in range(BATCHES)
+            producer.submit(Square(chunk_size=1).job(range(items))) for _ in range(batches)
         ]
         self.list = queue_list(connections.app, self.batches[0].queue)
         self._caretaker = Caretaker(connections, Headers(connections.redis, connections.keys), "one", lambda: None)
@@ -40,6 +50,21 @@ class Care:
         self.redis.delete(self._lock)
         self._caretaker.tick()
         return int(self.redis.llen(self.list))
+
+
+class Room:
+    """Where flowq's tasks run: a process that is to stop, so that it takes nothing without a message."""
+
+    def __init__(self, producer: CeleryExecutor) -> None:
+        boards = Boards()
+        boards.stop()
+        self._slot = Slot(producer.connections, "one", boards.own(0))
+
+    def slot(self) -> Slot:
+        return self._slot
+
+    def at_work(self) -> nullcontext[None]:
+        return nullcontext()
 
 
 @pytest.fixture
@@ -70,3 +95,24 @@ def test_a_chunk_whose_holder_is_lost_has_a_message_however_long_the_queue_is(ca
     newest = care.redis.lindex(care.list, 0)
     assert newest is not None
     assert last.id.encode() in newest
+
+
+def test_messages_sent_again_leave_a_queue_that_is_consumed(
+    producer: CeleryExecutor, redis: Redis, clock: Clock
+) -> None:
+    care, room, app = Care(producer, redis, clock, batches=1, items=40), Room(producer), Celery(set_as_current=False)
+    add_tasks(app, room)
+    assert [care.a_minute_later() for _ in range(3)] == [2 * CHUNKS, 3 * CHUNKS, 4 * CHUNKS]
+
+    def consume() -> str:
+        envelope = json.loads(redis.rpop(care.list) or b"")
+        args, _, _ = loads(base64.b64decode(envelope["body"]))
+        return repr(app.tasks[CHUNK].apply(args, retries=envelope["headers"]["retries"], throw=True).result)
+
+    went = [consume() for _ in range(20)]
+    assert went.count("1 item") + went.count("gone") == len(went), "one that was sent again takes no other chunk"
+    assert redis.llen(care.list) == CHUNKS, "a message for each chunk that is open"
+    while redis.llen(care.list):
+        consume()
+    assert care.batches[0].result(timeout=10) == [n * n for n in range(40)]
+    room.slot().close()
