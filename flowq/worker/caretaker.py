@@ -162,7 +162,7 @@ class Caretaker:
         return self._wanted
 
     def _sent_before(self, batch_id: str, ids: list[str]) -> list[str]:
-        """Those of the chunks that still wait after a message; the others have just been opened, or lost their holder."""
+        """Those of the chunks that still wait after a message; others were just opened, or lost their holder."""
         if not ids:
             return []
         first_ms = self._connections.times.wait_ms

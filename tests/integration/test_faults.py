@@ -16,6 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -488,6 +489,18 @@ def test_an_item_that_waits_for_its_next_try_holds_no_slot(oracle: str) -> None:
     others = [one for one in trace(oracle) if one.index > 0]
     assert len(others) == 20
     assert all(first.ended <= one.began and one.ended is not None and one.ended <= second.began for one in others)
+
+
+def test_short_waits_for_next_tries_hold_a_slot_for_a_second_in_all(oracle: str) -> None:
+    n, failing = 60, range(0, 60, 3)
+    with new_cluster(workers=1, slots=1) as cluster:
+        node = faulty.TriesAgain(oracle, failing=failing, seconds=0.02, max_retries=2, wait=0.9)
+        handle = submit(node, range(n))
+        assert handle.result(timeout=60) == [int(index in failing) for index in range(n)]
+        assert committed(cluster, handle.id) == once_each(n)
+    runs = sorted(trace(oracle), key=lambda one: one.began)
+    slept = [one.index for one, following in pairwise(runs) if one.index == following.index]
+    assert len(slept) <= 2, "after these waits of 0.9 s, all others were waits without a slot"
 
 
 def test_many_items_that_wait_for_their_next_try_go_on_as_soon_as_they_are_due(

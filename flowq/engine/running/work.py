@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flowq.batch.fanout import Fanout
@@ -11,6 +11,7 @@ from flowq.batch.results.sink import Sink
 from flowq.batch.running.gate import Gate
 from flowq.batch.running.runner import Runner
 from flowq.engine.batches import Header
+from flowq.engine.running.slept import Slept
 from flowq.engine.walks.journeys import ItemJourneys
 from flowq.errors import SinkFailed
 
@@ -31,3 +32,4 @@ class Work:
     gate: Gate | None = None
     sink: Sink | None = None
     refused: SinkFailed | None = None
+    slept: Slept = field(default_factory=Slept)
