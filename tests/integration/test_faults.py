@@ -491,10 +491,11 @@ def test_an_item_that_waits_for_its_next_try_holds_no_slot(oracle: str) -> None:
     assert all(first.ended <= one.began and one.ended is not None and one.ended <= second.began for one in others)
 
 
-def test_short_waits_for_next_tries_hold_a_slot_for_a_second_in_all(oracle: str) -> None:
+@pytest.mark.parametrize("options", [{}, {"rate": "1000/s"}], ids=["plain", "with a rate"])
+def test_short_waits_for_next_tries_hold_a_slot_for_a_second_in_all(oracle: str, options: dict[str, Any]) -> None:
     n, failing = 60, range(0, 60, 3)
     with new_cluster(workers=1, slots=1) as cluster:
-        node = faulty.TriesAgain(oracle, failing=failing, seconds=0.02, max_retries=2, wait=0.9)
+        node = faulty.TriesAgain(oracle, failing=failing, seconds=0.02, max_retries=2, wait=0.9, **options)
         handle = submit(node, range(n))
         assert handle.result(timeout=60) == [int(index in failing) for index in range(n)]
         assert committed(cluster, handle.id) == once_each(n)

@@ -50,7 +50,7 @@ class BatchPolicy(BaseModel):
         breaker: circuit breaker for a service that keeps failing.
         cache: a Cache, or the seconds for which results are reused for items with the same key.
         chunk_size: number of items that a process takes at a time; "auto" adapts it to their duration.
-        priority: 0 to 9, higher first (None: the broker's default).
+        priority: 0 to 9, higher first (None: as 9, the broker's default; so give what may wait a lower one).
         queue: name of the batch's queue (None: the default one).
         retention_s: seconds for which a finished batch is kept.
         max_items: a batch with more items is refused (None: no limit).

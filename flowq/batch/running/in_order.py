@@ -39,17 +39,25 @@ class InOrder:
         done: receives the outcomes.
         max_failed: number of failures that are tolerated; the next one ends the run.
         park_over_s: an item that must wait longer is parked; None: it sleeps for any time.
+        retry_over_s: the same for waits between two tries of an item that runs alone (None: as *park_over_s*).
     """
 
     def __init__(
-        self, tries: Tries, items: Sequence[Any], done: Done, *, max_failed: float, park_over_s: float | None
+        self,
+        tries: Tries,
+        items: Sequence[Any],
+        done: Done,
+        *,
+        max_failed: float,
+        park_over_s: float | None,
+        retry_over_s: float | None = None,
     ) -> None:
         self._tries = tries
         self._items = items
         self._done = done
         self._laps = Laps()
         self._failures_left = max_failed
-        self._park_over_s = park_over_s
+        self._park_over_s, self._retry_over_s = park_over_s, retry_over_s
 
     def run(self, tries_used: int, stop: Stop | None, watch: Watch | None) -> None:
         """Run the items, the first of which has used *tries_used* tries, until the end or until *stop* returns true."""
@@ -244,7 +252,8 @@ class InOrder:
 
     def _settle(self, item: Any, attempt: int, exc: BaseException | None, entry: Entry | None = None) -> None:
         """Take the next item through the tries that are left to it."""
-        steps, is_new = self._tries.settle(self._done.upto, item, attempt, exc, self._park_over_s, entry), exc is None
+        is_new, tries = exc is None, self._tries
+        steps = tries.settle(self._done.upto, item, attempt, exc, self._park_over_s, entry, self._retry_over_s)
         del exc  # an error of a further try keeps this frame, which is not to keep errors
         self._note(drive(steps), is_new=is_new)
 

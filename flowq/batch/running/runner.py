@@ -95,6 +95,7 @@ class Runner:
         stop: Stop | None = None,
         watch: Watch | None = None,
         park_over_s: float | None = None,
+        retry_over_s: float | None = None,
         max_failed: float | None = None,
     ) -> Done:
         """Run blocking items one after another in this thread.
@@ -108,6 +109,7 @@ class Runner:
             watch: ``watch(index)`` is called before each item.
             park_over_s: an item that must wait longer for its next try is parked, and the run continues; None: it
                 sleeps for any time.
+            retry_over_s: the same for waits between two tries, not for those at the gate (None: as *park_over_s*).
             max_failed: number of failures that are tolerated in this run; the next one ends it. None: no limit, or 0 if
                 the policy tolerates no failure, so that no item runs after the failure that ends the batch.
 
@@ -118,7 +120,10 @@ class Runner:
             max_failed = 0 if self._policy.failure_budget()[0] == 0 else float("inf")
         done = Done(start, worker=self.worker, started_at=time.time())
         with within_share(self._share):
-            InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=park_over_s).run(tries, stop, watch)
+            run = InOrder(
+                self._tries, items, done, max_failed=max_failed, park_over_s=park_over_s, retry_over_s=retry_over_s
+            )
+            run.run(tries, stop, watch)
         return done
 
     @property

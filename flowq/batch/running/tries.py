@@ -204,6 +204,7 @@ class Tries:
         exc: BaseException | None = None,
         park_over_s: float | None = None,
         entry: Entry | None = None,
+        retry_over_s: float | None = None,
     ) -> Steps[ItemDone]:
         """Try *item* until it is done, parked or failed; its exceptions are not raised.
 
@@ -214,11 +215,14 @@ class Tries:
             exc: the exception of a try that the caller has made.
             park_over_s: a longer wait parks the item (None: it sleeps for any time).
             entry: the gate's answer for the next try, if it was entered already.
+            retry_over_s: the same for waits between two tries (None: as *park_over_s*).
 
         Returns:
             The end of the item; its ``seconds`` include neither waits nor the try that the caller has made.
         """
         busy_s = 0.0
+        if retry_over_s is None:
+            retry_over_s = park_over_s
         while True:
             if exc is None:
                 if self.gate is not None:
@@ -255,7 +259,7 @@ class Tries:
             if delay_s is None:
                 return (yield from self._fall_back(index, item, attempt, exc, busy_s))
             attempt += 1
-            if park_over_s is not None and delay_s > park_over_s:
+            if retry_over_s is not None and delay_s > retry_over_s:
                 return ItemDone(park=Park(index, attempt, delay_s, retry_reason(exc)), seconds=busy_s)
             if delay_s > 0:
                 yield self.wait, (delay_s,)

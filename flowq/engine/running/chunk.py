@@ -223,18 +223,18 @@ class ChunkRun:
                 tries=attempts,
                 stop=lambda values, _: self._is_over() or weight.is_too_much(values),
                 watch=partial(holds.running, limit_s=limit_s) if self._claim.solo or limit_s else None,
-                park_over_s=self._park_over_s(),
+                park_over_s=PARK_OVER_S,
+                retry_over_s=self._retry_over_s(),
                 max_failed=failures_left,
             )
         finally:
             holds.idle()
 
-    def _park_over_s(self) -> float:
+    def _retry_over_s(self) -> float:
         work = self._work
-        # A gate takes the same figure for waits for permits, and a walk that is parked is saved first.
-        if work.gate is not None or work.journeys is not None or self._claim.solo:
+        if work.journeys is not None or self._claim.solo:
             return PARK_OVER_S
-        return work.slept.park_over_s(self._slot.connections, work.header.id)
+        return work.slept.retry_over_s(self._slot.connections, work.header.id)
 
     def _refuse_items(self, error: SinkFailed) -> Done:
         """Failed outcomes of items that do not run, as their sink may not be written: as many as may still fail."""

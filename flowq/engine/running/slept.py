@@ -25,7 +25,7 @@ class Slept:
         """Count what the items of *done*, one after another, have waited."""
         self._slept_s += max(0.0, done.seconds - done.item_seconds)
 
-    def park_over_s(self, connections: Connections, batch_id: str) -> float:
+    def retry_over_s(self, connections: Connections, batch_id: str) -> float:
         """Longer waits park their items. Asks Redis whether others could run meanwhile, once enough time was slept."""
         if self._slept_s < ENOUGH_S or not _others_wait(connections, batch_id):
             return PARK_OVER_S
