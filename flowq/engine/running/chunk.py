@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -184,11 +184,12 @@ class ChunkRun:
         items = self._slot.pages.read(batch_id, self._at, stop, claim.pages)
         if self._work.runner.is_async and type(items[0]) is not Twin:
             return self._slot.run_async(self._run_alone(items[0]))
+        run = partial(self._run_some, retry_over_s=self._retry_over_s())
         if self._work.node.computes_once:
-            return self._run_with_twins(items)
-        return self._run_some(items, self._at, self._failures_left, self._attempts)
+            return self._run_with_twins(items, run)
+        return run(items, self._at, self._failures_left, tries=self._attempts)
 
-    def _run_with_twins(self, items: list[Any]) -> Done:
+    def _run_with_twins(self, items: list[Any], run: Callable[..., Done]) -> Done:
         """Run items, with copies of their outcomes for the twins among them, or copy first what others have run.
 
         Outcomes of others are looked up at the start of a commit only, so this ends at a twin of theirs.
@@ -196,7 +197,7 @@ class ChunkRun:
         place, are_twins = until_change(items, 0)
         if are_twins:
             return self._copy(items[:place])
-        done, weight = self._run_some(items[:place], self._at, self._failures_left, self._attempts), Weight()
+        done, weight = run(items[:place], self._at, self._failures_left, tries=self._attempts), Weight()
         failures_left = self._failures_left - done.counts()["failed"]
         while place < len(items) and done.upto == self._at + place and failures_left >= 0 and not done.held_s:
             if self._is_over() or weight.is_too_much(done.values):
@@ -207,24 +208,26 @@ class ChunkRun:
                 copies = [copy_from(done, index, twin.first) for index, twin in enumerate(ours, done.upto)]
                 following = Done.gather(done.upto, copies)
             else:
-                following = self._run_some(items[place:upto], done.upto, failures_left)
+                following = run(items[place:upto], done.upto, failures_left)
             failures_left -= following.counts()["failed"]
             done.extend(following)
             place = upto
         return done
 
-    def _run_some(self, items: list[Any], start: int, failures_left: float, attempts: int = 0) -> Done:
+    def _run_some(
+        self, items: list[Any], start: int, failures_left: float, *, tries: int = 0, retry_over_s: float
+    ) -> Done:
         limit_s = item_limit_s(self._work.policy)
         holds, weight = self._slot.holds, Weight()
         try:
             return self._work.runner.run(
                 items,
                 start,
-                tries=attempts,
+                tries=tries,
                 stop=lambda values, _: self._is_over() or weight.is_too_much(values),
                 watch=partial(holds.running, limit_s=limit_s) if self._claim.solo or limit_s else None,
                 park_over_s=PARK_OVER_S,
-                retry_over_s=self._retry_over_s(),
+                retry_over_s=retry_over_s,
                 max_failed=failures_left,
             )
         finally:
