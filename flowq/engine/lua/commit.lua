@@ -123,9 +123,9 @@ end
 local ended = settle(agg_wait)
 if ended then return {'ok', ended, 0, {}} end
 if not goes_on or state ~= 'running' or is_late() then
-  local n = #answer
+  local before = redis.call('HLEN', OPEN)
   allocate(answer, wait)
-  if #answer > n then answer[3] = 1 end
+  if redis.call('HLEN', OPEN) > before then answer[3] = 1 end
   return answer
 end
 -- Takes the first waiting chunk, so that one opened early, when chunks were longer, is not left to the end. The message

@@ -31,7 +31,7 @@ end
 
 if act == 'resume' then
   if state ~= 'paused' then return {'unchanged', state} end
-  set('state', 'running')
+  set('state', 'running', 'spare', '0')  -- all that wait are published
   rouse_inner()
   local answer = {'ok', 'running'}
   for _, id in ipairs(redis.call('HKEYS', OPEN)) do

@@ -39,8 +39,8 @@ local MOST_STEPS = 1000
 local STARVED_S = 3600
 -- Limits for the pages whose content is returned with a range, see `brought`.
 local SMALL_PAGE_BYTES, BROUGHT_BYTES, BROUGHT_PAGES = 4096, 65536, 16
--- Records of `open` that `waiting` looks at.
-local LOOKED_AT = 32
+-- Records of `open` that `waiting` looks at, and the positions at which it begins.
+local LOOKED_AT, CURSORS = 32, 65536
 -- A chunk whose message was sent longer ago than this, and that nobody holds, waits for a slot.
 local DELIVERED_MS = 50
 -- A caretaker checks a batch that rests every REST_MS, or LOOKS times in its retention if that is more often.
@@ -282,22 +282,43 @@ local function may_allocate()
   return state == 'running' and (sealed == 1 or redis.call('ZSCORE', WAKE, 'feed') ~= false)
 end
 
+-- A chunk that has just been opened waits for a slot. Its id is to be published, unless one of the messages that are
+-- left over (`spare`) stands for it: that was sent a while ago.
+local function offer(ids, id, wait)
+  if (meta('spare') or 0) > 0 then
+    add('spare', -1)
+    due_at(id, now + wait - DELIVERED_MS - 1)
+  else
+    due_at(id, now + wait)
+    ids[#ids + 1] = id
+  end
+end
+
+-- What is due: at least `most` parked items of it, if there are so many. Chunks with an expired lease, and feed, orphan
+-- and deadline, may be due as well: wake handles those.
+local function due(most)
+  local others = redis.call('HLEN', OPEN) + 3
+  return redis.call('ZRANGEBYSCORE', WAKE, '-inf', int(now), 'LIMIT', 0, int(most + others))
+end
+
+-- Opens `id` if it is a parked item; returns whether it is.
+local function open_parked(id, wait)
+  local attempts = unparked(id)
+  if not attempts then return false end
+  local _, start = range_of(id)
+  open(id, fresh(start, wait, attempts))
+  return true
+end
+
 -- Opens parked items that are due, while there is room, at most `most`; returns the room that is left (places, items)
 -- and how many chunks may still be opened.
 local function unpark(ids, wait, most)
   local places, items = room()
   if places <= 0 or most <= 0 or redis.call('HLEN', PARKED) == 0 then return places, items, most end
-  -- Chunks with an expired lease, and feed, orphan and deadline, may be due as well: wake handles those.
-  local others = redis.call('HLEN', OPEN) + 3
-  local due = math.min(places, most) + others
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', WAKE, '-inf', int(now), 'LIMIT', 0, int(due))) do
+  for _, id in ipairs(due(math.min(places, most))) do
     if places <= 0 or items <= 0 or most <= 0 then break end
-    local attempts = unparked(id)
-    if attempts then
-      local _, start = range_of(id)
-      open(id, fresh(start, wait, attempts))
-      due_at(id, now + wait)
-      ids[#ids + 1] = id
+    if open_parked(id, wait) then
+      offer(ids, id, wait)
       places, items, most = places - 1, items - 1, most - 1
     end
   end
@@ -305,7 +326,7 @@ local function unpark(ids, wait, most)
 end
 
 -- Opens chunks while the window has room, at most `most` (nil: no limit), parked items that are due before new ranges;
--- returns their ids, to be published.
+-- returns the ids that are to be published.
 local function allocate(ids, wait, most)
   if meta('state') ~= 'running' then return ids end
   local places, items
@@ -316,8 +337,7 @@ local function allocate(ids, wait, most)
     if not gen then break end
     local id = id_of(gen, from, upto, 0)
     open(id, fresh(from, wait, 0))
-    due_at(id, now + wait)
-    ids[#ids + 1] = id
+    offer(ids, id, wait)
     places, items, most = places - 1, items - weight(from, upto), most - 1
   end
   return ids
@@ -337,7 +357,8 @@ local function close(state, agg_wait, reason)
   local gen, channel, retention, sealed, in_use = meta('gen', 'channel', 'retention_ms', 'sealed', 'weight')
   weigh(-in_use)
   -- Items without a commit read as cancelled. Their records stay for a redrive; no act reads them in a closed batch.
-  set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'parents', '0', 'beside', '0', 'sealed', '1')
+  set('state', state, 'reason', reason or '', 'closed_ms', int(now), 'parents', '0', 'beside', '0', 'spare', '0',
+    'sealed', '1')
   if sealed == 0 then set('cut', '1') end
   rouse_inner()
   redis.call('DEL', WAKE, WAITS)
@@ -414,10 +435,21 @@ end
 
 local function closed(state) return state ~= 'running' and state ~= 'paused' end
 
+-- A sample of `open`, as ids and records in turn. It is another one each time: what it lacks would otherwise wait for as
+-- long as all slots are occupied.
+local function sample()
+  local cursor = redis.call('HLEN', OPEN) > LOOKED_AT and now % CURSORS or 0
+  local next_one, some = unpack(redis.call('HSCAN', OPEN, int(cursor), 'COUNT', LOOKED_AT))
+  if cursor > 0 and next_one == '0' and #some < 2 * LOOKED_AT then  -- it began near the end
+    for _, one in ipairs(redis.call('HSCAN', OPEN, '0', 'COUNT', LOOKED_AT)[2]) do some[#some + 1] = one end
+  end
+  return some
+end
+
 -- The first of a sample of chunks that wait for a slot; not those that wait for their time, nor `solo` ones.
 local function waiting()
   local found, at
-  local some = redis.call('HSCAN', OPEN, '0', 'COUNT', LOOKED_AT)[2]
+  local some = sample()
   for i = 1, #some, 2 do
     local from, wait, solo = string.match(some[i + 1], '^(%d+) %- %d+ %d+ %d+ (%d+) %d+ (%d)')
     from = tonumber(from)

@@ -53,6 +53,7 @@ if state == 'paused' then
   return answered()
 end
 if window > 0 then set('window', int(window)) end
+if idle and (meta('spare') or 0) > 0 then set('spare', '0') end
 
 if is_due('feed') then
   redis.call('ZREM', WAKE, 'feed')

@@ -208,6 +208,9 @@ class StreamRun:
             return None
         self._places.crowded = claim == "busy"
         if not isinstance(claim, Claimed):
+            if chunk_id and claim in ("busy", "gone"):
+                # Another process took it as one whose message waits: send that message, which stands for another now.
+                await asyncio.to_thread(publish_chunks, slot.connections, self._work.header, [chunk_id])
             return None
         self._last_size = claim.stop - claim.start
         self._hold(claim)

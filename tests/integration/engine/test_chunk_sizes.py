@@ -176,6 +176,80 @@ def test_the_message_of_a_retried_item_stands_for_another_chunk_too(ledger: Ledg
     assert isinstance(ledger.claim(BATCH, "0:0-1~1", "c", or_other=True), Claimed)
 
 
+def test_what_waits_among_many_chunks_that_are_held_is_found(ledger: Ledger, clock: Clock) -> None:
+    """With a holder's name of that length Redis hashes the records, so that a look sees some of them."""
+    opened(ledger, sealed=True, size=1, fixed=1, window=100)
+    taken = {f"0:{at}-{at + 1}" for at in range(0, 100, 2)}
+    for one in taken:
+        ledger.claim(BATCH, one, "celery@a-worker-with-the-name-of-its-pod-7d9f8b6c5d-abcde/12345")
+    for _ in range(1000):
+        clock.ms += 51
+        claim = ledger.claim(BATCH, "", "b")
+        if isinstance(claim, Claimed):
+            taken.add(claim.id)
+    assert len(taken) == 100
+
+
+def test_messages_do_not_pile_up_where_chunks_are_taken_without_them(ledger: Ledger, clock: Clock) -> None:
+    """Under a concurrency nothing can be opened for the message of a chunk that is taken so."""
+    opened(ledger, sealed=True, size=5, fixed=1, concurrency=10, in_flight=5, window=4)
+    messages, held = 2, ledger.claim(BATCH, "0:0-5", "a")
+    for _ in range(15):
+        reply = commit(ledger, held, go_on=False)
+        messages += len(reply.ids)
+        clock.ms += 51
+        held = ledger.claim(BATCH, "", "a")
+    assert messages <= 4
+
+
+def test_a_message_that_is_left_over_takes_nothing_that_another_message_brings(ledger: Ledger, clock: Clock) -> None:
+    """Else a batch could keep all slots with such messages, before those of another."""
+    opened(ledger, sealed=True, size=5, fixed=1, concurrency=10, in_flight=5, window=4)  # with two messages
+    first = ledger.claim(BATCH, "0:0-5", "a")
+    clock.ms += 51
+    assert isinstance(ledger.claim(BATCH, "", "a"), Claimed)
+    assert ledger.claim(BATCH, "0:5-10", "b", or_other=True) == "busy"
+    assert commit(ledger, first, go_on=False).ids == ["0:10-15"], "that message is gone: the next chunk has its own"
+    clock.ms += 51
+    third = ledger.claim(BATCH, "", "a")
+    assert commit(ledger, third, go_on=False).ids == [], "the message of the third stands for the fourth"
+    other = ledger.claim(BATCH, "0:10-15", "b", or_other=True)
+    assert isinstance(other, Claimed)
+    assert other.id == "0:15-20"
+
+
+def test_after_a_pause_every_chunk_that_waits_has_a_message(ledger: Ledger, clock: Clock) -> None:
+    opened(ledger, sealed=True, size=5, fixed=1, concurrency=10, in_flight=5, window=4)
+    first = ledger.claim(BATCH, "0:0-5", "a")
+    clock.ms += 51
+    assert isinstance(ledger.claim(BATCH, "", "a"), Claimed)
+    ledger.control(BATCH, "pause")
+    assert ledger.claim(BATCH, "0:5-10", "b", or_other=True) == "paused", "and its message is gone"
+    assert ledger.control(BATCH, "resume")[2] == []
+    assert commit(ledger, first, go_on=False).ids == ["0:10-15"]
+
+
+def test_messages_of_a_queue_that_was_emptied_stand_for_nothing(ledger: Ledger, clock: Clock) -> None:
+    opened(ledger, sealed=True, size=5, fixed=1, concurrency=10, in_flight=5, window=4)
+    first = ledger.claim(BATCH, "0:0-5", "a")
+    clock.ms += 51
+    assert isinstance(ledger.claim(BATCH, "", "a"), Claimed)
+    ledger.wake(BATCH, idle=True)
+    assert commit(ledger, first, go_on=False).ids == ["0:10-15"]
+
+
+def test_parked_items_that_are_due_fill_free_places_beyond_the_window(ledger: Ledger, clock: Clock) -> None:
+    opened(ledger, sealed=True, size=100, fixed=1, window=2)
+    parked = [Parked(index, 1, 1000, "retry") for index in range(10)]
+    first = ledger.claim(BATCH, "0:0-100", "a")
+    assert isinstance(first, Claimed)
+    ledger.commit(BATCH, first.id, 0, 99, "a", tally=Tally(ok=89, parked=parked))
+    assert ledger.claim(BATCH, "", "a") == "gone", "they wait for their time"
+    clock.ms += 1001
+    claims = [ledger.claim(BATCH, "", "a") for _ in range(11)]
+    assert {one.id for one in claims if isinstance(one, Claimed)} == {f"0:{index}-{index + 1}~1" for index in range(10)}
+
+
 @pytest.mark.parametrize("chunk_id", ["0:100-200", "7:0-30", "0:0-2~3"])
 def test_a_message_of_a_chunk_that_never_was_stands_for_none(ledger: Ledger, chunk_id: str) -> None:
     opened(ledger, sealed=True, floor=30, window=4)

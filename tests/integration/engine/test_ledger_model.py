@@ -185,13 +185,15 @@ class World:
         fit, were_open = self.waiting(), self.redis.hkeys(self.keys.of(BATCH, "open"))
         left = self.left_waiting() if chunk_id == "" else None
         or_other = self.rng.random() < 0.5 if or_other is None else or_other
+        spare = int(self.meta("spare") or 0)
         claimed = self.ledger.claim(BATCH, chunk_id, holder, most=5, or_other=or_other, fields=["avail"])
         if isinstance(claimed, Claimed):
             new = claimed.id.encode() not in were_open
             assert new or claimed.id in (chunk_id, left) or (chunk_id and or_other and claimed.id in fit)
-            free = (chunk_id == "" and left is None) or (or_other and not fit)
+            free = (chunk_id == "" and left is None) or (or_other and (spare or not fit))
             assert not new or free, "what waits goes before what nobody has had"
             self.take(claimed, holder)
+        assert int(self.meta("spare") or 0) >= 0
 
     def waiting(self) -> set[str]:
         """The chunks that were opened for anybody, and are held by nobody."""
