@@ -24,7 +24,7 @@ from flowq.codec import dumps, loads
 from flowq.engine.fleet.presence import WorkerRecord
 from flowq.engine.keys import Keys
 from flowq.engine.ledger import ACTS, SCHEMA_VERSION, Claimed, Committed, Ledger, Tally, Times, script
-from flowq.engine.running.chunk import JUDGED
+from flowq.engine.running.storing import JUDGED
 from flowq.engine.stored.pages import CACHED_PAGES
 
 EVENTS = 3  # of a task: received, started, succeeded

@@ -31,8 +31,8 @@ from flowq.engine.ledger import Claimed, Committed
 from flowq.engine.reading.read_ahead import ReadAhead
 from flowq.engine.reading.results import FIRST_BLOBS
 from flowq.engine.redis_client import make_client
-from flowq.engine.running.chunk import JUDGED, follow
 from flowq.engine.running.slot import Slot
+from flowq.engine.running.storing import JUDGED, follow
 from flowq.engine.running.stream import StreamRun
 from flowq.engine.running.work import Work
 from flowq.local import EmbeddedRedis

@@ -13,11 +13,12 @@ from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import is_batch_id, is_chunk_id
 from flowq.engine.ledger import Claimed
 from flowq.engine.redis_client import REDIS_ERRORS, is_full
-from flowq.engine.running.chunk import JUDGED, ChunkRun
+from flowq.engine.running.chunk import ChunkRun
 from flowq.engine.running.freed import free, give_back
 from flowq.engine.running.note import Note
 from flowq.engine.running.shown import Went
 from flowq.engine.running.slot import ENDS_PROCESS, Slot
+from flowq.engine.running.storing import JUDGED
 from flowq.engine.running.stream import StreamRun
 from flowq.engine.running.templates import Unbuilt
 from flowq.engine.running.turn import Turn

@@ -1,6 +1,6 @@
 """The blobs of a commit: the outcomes of a range, and the deltas that a fold merges.
 
-Storing them happens elsewhere (chunk.py).
+Storing them happens elsewhere (storing.py).
 """
 
 from __future__ import annotations

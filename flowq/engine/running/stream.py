@@ -16,7 +16,6 @@ from flowq.engine.ledger import Claimed, Committed, Give, Stale
 from flowq.engine.limits.permits import PARK_OVER_S
 from flowq.engine.reading.results import read_state
 from flowq.engine.redis_client import AWAY_ERRORS
-from flowq.engine.running.chunk import follow, store
 from flowq.engine.running.free_places import FreePlaces
 from flowq.engine.running.freed import free
 from flowq.engine.running.garbage import collected_seldom
@@ -24,6 +23,7 @@ from flowq.engine.running.held_range import HeldRange
 from flowq.engine.running.pace import Pace
 from flowq.engine.running.shown import Went
 from flowq.engine.running.slot import NO_CRASH, Slot
+from flowq.engine.running.storing import follow, store
 from flowq.engine.running.turn import Turn
 from flowq.engine.running.twin_outcomes import parked_twin
 from flowq.engine.running.work import Work

@@ -9,8 +9,9 @@ import pytest
 import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.ledger import Claimed
-from flowq.engine.running.chunk import JUDGED, doomed
+from flowq.engine.running.chunk import doomed
 from flowq.engine.running.slot import Slot
+from flowq.engine.running.storing import JUDGED
 from flowq.errors import ItemTimeout
 from flowq.local import EmbeddedRedis
 from flowq.worker.boards import Boards
