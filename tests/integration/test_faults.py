@@ -504,6 +504,21 @@ def test_short_waits_for_next_tries_hold_a_slot_for_a_second_in_all(oracle: str,
     assert len(slept) <= 2, "after these waits of 0.9 s, all others were waits without a slot"
 
 
+@pytest.mark.parametrize("options", [{}, {"rate": "1000/s"}], ids=["plain", "with a rate"])
+def test_short_waits_for_next_tries_take_no_places_of_items_in_flight(oracle: str, options: dict[str, Any]) -> None:
+    n, failing = 60, range(0, 60, 3)
+    with new_cluster(workers=1, slots=1) as cluster:
+        node = faulty.TriesAgain(oracle, failing=failing, seconds=0.02, max_retries=2, wait=0.9, in_flight=2, **options)
+        handle = submit(node, range(n))
+        assert handle.result(timeout=60) == [int(index in failing) for index in range(n)]
+        assert committed(cluster, handle.id) == once_each(n)
+    runs = sorted(trace(oracle), key=lambda one: one.began)
+    tries = {index: [one for one in runs if one.index == index] for index in failing}
+    waits = [(first.ended, second.began) for first, second in tries.values()]
+    at_once = [sum(began is not None and began <= at < ended for began, ended in waits) for at, _ in waits if at]
+    assert max(at_once) > 4, "there are two places"
+
+
 def test_many_items_that_wait_for_their_next_try_go_on_as_soon_as_they_are_due(
     pair: flowq.LocalCluster, oracle: str
 ) -> None:

@@ -18,7 +18,7 @@ from flowq.batch.running.gate import Entry, Held, Later
 from flowq.batch.running.threads import until_ended
 from flowq.batch.running.together import Given, TriesTogether, probes
 from flowq.batch.running.tries import Interrupted, Tries
-from flowq.core.drive import drive, drive_async
+from flowq.core.drive import Steps, drive, drive_async
 from flowq.core.journey import Left
 
 _LINGER_S = 0.02
@@ -36,9 +36,18 @@ class InFlight:
         places: number of items running at once, ≥ 1.
         sink: ``sink(index, item_done)`` is called in the loop when an item ends. An exception from it ends the run.
         park_over_s: an item that must wait longer is parked; None: it sleeps for any time.
+        retry_over_s: the same for waits between two tries, asked for each item (None: as *park_over_s*).
     """
 
-    def __init__(self, tries: Tries, places: int, sink: Sink, *, park_over_s: float | None) -> None:
+    def __init__(
+        self,
+        tries: Tries,
+        places: int,
+        sink: Sink,
+        *,
+        park_over_s: float | None,
+        retry_over_s: Callable[[], float | None] | None = None,
+    ) -> None:
         self._tries = copy.copy(tries)
         self._tries.cancelled = self._cancelled
         self._batch_cancelled = tries.cancelled
@@ -48,6 +57,7 @@ class InFlight:
         self._apart, self._most_apart = 0, max(1, places // 10)
         self._sink = sink
         self._park_over_s = park_over_s
+        self._retry_over_s = retry_over_s or (lambda: park_over_s)
         self._places = asyncio.Semaphore(places)
         self._pool = None if tries.is_async else ThreadPoolExecutor(places, thread_name_prefix="flowq-item")
 
@@ -173,7 +183,7 @@ class InFlight:
     async def _coroutine(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> ItemDone:
         tries = self._tries
         if entry is not None:
-            return await drive_async(tries.settle(index, item, tries_used, None, self._park_over_s, entry))
+            return await drive_async(self._settle(index, item, tries_used, None, entry))
         began = perf_counter()
         try:
             value = await tries.one_try_async(index, item, tries_used)
@@ -188,11 +198,17 @@ class InFlight:
         # Outside of the except block: else it would become the __context__ of what the next try raises.
         first_s = perf_counter() - began
         try:
-            done = await drive_async(tries.settle(index, item, tries_used, failed, self._park_over_s))
+            done = await drive_async(self._settle(index, item, tries_used, failed, None))
         finally:
             del failed  # its traceback holds this frame
         done.seconds += first_s
         return done
+
+    def _settle(
+        self, index: int, item: Any, tries_used: int, failed: BaseException | None, entry: Entry | None
+    ) -> Steps[ItemDone]:
+        retry_over_s = self._retry_over_s()
+        return self._tries.settle(index, item, tries_used, failed, self._park_over_s, entry, retry_over_s)
 
     async def _in_thread(
         self, pool: ThreadPoolExecutor, index: int, item: Any, tries_used: int, entry: Entry | None
@@ -211,7 +227,7 @@ class InFlight:
 
     def _blocking(self, index: int, item: Any, tries_used: int, entry: Entry | None) -> ItemDone | None:
         try:
-            return drive(self._tries.settle(index, item, tries_used, None, self._park_over_s, entry))
+            return drive(self._settle(index, item, tries_used, None, entry))
         except Interrupted:
             return None
 

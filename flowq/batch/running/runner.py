@@ -143,7 +143,15 @@ class Runner:
         with within_share(self._share):
             await InOrder(self._tries, items, done, max_failed=max_failed, park_over_s=None).run_async(stop)
 
-    async def run_async(self, source: Source, in_flight: int, sink: Sink, *, park_over_s: float | None = None) -> float:
+    async def run_async(
+        self,
+        source: Source,
+        in_flight: int,
+        sink: Sink,
+        *,
+        park_over_s: float | None = None,
+        retry_over_s: Callable[[], float | None] | None = None,
+    ) -> float:
         """Run items concurrently: async ones as tasks, blocking ones in threads.
 
         Args:
@@ -152,6 +160,7 @@ class Runner:
             sink: ``sink(index, item_done)`` is called in the loop when an item ends. An exception of the sink or the
                 source ends the run.
             park_over_s: as for ``run``.
+            retry_over_s: as for ``run``, asked for each item.
 
         Returns:
             Seconds until the last item of the source, which was not started, may start; 0.0 if all were started.
@@ -160,4 +169,5 @@ class Runner:
         with ``ctx.cancelled`` true, and its outcome still goes to the sink.
         """
         with within_share(self._share):
-            return await InFlight(self._tries, in_flight, sink, park_over_s=park_over_s).run(source)
+            run = InFlight(self._tries, in_flight, sink, park_over_s=park_over_s, retry_over_s=retry_over_s)
+            return await run.run(source)

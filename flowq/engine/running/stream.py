@@ -22,6 +22,7 @@ from flowq.engine.running.garbage import collected_seldom
 from flowq.engine.running.held_range import HeldRange
 from flowq.engine.running.pace import Pace
 from flowq.engine.running.shown import Went
+from flowq.engine.running.slept import SHORT_S
 from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.storing import follow, store
 from flowq.engine.running.turn import Turn
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 COMMIT_S = 0.2
 TAKE_FOR_S, ALONE_FOR_S = 2.0, 600.0
+PARKING_S = 0.002  # what parking an item costs this process, in which all of its places could run others
 MAX_HELD = 100  # records; the capacity of a process's board
 
 
@@ -82,7 +84,13 @@ class StreamRun:
 
     async def _run(self) -> None:
         running = asyncio.ensure_future(
-            self._work.runner.run_async(self._items(), self._in_flight, self._finish, park_over_s=PARK_OVER_S)
+            self._work.runner.run_async(
+                self._items(),
+                self._in_flight,
+                self._finish,
+                park_over_s=PARK_OVER_S,
+                retry_over_s=self._retry_over_s,
+            )
         )
         try:
             while not running.done():
@@ -97,6 +105,12 @@ class StreamRun:
             await asyncio.gather(running, return_exceptions=True)
         if not running.cancelled():
             self._held_s = running.result()
+
+    def _retry_over_s(self) -> float:
+        """The longest wait for a next try in which an item keeps its place, if others could have that meanwhile."""
+        if self._places.starved or self._work.journeys is not None:
+            return PARK_OVER_S
+        return min(PARK_OVER_S, max(SHORT_S, PARKING_S * self._in_flight))
 
     def _free_all(self) -> None:
         slot, batch_id = self._slot, self._work.header.id
