@@ -51,7 +51,7 @@ class InlineTwins:
     def ended(self, first: int, index: int) -> ItemDone:
         """The outcome for the item at *index*, a twin of the item *first*, which must be in an added run."""
         done = self._runs[bisect_right(self._starts, first) - 1]
-        return copy_of(ItemDone(done.values[first - done.start], done.notable.get(first)), index)
+        return copy_of(done.item(first), index)
 
     # -- side by side ----------------------------------------------------------------------------------------------
 

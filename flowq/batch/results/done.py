@@ -180,6 +180,11 @@ class Done:
             return self.durations[index - self.start]
         return self.seconds / len(self.values)
 
+    def item(self, index: int) -> ItemDone:
+        """How the item at *index*, which must be in this range, ended; without its time."""
+        park = next((park for park in self.parked if park.index == index), None)
+        return ItemDone(self.values[index - self.start], self.notable.get(index), park)
+
     def outcome(self, index: int, *, key: str | None = None, input: Any = None) -> Outcome:
         """The outcome of the item at *index*, which must be in this range and not parked."""
         if not self.start <= index < self.upto:

@@ -28,7 +28,7 @@ from flowq.engine.running.shown import Went
 from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.storing import JUDGED, follow, store
 from flowq.engine.running.turn import Turn
-from flowq.engine.running.twin_outcomes import copy_from
+from flowq.engine.running.twin_outcomes import twin_of
 from flowq.engine.running.weight import Weight
 from flowq.engine.running.work import Work
 from flowq.engine.stored.on_the_way import write
@@ -194,7 +194,8 @@ class ChunkRun:
             upto, are_twins = until_change(items, place)
             if are_twins:
                 ours = takewhile(lambda twin: twin.first >= done.start, items[place:upto])
-                copies = [copy_from(done, index, twin.first) for index, twin in enumerate(ours, done.upto)]
+                firsts = [twin.first for twin in ours]
+                copies = [twin_of(done.item(first), index, first) for index, first in enumerate(firsts, done.upto)]
                 following = Done.gather(done.upto, copies)
             else:
                 following = run(items[place:upto], done.upto, failures_left)

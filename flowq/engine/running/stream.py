@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from flowq.batch.results.done import ItemDone, Park
 from flowq.batch.running.sizing import floor_size, next_size
-from flowq.batch.running.twins import Twin, copy_of
+from flowq.batch.running.twins import Twin
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.ids import generation
 from flowq.engine.known_sizes import Sizes
@@ -26,7 +26,7 @@ from flowq.engine.running.slept import SHORT_S
 from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.storing import follow, store
 from flowq.engine.running.turn import Turn
-from flowq.engine.running.twin_outcomes import parked_twin
+from flowq.engine.running.twin_outcomes import twin_of
 from flowq.engine.running.work import Work
 from flowq.errors import BatchLost, DecodeError
 
@@ -156,7 +156,7 @@ class StreamRun:
         """The outcome of a twin whose first item does not run here: a copy, or parked until that has ended."""
         for other in self._ranges.values():
             if twin.first in other.finished:
-                return _copy(other.finished[twin.first], index, twin.first)
+                return twin_of(other.finished[twin.first], index, twin.first)
         gen, batch_id = generation(held.id), self._work.header.id
         try:
             return await asyncio.to_thread(self._slot.twins.of, batch_id, gen, index, twin.first, polls)
@@ -279,7 +279,7 @@ class StreamRun:
         if done.seconds:  # a copy takes none
             self._places.ended(done.seconds)
         for twin in self._twins.pop(index, ()):
-            self._finish(twin, _copy(done, twin, index))
+            self._finish(twin, twin_of(done, twin, index))
         if not self._of_index or (self._places.crowded and held.is_over()):
             self._places.changed()
 
@@ -376,8 +376,3 @@ async def _to_its_end(coroutine: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.gather(task, return_exceptions=True)
         raise
-
-
-def _copy(first: ItemDone, index: int, of: int) -> ItemDone:
-    """What the twin at *index* gets of item *of*, which has ended or is parked here."""
-    return copy_of(first, index) if first.park is None else parked_twin(index, of, 0)

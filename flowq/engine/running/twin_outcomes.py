@@ -37,8 +37,7 @@ class TwinOutcomes:
         Args:
             polls: how often it was asked for before; the wait grows with it.
         """
-        found = self._find(batch_id, gen, first)
-        return parked_twin(index, first, polls) if found is None else copy_of(found, index)
+        return twin_of(self._find(batch_id, gen, first), index, first, polls)
 
     def _find(self, batch_id: str, gen: int, index: int) -> ItemDone | None:
         for one in range(gen, -1, -1):
@@ -90,14 +89,9 @@ class TwinOutcomes:
         return done
 
 
-def parked_twin(index: int, first: int, polls: int) -> ItemDone:
-    """The twin at *index* of an item that has not ended."""
+def twin_of(item: ItemDone | None, index: int, first: int, polls: int = 0) -> ItemDone:
+    """The end of the twin at *index* of item *first*: a copy of *item*; parked if that is, or has not ended (None)."""
+    if item is not None and item.park is None:
+        return copy_of(item, index)
     wait_s = min(MOST_WAIT_S, FIRST_WAIT_S * 2 ** min(polls, 10))
     return ItemDone(park=Park(index, polls + 1, wait_s, f"same as item {first}"))
-
-
-def copy_from(done: Done, index: int, first: int) -> ItemDone:
-    """The outcome of the twin at *index*, whose first item is in *done*; parked if that is."""
-    if any(park.index == first for park in done.parked):
-        return parked_twin(index, first, 0)
-    return copy_of(ItemDone(done.values[first - done.start], done.notable.get(first)), index)
