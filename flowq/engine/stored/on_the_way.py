@@ -75,13 +75,5 @@ class SnapshotsOnTheWay(Snapshots):
         fetch = super()._fetch
         return read(self._connections, lambda: fetch(scope, name))
 
-    def _upload(
-        self,
-        scope: str,
-        blobs: Mapping[str, bytes],
-        lifetime_ms: int,
-        holder: str,
-        require: Callable[[int], None] | None,
-    ) -> int:
-        upload = super()._upload
-        return write(lambda: upload(scope, blobs, lifetime_ms, holder, require), log_as={"scope": scope})
+    def _write(self, scope: str, act: Callable[[], int]) -> int:
+        return write(act, log_as={"scope": scope})
