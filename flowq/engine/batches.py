@@ -64,6 +64,18 @@ class Header:
     root: str = ""
     birth: str = ""
 
+    @property
+    def has_store(self) -> bool:
+        """Whether blobs belong to it: of its store, or of what its items have changed. A batch of plain items has none,
+        although it shares the scope of the run or item that began it.
+        """
+        return self.manifest is not None or self.reduces or self.keeps
+
+    @property
+    def blob_scope(self) -> str:
+        """The owner of its blobs: the batch itself where it was given no store."""
+        return self.scope or self.id
+
     def fields(self) -> dict[str, Any]:
         """The header as fields of the meta hash."""
         body = (

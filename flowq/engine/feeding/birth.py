@@ -116,7 +116,7 @@ def birth_fields(
         "fixed": int(fixed),
         "reduces": int(header.reduces),
         # Its close leaves nothing to do: no merge, no parent to tell, no sink to sweep, no store to release.
-        "plain": int(not (header.reduces or header.parent or header.sink or header.scope)),
+        "plain": int(not (header.reduces or header.parent or header.sink or header.has_store)),
         "keeps": int(header.keeps),
         **({} if not header.root else crowd_fields(connections, header.root)),
         "kind": "run" if header.keeps else "child" if header.parent else "batch",

@@ -125,7 +125,7 @@ def follow(slot: Slot, work: Work, reply: Committed, done: Done, *, keep: Sequen
     if work.header.root and not reply.opened and not reply.ids:
         with _left_to_the_caretaker(work.header.id):  # its rounds let every batch use free places
             wake_starved(slot.connections, slot.headers, work.header.root, slot.fleet)
-    if reply.ended and (work.header.parent or work.header.scope) and not work.header.reduces:
+    if reply.ended and (work.header.parent or work.header.has_store) and not work.header.reduces:
         # Nothing to merge, so that the aggregator's work is done here. It stays due until the confirmation.
         with _left_to_the_caretaker(work.header.id):
             end_plain(slot.connections, work.header)

@@ -30,7 +30,7 @@ class Renewals:
 
     def look_after(self, header: Header) -> None:
         """Hold the blobs of a running batch, four times per retention, or every minute if that is more often."""
-        if not has_store(header) or time.monotonic() < self._next_s.get(header.id, 0.0):
+        if not header.has_store or time.monotonic() < self._next_s.get(header.id, 0.0):
             return
         meta = self._connections.keys.meta(header.id)
         state, retention_ms = self._connections.redis.hmget(meta, ["state", "retention_ms"])
@@ -40,7 +40,7 @@ class Renewals:
         # A Snapshots of its own, dropped after use with its cache: this is a worker's main process.
         snapshots = Snapshots(self._connections.redis, self._connections.keys)
         held = snapshots.held_by(header.id)  # before its states are read: a walk may save others meanwhile
-        needed, scope = self._needed(header, snapshots, held), header.scope or header.id
+        needed, scope = self._needed(header, snapshots, held), header.blob_scope
         snapshots.hold(scope, needed, retention_s, header.id)
         snapshots.release(scope, held - needed, retention_s, header.id)
         self._next_s[header.id] = time.monotonic() + min(LOOK_EVERY_S, retention_s / 4)
@@ -63,14 +63,9 @@ class Renewals:
         for floor in floors - {""}:
             names.add(floor)
             with suppress(DecodeError, BatchLost):  # the walk itself will report it
-                changes = changes_in(snapshots, header.scope or header.id, floor)
+                changes = changes_in(snapshots, header.blob_scope, floor)
                 names.update(name for name in changes.values() if name is not None)
         return names
-
-
-def has_store(header: Header) -> bool:
-    """Whether blobs belong to a batch: its store, or what its items have changed."""
-    return bool(header.scope) or header.reduces
 
 
 def release_store(connections: Connections, header: Header) -> None:
@@ -78,7 +73,7 @@ def release_store(connections: Connections, header: Header) -> None:
 
     Another batch that needs one holds it again when it is looked after. Redelivery: releasing twice does no harm.
     """
-    if not has_store(header):
+    if not header.has_store:
         return
     retention_ms = connections.redis.hget(connections.keys.meta(header.id), "retention_ms")
     if retention_ms is None:
@@ -87,5 +82,5 @@ def release_store(connections: Connections, header: Header) -> None:
     names = snapshots.held_by(header.id).union((header.manifest or {}).values())
     if header.parent:
         names -= snapshots.held_by(header.parent)
-    snapshots.release(header.scope or header.id, names, int(retention_ms) / 1000, header.id)
+    snapshots.release(header.blob_scope, names, int(retention_ms) / 1000, header.id)
     connections.redis.delete(connections.keys.held(header.id))

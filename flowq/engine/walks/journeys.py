@@ -136,7 +136,7 @@ class ItemJourney(BatchJourney):
             reached.until.clear()  # in a new generation every wait has its full time again
         reached.gen = among.gen
         self._kept = KeptStore(
-            among.snapshots, header.scope or header.id, header.manifest or {}, among.retention_s,
+            among.snapshots, header.blob_scope, header.manifest or {}, among.retention_s,
             reached.floor, reached.recent, holder=header.id,
         )  # fmt: skip
         self._kept.restore(store)
@@ -249,7 +249,7 @@ class ItemJourney(BatchJourney):
         batch_id, gen = self._reached.child or (new_batch_id(job.label or job.node.name, step), 0)
         header = header_of(
             job, batch_id, parent.queue, manifest=manifest,
-            scope=parent.scope or parent.id, run_id=parent.run_id, parent=parent.id, root=parent.root,
+            scope=parent.blob_scope, run_id=parent.run_id, parent=parent.id, root=parent.root,
         )  # fmt: skip
         slots = read(self._connections, lambda: self._among.fleet.slots(header.queue))
         with left_in_trouble():

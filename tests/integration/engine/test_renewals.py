@@ -48,7 +48,7 @@ def submitted(producer: CeleryExecutor, shared: dict[str, Any] | None) -> Header
 
 
 def scope_of(header: Header) -> str:
-    return header.scope or header.id
+    return header.blob_scope
 
 
 def blobs_of(producer: CeleryExecutor, header: Header) -> set[str]:
