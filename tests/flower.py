@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -31,9 +32,9 @@ class Flower:
     def __init__(
         self, broker_url: str, log: Path, command: tuple[str, ...] = ("flowq", "flower", "--port", "0")
     ) -> None:
-        self._log = log
+        self._log_file = log
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
-        env |= {"FLOWQ_BROKER_URL": broker_url, "FLOWQ_FLOWER_PASSWORD": PASSWORD}
+        env |= {"FLOWQ_BROKER_URL": broker_url, "FLOWQ_FLOWER_PASSWORD": PASSWORD, "PYTHONFAULTHANDLER": "1"}
         with log.open("wb") as out:
             self._popen = subprocess.Popen([sys.executable, "-m", *command], env=env, cwd=ROOT, stdout=out, stderr=out)
         self.url = until(self._address, 30, "Flower says where it listens")
@@ -64,11 +65,20 @@ class Flower:
         """The names of the workers that Flower has heard of by their events."""
         return re.findall(r'flower_worker_online\{worker="([^"]+)"\} 1', self.get("/metrics"))
 
-    def end(self) -> None:
+    def log(self) -> str:
+        return self._log_file.read_text()
+
+    def end(self) -> int:
+        """Tell it to stop; what it exits with."""
         self._popen.terminate()
-        self._popen.wait(10)
+        try:
+            return self._popen.wait(10)
+        except subprocess.TimeoutExpired:
+            self._popen.send_signal(signal.SIGABRT)  # shows in its log what it was doing
+            self._popen.wait(10)
+            raise AssertionError(f"Flower does not stop:\n{self.log()}") from None
 
     def _address(self) -> str | None:
-        assert self._popen.poll() is None, self._log.read_text()
-        found = re.search(r"Visit me at (\S+)", self._log.read_text())
+        assert self._popen.poll() is None, self.log()
+        found = re.search(r"Visit me at (\S+)", self.log())
         return found[1] if found else None

@@ -26,6 +26,15 @@ def flower(session_cluster: flowq.LocalCluster, tmp_path_factory: pytest.TempPat
     flower.end()
 
 
+def test_it_stops_when_told_though_its_redis_is_gone(tmp_path: Path) -> None:
+    with flowq.LocalCluster(slots=1, workers=1) as cluster:
+        flower = Flower(cluster.broker_url, tmp_path / "log")
+        cluster.redis.kill()
+        # By its second try to read events it has also sent the workers something, which waits until Redis is back.
+        until(lambda: "trying again in 2 seconds" in flower.log(), 20, "Flower tries again")
+        assert flower.end() == 0
+
+
 def several(flower: Flower, search: str, n: int, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
     """The tasks that *search* finds and that were *wanted* at some time, as soon as there are *n*."""
     found: dict[str, dict[str, Any]] = {}
