@@ -68,6 +68,20 @@ def test_places_around_slow_items_are_filled_for_as_long_as_there_is_no_other_ba
     assert len(list(tmp_path.glob("pid-*"))) == 2
 
 
+def test_places_around_a_slow_item_are_filled_beside_another_batch_too_until_it_ends(tmp_path: Path) -> None:
+    """The slot is occupied by it anyway, whatever waits for it."""
+    with flowq.LocalCluster(slots=1, imports=["tests.nodes"]):
+        node = nodes.AsyncAwaited(str(tmp_path), last=1, seconds=0.02, in_flight=10)
+        long = node.submit([1, *range(1000, 21_000)])
+        other = nodes.Square().submit(range(10))
+        until(lambda: long.progress().done > 1100, 20, "more are done than fit into a turn")
+        assert other.progress().done == 0
+        (tmp_path / "released").touch()
+        assert other.wait(20)
+        assert long.progress().state == "running"
+        long.cancel()
+
+
 def test_a_reader_in_item_order_is_not_far_behind(cluster: flowq.LocalCluster, tmp_path: Path) -> None:
     """The chunks that were sent first wait for a slot, while the processes take one after another."""
     n = 4000

@@ -65,7 +65,11 @@ class FreePlaces:
 
     def late_s(self) -> float:
         """How long an item may run, in seconds, before it is split off for holding back finished ones."""
-        return max(SPLIT_AT_LEAST_S, 2 * self._item_s()) if self.crowded else SPLIT_AFTER_S
+        return max(SPLIT_AT_LEAST_S, 2 * self.item_s()) if self.crowded else SPLIT_AFTER_S
+
+    def item_s(self) -> float:
+        """The median duration of the last items in seconds. A few slow items would dominate the mean."""
+        return median(self._took_s) if self._took_s else 0.0
 
     def take_reserved(self) -> str:
         """The next reserved chunk; "" if there is none."""
@@ -91,9 +95,5 @@ class FreePlaces:
             self.changed()
         return kept
 
-    def _item_s(self) -> float:
-        """The median duration of the last items in seconds. A few slow items would dominate the mean."""
-        return median(self._took_s) if self._took_s else 0.0
-
     def _look_in_s(self) -> float:
-        return min(LOOK_EVERY_S, max(LOOK_SOONEST_S, self._item_s() / LOOKS_AN_ITEM))
+        return min(LOOK_EVERY_S, max(LOOK_SOONEST_S, self.item_s() / LOOKS_AN_ITEM))

@@ -20,6 +20,7 @@ from flowq.engine.running.free_places import FreePlaces
 from flowq.engine.running.freed import free
 from flowq.engine.running.garbage import collected_seldom
 from flowq.engine.running.held_range import HeldRange
+from flowq.engine.running.overhang import Overhang
 from flowq.engine.running.pace import Pace
 from flowq.engine.running.shown import Went
 from flowq.engine.running.slept import SHORT_S
@@ -60,6 +61,7 @@ class StreamRun:
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
         self._turn = Turn(slot.connections, TAKE_FOR_S, ALONE_FOR_S)
+        self._overhang = Overhang()
         self._places = FreePlaces(work.in_flight)
         self._committing = asyncio.Lock()
         self._limited = work.policy.concurrency is not None or bool(work.header.root)
@@ -172,6 +174,10 @@ class StreamRun:
         places, gate = self._places, self._work.gate
         while not self._closed and not await self._is_over():
             places.look()
+            if self._overhang.waits(places.item_s()):
+                await self._let_others()
+                await places.wait()
+                continue
             claim = await _to_its_end(self._take())
             # With permits per key, a chunk reserved here would wait behind items whose keys have none: publish it then.
             keeps = gate is None or gate.per_s is not None or places.crowded
@@ -184,10 +190,13 @@ class StreamRun:
                     await _to_its_end(self._commit_finished(final=False))
             elif not places.has_changed and not await self._has_let_go():
                 break
-        # The last items may take any time. Their places are for others now, and so are the reserved chunks.
-        places.starved, places.crowded = False, self._limited
-        await _to_its_end(asyncio.to_thread(self._hand_on))
+        await self._let_others()
         return None
+
+    async def _let_others(self) -> None:
+        """Leave the places of what runs here to others, as it may take any time, and the reserved chunks."""
+        self._places.starved, self._places.crowded = False, self._limited
+        await _to_its_end(asyncio.to_thread(self._hand_on))
 
     async def _heed_pause(self) -> None:
         """If the batch is paused, give up the items of held ranges that have not begun."""
@@ -237,10 +246,15 @@ class StreamRun:
         return generation(claim.id) != self._gen or any(claim.start <= one < claim.stop for one in self._of_index)
 
     async def _is_over(self) -> bool:
-        """Whether this task takes nothing more: its turn is over, it was overtaken, or the worker is stopping."""
+        """Whether this task takes nothing more: its turn is over, and the slot is free but for what began after that;
+        or it was overtaken; or the worker is stopping.
+        """
         if self._overtaken or self._slot.holds.stopping():
             return True
-        return not self._turn.is_sure() and not await asyncio.to_thread(self._turn.lasts)
+        if self._turn.is_sure() or await asyncio.to_thread(self._turn.lasts):
+            self._overhang.off()
+            return False
+        return not (self._turn.may_last() and self._overhang.lasts(self._of_index))
 
     async def _read(self, held: HeldRange, claim: Claimed) -> list[Any] | None:
         """The items of a range that follow, some at a time; None: they cannot be read."""

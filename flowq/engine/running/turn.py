@@ -22,6 +22,7 @@ class Turn:
         self._connections, self._alone_for_s = connections, min(alone_for_s, _half_of_time_limit_s(connections))
         self._began = time.perf_counter()
         self._until = self._began + sure_s
+        self._over_until = 0.0
 
     def is_sure(self) -> bool:
         """Whether it lasts in any case, without asking Redis."""
@@ -32,10 +33,18 @@ class Turn:
         if self.is_sure():
             return True
         now = time.perf_counter()
-        if now - self._began > self._alone_for_s or self._has_grown() or not self._is_alone():
+        if now < self._over_until or not self.may_last():
             return False
-        self._until = now + ASK_EVERY_S
-        return True
+        lasts = self._is_alone()
+        if lasts:
+            self._until = now + ASK_EVERY_S
+        else:
+            self._over_until = now + ASK_EVERY_S
+        return lasts
+
+    def may_last(self) -> bool:
+        """Whether it may go on if that keeps nobody waiting: it is not too long yet, nor the process too large."""
+        return time.perf_counter() - self._began <= self._alone_for_s and not self._has_grown()
 
     def _has_grown(self) -> bool:
         """Whether this process is over its memory limit, and so is replaced after the task."""
