@@ -39,3 +39,12 @@ def test_a_small_batch_has_its_turn_beside_a_long_one_that_takes_chunks_without_
     assert submit(nodes.Sleepy(), [0.1] * 10).result(timeout=20) == [0.1] * 10
     assert long.progress().done < 10_000
     long.cancel()
+
+
+def test_a_small_batch_waits_for_one_long_item_of_each_slot_though_more_have_messages_before_it() -> None:
+    with flowq.LocalCluster(slots=1, imports=["tests.nodes"]):
+        long = nodes.Slow(1.1, chunk_size=1).submit(range(10))
+        until(lambda: long.progress().running, 10, "the first item runs")
+        assert nodes.Square().map([3]) == [9]
+        assert long.progress().done == 1
+        long.cancel()

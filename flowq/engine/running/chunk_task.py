@@ -29,6 +29,7 @@ log = logging.getLogger("flowq.run")
 
 BORN = "created_ms"  # tells batches with the same id apart: a lost batch may be created anew under its id
 REDIS_IS_FULL = "not begun: Redis is full"
+PUT_BACK = "put back: another batch has its turn"
 SAID = ("busy", "paused", REDIS_IS_FULL)  # refusals of a claim that need no further explanation
 
 
@@ -47,10 +48,12 @@ def run_chunk(slot: Slot, batch_id: str, chunk_id: str, *, again: bool = False) 
     lacking = _lacking(slot, batch_id)
     if lacking is not None:
         return _leave(slot, batch_id, chunk_id, lacking)
+    if slot.rounds.lets_pass(batch_id, chunk_id) and _put_back(slot, batch_id, chunk_id, again=again):
+        return PUT_BACK
     claim = _claim(slot, batch_id, chunk_id, or_other=not again)
     if not isinstance(claim, Claimed):
         return claim if claim in SAID else _not_there(slot, batch_id, chunk_id, claim)
-    with slot.holding(batch_id, claim.id) as note:
+    with slot.rounds.turn(batch_id), slot.holding(batch_id, claim.id) as note:
         return _run_claims(slot, batch_id, claim, note)
 
 
@@ -59,6 +62,16 @@ def _lacking(slot: Slot, batch_id: str) -> str | None:
     if slot.unfit.reason(batch_id) is not None:  # no claim is made then, which would tell if the batch is another one
         slot.recognise(batch_id, slot.connections.redis.hget(slot.connections.keys.meta(batch_id), BORN))
     return slot.unfit.reason(batch_id)
+
+
+def _put_back(slot: Slot, batch_id: str, chunk_id: str, *, again: bool) -> bool:
+    """Put a message at the end of the queue; returns whether the batch is still there."""
+    try:
+        header = slot.headers.get(batch_id)
+    except (BatchLost, DecodeError):
+        return False
+    publish_chunks(slot.connections, header, [chunk_id], again=again)
+    return True
 
 
 def _claim(slot: Slot, batch_id: str, chunk_id: str, *, or_other: bool) -> Claimed | str:

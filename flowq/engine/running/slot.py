@@ -30,6 +30,7 @@ from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.running.note import Holds, Note
 from flowq.engine.running.overtime import item_limit_s
 from flowq.engine.running.reports import Reports
+from flowq.engine.running.rounds import Rounds
 from flowq.engine.running.shown import ItemEvents
 from flowq.engine.running.templates import Templates, Unbuilt, made
 from flowq.engine.running.twin_outcomes import TwinOutcomes
@@ -76,6 +77,7 @@ class Slot:
         self.snapshots = SnapshotsOnTheWay(connections, blobs)
         self.fleet = Fleet(redis, keys)
         self.unfit = Unfit()
+        self.rounds = Rounds(connections)
         self.sizes = KnownSizes()
         self.twins = TwinOutcomes(connections)
         self.item_events = ItemEvents(connections, worker)

@@ -35,7 +35,7 @@ class Turn:
         now = time.perf_counter()
         if now < self._over_until or not self.may_last():
             return False
-        lasts = self._is_alone()
+        lasts = is_alone(self._connections)
         if lasts:
             self._until = now + ASK_EVERY_S
         else:
@@ -51,16 +51,16 @@ class Turn:
         limit_mib = self._connections.settings.max_memory_per_child_mib
         return limit_mib is not None and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > limit_mib * 1024
 
-    def _is_alone(self) -> bool:
-        """Whether nobody else can want the slot: the app has no other tasks, and no other batch has something to do."""
-        connections = self._connections
-        if any(not name.startswith(OWN_TASKS) for name in connections.app.tasks):
-            return False
-        try:
-            seconds, _ = connections.redis.time()
-            return int(connections.redis.zcount(connections.keys.batches, "-inf", seconds * 1000 + 1000)) <= 1
-        except AWAY_ERRORS:
-            return False
+
+def is_alone(connections: Connections) -> bool:
+    """Whether nobody else can want the slot: the app has no other tasks, and at most one batch has something to do."""
+    if any(not name.startswith(OWN_TASKS) for name in connections.app.tasks):
+        return False
+    try:
+        seconds, _ = connections.redis.time()
+        return int(connections.redis.zcount(connections.keys.batches, "-inf", seconds * 1000 + 1000)) <= 1
+    except AWAY_ERRORS:
+        return False
 
 
 def _half_of_time_limit_s(connections: Connections) -> float:
