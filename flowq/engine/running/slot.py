@@ -159,10 +159,21 @@ class Slot:
         note.take_back()
 
     def run_async(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run *coroutine* in the event loop that this process keeps for its lifetime."""
+        """Run *coroutine* in the event loop that this process keeps for its lifetime.
+
+        A signal may raise in the loop instead of the coroutine, as that of a soft time limit does. The coroutine is
+        cancelled then: left as it is, it would hold its ranges, and go on beside what runs here next.
+        """
         if self._loop is None:
             self._loop = asyncio.Runner()
-        return self._loop.run(coroutine)
+        try:
+            return self._loop.run(coroutine)
+        except ENDS_PROCESS:
+            raise
+        except BaseException:
+            for left in [task for task in asyncio.all_tasks(self._loop.get_loop()) if task.get_coro() is coroutine]:
+                self._loop.run(_ended(left))
+            raise
 
     def _build(self, header: Header, *, is_open: bool = True) -> Work:
         node: Any = copy.copy(self._templates.of(header.spec) if is_open else made(header.spec))
@@ -214,3 +225,8 @@ class Slot:
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

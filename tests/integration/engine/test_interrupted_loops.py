@@ -1,0 +1,70 @@
+"""A signal that raises in the event loop of a process, as that of Celery's soft time limit does, and not in an item."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+import flowq
+from flowq.client.executor import CeleryExecutor
+from flowq.engine.running.chunk_task import run_chunk
+from flowq.engine.running.slot import Slot
+
+N = 60
+begun: list[int] = []
+
+
+class TooLate(Exception):
+    pass
+
+
+class Interrupted(flowq.ParallelBatchNode[int, int]):
+    """The items of its first two chunks never end; the last of them has the loop interrupted while it waits."""
+
+    async def exec(self, item: int) -> int:
+        begun.append(item)
+        if len(begun) == 20:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+        if len(begun) <= 20:
+            await asyncio.Event().wait()
+        return item
+
+
+@pytest.fixture(autouse=True)
+def _limit() -> Iterator[None]:
+    def raises(number: int, frame: FrameType | None) -> None:
+        raise TooLate
+
+    before = signal.signal(signal.SIGALRM, raises)
+    begun.clear()
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_all_ranges_of_an_interrupted_process_are_given_back(producer: CeleryExecutor, slot: Slot) -> None:
+    handle = producer.submit(Interrupted(chunk_size=10, in_flight=20).job(range(N)))
+    assert run_chunk(slot, handle.id, "0:0-10") == "broke off: TooLate: "
+    assert len(begun) == 20
+    assert not handle.held(), "nothing runs here any more"
+    handle.cancel()
+
+
+def test_what_a_lifespan_has_begun_goes_on_after_an_interruption(slot: Slot) -> None:
+    async def begin() -> asyncio.Task[bool]:
+        return asyncio.create_task(asyncio.Event().wait())
+
+    async def late() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        await asyncio.Event().wait()
+
+    async def done(task: asyncio.Task[bool]) -> bool:
+        return task.done()
+
+    keeps_alive = slot.run_async(begin())
+    with pytest.raises(TooLate):
+        slot.run_async(late())
+    assert not slot.run_async(done(keeps_alive))
