@@ -196,8 +196,12 @@ def _connect_signals(room: Room) -> None:
         with room.at_work():  # lifespans end
             room.slot().close()
 
-    def worker_named(sender: Any = None, **_: Any) -> None:
+    def worker_named(sender: Any = None, conf: Any = None, options: Any = None, **_: Any) -> None:
         room.hostname = str(sender)
+        # Those of the command line; Celery tells them to its pool alone, and the processes ask the settings.
+        for name in ("time_limit", "soft_time_limit"):
+            if conf is not None and options and options.get(name):
+                conf[f"task_{name}"] = options[name]
         # Before Celery applies -Q: if given, that alone says which queues the worker consumes, flowq's or not.
         queues = room.app.amqp.queues
         if room.settings.queue not in queues.consume_from:

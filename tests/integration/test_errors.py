@@ -328,6 +328,18 @@ def test_a_worker_with_another_pool_than_prefork_does_not_start_and_says_why(tmp
     assert "start it with --pool prefork" in log.read_text()
 
 
+def test_a_time_limit_of_the_command_line_is_known_to_the_processes_of_the_worker(
+    redis_server: EmbeddedRedis, tmp_path: Path
+) -> None:
+    """By half of it a turn ends: else Celery would kill the process with all that it runs."""
+    app = Celery("asks", broker=redis_server.url, backend=redis_server.url, set_as_current=False)
+    options = ("--time-limit", "70", "--soft-time-limit", "60", "--concurrency", "1")
+    with celery_worker(redis_server.url, *options, log=tmp_path / "log"):
+        told = until(lambda: app.control.inspect(timeout=1).conf(), 30, "the worker answers")
+    (conf,) = told.values()
+    assert (conf["task_time_limit"], conf["task_soft_time_limit"]) == (70, 60)
+
+
 TEAMS_PROGRAM = """
     import flowq
     from flowq.batch.executor import activate

@@ -6,6 +6,7 @@ import resource
 import time
 from math import inf
 
+from flowq.engine.app import CHUNK
 from flowq.engine.connection import Connections
 from flowq.engine.redis_client import AWAY_ERRORS
 
@@ -64,6 +65,9 @@ def is_alone(connections: Connections) -> bool:
 
 
 def _half_of_time_limit_s(connections: Connections) -> float:
-    """Half of the time after which the team's app has Celery end any of its tasks."""
-    conf = connections.app.conf
-    return min(conf.task_time_limit or inf, conf.task_soft_time_limit or inf) / 2
+    """Half of the time after which the team's app has Celery end any of its tasks, or flowq's."""
+    conf, chunk = connections.app.conf, connections.app.tasks.get(CHUNK)
+    limits = [conf.task_time_limit, conf.task_soft_time_limit]
+    if chunk is not None:  # as `task_annotations` have it
+        limits += [chunk.time_limit, chunk.soft_time_limit]
+    return min(limit or inf for limit in limits) / 2

@@ -8,10 +8,12 @@ import pytest
 
 import flowq
 from flowq.client.executor import CeleryExecutor
+from flowq.engine.app import CHUNK
 from flowq.engine.running.chunk_task import run_chunk
 from flowq.engine.running.slot import Slot
 from flowq.engine.running.turn import Turn
 from flowq.local import EmbeddedRedis
+from flowq.worker.tasks import add_tasks
 from tests.integration.engine.conftest import executor
 from tests.nodes import Asks, Square
 
@@ -65,6 +67,15 @@ def test_it_does_not_last_for_ever(producer: CeleryExecutor) -> None:
 def test_it_ends_before_the_time_limit_of_the_teams_app(producer: CeleryExecutor, name: str) -> None:
     submitted(producer)
     producer.connections.app.conf[name] = 1e-6
+    assert not Turn(producer.connections, 0.0).lasts()
+
+
+@pytest.mark.parametrize("name", ["time_limit", "soft_time_limit"])
+def test_it_ends_before_a_time_limit_of_flowqs_tasks_alone(producer: CeleryExecutor, name: str) -> None:
+    submitted(producer)
+    app = producer.connections.app
+    add_tasks(app, None)
+    setattr(app.tasks[CHUNK], name, 1e-6)  # as Celery does for the setting task_annotations
     assert not Turn(producer.connections, 0.0).lasts()
 
 
