@@ -175,3 +175,13 @@ class TriesAgain(Traced):
         time.sleep(self.last_s if item in self.failing else self.seconds)
         ends()
         return ctx.attempt
+
+
+class AsyncTriesAgain(TriesAgain):
+    async def exec(self, item: int, *, ctx: flowq.ItemContext) -> int:  # type: ignore[override]
+        ends = begins(self.path, item, ctx.attempt)
+        await asyncio.sleep(self.seconds)
+        ends()
+        if item in self.failing and ctx.attempt < self.failures:
+            raise Refused(f"item {item}, try {ctx.attempt}")
+        return ctx.attempt

@@ -504,11 +504,21 @@ def test_short_waits_for_next_tries_hold_a_slot_for_a_second_in_all(oracle: str,
     assert len(slept) <= 2, "after these waits of 0.9 s, all others were waits without a slot"
 
 
-@pytest.mark.parametrize("options", [{}, {"rate": "1000/s"}], ids=["plain", "with a rate"])
-def test_short_waits_for_next_tries_take_no_places_of_items_in_flight(oracle: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (faulty.TriesAgain, {"in_flight": 2}),
+        (faulty.TriesAgain, {"in_flight": 2, "rate": "1000/s"}),
+        (faulty.AsyncTriesAgain, {"in_flight": 10, "concurrency": 2}),
+    ],
+    ids=["plain", "with a rate", "under a concurrency"],
+)
+def test_short_waits_for_next_tries_take_no_places_of_items_in_flight(
+    oracle: str, kind: type[faulty.TriesAgain], options: dict[str, Any]
+) -> None:
     n, failing = 60, range(0, 60, 3)
     with new_cluster(workers=1, slots=1) as cluster:
-        node = faulty.TriesAgain(oracle, failing=failing, seconds=0.02, max_retries=2, wait=0.9, in_flight=2, **options)
+        node = kind(oracle, failing=failing, seconds=0.02, max_retries=2, wait=0.9, **options)
         handle = submit(node, range(n))
         assert handle.result(timeout=60) == [int(index in failing) for index in range(n)]
         assert committed(cluster, handle.id) == once_each(n)

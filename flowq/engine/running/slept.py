@@ -27,12 +27,12 @@ class Slept:
 
     def retry_over_s(self, connections: Connections, batch_id: str) -> float:
         """Longer waits park their items. Asks Redis whether others could run meanwhile, once enough time was slept."""
-        if self._slept_s < ENOUGH_S or not _others_wait(connections, batch_id):
+        if self._slept_s < ENOUGH_S or not others_wait(connections, batch_id):
             return PARK_OVER_S
         return SHORT_S
 
 
-def _others_wait(connections: Connections, batch_id: str) -> bool:
+def others_wait(connections: Connections, batch_id: str) -> bool:
     """Whether the batch has items that no chunk has yet, or that are parked."""
     keys = connections.keys
     with connections.redis.pipeline(transaction=False) as pipe:

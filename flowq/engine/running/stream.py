@@ -23,7 +23,7 @@ from flowq.engine.running.held_range import HeldRange
 from flowq.engine.running.overhang import Overhang
 from flowq.engine.running.pace import Pace
 from flowq.engine.running.shown import Went
-from flowq.engine.running.slept import SHORT_S
+from flowq.engine.running.slept import SHORT_S, others_wait
 from flowq.engine.running.slot import NO_CRASH, Slot
 from flowq.engine.running.storing import follow, store
 from flowq.engine.running.turn import Turn
@@ -57,6 +57,7 @@ class StreamRun:
         self._pace = Pace()
         self._went = Went()
         self._closed = self._overtaken = False
+        self._others_wait = False  # for places under a ``concurrency``: any that an item leaves is for one of them
         self._held_s = 0.0
         self._in_flight = work.in_flight
         self._last_size = claim.stop - claim.start
@@ -110,7 +111,7 @@ class StreamRun:
 
     def _retry_over_s(self) -> float:
         """The longest wait for a next try in which an item keeps its place, if others could have that meanwhile."""
-        if self._places.starved or self._work.journeys is not None:
+        if self._work.journeys is not None or (self._places.starved and not self._others_wait):
             return PARK_OVER_S
         return min(PARK_OVER_S, max(SHORT_S, PARKING_S * self._in_flight))
 
@@ -227,6 +228,7 @@ class StreamRun:
                 self._overtaken, self._closed = True, self._closed or generation(claim.id) != self._gen
                 await asyncio.to_thread(free, slot.connections, slot.headers, batch_id, claim.id, slot.holder, "hand")
                 return None
+            self._others_wait = claim == "busy" and await asyncio.to_thread(others_wait, slot.connections, batch_id)
         except AWAY_ERRORS:
             return None
         self._places.crowded = claim == "busy"
