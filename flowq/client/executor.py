@@ -74,7 +74,7 @@ class CeleryExecutor:
         self._fleet: Fleet | None = None
         self._latest: BatchHandle[Any] | None = None
         self._sizes = KnownSizes()
-        self._scope = new_batch_id("store")
+        self._scopes: dict[float, str] = {}
         self._snapshots = Snapshots(self.connections.redis, self.connections.keys)
 
     def execute(self, job: BatchJob) -> Steps[BatchResult[Any]]:
@@ -226,14 +226,20 @@ class CeleryExecutor:
         return self._fleet
 
     def _header(self, batch_id: str, job: BatchJob) -> Header:
-        # The blobs that a run's nodes write must live longer than the store of this process: their scope is the run.
-        keeps = isinstance(job.node, RunFlow)
-        run_id, scope = (batch_id, batch_id) if keeps else ("", self._scope)
         if job.shared is None:
             return header_of(job, batch_id, self.settings.queue)
+        # The blobs that a run's nodes write must live longer than the store of this process: their scope is the run.
+        keeps = isinstance(job.node, RunFlow)
+        run_id, scope = (batch_id, batch_id) if keeps else ("", self._scope_for(job.policy.retention_s))
         require = self.connections.headroom.require
         manifest = self._snapshots.save(scope, job.shared, job.policy.retention_s, require=require)
         return header_of(job, batch_id, self.settings.queue, manifest=manifest, scope=scope, run_id=run_id, keeps=keeps)
+
+    def _scope_for(self, retention_s: float) -> str:
+        """The owner of this process's stores that are kept for so long: batches share the blobs of equal values, and
+        the end of each sets how long they stay.
+        """
+        return self._scopes.setdefault(retention_s, new_batch_id("store"))
 
     def _check_list(self, queue: str) -> None:
         """Raise ConfigError if none of the workers on *queue* reads the Redis list that this app sends to."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import suppress
 
-from flowq.engine.batches import Header
+from flowq.engine.batches import Header, read_header
 from flowq.engine.connection import Connections
 from flowq.engine.stored.kept_store import changes_in
 from flowq.engine.stored.reached import Reached
@@ -19,6 +20,8 @@ from flowq.errors import BatchLost, DecodeError
 
 REMEMBERED = 10_000
 LOOK_EVERY_S = 60.0
+RELEASED_FOR_S = 2 * LOOK_EVERY_S
+"""What is released stays at least so long: a batch that still needs it holds it again when it is looked after."""
 
 
 class Renewals:
@@ -42,7 +45,7 @@ class Renewals:
         held = snapshots.held_by(header.id)  # before its states are read: a walk may save others meanwhile
         needed, scope = self._needed(header, snapshots, held), header.blob_scope
         snapshots.hold(scope, needed, retention_s, header.id)
-        snapshots.release(scope, held - needed, retention_s, header.id)
+        _release(self._connections, snapshots, header, held - needed, retention_s)
         self._next_s[header.id] = time.monotonic() + min(LOOK_EVERY_S, retention_s / 4)
         self._next_s.move_to_end(header.id)
         if len(self._next_s) > REMEMBERED:
@@ -69,7 +72,7 @@ class Renewals:
 
 
 def release_store(connections: Connections, header: Header) -> None:
-    """Let go of the blobs of a batch that has ended, but for those that its parent holds.
+    """Let go of the blobs of a batch that has ended, but for those that the batches around it hold.
 
     Another batch that needs one holds it again when it is looked after. Redelivery: releasing twice does no harm.
     """
@@ -80,7 +83,33 @@ def release_store(connections: Connections, header: Header) -> None:
         return
     snapshots = Snapshots(connections.redis, connections.keys)
     names = snapshots.held_by(header.id).union((header.manifest or {}).values())
-    if header.parent:
-        names -= snapshots.held_by(header.parent)
-    snapshots.release(header.blob_scope, names, int(retention_ms) / 1000, header.id)
+    _release(connections, snapshots, header, names, int(retention_ms) / 1000)
     connections.redis.delete(connections.keys.held(header.id))
+
+
+def _release(
+    connections: Connections, snapshots: Snapshots, header: Header, names: set[str], retention_s: float
+) -> None:
+    """Release those of *names* that no batch around *header* holds, for as long as each of them may need them.
+
+    One that has ended before holds nothing any more, but needs its blobs for its own retention, to be run again.
+    """
+    if not names:
+        return
+    stays_s = max(retention_s, RELEASED_FOR_S)
+    for around in _around(connections, header):
+        held = snapshots.held_by(around.id)  # before the state: its end releases them
+        state, retention_ms = connections.redis.hmget(connections.keys.meta(around.id), ["state", "retention_ms"])
+        if state in (b"running", b"paused"):
+            names = names - held - set((around.manifest or {}).values())
+        else:
+            stays_s = max(stays_s, int(retention_ms or 0) / 1000)
+    snapshots.release(header.blob_scope, names, stays_s, header.id)
+
+
+def _around(connections: Connections, header: Header) -> Iterator[Header]:
+    """The batch whose item began this one, the one around that, and so on."""
+    with suppress(BatchLost, DecodeError):
+        while header.parent:
+            header = read_header(connections.redis, connections.keys, header.parent)
+            yield header

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,14 +18,15 @@ from flowq.engine.running.chunk_task import run_chunk
 from flowq.engine.running.slot import Slot
 from flowq.engine.stored.kept_store import RECENT_KEYS
 from flowq.engine.stored.reached import Reached
-from flowq.engine.stored.renewals import Renewals
+from flowq.engine.stored.renewals import LOOK_EVERY_S, Renewals
 from flowq.engine.stored.snapshots import UNTENDED_S
 from tests import nested
 from tests.nodes import Asks
 
 SOON_S = 20
 STEPS = 3
-RETENTION_S, A_DAY_S = 60.0, 86_400
+RETENTION_S, A_DAY_S = 300.0, 86_400
+SHORT_S = 2.0
 
 
 class Counts(flowq.Node[Any, Any]):
@@ -41,9 +43,9 @@ class Counts(flowq.Node[Any, Any]):
         return "again" if step < STEPS else "done"
 
 
-def submitted(producer: CeleryExecutor, shared: dict[str, Any] | None) -> Header:
+def submitted(producer: CeleryExecutor, shared: dict[str, Any] | None, retention_s: float = RETENTION_S) -> Header:
     """A batch flow over *shared*, whose items begin batches of their own; nobody runs it."""
-    flow = nested.Level(nested.Leaves(3), 2, retention_s=RETENTION_S)
+    flow = nested.Level(nested.Leaves(3), 2, retention_s=retention_s)
     return producer.submit(flow.job([{"place": 0}, {"place": 1}], shared=shared)).header
 
 
@@ -122,6 +124,59 @@ def test_a_store_waits_for_workers_for_a_month_and_stays_after_its_end_for_the_r
     merge_all(producer.connections, header, 0, 2, lambda deltas: {})
     assert 0 < min(stays_s(producer, header, names)) <= max(stays_s(producer, header, names)) <= RETENTION_S
     assert not redis.exists(keys.held(header.id), keys.held(inner))
+
+
+def end(producer: CeleryExecutor, header: Header) -> None:
+    producer.connections.ledger.control(header.id, "cancel")
+    if header.reduces:
+        merge_all(producer.connections, header, 0, 2, lambda deltas: {})
+    else:
+        end_plain(producer.connections, header)
+
+
+def test_a_batch_kept_for_long_keeps_its_store_when_another_over_the_same_values_is_kept_for_seconds(
+    producer: CeleryExecutor,
+) -> None:
+    shared = {"words": "those of both"}
+    header, brief = submitted(producer, shared), submitted(producer, shared, SHORT_S)
+    names = set((header.manifest or {}).values())
+    end(producer, brief)
+    assert min(stays_s(producer, header, names)) > UNTENDED_S - 60
+    end(producer, header)
+    end(producer, submitted(producer, shared, SHORT_S))
+    assert min(stays_s(producer, header, names)) > RETENTION_S - 60, "it can be redriven"
+
+
+def test_a_blob_that_batches_share_stays_after_the_end_of_one_until_the_others_are_looked_after_again(
+    producer: CeleryExecutor,
+) -> None:
+    """A producer of an earlier release shares it between batches that are kept for long and for seconds."""
+    shared = {"words": "those of both"}
+    header, brief = submitted(producer, shared), submitted(producer, shared, SHORT_S)
+    Renewals(producer.connections).look_after(header)
+    end(producer, replace(brief, scope=header.scope))
+    left_s = stays_s(producer, header, (header.manifest or {}).values())
+    assert LOOK_EVERY_S < min(left_s) <= max(left_s) <= RETENTION_S
+    Renewals(producer.connections).look_after(header)
+    assert min(stays_s(producer, header, (header.manifest or {}).values())) > UNTENDED_S - 60
+
+
+def test_a_run_that_was_cancelled_can_go_on_though_its_batch_that_ended_after_it_is_kept_for_seconds(
+    producer: CeleryExecutor, slot: Slot
+) -> None:
+    redis, keys = producer.connections.redis, producer.connections.keys
+    flow = flowq.Flow(nested.Level(nested.Level(nested.Leaves(3), 2, retention_s=SHORT_S), 2, retention_s=SHORT_S))
+    run = producer.submit_run(flow, {"words": "given"}, None, None)
+    inside = [run.id]
+    for _ in range(2):
+        run_chunk(slot, inside[-1], "0:0-1")
+        (one,) = {name.decode() for name in redis.zrange(keys.batches, 0, -1)} - set(inside)
+        inside.append(one)
+    headers = [slot.headers.get(one) for one in inside]
+    names = blobs_of(producer, headers[0])
+    for header in headers:  # the run first: each follows the one around it
+        end(producer, header)
+    assert min(stays_s(producer, headers[0], names)) > A_DAY_S - 60
 
 
 @pytest.mark.parametrize("keys", [1, RECENT_KEYS * 2], ids=["a key", "so many that they are put together"])
