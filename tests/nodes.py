@@ -753,6 +753,22 @@ class KeepsInPrep(flowq.ParallelBatchNode[int, int]):
         return self.base + item + (len(self.nowhere) if item > 1 else 0)  # type: ignore[attr-defined, no-any-return]
 
 
+class DefaultsInPrep(flowq.ParallelBatchNode[int, int]):
+    """Sets in ``prep`` what has a default, so that ``exec`` misses nothing on workers."""
+
+    base = 0
+
+    def prep(self, shared: Any) -> list[int]:
+        self.base = shared["base"]
+        return [1, 2]
+
+    def exec(self, item: int) -> int:
+        return self.base + item
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> None:
+        shared["sums"] = list(exec_res)
+
+
 class Raises(flowq.Node[Any, Any]):
     """Raises what can be rebuilt elsewhere, or cannot."""
 

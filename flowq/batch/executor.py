@@ -40,6 +40,7 @@ class BatchJob:
         label: the displayed name of the batch.
         key: identifies the batch together with its label: submitting both again attaches to the existing batch.
         limit: the number of first items to run (None: all).
+        after_prep: whether the node's ``prep`` returned the items, and may have changed the node.
     """
 
     node: Fanout[Any, Any]
@@ -49,6 +50,7 @@ class BatchJob:
     label: str = ""
     key: str | None = None
     limit: int | None = None
+    after_prep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Never, Self, get_args
 
@@ -263,7 +264,7 @@ class Fanout(Node[Item, Result]):
                 f'flowq.MapNode(fn, items="key"); node.map(items) runs items without a flow',
                 stacklevel=2,
             )
-        return self.job(prep_res, shared=shared)
+        return replace(self.job(prep_res, shared=shared), after_prep=True)
 
     def perform(self, shared: Any, prep_res: Any) -> Steps[Any]:
         """Execute the batch, in the place of the tries of ``exec``. Returns ``exec_res`` for ``post``."""

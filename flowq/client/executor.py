@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from flowq.client.watching import Watching
 from flowq.codec import loads
 from flowq.core.drive import Steps, async_twin, loop_runs
 from flowq.core.graph import reachable
+from flowq.core.left_behind import left_behind
 from flowq.core.node import Node
 from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
@@ -161,6 +163,7 @@ class CeleryExecutor:
         """Send a batch; if writing a list takes longer than *here_s* seconds, a thread writes the rest."""
         batch_id = new_batch_id(job.label or job.node.name, job.key)
         look = functools.partial(self._look, batch_id, job, items, checked)
+        _warn_of_left_behind(job)
         # An earlier batch has reached Redis: a short absence between two batches of a flow must not end the flow.
         header, place, slots, feeder = look() if self._latest is None else when_there(self.connections, look)
         # A sequence other than Python's own may allow only this thread to read it, such as a database cursor.
@@ -280,5 +283,23 @@ def _some_know(wanted: set[str], workers: Iterable[WorkerRecord]) -> bool:
 
 def _queues_of(node: Node[Any, Any], own: str) -> list[str]:
     """The queue of *node*'s batch, *own*, and those of the batches that its items start."""
-    inner = [one for one in reachable(node.start_node) if isinstance(one, Fanout) and not one.is_local]
-    return list(dict.fromkeys([own, *(one.policy().queue or own for one in inner)]))
+    return list(dict.fromkeys([own, *(one.policy().queue or own for one in _inner(node))]))
+
+
+def _inner(node: Node[Any, Any]) -> list[Fanout[Any, Any]]:
+    """The nodes whose batches the items of *node* start on workers."""
+    return [one for one in reachable(node.start_node) if isinstance(one, Fanout) and not one.is_local]
+
+
+def _warn_of_left_behind(job: BatchJob) -> None:
+    """Warn of attributes that a ``prep`` sets for an ``exec``: where they have a default, items would silently run with
+    that.
+    """
+    for node in [*([job.node] if job.after_prep else ()), *_inner(job.node)]:
+        for name in left_behind(type(node)):
+            warnings.warn(
+                f"prep of {node.name} sets self.{name}, which its items read: workers make the node of its "
+                f"constructor's arguments and do not run prep, so that self.{name} is not what prep made of it. Put it "
+                "into the items or the arguments, or make it in setup",
+                stacklevel=2,
+            )

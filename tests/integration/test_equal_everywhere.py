@@ -8,6 +8,7 @@ import threading
 from array import array
 from collections import Counter, OrderedDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -280,8 +281,26 @@ def test_the_nodes_of_a_submitted_flow_are_no_items_and_share_no_idempotency_key
     assert failed.value.__notes__[0] == "in node charge, attempt 1"
 
 
+def _warned_of_prep(executor: str, name: str) -> AbstractContextManager[object]:
+    """On workers, expects the warning that items read what ``prep`` sets; anything else is an error in these tests."""
+    if executor == "inline":
+        return nullcontext()
+    return pytest.warns(UserWarning, match=f"sets self.{name}, which its items read.*make it in setup")
+
+
+def test_items_that_would_silently_run_with_the_default_of_what_prep_sets_are_warned_of(executor: str) -> None:
+    flow, shared = flowq.Flow(nodes.DefaultsInPrep()), {"base": 5}
+    with _warned_of_prep(executor, "base"):
+        flow.run(shared)
+    assert shared["sums"] == ([6, 7] if executor == "inline" else [1, 2])
+    with _warned_of_prep(executor, "base"):
+        run = flow.submit({"base": 5})
+    assert run.result(timeout=20).shared["sums"] == shared["sums"]
+    assert nodes.DefaultsInPrep().map([1, 2]) == [1, 2]  # without prep, the default is what is meant
+
+
 def test_an_attribute_that_prep_sets_stays_in_the_program_and_who_misses_it_is_told(executor: str) -> None:
-    with pytest.raises(flowq.BatchError) as failed:
+    with pytest.raises(flowq.BatchError) as failed, _warned_of_prep(executor, "base"):
         nodes.KeepsInPrep().run({"base": 5})
     (error,) = failed.value.exceptions
     assert isinstance(error, AttributeError)
