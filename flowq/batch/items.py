@@ -195,8 +195,14 @@ class Picked:
         """See :meth:`Items.close`; there is nothing to close."""
 
 
+_ROWS_OF = {
+    ("pandas", "DataFrame"): "frame.itertuples(name=None), or frame.to_dict('records')",
+    ("polars", "DataFrame"): "frame.iter_rows(), or frame.to_dicts()",
+}
+
+
 def _checked(name: str, given: Any) -> Iterable[Any]:
-    """*given* if it is an iterable of items; raises BatchInputError for a str or a dict, too."""
+    """*given* if it is an iterable of items; raises BatchInputError for a str, a dict and a data frame, too."""
     if given is None:
         return ()
     kind = type(given).__name__
@@ -204,6 +210,14 @@ def _checked(name: str, given: Any) -> Iterable[Any]:
         raise BatchInputError(name, f"a {kind} ({given[:20]!r})")
     if isinstance(given, Mapping):
         raise BatchInputError(name, f"a {kind} (pass .items(), .keys() or .values(), whichever is meant)")
+    for base in type(given).__mro__:  # by name, to avoid importing what may not be installed
+        rows = _ROWS_OF.get((base.__module__.partition(".")[0], base.__name__))
+        if rows is not None:
+            raise BatchInputError(
+                name,
+                f"a {kind}, which iterates over its columns",
+                way_out=f"Pass its rows: {rows}; for its columns, list(frame).",
+            )
     if isinstance(given, AsyncIterable):
         raise BatchInputError(name, f"an async iterable ({kind}; read it first: [x async for x in ...])")
     if isinstance(given, Awaitable):

@@ -34,6 +34,8 @@ _OF_PANDAS = {
     "Timestamp": "send value.to_pydatetime()",
     "Timedelta": "send value.to_pytimedelta()",
     "NaTType": "send None",
+    "NAType": "send None",
+    "Pandas": "it is a row of itertuples(): send the plain tuples of frame.itertuples(name=None)",
 }
 TOO_DEEP = "it is nested too deeply (or contains itself); send it as a flat list with references by index"
 
@@ -47,10 +49,10 @@ def refusal(value: Any) -> str:
             f"{name} is registered, but it is neither a dataclass, an Enum, a NamedTuple, a pydantic model nor an "
             "exception, so flowq does not know what it consists of; make it a dataclass"
         )
-    if _could_be_registered(value):
-        return _unregistered(cls)
     if cls.__module__.partition(".")[0] == "pandas" and cls.__name__ in _OF_PANDAS:
         return f"{name} is not carried; {_OF_PANDAS[cls.__name__]}"
+    if _could_be_registered(value):
+        return _unregistered(cls)
     for known, advice in _OF_LIBRARY.items():  # before dict, as some of them are dicts
         if isinstance(value, known):
             return f"{name} is a subclass of {known.__name__} and would lose its type; send {advice}"

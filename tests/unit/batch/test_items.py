@@ -50,6 +50,18 @@ def test_a_dict_is_refused_with_what_to_write_instead() -> None:
         Items("Parse", {"a": 1})
 
 
+@pytest.mark.parametrize(
+    ("module", "way_out"), [("pandas.core.frame", r"itertuples\(name=None\)"), ("polars.dataframe.frame", "iter_rows")]
+)
+def test_a_data_frame_is_refused_as_its_items_would_be_the_names_of_its_columns(module: str, way_out: str) -> None:
+    frame = type("DataFrame", (list,), {"__module__": module})
+    of_its_own = type("GeoDataFrame", (frame,), {})
+    for given in (frame("ab"), of_its_own("ab")):
+        with pytest.raises(BatchInputError, match=f"Parse was given a .*DataFrame, .* its columns. Pass .*{way_out}"):
+            Items("Parse", given)
+    assert Items("Parse", type("DataFrame", (list,), {"__module__": "shop"})("ab")).total == 2
+
+
 def test_a_generator_is_read_no_further_than_asked() -> None:
     read: list[int] = []
 

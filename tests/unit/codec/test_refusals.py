@@ -12,7 +12,7 @@ import threading
 import time
 import zoneinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -91,11 +91,18 @@ def test_the_reason_names_the_type_and_the_way_out(value: Any, reason: str) -> N
         ("pandas.core.series", "Series", list, r"send series\.tolist\(\)"),
         ("pandas._libs.tslibs.timestamps", "Timestamp", dt.datetime, r"send value\.to_pydatetime\(\)"),
         ("pandas._libs.tslibs.timedeltas", "Timedelta", dt.timedelta, r"send value\.to_pytimedelta\(\)"),
+        ("pandas._libs.missing", "NAType", object, "send None"),
+        (
+            "pandas",
+            "Pandas",
+            NamedTuple("Row", [("a", int)]),
+            r"send the plain tuples of frame\.itertuples\(name=None\)",
+        ),
     ],
 )
 def test_what_is_of_pandas_is_sent_as_what_pandas_makes_of_it(module: str, name: str, base: type, advice: str) -> None:
     cls = type(name, (base,), {"__module__": module})
-    value = cls(2026, 1, 1) if base is dt.datetime else cls()
+    value = cls(2026, 1, 1) if base is dt.datetime else cls(1) if issubclass(base, tuple) else cls()
     with pytest.raises(EncodeError, match=advice):
         dumps(value)
 
