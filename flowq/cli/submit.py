@@ -11,6 +11,7 @@ from flowq.cli.run import limited
 from flowq.cli.shared_values import parsed
 from flowq.client import connect
 from flowq.core.walks.flow import Flow
+from flowq.core.walks.runs import RunStatus
 from flowq.engine.patience import redis_in_words
 from flowq.settings import Settings
 
@@ -41,11 +42,21 @@ def submit(
     try:
         with activated(executor), redis_in_words(executor.connections):
             run = flow.submit(store, key=key, label=label)
+            state = run.status
     except ValueError as error:  # a key or label that is no UTF-8
         raise Mistake(str(error)) from error
     finally:
         executor.connections.close()
     if as_json:
-        emit({"id": run.id})
+        emit({"id": run.id, "state": state})
     else:
-        click.echo(f"{run.id}\nWatch it with: flowq watch {run.id}")
+        click.echo(f"{run.id}\n{_next(run.id, key, state)}")
+
+
+def _next(run_id: str, key: str | None, state: RunStatus) -> str:
+    """What to do now: the run of a *key* may have been submitted before, and have ended."""
+    if key is None or state not in ("succeeded", "failed", "cancelled"):
+        return f"Watch it with: flowq watch {run_id}"
+    ended = f"The run of this key {'was' if state == 'cancelled' else 'has'} {state}"
+    on = "" if state == "succeeded" else f": flowq retry {run_id} goes on with it"
+    return f"{ended}{on}. For another run, use another key."

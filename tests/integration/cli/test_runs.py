@@ -88,6 +88,20 @@ def test_a_failed_run_shows_why_and_goes_on_where_it_failed(flowq_cli: Flowq, fo
     assert [step["node"] for step in history][:2] == ["SquaresOf", "BreaksUnless"]
 
 
+def test_who_submits_a_key_whose_run_has_ended_is_told_so_and_how_to_go_on(flowq_cli: Flowq, folder: Path) -> None:
+    run_id = flowq_cli("submit", "flows:mended_later", "--key", "tonight").output.split()[0]
+    assert flowq_cli("watch", run_id).exit_code == 1
+    again = flowq_cli("submit", "flows:mended_later", "--key", "tonight").output
+    assert again.split()[0] == run_id
+    assert f"The run of this key has failed: flowq retry {run_id} goes on with it" in again
+    (folder / "mended").touch()
+    assert flowq_cli("retry", run_id).exit_code == 0
+    done = flowq_cli("submit", "flows:mended_later", "--key", "tonight").output
+    assert done == f"{run_id}\nThe run of this key has succeeded. For another run, use another key.\n"
+    told = json.loads(flowq_cli("submit", "flows:mended_later", "--key", "tonight", "--json").output)
+    assert told == {"id": run_id, "state": "succeeded"}
+
+
 def test_a_run_is_paused_resumed_and_cancelled(flowq_cli: Flowq, folder: Path) -> None:
     run_id = json.loads(flowq_cli("submit", "flows:asking", "--json").output)["id"]
     assert f"{run_id} is paused" in flowq_cli("pause", run_id).output
