@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import threading
@@ -550,6 +551,13 @@ class LoopId(flowq.ParallelBatchNode[int, str]):
 
     async def exec(self, item: int) -> str:
         return f"{os.getpid()}:{id(asyncio.get_running_loop())}"
+
+
+class Garbage(flowq.ParallelBatchNode[int, tuple[bool, int, int]]):
+    """Whether its process collects garbage, how many objects a collection looks at, and how many it leaves out."""
+
+    def exec(self, item: int) -> tuple[bool, int, int]:
+        return gc.isenabled(), len(gc.get_objects()), gc.get_freeze_count()
 
 
 class Connected(flowq.ParallelBatchNode[int, str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 
@@ -29,7 +30,11 @@ def worker(
 
     At Ctrl-C or SIGTERM, running items get FLOWQ_SOFT_SHUTDOWN_S seconds to finish.
     """
+    gc.disable()  # what is imported stays: no collection of garbage needs to look at it, now or later
     from flowq.worker.app import build_worker_app  # no other command needs a worker's imports
+
+    gc.freeze()
+    gc.enable()
 
     settings = Settings()
     try:

@@ -51,3 +51,9 @@ def test_a_process_that_meets_ever_new_nodes_closes_what_those_used_least_lately
         assert acts.count("open") - acts.count("close") == KEPT
     acts = [line.split()[0] for line in log.read_text().splitlines()]
     assert acts.count("open") == acts.count("close")
+
+
+def test_what_a_worker_imported_is_no_matter_of_its_processes_garbage_collections(cluster: flowq.LocalCluster) -> None:
+    collects, looked_at, left_out = nodes.Garbage().map([0])[0]
+    assert collects
+    assert left_out > 3 * looked_at
