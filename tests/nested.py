@@ -324,8 +324,8 @@ class Relents(flowq.Flow):
         return super().retry_delay(exc, attempt)
 
 
-def six_steps(path: str, sleep_s: float = 0.0) -> flowq.Flow:
-    first = Step("one", path, sleep_s)
+def six_steps(path: str, sleep_s: float = 0.0, first_s: float | None = None) -> flowq.Flow:
+    first = Step("one", path, sleep_s if first_s is None else first_s)
     node: flowq.Node[Any, Any] = first
     for mark in ("two", "three"):
         node = node >> Step(mark, path, sleep_s)

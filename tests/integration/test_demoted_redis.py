@@ -36,7 +36,7 @@ def test_what_has_run_is_kept_until_redis_takes_writes_again(
     cluster: flowq.LocalCluster, redis: Redis, refusal: str, tmp_path: Path
 ) -> None:
     oracle = str(tmp_path / "executions")
-    handle = cluster.executor.submit(faulty.Traced(oracle, seconds=1.0).job(range(3)))
+    handle = cluster.executor.submit(faulty.Traced(oracle, slow={0: 1.0}).job(range(3)))
     until(lambda: len(trace(oracle)) == 1, 10, "the first item runs")
     if refusal == "READONLY":
         redis.replicaof("127.0.0.1", "1")
@@ -52,7 +52,7 @@ def test_what_has_run_is_kept_until_redis_takes_writes_again(
 
 def test_a_run_whose_step_ends_meanwhile_goes_on(cluster: flowq.LocalCluster, redis: Redis, tmp_path: Path) -> None:
     path = tmp_path / "notes"
-    run = nested.six_steps(str(path), 1.0).submit({"numbers": [1, 2]})
+    run = nested.six_steps(str(path), first_s=1.0).submit({"numbers": [1, 2]})
     until(lambda: "one begins" in nested.notes(path), 20, "the first step runs")
     redis.replicaof("127.0.0.1", "1")
     Log(cluster.workers[0].log_path, whole=True).await_line("takes no writes; finished items wait")

@@ -260,14 +260,14 @@ def nothing_is_under_way(connections: Connections) -> bool:
 
 
 def test_messages_that_arrive_twice_in_random_order_change_nothing(pair: flowq.LocalCluster) -> None:
-    def batch() -> flowq.BatchHandle[int]:
-        # Items so long that each has a message of its own: with shorter ones a process goes on by itself.
-        return submit(nodes.Picky(0.2, on_error="collect", chunk_size=1), range(24))
+    def batch(seconds: float) -> flowq.BatchHandle[int]:
+        return submit(nodes.Picky(seconds, on_error="collect", chunk_size=1), range(24))
 
-    alone = batch()
+    alone = batch(0.0)
     expected = alone.result(timeout=30)
     with Doubled(pair) as doubled:
-        handle = batch()
+        # Items so long that each has a message of its own: with shorter ones a process goes on by itself.
+        handle = batch(0.2)
         result = handle.result(timeout=30)
     assert doubled.tasks[handle.id]["flowq.chunk"] >= 20
     assert result == expected

@@ -277,7 +277,7 @@ def away_for_a_moment(cluster: flowq.LocalCluster, path: Path) -> None:
 
 def test_a_run_whose_step_ends_while_redis_is_away_goes_on_with_it(durable: flowq.LocalCluster, tmp_path: Path) -> None:
     path = tmp_path / "notes"
-    run = nested.six_steps(str(path), 0.5).submit({"numbers": [1, 2]})
+    run = nested.six_steps(str(path), first_s=0.5).submit({"numbers": [1, 2]})
     away_for_a_moment(durable, path)
     shared = run.result(timeout=30).shared
     assert (shared["marks"], shared["squares"]) == (["one", "two", "three", "four", "five", "six"], [1, 4])

@@ -210,7 +210,7 @@ def test_a_run_whose_step_ends_while_redis_is_full_goes_on_once_there_is_room(tm
     path = tmp_path / "notes"
     with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nested"], redis_options=OPTIONS, grace_s=0) as cluster:
         redis = Redis.from_url(cluster.redis.redis_url)
-        run = nested.six_steps(str(path), 0.3).submit({"numbers": [1, 2]})
+        run = nested.six_steps(str(path), first_s=0.3).submit({"numbers": [1, 2]})
         until(lambda: "one begins" in nested.notes(path), 20, "the first step runs")
         refuse_everything(redis)
         Log(cluster.workers[0].log_path, whole=True).await_line("Redis is full")

@@ -84,9 +84,9 @@ GIVES_WHAT_A_FUNCTION_MAKES = """
                     print("ran", batch(), flush=True)
                 except flowq.UnknownNode as error:
                     print(error, flush=True)
-            batch = shown.submit(iter([Pixel(3)]))  # what a generator will give nobody knows
             left_alone.LOOK_EVERY_S = 0.1
             logging.getLogger("flowq").addHandler(logging.handlers.QueueHandler(said := queue.Queue()))
+            batch = shown.submit(iter([Pixel(3)]))  # what a generator will give nobody knows
             while said.empty():
                 batch.wait(0.2)
             print(said.get().getMessage(), flush=True)
