@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,16 +19,21 @@ Start = Callable[[str], Program]
 
 def python(*words: str, cwd: Path, typed: str | None = None) -> subprocess.CompletedProcess[str]:
     """What a program printed that Python was started with in this folder, and was *typed* to it."""
-    return subprocess.run(
+    program = subprocess.Popen(
         [sys.executable, *words],
-        input=typed,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
+    try:
+        out, err = program.communicate(typed, timeout=60)
+    except subprocess.TimeoutExpired:
+        program.send_signal(signal.SIGABRT)  # says what it was doing
+        out, err = program.communicate(timeout=10)
+    return subprocess.CompletedProcess(words, program.returncode, out, err)
 
 
 GIVES_WHAT_A_FUNCTION_MAKES = """
