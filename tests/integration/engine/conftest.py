@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +11,7 @@ from redis import Redis
 
 import flowq
 from flowq.client.executor import CeleryExecutor
+from flowq.codec import loads
 from flowq.engine.running.slot import Slot
 from flowq.engine.running.turn import OWN_TASKS
 from flowq.local import EmbeddedRedis
@@ -44,6 +47,20 @@ def producer(redis: Redis, redis_server: EmbeddedRedis) -> Iterator[CeleryExecut
     made = executor(flowq.Settings(broker_url=redis_server.url))
     yield made
     made.connections.close()
+
+
+def next_message(redis: Redis, name: str) -> tuple[list[str], int]:
+    """Take the oldest message of the Redis list *name*: its task's arguments, and the retries it speaks of."""
+    envelope = json.loads(redis.rpop(name) or b"")
+    args, _, _ = loads(base64.b64decode(envelope["body"]))
+    return args, envelope["headers"]["retries"]
+
+
+def slot_that_is_to_stop(producer: CeleryExecutor) -> Slot:
+    """Of a process that takes nothing without a message."""
+    boards = Boards()
+    boards.stop()
+    return Slot(producer.connections, "one", boards.own(0))
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from contextlib import nullcontext
 
 import pytest
@@ -12,15 +10,14 @@ from redis import Redis
 
 from flowq.client.executor import CeleryExecutor
 from flowq.client.handle import BatchHandle
-from flowq.codec import VERSION, loads
+from flowq.codec import VERSION
 from flowq.engine.app import CHUNK, queue_list
 from flowq.engine.batches import Headers
 from flowq.engine.ledger import SCHEMA_VERSION, Claimed, Ledger
 from flowq.engine.running.slot import Slot
-from flowq.worker.boards import Boards
 from flowq.worker.caretaker import SURPLUS, Caretaker
 from flowq.worker.tasks import add_tasks
-from tests.integration.engine.conftest import Clock
+from tests.integration.engine.conftest import Clock, next_message, slot_that_is_to_stop
 from tests.nodes import Square
 
 BATCHES, CHUNKS = 300, 2  # without a worker a batch has the chunks of one slot open
@@ -56,9 +53,7 @@ class Room:
     """Where flowq's tasks run: a process that is to stop, so that it takes nothing without a message."""
 
     def __init__(self, producer: CeleryExecutor) -> None:
-        boards = Boards()
-        boards.stop()
-        self._slot = Slot(producer.connections, "one", boards.own(0))
+        self._slot = slot_that_is_to_stop(producer)
 
     def slot(self) -> Slot:
         return self._slot
@@ -105,9 +100,8 @@ def test_messages_sent_again_leave_a_queue_that_is_consumed(
     assert [care.a_minute_later() for _ in range(3)] == [2 * CHUNKS, 3 * CHUNKS, 4 * CHUNKS]
 
     def consume() -> str:
-        envelope = json.loads(redis.rpop(care.list) or b"")
-        args, _, _ = loads(base64.b64decode(envelope["body"]))
-        return repr(app.tasks[CHUNK].apply(args, retries=envelope["headers"]["retries"], throw=True).result)
+        args, retries = next_message(redis, care.list)
+        return repr(app.tasks[CHUNK].apply(args, retries=retries, throw=True).result)
 
     went = [consume() for _ in range(20)]
     assert went.count("1 item") + went.count("gone") == len(went), "one that was sent again takes no other chunk"

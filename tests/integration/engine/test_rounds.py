@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
-
 import pytest
 from redis import Redis
 
 from flowq.client.executor import CeleryExecutor
-from flowq.codec import loads
 from flowq.engine.app import queue_list
 from flowq.engine.batches import Headers
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.running import rounds
 from flowq.engine.running.chunk_task import PUT_BACK, run_chunk
-from flowq.engine.running.slot import Slot
-from flowq.worker.boards import Boards
+from tests.integration.engine.conftest import next_message, slot_that_is_to_stop
 from tests.nodes import Square
 
 RAN = "1 item"
@@ -31,17 +26,13 @@ class Queue:
     """Its messages, delivered one by one to a process that takes no chunk without one, as it is to stop."""
 
     def __init__(self, producer: CeleryExecutor, redis: Redis) -> None:
-        boards = Boards()
-        boards.stop()
-        self._redis, self._slot = redis, Slot(producer.connections, "one", boards.own(0))
+        self._redis, self._slot = redis, slot_that_is_to_stop(producer)
         self._list = queue_list(producer.connections.app, "flowq")
 
     def deliver(self) -> tuple[str, bool, str]:
         """The batch of the next message, whether that has been sent before, and how it went."""
-        message = json.loads(self._redis.rpop(self._list))
-        (batch_id, chunk_id), *_ = loads(base64.b64decode(message["body"]))
-        again = bool(message["headers"]["retries"])
-        return batch_id, again, run_chunk(self._slot, batch_id, chunk_id, again=again)
+        (batch_id, chunk_id), retries = next_message(self._redis, self._list)
+        return batch_id, bool(retries), run_chunk(self._slot, batch_id, chunk_id, again=bool(retries))
 
     def lose(self, messages: int) -> None:
         """Others take them."""
