@@ -23,7 +23,7 @@ class Turn:
         self._connections, self._alone_for_s = connections, min(alone_for_s, _half_of_time_limit_s(connections))
         self._began = time.perf_counter()
         self._until = self._began + sure_s
-        self._over_until = 0.0
+        self._asks_at = 0.0
 
     def is_sure(self) -> bool:
         """Whether it lasts in any case, without asking Redis."""
@@ -34,14 +34,13 @@ class Turn:
         if self.is_sure():
             return True
         now = time.perf_counter()
-        if now < self._over_until or not self.may_last():
+        if now < self._asks_at or not self.may_last():
             return False
-        lasts = is_alone(self._connections)
-        if lasts:
-            self._until = now + ASK_EVERY_S
-        else:
-            self._over_until = now + ASK_EVERY_S
-        return lasts
+        self._asks_at = now + ASK_EVERY_S
+        if not is_alone(self._connections):
+            return False
+        self._until = self._asks_at
+        return True
 
     def may_last(self) -> bool:
         """Whether it may go on if that keeps nobody waiting: it is not too long yet, nor the process too large."""

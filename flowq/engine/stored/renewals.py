@@ -35,10 +35,8 @@ class Renewals:
         """Hold the blobs of a running batch, four times per retention, or every minute if that is more often."""
         if not header.has_store or time.monotonic() < self._next_s.get(header.id, 0.0):
             return
-        meta = self._connections.keys.meta(header.id)
-        state, retention_ms = self._connections.redis.hmget(meta, ["state", "retention_ms"])
-        retention_s = int(retention_ms or 0) / 1000
-        if not retention_s or state not in (b"running", b"paused"):
+        is_open, retention_s = _stands(self._connections, header.id)
+        if not is_open or not retention_s:
             return
         # A Snapshots of its own, dropped after use with its cache: this is a worker's main process.
         snapshots = Snapshots(self._connections.redis, self._connections.keys)
@@ -99,12 +97,18 @@ def _release(
     stays_s = max(retention_s, RELEASED_FOR_S)
     for around in _around(connections, header):
         held = snapshots.held_by(around.id)  # before the state: its end releases them
-        state, retention_ms = connections.redis.hmget(connections.keys.meta(around.id), ["state", "retention_ms"])
-        if state in (b"running", b"paused"):
+        is_open, around_s = _stands(connections, around.id)
+        if is_open:
             names = names - held - set((around.manifest or {}).values())
         else:
-            stays_s = max(stays_s, int(retention_ms or 0) / 1000)
+            stays_s = max(stays_s, around_s)
     snapshots.release(header.blob_scope, names, stays_s, header.id)
+
+
+def _stands(connections: Connections, batch_id: str) -> tuple[bool, float]:
+    """Whether a batch has not ended, and its retention in seconds; 0.0 if it is gone."""
+    state, retention_ms = connections.redis.hmget(connections.keys.meta(batch_id), ["state", "retention_ms"])
+    return state in (b"running", b"paused"), int(retention_ms or 0) / 1000
 
 
 def _around(connections: Connections, header: Header) -> Iterator[Header]:
