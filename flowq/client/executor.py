@@ -6,7 +6,6 @@ import asyncio
 import functools
 import logging
 import math
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,11 +23,11 @@ from flowq.client.handle import BatchHandle
 from flowq.client.leaving import Leaving
 from flowq.client.run import DurableRun
 from flowq.client.unknown_node import given_of_main, unknown_node, worker_of
+from flowq.client.unseen import warn_of_unseen
 from flowq.client.watching import Watching
 from flowq.codec import loads
 from flowq.core.drive import Steps, async_twin, loop_runs
 from flowq.core.graph import reachable
-from flowq.core.left_behind import left_behind
 from flowq.core.node import Node
 from flowq.core.spec import FlowSpec, build, spec_of
 from flowq.engine.app import queue_list
@@ -163,7 +162,7 @@ class CeleryExecutor:
         """Send a batch; if writing a list takes longer than *here_s* seconds, a thread writes the rest."""
         batch_id = new_batch_id(job.label or job.node.name, job.key)
         look = functools.partial(self._look, batch_id, job, items, checked)
-        _warn_of_left_behind(job)
+        warn_of_unseen(job)
         # An earlier batch has reached Redis: a short absence between two batches of a flow must not end the flow.
         header, place, slots, feeder = look() if self._latest is None else when_there(self.connections, look)
         # A sequence other than Python's own may allow only this thread to read it, such as a database cursor.
@@ -289,17 +288,3 @@ def _queues_of(node: Node[Any, Any], own: str) -> list[str]:
 def _inner(node: Node[Any, Any]) -> list[Fanout[Any, Any]]:
     """The nodes whose batches the items of *node* start on workers."""
     return [one for one in reachable(node.start_node) if isinstance(one, Fanout) and not one.is_local]
-
-
-def _warn_of_left_behind(job: BatchJob) -> None:
-    """Warn of attributes that a ``prep`` sets for an ``exec``: where they have a default, items would silently run with
-    that.
-    """
-    for node in [*([job.node] if job.after_prep else ()), *_inner(job.node)]:
-        for name in left_behind(type(node)):
-            warnings.warn(
-                f"prep of {node.name} sets self.{name}, which its items read: workers make the node of its "
-                f"constructor's arguments and do not run prep, so that self.{name} is not what prep made of it. Put it "
-                "into the items or the arguments, or make it in setup",
-                stacklevel=2,
-            )

@@ -1,56 +1,93 @@
-"""Finds the attributes of a node that ``prep`` sets and ``exec`` reads, by their code: workers do not run ``prep``."""
+"""Finds the attributes of a node that its items read and that do not reach workers, which make the node of its
+constructor's arguments: those that ``prep`` sets, and those that are set from outside.
+"""
 
 from __future__ import annotations
 
-import dis
 import functools
+import inspect
 import types
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowq.core.callables import function_of
+from flowq.core.uncalled import is_flowqs
+from flowq.core.uses_of_self import codes, set_to_parameters, used, uses_in
+
+if TYPE_CHECKING:
+    from flowq.core.node import Node
 
 _SETS_UP = ("setup", "lifespan")
 _READS = ("exec", "exec_many", "exec_fallback")
 _SENT = frozenset(("params",))  # with the node, as they are after prep
+_BY_NAME = frozenset(("setattr", "vars", "__dict__", "__setattr__"))
 
 
-def left_behind(cls: type) -> tuple[str, ...]:
-    """The attributes of ``self`` that ``prep`` of *cls* sets and its items read, sorted.
+def left_behind(node: Node[Any, Any]) -> list[str]:
+    """The attributes of *node* that its ``prep`` sets and its items read, sorted.
 
     Items on workers see what the constructor made of them, or the class has. Not among them are those that ``setup`` or
-    ``lifespan`` set, as these run on workers; what a method that ``prep`` calls sets is not found.
+    ``lifespan`` set, as these run on workers.
     """
-    return _of_class(cls)
+    return _set_by_prep(_class_of(node))
+
+
+def set_outside(node: Node[Any, Any], *, is_whole: bool) -> list[str]:
+    """The attributes that *node* reads on workers and that code outside of its class has set, sorted.
+
+    Only those for which that is certain: no code of the class sets them, or just its constructor, to a parameter.
+
+    Args:
+        is_whole: its ``prep`` and ``post`` run on workers, too.
+    """
+    own, cls = vars(node), _class_of(node)
+    sources = [(name, source) for name, source in _sources(cls, is_whole).items() if name in own]
+    if not sources:
+        return []
+    args, kwargs = node._arguments
+    given = inspect.signature(cls.__init__).bind(node, *args, **kwargs)
+    given.apply_defaults()
+    return sorted(name for name, source in sources if source is None or own[name] is not given.arguments[source])
+
+
+def _class_of(node: Node[Any, Any]) -> Any:
+    return type(node)  # Any: mypy takes no class as a key of a cache
 
 
 @functools.lru_cache(maxsize=1024)
-def _of_class(cls: Any) -> tuple[str, ...]:
-    kept = _named(cls, ("prep",), "STORE_ATTR") - _named(cls, _SETS_UP, "STORE_ATTR") - _SENT
-    return tuple(sorted(kept & _named(cls, _READS, "LOAD_ATTR", "LOAD_METHOD"))) if kept else ()
+def _set_by_prep(cls: Any) -> list[str]:
+    kept = used(cls, ("prep",), "set") - used(cls, _SETS_UP, "set") - _SENT
+    return sorted(kept & used(cls, _READS, "read")) if kept else []
 
 
-def _named(cls: type, methods: tuple[str, ...], *acts: str) -> set[str]:
-    """The attributes of ``self`` with which *methods* do one of *acts*, the names of instructions."""
-    codes = (_code_of(getattr(cls, method, None)) for method in methods)
-    return {name for code in codes if code is not None and code.co_argcount for name in _attributes(code, acts)}
+@functools.lru_cache(maxsize=1024)
+def _sources(cls: Any, is_whole: bool) -> dict[str, str | None]:
+    """The attributes that *cls* reads on workers, each with the parameter of the constructor that it is set to; None:
+    no code of the class sets it.
+    """
+    members = [member for base in cls.__mro__ for member in vars(base).values()]
+    stores = [name for member in members for code in codes(member) for use, name in uses_in(code) if use == "set"]
+    of_flowq = {name for base in cls.__mro__ if is_flowqs(base) for name in vars(base)}
+    parameters, is_open = set_to_parameters(cls.__init__), _may_set_others(cls)
+    found: dict[str, str | None] = {}
+    for name in used(cls, (*_READS, *cls.phases) if is_whole else _READS, "read"):
+        if stores.count(name) == 1 and name in parameters:
+            found[name] = parameters[name]
+        elif name not in stores and name not in of_flowq and not is_open and not _is_computed(cls, name):
+            found[name] = None
+    return found
 
 
-def _code_of(method: Any) -> types.CodeType | None:
-    fn: Any = function_of(method) if callable(method) else None
-    while hasattr(fn, "__wrapped__"):  # beneath decorators
-        fn = function_of(fn.__wrapped__)
-    return getattr(fn, "__code__", None)
+def _may_set_others(cls: type) -> bool:
+    """Whether attributes may be set within *cls* that its code does not name."""
+    own = [base for base in cls.__mro__ if base is not object and not is_flowqs(base)]
+    methods = [code for base in own for member in vars(base).values() for code in codes(member)]
+    return (
+        any("__init__" in vars(base) and not codes(vars(base)["__init__"]) for base in own)
+        or any(_BY_NAME & {*code.co_names} for code in methods)
+        or any(use == "other" for code in methods for use, _ in uses_in(code))
+    )
 
 
-def _attributes(code: types.CodeType, acts: tuple[str, ...], own: str | None = None) -> Iterator[str]:
-    """The attributes of *own* (None: the first parameter) in *code* and in the functions inside it."""
-    own = code.co_varnames[0] if own is None else own
-    before: Any = None
-    for step in dis.get_instructions(code):
-        if step.opname in acts and before == own:
-            yield step.argval
-        before = step.argval
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType) and own in inner.co_freevars:
-            yield from _attributes(inner, acts, own)
+def _is_computed(cls: type, name: str) -> bool:
+    """Whether a descriptor of *cls*, such as a ``cached_property``, sets the attribute."""
+    member = inspect.getattr_static(cls, name, None)
+    return hasattr(type(member), "__get__") and not isinstance(member, types.FunctionType)

@@ -15,7 +15,7 @@ from flowq.core.callables import function_of
 def uncalled(cls: type[Any], phases: Sequence[str]) -> tuple[str, ...]:
     """The *phases* for which *cls* defines only the ``…_async`` method and none of its methods refers to that one."""
     alone = [
-        phase for phase in phases if callable(getattr(cls, _ported(phase), None)) and _is_flowqs(getattr(cls, phase))
+        phase for phase in phases if callable(getattr(cls, _ported(phase), None)) and is_flowqs(getattr(cls, phase))
     ]
     if not alone:
         return ()
@@ -37,7 +37,8 @@ def _ported(phase: str) -> str:
     return f"{phase}_async"
 
 
-def _is_flowqs(method: Any) -> bool:
+def is_flowqs(method: Any) -> bool:
+    """Whether a method or class is of flowq, not of its user."""
     return str(getattr(function_of(method), "__module__", "")).partition(".")[0] == "flowq"
 
 

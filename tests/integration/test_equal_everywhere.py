@@ -299,6 +299,14 @@ def test_items_that_would_silently_run_with_the_default_of_what_prep_sets_are_wa
     assert nodes.DefaultsInPrep().map([1, 2]) == [1, 2]  # without prep, the default is what is meant
 
 
+def test_an_attribute_that_is_set_after_the_constructor_stays_in_the_program_and_is_warned_of(executor: str) -> None:
+    node = nodes.Scaled(7)
+    node.factor = 3
+    warned = pytest.warns(UserWarning, match="factor of Scaled was set after the node was made.*another self.factor")
+    with nullcontext() if executor == "inline" else warned:
+        assert node.map([1, 2]) == ([3, 6] if executor == "inline" else [7, 14])
+
+
 def test_an_attribute_that_prep_sets_stays_in_the_program_and_who_misses_it_is_told(executor: str) -> None:
     with pytest.raises(flowq.BatchError) as failed, _warned_of_prep(executor, "base"):
         nodes.KeepsInPrep().run({"base": 5})
