@@ -26,6 +26,8 @@ R = TypeVar("R")
 E = TypeVar("E", bound="Executor")
 
 State = Literal["running", "paused", "succeeded", "failed", "cancelled"]
+UNENDED: tuple[State, ...] = ("running", "paused")
+"""The states of a batch that may still get outcomes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from rich.progress import Progress as Live
 from rich.table import Column
 from rich.text import Text
 
-from flowq.batch.executor import Progress
+from flowq.batch.executor import UNENDED, Progress
 from flowq.client.progress import Display, Drawing, Watched
 from flowq.client.wording import count_of, counts, rate_text, span_text
 from flowq.engine.patience import TROUBLE
@@ -88,7 +88,7 @@ class _Figures(ProgressColumn):
         now: Progress | None = task.fields["now"]
         if now is None:
             return Text("")
-        running = now.state in ("running", "paused")
+        running = now.state in UNENDED
         speed = task.speed or now.rate if running else now.rate
         what = figures(now, but="ok" if running and self._compact else "")
         parts = [Text(count_of(now)), Text(rate_text(speed), "cyan"), what]

@@ -11,6 +11,7 @@ from flowq.engine.care.catalog import Catalog, Entry
 from flowq.engine.connection import Connections
 from flowq.engine.reading.origin import Origin, read_origins
 from flowq.engine.reading.results import State, read_states
+from flowq.engine.states import UNENDED_IN_REDIS
 
 FIRST, AT_ONCE = 20, 500
 
@@ -70,7 +71,7 @@ def under_way(connections: Connections, most: int) -> UnderWay:
                 pipe.hmget(keys.meta(one.id), ["state", "avail", "ok", "fallback", "failed"])
             answers = pipe.execute()
         for one, (state, written, *done) in zip(page, answers, strict=True):
-            if state in (b"running", b"paused"):
+            if state in UNENDED_IN_REDIS:
                 running.append(one)
                 items += int(written or 0) - sum(int(n or 0) for n in done) if one.kind == "batch" else 0
     newest = [one for one in _read(connections, running[:most]) if not one.state.closed]

@@ -16,7 +16,7 @@ from time import perf_counter, time
 from typing import Any
 from weakref import WeakMethod
 
-from flowq.batch.executor import BatchJob, Progress, Report, State
+from flowq.batch.executor import UNENDED, BatchJob, Progress, Report, State
 from flowq.batch.inline.gate import Gates, inline_gate
 from flowq.batch.inline.log import Before, Log
 from flowq.batch.inline.one_by_one import LOOK_EVERY_S, OneByOne
@@ -219,7 +219,7 @@ class InlineBatch(OneByOne):
     def progress(self, state: State) -> Progress:
         """The progress of the batch."""
         log, total = self.log, self._items.total
-        if total is None and state not in ("running", "paused"):
+        if total is None and state not in UNENDED:
             total = self._items.taken  # no more items will be read
         elapsed_s = (perf_counter() if self._ended is None else self._ended) - self._began
         rate = log.done / elapsed_s if elapsed_s > 0 else 0.0
@@ -231,7 +231,7 @@ class InlineBatch(OneByOne):
             fallback=log.fallback,
             failed=log.failed,
             parked=0,
-            running=self._running if state in ("running", "paused") else 0,
+            running=self._running if state in UNENDED else 0,
             rate=rate,
             eta_s=left / rate if left is not None and rate > 0 else None,
             state=state,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from flowq.batch.executor import UNENDED
 from flowq.engine.care.checkup import SKEW_LIMIT_S, SKEW_S, Finding, Verdict
 from flowq.engine.fleet.presence import Sighting, WorkerRecord
 from flowq.engine.ledger import SCHEMA_VERSION
@@ -38,7 +39,7 @@ class BatchSeen:
 
     @property
     def ended(self) -> bool:
-        return self.state not in ("running", "paused")
+        return self.state not in UNENDED
 
 
 def served(seen: Iterable[Sighting]) -> set[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from flowq.engine.batches import HEADER_FIELDS, Header, parse_header
 from flowq.engine.care.catalog import Catalog
 from flowq.engine.connection import Connections
+from flowq.engine.states import UNENDED_IN_REDIS
 from flowq.errors import BatchLost, DecodeError
 
 AT_ONCE = 500
@@ -58,7 +59,7 @@ class Cleaner:
                 # Blobs of snapshots lie under the producer's scope, which has no meta; they expire by themselves.
                 gone += owners[owner]
                 continue
-            ended = state not in (b"running", b"paused") and closed_ms is not None
+            ended = state not in UNENDED_IN_REDIS and closed_ms is not None
             past = ended and older_than_s is not None and now_s - int(closed_ms or 0) / 1000 >= older_than_s
             header = _header(owner, told)
             if past and header is not None:

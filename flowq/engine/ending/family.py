@@ -19,6 +19,7 @@ from flowq.engine.feeding.feed import Feeder
 from flowq.engine.fleet.presence import Fleet
 from flowq.engine.ids import is_chunk_id
 from flowq.engine.known_sizes import Sizes
+from flowq.engine.states import UNENDED_IN_REDIS
 from flowq.engine.stored.renewals import release_store
 from flowq.errors import BatchLost, DecodeError
 
@@ -56,7 +57,7 @@ def end_plain(connections: Connections, header: Header) -> None:
     Redelivery: confirms once; a batch that was redriven meanwhile is left alone.
     """
     state, stands = connections.redis.hmget(connections.keys.meta(header.id), ["state", "gen"])
-    if state in (None, b"running", b"paused"):
+    if state is None or state in UNENDED_IN_REDIS:
         return
     gen = int(stands)
     tell_parent(connections, header, gen)
@@ -99,7 +100,7 @@ def follow_parent(connections: Connections, header: Header) -> None:
         return
     keys, ledger = connections.keys, connections.ledger
     state = connections.redis.hget(keys.meta(header.parent), "state")
-    if state not in (b"running", b"paused"):
+    if state not in UNENDED_IN_REDIS:
         ledger.control(header.id, "cancel")
         return
     own, rests = connections.redis.hmget(keys.meta(header.id), ["state", "rests"])

@@ -19,6 +19,7 @@ from flowq.engine.ledger import Appended, Elsewhere, Page
 from flowq.engine.patience import when_room, when_there
 from flowq.engine.reading.results import read_state
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.states import UNENDED_IN_REDIS
 from flowq.engine.stored.pages import EndedBefore, Pager, page_bytes
 from flowq.errors import BatchLost, FewerItems, NoRedis, RedisFull
 
@@ -191,7 +192,7 @@ class Feeder:
     def is_over(self) -> bool:
         """Whether the batch takes no more of these items: it was closed (perhaps redriven since), or lost."""
         state, gen = self._connections.redis.hmget(self._connections.keys.meta(self._header.id), ["state", "gen"])
-        return state not in (b"running", b"paused") or int(gen) != self._gen
+        return state not in UNENDED_IN_REDIS or int(gen) != self._gen
 
     def _feed(self, items: Iterable[Any], at: int) -> Generator[None, None, None]:
         self._recent.clear()
@@ -295,7 +296,7 @@ class Feeder:
         self._unread_total += piece.size_bytes
         while self._unread_total > self._unread_bytes:
             state, cur = when_there(self._connections, self._reading)
-            if cur is None or state not in (b"running", b"paused"):
+            if cur is None or state not in UNENDED_IN_REDIS:
                 return
             while self._unread and self._unread[0][0] <= int(cur):
                 self._unread_total -= self._unread.popleft()[1]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flowq.batch.executor import UNENDED
 from flowq.engine.app import queue_length, queue_list
 from flowq.engine.batches import under_care
 from flowq.engine.connection import Connections
@@ -88,7 +89,7 @@ def _read(connections: Connections, batch_ids: Sequence[str], standing: Standing
         state, queue, node = (value.decode(errors="replace") if value else "" for value in fields[:3])
         written, *done = (int(value or 0) for value in fields[3:])
         labels = (queue, node)
-        if state not in ("running", "paused"):
+        if state not in UNENDED:
             standing.pending[labels] += 1  # it is to be aggregated
             continue
         standing.batches[queue, node, state] += 1

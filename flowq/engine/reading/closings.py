@@ -9,6 +9,7 @@ from typing import Any
 from flowq.engine.connection import Connections
 from flowq.engine.reading.commit_line import generation_of_close
 from flowq.engine.redis_client import REDIS_ERRORS
+from flowq.engine.states import UNENDED_IN_REDIS
 from flowq.errors import BatchLost
 
 RECHECK_S = 5.0
@@ -64,7 +65,7 @@ class Closings:
             return UNSEEN
         if state is None:
             raise BatchLost(batch_id)
-        over = state not in (b"running", b"paused") and (not finished or int(confirmed) >= int(gen))
+        over = state not in UNENDED_IN_REDIS and (not finished or int(confirmed) >= int(gen))
         return None if over else int(gen)
 
     def _subscribe(self, channel: str) -> Any:

@@ -14,6 +14,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.ids import generation, record, span
 from flowq.engine.reading.results import done_of
 from flowq.engine.redis_client import AWAY_ERRORS
+from flowq.engine.states import UNENDED_IN_REDIS
 from flowq.errors import BatchLost
 
 ENTRIES = 500
@@ -81,7 +82,7 @@ class CommitLine:
         if state is None:
             raise BatchLost(self._batch_id)
         self.gen = int(gen)
-        closed = state not in (b"running", b"paused")
+        closed = state not in UNENDED_IN_REDIS
         self.ended = closed and self.closing
         self.closing = closed
 

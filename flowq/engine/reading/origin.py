@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flowq.engine.connection import Connections
 from flowq.engine.feed_beats import is_fed
+from flowq.engine.states import UNENDED_IN_REDIS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def read_origins(connections: Connections, batch_ids: Sequence[str]) -> list[Ori
     origins = []
     for at in range(0, len(answers), 3):
         (key, state, sealed), beats_until_ms, lack = answers[at : at + 3]
-        runs = state in (b"running", b"paused")
+        runs = state in UNENDED_IN_REDIS
         gone = runs and sealed == b"0" and not is_fed(beats_until_ms, now)
         left_by = lack.decode(errors="replace") if runs and lack is not None else None
         origins.append(Origin(None if key is None else key.decode(errors="replace"), gone, left_by))

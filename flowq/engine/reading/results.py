@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
+from flowq.batch.executor import UNENDED
 from flowq.batch.policies.policy import BatchPolicy
 from flowq.batch.policies.reasons import CANCELLED, ORPHANED, late, stopped
 from flowq.batch.results.done import Done
@@ -17,6 +18,7 @@ from flowq.engine.connection import Connections
 from flowq.engine.ids import generation, record, span
 from flowq.engine.known_sizes import Sizes
 from flowq.engine.patience import when_there
+from flowq.engine.states import UNENDED_IN_REDIS
 from flowq.errors import BatchLost
 
 FIRST_BLOBS, MOST_BLOBS = 8, 64
@@ -61,7 +63,7 @@ class State:
 
     @property
     def closed(self) -> bool:
-        return self.state not in ("running", "paused")
+        return self.state not in UNENDED
 
     @property
     def done(self) -> int:
@@ -127,7 +129,7 @@ def _state(batch_id: str, values: list[Any], open_chunks: int, parked: int) -> S
     if values[0] is None:
         raise BatchLost(batch_id)
     v = dict(zip(COUNTERS, values, strict=True))
-    closed = v["state"] not in (b"running", b"paused")
+    closed = v["state"] not in UNENDED_IN_REDIS
     ended_s = int(v["closed_ms"]) / 1000 if closed and v["closed_ms"] else time.time()
     return State(
         v["state"].decode(), int(v["gen"]), int(v["avail"]), v["sealed"] == b"1", int(v["ok"]), int(v["fallback"]),
@@ -148,7 +150,7 @@ def read_holders(connections: Connections, batch_id: str) -> dict[str, str]:
         state, records = pipe.execute()
     if state is None:
         raise BatchLost(batch_id)
-    if state not in (b"running", b"paused"):
+    if state not in UNENDED_IN_REDIS:
         return {}
     holders = {chunk_id.decode(): record.split()[1].decode() for chunk_id, record in records.items()}
     return {chunk_id: holder for chunk_id, holder in holders.items() if holder != "-"}

@@ -13,6 +13,7 @@ from flowq.engine.redis_client import REDIS_ERRORS
 from flowq.engine.running.slot import Slot
 from flowq.engine.running.templates import Unbuilt
 from flowq.engine.running.work import Work
+from flowq.engine.states import UNENDED_IN_REDIS
 from flowq.errors import BatchLost, CannotTravel, DecodeError
 
 log = logging.getLogger("flowq.aggregate")
@@ -27,7 +28,7 @@ def aggregate(slot: Slot, work: Work) -> None:
     connections, header = slot.connections, work.header
     try:
         state, gen, n = connections.redis.hmget(connections.keys.meta(header.id), ["state", "gen", "avail"])
-        if state in (None, b"running", b"paused"):
+        if state is None or state in UNENDED_IN_REDIS:
             return  # redriven meanwhile
         if int(n) > AT_ONCE_ITEMS or header.sink:  # the sweep of a sink may take long
             publish_aggregate(connections, header, slot.fleet.slots(header.queue))
@@ -80,7 +81,7 @@ def _objection(slot: Slot, batch_id: str, gen: int, segments: Sequence[Segment],
     state, stands, avail = slot.connections.redis.hmget(meta, ["state", "gen", "avail"])
     if state is None:
         reason = "there is no such batch"
-    elif state in (b"running", b"paused") or int(stands) != gen:
+    elif state in UNENDED_IN_REDIS or int(stands) != gen:
         reason = f"the batch is {state.decode()} in generation {int(stands)}, not closed in {gen}"
     elif not _within(segments, int(avail), whole):
         reason = f"its segments are not those of {int(avail)} items"

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from flowq.engine.batches import Header, read_header
 from flowq.engine.connection import Connections
+from flowq.engine.states import UNENDED_IN_REDIS
 from flowq.engine.stored.kept_store import changes_in
 from flowq.engine.stored.reached import Reached
 from flowq.engine.stored.snapshots import Snapshots
@@ -108,7 +109,7 @@ def _release(
 def _stands(connections: Connections, batch_id: str) -> tuple[bool, float]:
     """Whether a batch has not ended, and its retention in seconds; 0.0 if it is gone."""
     state, retention_ms = connections.redis.hmget(connections.keys.meta(batch_id), ["state", "retention_ms"])
-    return state in (b"running", b"paused"), int(retention_ms or 0) / 1000
+    return state in UNENDED_IN_REDIS, int(retention_ms or 0) / 1000
 
 
 def _around(connections: Connections, header: Header) -> Iterator[Header]:

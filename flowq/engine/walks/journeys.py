@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from flowq.batch.batchflow import BatchFlow
-from flowq.batch.executor import BatchJob
+from flowq.batch.executor import UNENDED, BatchJob
 from flowq.batch.fanout import Fanout
 from flowq.batch.items import Items
 from flowq.batch.journey import BatchJourney
@@ -284,7 +284,7 @@ class ItemJourney(BatchJourney):
             self._redriven = False
             done, now, ids = write(lambda: self._connections.ledger.control(child, "redrive"), log_as={"batch": child})
             # If it runs already, Redis has redriven it before, and the reply was lost.
-            if done == "ok" or now in ("running", "paused"):
+            if done == "ok" or now in UNENDED:
                 self._reached.child = (child, state.gen + 1)
                 read(self._connections, lambda: publish(self._connections, child, ids))
                 return "runs"
