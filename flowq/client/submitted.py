@@ -126,8 +126,11 @@ class Submitted:
             if feeding is not None:
                 # The error that ends its feeding does not close a batch with a key: check for it.
                 feeding.check(wait=False)
-            with self.named():
-                ended = wait(self._slice_s(until, under_way=under_way))
+            try:
+                with self.named():
+                    ended = wait(self._slice_s(until, under_way=under_way))
+            except KeyboardInterrupt as stop:
+                raise stop.with_traceback(None) from None  # where in a socket it came says nothing to a user
             if not ended:
                 self._left_alone.look(is_fed_here=under_way)
                 self._expire()

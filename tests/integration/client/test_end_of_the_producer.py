@@ -102,6 +102,31 @@ def test_ctrl_c_ends_it_at_once(program: Callable[[str], Program]) -> None:
     batch.cancel()
 
 
+@pytest.mark.parametrize("waits", ["batch.result()", "batch.wait()"])
+def test_the_traceback_of_ctrl_c_does_not_lead_into_the_client_of_redis(
+    program: Callable[[str], Program], waits: str
+) -> None:
+    one = program(f"""
+    from flowq.engine.reading.closings import Closings
+    from flowq.engine.reading.commit_line import CommitLine
+
+    def in_a_socket(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    Closings._told = CommitLine._read = in_a_socket
+    batch = nodes.Square().submit(slowly())
+    print(batch.id, flush=True)
+    {waits}
+    """)
+    batch = flowq.get_batch(one.line())
+    status, said = one.end()
+    assert status == -signal.SIGINT
+    assert "\nKeyboardInterrupt\n" in said
+    assert waits in said
+    assert "in_a_socket" not in said
+    batch.cancel()
+
+
 def test_a_source_that_fails_then_is_told(program: Callable[[str], Program]) -> None:
     one = program("""
     print(nodes.Square().submit(fails()).id, flush=True)
