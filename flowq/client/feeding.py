@@ -8,13 +8,13 @@ from __future__ import annotations
 import atexit
 import contextvars
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Self
 
+from flowq.batch.inline.background import has_failed
 from flowq.engine.feeding.feed import Feeder
 from flowq.engine.patience import TROUBLE
 
@@ -125,7 +125,7 @@ class Feeding:
             if self._given_up or feeder.is_over():
                 return True
             now = time.monotonic()
-            if _has_failed() or now - max(feeder.went_on_at, began) > SOURCE_GIVES_WITHIN_S:
+            if has_failed() or now - max(feeder.went_on_at, began) > SOURCE_GIVES_WITHIN_S:
                 return False
             if not said and now - began > SAID_AFTER_S:
                 said = True
@@ -154,11 +154,6 @@ class _Writer(threading.Thread):
     def __init__(self, feeding: Feeding, run: Callable[..., object], args: tuple[object, ...]) -> None:
         super().__init__(target=run, args=args, name="flowq-submit", daemon=True)
         self.feeding = feeding
-
-
-def _has_failed() -> bool:
-    """Whether an exception has ended the program, or one was shown at its prompt."""
-    return getattr(sys, "last_type", None) is not None
 
 
 def _finish_all() -> None:

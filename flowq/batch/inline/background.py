@@ -1,16 +1,29 @@
-"""Background: the thread of a submitted batch or run. A program does not exit before it has ended, or merely stands."""
+"""Background: the thread of a submitted batch or run. A program does not exit before it has ended, or merely stands.
+
+It is cancelled instead if an exception or Ctrl-C ends the program.
+"""
 
 from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401  # its exit function must be registered before the one below
 import logging
 import platform
+import sys
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 LOOK_EVERY_S = 0.02
 
 _log = logging.getLogger("flowq.batch")
+
+
+class Submitted(Protocol):
+    """A batch or a run."""
+
+    @property
+    def id(self) -> str: ...
+    def cancel(self) -> None: ...
 
 
 class Background(threading.Thread):
@@ -18,12 +31,24 @@ class Background(threading.Thread):
 
     Args:
         run: called in it.
+        what: what it runs.
+        kind: "batch" or "run".
         stands: whether it waits for what only the rest of the program can do, such as send an event.
     """
 
-    def __init__(self, run: Callable[[], None], name: str, stands: Callable[[], bool] = lambda: False) -> None:
-        super().__init__(target=run, name=name)
-        self.stands = stands
+    def __init__(
+        self, run: Callable[[], None], what: Submitted, kind: str, stands: Callable[[], bool] = lambda: False
+    ) -> None:
+        super().__init__(target=run, name=f"flowq-{kind}-{what.id}")
+        self.what, self.stands = what, stands
+
+    def end_with_program(self) -> None:
+        """Cancel what it runs, as the program has failed."""
+        _log.warning(
+            "the program ends before %s has ended, and cancels it: what runs of it ends first, unless you press Ctrl-C",
+            self.what.id,
+        )
+        self.what.cancel()
 
 
 def nobody_else_is_left() -> bool:
@@ -43,9 +68,17 @@ def _finish() -> None:
             "for it (`handle.wait()`) before the program ends, or use Python 3.12.2 or later",
             platform.python_version(),
         )
+    if has_failed():
+        for one in working:
+            one.end_with_program()
     for one in working:
         while one.is_alive() and not one.stands():
             one.join(LOOK_EVERY_S)
+
+
+def has_failed() -> bool:
+    """Whether an exception has ended the program, or one was shown at its prompt."""
+    return getattr(sys, "last_type", None) is not None
 
 
 def _threads_begin() -> bool:

@@ -72,7 +72,7 @@ class InlineHandle:
 
     def _start(self, run: Callable[[], None]) -> None:
         context = contextvars.copy_context()
-        Background(lambda: context.run(run), f"flowq-batch-{self.id}").start()
+        Background(lambda: context.run(run), self, "batch").start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the batch has ended, at most *timeout* seconds; returns whether it has ended.

@@ -71,7 +71,7 @@ class InlineRun:
             frames, self._shared = copy.deepcopy((self._kept[at - 1].frames, self._kept[at - 1].store))
         del self._kept[at:]
         self._status, self._error, self._works, self._since_s = "running", None, True, time.time()
-        Background(lambda: self._run(frames, at), f"flowq-run-{self.id}", self._stands).start()
+        Background(lambda: self._run(frames, at), self, "run", self._stands).start()
 
     def __repr__(self) -> str:
         return f"<Run {self.id}>"

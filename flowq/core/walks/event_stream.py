@@ -36,10 +36,12 @@ class EventStream:
         dropped = threading.Event()
         raised: list[BaseException] = []
 
-        def tell(event: Event) -> None:
-            if dropped.is_set() and not event.kind.startswith("item"):
+        def tell(event: Event | None) -> None:
+            while not dropped.is_set():
+                with contextlib.suppress(queue.Full):
+                    return events.put(event, timeout=_LOOK_EVERY_S)
+            if event is not None and not event.kind.startswith("item"):
                 raise _Dropped
-            events.put(event)
 
         def run() -> None:
             outer = current_context() or ItemContext()
@@ -51,19 +53,16 @@ class EventStream:
             except BaseException as error:  # raised to the caller after the events
                 raised.append(error)
             finally:
-                events.put(None)
+                tell(None)
 
         thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="flowq-stream")
         thread.start()
         try:
             while (event := events.get()) is not None:
                 yield event
-            thread.join()
         finally:
             dropped.set()
-            while thread.is_alive():  # it may be blocked on the full queue
-                with contextlib.suppress(queue.Empty):
-                    events.get(timeout=_LOOK_EVERY_S)
+            thread.join()
         if raised:
             raise raised.pop()
 

@@ -79,6 +79,42 @@ def test_a_run_that_was_paused_does_not_outlive_its_program(tmp_path: Path) -> N
     assert "is paused, and the program that could resume it has ended" in said
 
 
+@pytest.mark.parametrize("fails", ["raise LookupError", "raise KeyboardInterrupt"], ids=["an error", "Ctrl-C"])
+def test_what_was_submitted_ends_with_a_program_that_fails(tmp_path: Path, fails: str) -> None:
+    source = f"""
+        import itertools
+        import threading
+        import flowq
+
+        begun = threading.Semaphore(0)
+
+        @flowq.parallel_batch_node
+        def endless(item):
+            begun.release()
+
+        @flowq.parallel_batch_node
+        async def side_by_side(item):
+            begun.release()
+
+        class Again(flowq.Node):
+            def exec(self, prep_res):
+                begun.release()
+
+        again = Again()
+        again >> again
+        endless.submit(itertools.count(), label="Plain")
+        side_by_side.submit(itertools.count(), label="Async")
+        flowq.Flow(again, name="Round").submit({{}})
+        begun.acquire()
+        {fails}
+    """
+    status, said = ended(tmp_path, source)
+    assert status not in (0, None)
+    assert fails.split()[1] in said
+    for name in ("plain-", "async-", "round-"):
+        assert f"the program ends before {name}" in said
+
+
 def test_what_was_submitted_goes_on_after_the_end_of_the_program(tmp_path: Path) -> None:
     source = """
         import asyncio

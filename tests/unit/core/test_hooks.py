@@ -274,6 +274,29 @@ def test_a_stream_that_is_left_ends_the_run_before_the_next_node() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "flowq-stream"]
 
 
+def test_a_stream_that_is_left_by_two_interrupts_keeps_no_program_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Items(flowq.BatchNode[int, None]):
+        def prep(self, shared: Any) -> range:
+            return range(1000)
+
+        def exec(self, item: int) -> None:
+            pass
+
+    def interrupted(self: threading.Thread, timeout: float | None = None) -> None:
+        raise KeyboardInterrupt
+
+    events = iter(flowq.Flow(start=Items()).stream({}))
+    next(event for event in events if event.kind == "item_end")
+    (thread,) = (one for one in threading.enumerate() if one.name == "flowq-stream")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "is_alive", interrupted)
+        patched.setattr(threading.Thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            events.close()  # type: ignore[attr-defined]
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 async def test_a_stream_that_is_left_in_an_event_loop_cancels_the_run() -> None:
     cancelled = []
 
