@@ -92,9 +92,9 @@ def _of_the_program(missing: Sequence[str]) -> str | None:
             f"the workers import (FLOWQ_IMPORTS){_or_sent_with_its_function(name)}"
         )
     return (
-        f"{what} is defined in the program that runs (__main__), which remote workers cannot "
-        "import. Move it to a module and start the workers with FLOWQ_IMPORTS=that.module, or use "
-        "`with flowq.LocalCluster():`"
+        f"{what} is defined in the program that runs (__main__). Of that the workers of `with flowq.LocalCluster():` "
+        'know the top of the script, and nothing under `if __name__ == "__main__":`; others know nothing: move it to a '
+        "module, and start them with FLOWQ_IMPORTS=that.module"
     )
 
 

@@ -251,7 +251,7 @@ def test_a_class_of_the_program_itself_is_refused_for_anothers_fleet(
     assert status == 1
     assert "flowq.errors.UnknownNode" in stderr
     assert "__main__:InTheScript" in stderr
-    assert "Move it to a module" in stderr
+    assert "move it to a module" in stderr
     assert "LocalCluster" in stderr
 
 

@@ -85,6 +85,7 @@ GIVES_WHAT_A_FUNCTION_MAKES = """
                 lambda: shown.map([Pixel(3)]),
                 lambda: shown.map([{"at": (Pixel(3),)}]),
                 lambda: inner.map([1]),
+                lambda: guarded.map([1]),
             ):
                 try:
                     print("ran", batch(), flush=True)
@@ -99,6 +100,10 @@ GIVES_WHAT_A_FUNCTION_MAKES = """
             batch.cancel()
 
     if __name__ == "__main__":
+        @flowq.parallel_batch_node
+        def guarded(item):
+            return item
+
         main()
 """
 
@@ -111,6 +116,9 @@ def test_what_a_function_of_the_script_makes_is_refused_and_not_waited_for(progr
         assert f"__main__:main.<locals>.{name}" in said
         assert "inside the function main()" in said
         assert "top of the script" in said
+    said = one.line()
+    assert "__main__:guarded " in said
+    assert 'the top of the script, and nothing under `if __name__ == "__main__":`' in said
     said = one.line()
     assert "'__main__:main.<locals>.Pixel'" in said
     assert "end the batch: `flowq cancel shown-" in said
