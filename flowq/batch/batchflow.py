@@ -171,6 +171,10 @@ class BatchFlow(Fanout[Mapping[str, Any], Any], Flow):
         return await drive_async(self._item_steps(params, ctx))
 
     def _item_steps(self, params: Mapping[str, Any], ctx: ItemContext) -> Steps[FlowItem]:
+        if not hasattr(params, "keys"):
+            raise TypeError(
+                f'prep of a BatchFlow returns dicts of params, such as [{{"name": 1}}], not {params!r:.200}'
+            )
         store = Overlay(self.base, self.schema)
         params = {**self.params, **params}
         journey: BatchJourney | None = None

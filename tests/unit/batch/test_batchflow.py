@@ -164,6 +164,11 @@ def test_an_item_that_failed_changes_nothing(cls: Any, options: Any, driven_asyn
     assert shared["actions"] == ["even", "odd", None, "odd"]
 
 
+def test_an_item_that_is_no_dict_of_params_says_what_prep_returns() -> None:
+    with pytest.raises(BatchError, match=r"prep of a BatchFlow returns dicts of params, .*, not 5"):
+        students().run({"students": [5]})
+
+
 def test_a_batch_that_raises_changes_nothing() -> None:
     shared: dict[str, Any] = {"students": [{"n": n, "fails": 2} for n in range(4)]}
     with pytest.raises(BatchError) as caught:
