@@ -24,8 +24,8 @@ _BY_NAME = frozenset(("setattr", "vars", "__dict__", "__setattr__"))
 def left_behind(node: Node[Any, Any]) -> list[str]:
     """The attributes of *node* that its ``prep`` sets and its items read, sorted.
 
-    Items on workers see what the constructor made of them, or the class has. Not among them are those that ``setup`` or
-    ``lifespan`` set, as these run on workers.
+    Items on workers see what the constructor made of them, or the class has. Not among them are those that ``setup``,
+    ``lifespan`` or the items set, as these run on workers.
     """
     return _set_by_prep(_class_of(node))
 
@@ -54,7 +54,7 @@ def _class_of(node: Node[Any, Any]) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def _set_by_prep(cls: Any) -> list[str]:
-    kept = used(cls, ("prep",), "set") - used(cls, _SETS_UP, "set") - _SENT
+    kept = used(cls, ("prep",), "set") - used(cls, (*_SETS_UP, *_READS), "set") - _SENT
     return sorted(kept & used(cls, _READS, "read")) if kept else []
 
 

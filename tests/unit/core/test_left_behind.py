@@ -47,16 +47,23 @@ class Keeps(flowq.ParallelBatchNode[int, int]):
 
 class Calls(flowq.ParallelBatchNode[int, int]):
     rate = 1
+    loaded: list[int] | None = None
 
     def prep(self, shared: Any) -> list[int]:
         self.read(shared)
+        self.load()
         return [1]
+
+    def load(self) -> list[int]:
+        if self.loaded is None:
+            self.loaded = [1]
+        return self.loaded
 
     def read(self, shared: Any) -> None:
         self.rate = shared["rate"]
 
     def exec(self, item: int) -> int:
-        return self.rated(item)
+        return self.rated(item) + len(self.load())
 
     def rated(self, item: int) -> int:
         return item * self.rate
@@ -139,7 +146,7 @@ def test_what_prep_sets_and_items_read_is_found_also_beneath_decorators_and_insi
     assert left_behind(Keeps()) == ["rate", "unit"]
 
 
-def test_what_a_method_that_prep_calls_sets_and_one_that_exec_calls_reads_is_found_as_well_also_in_a_base() -> None:
+def test_what_a_method_sets_for_prep_and_one_reads_for_exec_is_found_but_not_what_items_set_for_themselves() -> None:
     assert left_behind(Calls()) == left_behind(CallsItsBase()) == ["rate"]
 
 
