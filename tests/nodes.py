@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -558,6 +559,13 @@ class Garbage(flowq.ParallelBatchNode[int, tuple[bool, int, int]]):
 
     def exec(self, item: int) -> tuple[bool, int, int]:
         return gc.isenabled(), len(gc.get_objects()), gc.get_freeze_count()
+
+
+class Imported(flowq.ParallelBatchNode[str, bool]):
+    """Whether its process has imported a module."""
+
+    def exec(self, item: str) -> bool:
+        return item in sys.modules
 
 
 class Connected(flowq.ParallelBatchNode[int, str]):

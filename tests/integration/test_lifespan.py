@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,8 @@ def test_what_a_worker_imported_is_no_matter_of_its_processes_garbage_collection
     collects, looked_at, left_out = nodes.Garbage().map([0])[0]
     assert collects
     assert left_out > 3 * looked_at
+
+
+def test_a_workers_process_parses_no_c_to_die_with_its_parent(cluster: flowq.LocalCluster) -> None:
+    assert find_spec("pycparser"), "cryptography brings it along"
+    assert nodes.Imported().map(["billiard", "pycparser"]) == [True, False]
