@@ -5,6 +5,7 @@ Exit status: 0 success, 1 the work failed, 2 wrong usage or no Redis, 130 Ctrl-C
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
+from types import ModuleType
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -53,8 +55,7 @@ class Commands(click.Group):
         """The command with this name; None if there is none."""
         for commands in self.sections.values():
             if cmd_name in commands:
-                module = import_module(f"flowq.cli.{commands[cmd_name]}")
-                command: click.Command = getattr(module, cmd_name)
+                command: click.Command = getattr(_import(f"flowq.cli.{commands[cmd_name]}"), cmd_name)
                 return command
         return None
 
@@ -108,6 +109,18 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPTED)
+
+
+def _import(name: str) -> ModuleType:
+    """The module, with all that it imports left out of collections of garbage: it stays, to the end of the process."""
+    if name in sys.modules:
+        return sys.modules[name]
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _give_up_output() -> None:
