@@ -56,11 +56,14 @@ def next_message(redis: Redis, name: str) -> tuple[list[str], int]:
     return args, envelope["headers"]["retries"]
 
 
-def slot_that_is_to_stop(producer: CeleryExecutor) -> Slot:
+@pytest.fixture
+def slot_that_is_to_stop(producer: CeleryExecutor) -> Iterator[Slot]:
     """Of a process that takes nothing without a message."""
     boards = Boards()
     boards.stop()
-    return Slot(producer.connections, "one", boards.own(0))
+    made = Slot(producer.connections, "one", boards.own(0))
+    yield made
+    made.close()
 
 
 @pytest.fixture

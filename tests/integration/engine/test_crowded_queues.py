@@ -17,7 +17,7 @@ from flowq.engine.ledger import SCHEMA_VERSION, Claimed, Ledger
 from flowq.engine.running.slot import Slot
 from flowq.worker.caretaker import SURPLUS, Caretaker
 from flowq.worker.tasks import add_tasks
-from tests.integration.engine.conftest import Clock, next_message, slot_that_is_to_stop
+from tests.integration.engine.conftest import Clock, next_message
 from tests.nodes import Square
 
 BATCHES, CHUNKS = 300, 2  # without a worker a batch has the chunks of one slot open
@@ -52,8 +52,8 @@ class Care:
 class Room:
     """Where flowq's tasks run: a process that is to stop, so that it takes nothing without a message."""
 
-    def __init__(self, producer: CeleryExecutor) -> None:
-        self._slot = slot_that_is_to_stop(producer)
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
 
     def slot(self) -> Slot:
         return self._slot
@@ -93,9 +93,13 @@ def test_a_chunk_whose_holder_is_lost_has_a_message_however_long_the_queue_is(ca
 
 
 def test_messages_sent_again_leave_a_queue_that_is_consumed(
-    producer: CeleryExecutor, redis: Redis, clock: Clock
+    producer: CeleryExecutor, redis: Redis, clock: Clock, slot_that_is_to_stop: Slot
 ) -> None:
-    care, room, app = Care(producer, redis, clock, batches=1, items=40), Room(producer), Celery(set_as_current=False)
+    care, room, app = (
+        Care(producer, redis, clock, batches=1, items=40),
+        Room(slot_that_is_to_stop),
+        Celery(set_as_current=False),
+    )
     add_tasks(app, room)
     assert [care.a_minute_later() for _ in range(3)] == [2 * CHUNKS, 3 * CHUNKS, 4 * CHUNKS]
 

@@ -68,4 +68,5 @@ def test_a_batch_with_a_sink_is_looked_after_until_its_folder_was_looked_through
     assert connections.redis.zscore(connections.keys.batches, handle.id) is not None
     end_plain(connections, read_header(connections.redis, connections.keys, handle.id))
     assert handle.state().confirmed == 0
+    slot.close()
     connections.close()

@@ -11,7 +11,8 @@ from flowq.engine.batches import Headers
 from flowq.engine.dispatch import publish_chunks
 from flowq.engine.running import rounds
 from flowq.engine.running.chunk_task import PUT_BACK, run_chunk
-from tests.integration.engine.conftest import next_message, slot_that_is_to_stop
+from flowq.engine.running.slot import Slot
+from tests.integration.engine.conftest import next_message
 from tests.nodes import Square
 
 RAN = "1 item"
@@ -25,8 +26,8 @@ def any_task_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
 class Queue:
     """Its messages, delivered one by one to a process that takes no chunk without one, as it is to stop."""
 
-    def __init__(self, producer: CeleryExecutor, redis: Redis) -> None:
-        self._redis, self._slot = redis, slot_that_is_to_stop(producer)
+    def __init__(self, producer: CeleryExecutor, slot: Slot, redis: Redis) -> None:
+        self._redis, self._slot = redis, slot
         self._list = queue_list(producer.connections.app, "flowq")
 
     def deliver(self) -> tuple[str, bool, str]:
@@ -40,8 +41,8 @@ class Queue:
 
 
 @pytest.fixture
-def queue(producer: CeleryExecutor, redis: Redis) -> Queue:
-    return Queue(producer, redis)
+def queue(producer: CeleryExecutor, slot_that_is_to_stop: Slot, redis: Redis) -> Queue:
+    return Queue(producer, slot_that_is_to_stop, redis)
 
 
 def submitted(producer: CeleryExecutor) -> str:
