@@ -29,6 +29,7 @@ def pytest_collection(session: pytest.Session) -> None:
     own = getattr(session.config, "workerinput", None)
     if own is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
+    gc.disable()
     here = Path(__file__).parent
     files = [file for file in sorted(here.rglob("test_*.py")) if file.relative_to(here).parts[0] not in collect_ignore]
     first = int(own["workerid"].removeprefix("gw")) * len(files) // own["workercount"]
@@ -40,6 +41,7 @@ def pytest_collection(session: pytest.Session) -> None:
 def pytest_collection_finish() -> None:
     """Four thousand tests and their modules live as long as the run: no collection of garbage needs to look at them."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
