@@ -188,18 +188,16 @@ def test_what_a_cluster_cannot_take_is_said_before_anything_is_started(options: 
         LocalCluster(**{"slots": 1, **options}).start()
 
 
-@pytest.mark.parametrize(
-    ("index", "kind", "said"),
-    [
+def test_a_worker_to_be_killed_that_is_not_there_is_said() -> None:
+    asked: list[tuple[Any, type[Exception], str]] = [
         (1, IndexError, "there is no worker 1: this cluster has started 1, from 0 on"),
         (-1, ValueError, "the index of a worker is 0 or more, not -1"),
         ("0", TypeError, "the index of a worker is a whole number, not '0'"),
-    ],
-)
-def test_a_worker_to_be_killed_that_is_not_there_is_said(index: Any, kind: type[Exception], said: str) -> None:
+    ]
     with LocalCluster(workers=1, slots=1, grace_s=0) as cluster:
-        with pytest.raises(kind, match=said):
-            cluster.kill_worker(index)
+        for index, kind, said in asked:
+            with pytest.raises(kind, match=said):
+                cluster.kill_worker(index)
         assert cluster.workers[0].ready
 
 
@@ -207,52 +205,54 @@ CHILDREN = {
     "exits": "sys.exit()",
     "raises": 'raise ValueError("in the child")',
     "leaves at once": "os._exit(0)",
-    "stops the cluster": "cluster.stop()\n        sys.exit()",
-    "begins a cluster of its own": "with flowq.LocalCluster(workers=0):\n            pass\n        sys.exit()",
+    "stops the cluster": "cluster.stop(); sys.exit()",
+    "begins a cluster of its own": "flowq.LocalCluster(workers=0).start().stop(); sys.exit()",
 }
 
 
-@pytest.mark.parametrize("end", CHILDREN.values(), ids=CHILDREN.keys())
-def test_a_forked_child_that_ends_leaves_the_cluster_to_its_parent(program: Start, end: str) -> None:
+def test_a_forked_child_that_ends_leaves_the_cluster_to_its_parent(program: Start) -> None:
     one = program(f"""
-import os, sys
-import flowq
-from tests import nodes
+        import os, sys
+        import flowq
+        from tests import nodes
 
-if __name__ == "__main__":
-    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"]) as cluster:
-        print(nodes.Square().map([2]), flush=True)
-        if os.fork() == 0:
-            sys.stderr.close()
-            {end.replace(chr(10) + "        ", chr(10) + "            ")}
-        os.wait()
-        print(nodes.Square().map([3]), cluster.workers[0].ready, flush=True)
-""")
+        if __name__ == "__main__":
+            with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"]) as cluster:
+                print(nodes.Square().map([2]), flush=True)
+                for name, end in {CHILDREN}.items():
+                    if os.fork() == 0:
+                        sys.stderr.close()
+                        exec(end)
+                    os.wait()
+                    print(name, nodes.Square().map([3]), cluster.workers[0].ready, flush=True)
+    """)
     assert one.line() == "[4]"
-    assert one.line() == "[9] True"
+    for name in CHILDREN:
+        assert one.line() == f"{name} [9] True"
     assert one.end()[0] == 0
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_children_of_multiprocessing_leave_the_cluster_to_its_parent(program: Start, method: str) -> None:
-    one = program(f"""
-import multiprocessing
-import flowq
-from tests import nodes
+def test_children_of_multiprocessing_leave_the_cluster_to_its_parent(program: Start) -> None:
+    one = program("""
+        import multiprocessing
+        import flowq
+        from tests import nodes
 
-if __name__ == "__main__":
-    context = multiprocessing.get_context("{method}")
-    with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"]) as cluster:
-        with context.Pool(2) as pool:
-            print(pool.map(len, ["a", "bb"]), flush=True)
-        for target in (exit, open):  # open() without a name raises
-            child = context.Process(target=target)
-            child.start()
-            child.join()
-        print(nodes.Square().map([3]), cluster.workers[0].ready, flush=True)
-""")
-    assert one.line() == "[1, 2]"
-    assert one.line() == "[9] True"
+        if __name__ == "__main__":
+            with flowq.LocalCluster(workers=1, slots=1, imports=["tests.nodes"]) as cluster:
+                for method in ("fork", "spawn", "forkserver"):
+                    context = multiprocessing.get_context(method)
+                    with context.Pool(2) as pool:
+                        print(method, pool.map(len, ["a", "bb"]), flush=True)
+                    for target in (exit, open):  # open() without a name raises
+                        child = context.Process(target=target)
+                        child.start()
+                        child.join()
+                    print(method, nodes.Square().map([3]), cluster.workers[0].ready, flush=True)
+    """)
+    for method in ("fork", "spawn", "forkserver"):
+        assert one.line() == f"{method} [1, 2]"
+        assert one.line() == f"{method} [9] True"
     assert one.end()[0] == 0
 
 

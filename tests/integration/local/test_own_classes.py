@@ -253,21 +253,21 @@ IS_SPAWNED = """
             answer.put(list(moved.map(points)))
 
     if __name__ == "__main__":
-        spawn = multiprocessing.get_context(sys.argv[1])
-        answer = spawn.Queue()
         with flowq.LocalCluster(workers=1, slots=1) as cluster:
-            process = spawn.Process(target=ask, args=(cluster.broker_url, [Point(1), Point(2)], answer))
-            process.start()
-            for _ in range(2):
-                print(answer.get(timeout=30), flush=True)
-            process.join()
+            for how in sys.argv[1:]:
+                spawn = multiprocessing.get_context(how)
+                answer = spawn.Queue()
+                process = spawn.Process(target=ask, args=(cluster.broker_url, [Point(1), Point(2)], answer))
+                process.start()
+                for _ in range(2):
+                    print(how, answer.get(timeout=30), flush=True)
+                process.join()
 """
 
 
-@pytest.mark.parametrize("how", ["spawn", "forkserver", "fork"])
-def test_a_process_that_multiprocessing_has_started_sends_the_nodes_and_classes_of_the_script(
-    tmp_path: Path, how: str
-) -> None:
+def test_a_process_that_multiprocessing_has_started_sends_the_nodes_and_classes_of_the_script(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(textwrap.dedent(IS_SPAWNED))
-    done = python("program.py", how, cwd=tmp_path)
-    assert done.stdout.splitlines() == ["[Point(x=2), Point(x=3)]"] * 2, done.stderr
+    ways = ("spawn", "forkserver", "fork")
+    done = python("program.py", *ways, cwd=tmp_path)
+    said = [f"{how} [Point(x=2), Point(x=3)]" for how in ways for _ in range(2)]
+    assert done.stdout.splitlines() == said, done.stderr
