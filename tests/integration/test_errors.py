@@ -207,7 +207,7 @@ import flowq
 def same(item):
     return item
 
-with flowq.LocalCluster(slots=1, grace_s=0):
+with flowq.LocalCluster(workers=0):
     same.map([1])
 """
 
@@ -363,18 +363,21 @@ TEAMS_PROGRAM = """
 """
 
 
-def test_a_teams_own_app_runs_its_own_tasks_and_flowqs_batches(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with EmbeddedRedis() as server, celery_worker(server.url, "--pool", "prefork", "-c", "2", log=log):
-        producer = Program(tmp_path / "producer.py", TEAMS_PROGRAM, env={"TEAM_REDIS_URL": server.url})
+@contextmanager
+def team(log: Path, activates: str = "") -> Iterator[Callable[[str], Program]]:
+    """A team's app and its worker; starts a program that has TEAM_REDIS_URL set."""
+    env, producers = {"TEAM_ACTIVATES": activates}, list[Program]()
+    with EmbeddedRedis() as server, celery_worker(server.url, "--pool", "prefork", "-c", "2", log=log, env=env):
+
+        def start(source: str) -> Program:
+            producers.append(Program(log.parent / "producer.py", source, env={"TEAM_REDIS_URL": server.url}))
+            return producers[-1]
+
         try:
-            assert [producer.line() for _ in range(3)] == ["200", "True", "True"]
-            # A program that sends with flowq's own app would send where nobody reads.
-            assert "flowq.connect(app=that_app)" in producer.line()
-            assert producer.end() == (0, "")
+            yield start
         finally:
-            producer.abandon()
-    assert "Traceback" not in log.read_text()
+            for producer in producers:
+                producer.abandon()
 
 
 def test_a_program_with_flowq_on_its_app_is_told_that_its_batches_do_not_go_to_the_apps_workers(tmp_path: Path) -> None:
@@ -416,17 +419,28 @@ SUBMITTING_TASKS_PROGRAM = """
 """
 
 
-@pytest.mark.parametrize("activates", ["", "1"], ids=["nothing active", "an executor active in the app's module"])
-def test_a_task_of_the_teams_own_sends_batches_to_the_fleet_and_an_item_runs_them_itself(
-    tmp_path: Path, activates: str
+def sends_batches_and_an_item_runs_them_itself(producer: Program) -> bool:
+    assert [producer.line() for _ in range(3)] == ["True", "True", "[[0, 1, 4], [0, 1, 4, 9]]"]
+    assert producer.line() == "Nested, Square, mapped in a task"
+    return producer.end() == (0, "")
+
+
+def test_a_teams_own_app_runs_its_own_tasks_and_flowqs_batches_and_a_task_may_send_them(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with team(log) as start:
+        assert sends_batches_and_an_item_runs_them_itself(start(SUBMITTING_TASKS_PROGRAM))
+        producer = start(TEAMS_PROGRAM)
+        assert [producer.line() for _ in range(3)] == ["200", "True", "True"]
+        # A program that sends with flowq's own app would send where nobody reads.
+        assert "flowq.connect(app=that_app)" in producer.line()
+        assert producer.end() == (0, "")
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_teams_task_sends_batches_to_the_fleet_also_with_an_executor_active_in_the_apps_module(
+    tmp_path: Path,
 ) -> None:
-    log, env = tmp_path / "log", {"TEAM_ACTIVATES": activates}
-    with EmbeddedRedis() as server, celery_worker(server.url, "--pool", "prefork", "-c", "2", log=log, env=env):
-        producer = Program(tmp_path / "producer.py", SUBMITTING_TASKS_PROGRAM, env={"TEAM_REDIS_URL": server.url})
-        try:
-            assert [producer.line() for _ in range(3)] == ["True", "True", "[[0, 1, 4], [0, 1, 4, 9]]"]
-            assert producer.line() == "Nested, Square, mapped in a task"
-            assert producer.end() == (0, "")
-        finally:
-            producer.abandon()
+    log = tmp_path / "log"
+    with team(log, activates="1") as start:
+        assert sends_batches_and_an_item_runs_them_itself(start(SUBMITTING_TASKS_PROGRAM))
     assert "Traceback" not in log.read_text()

@@ -103,18 +103,17 @@ def test_with_a_worker_there_that_knows_the_class_the_others_pass_its_chunks_on(
         assert len(log.lines("ERROR")) <= 100
 
 
-@pytest.mark.parametrize(
-    "node", [arguments.Base(2), arguments.Base(offset=2), arguments.PassesOn(2), arguments.PassesOn(offset=2)]
-)
-def test_a_node_of_other_arguments_waits_for_a_worker_that_takes_them(node: arguments.Base) -> None:
+def test_a_node_of_other_arguments_waits_for_a_worker_that_takes_them() -> None:
     known: dict[str, Any] = {"slots": 1, "imports": ["tests.newer.arguments"], "lease_s": LEASE_S}
+    given = [arguments.Base(2), arguments.Base(offset=2), arguments.PassesOn(2), arguments.PassesOn(offset=2)]
     with flowq.LocalCluster(workers=1, env={arguments.IS_OLDER: "1"}, **known) as older:
-        handle = submit(node, range(3))
+        handles = [submit(node, range(3)) for node in given]
         log = Log(older.workers[0].log_path, whole=True)
-        assert "has another constructor" in log.await_line(LEFT)
+        for handle in handles:
+            assert "has another constructor" in log.await_line(LEFT, handle.id)
         with flowq.LocalCluster(workers=1, broker_url=older.broker_url, **known):
-            assert handle.result(timeout=60) == [2, 3, 4]
-        assert (handle.state().losses, handle.state().crashes) == (0, 0)
+            assert [handle.result(timeout=60) for handle in handles] == [[2, 3, 4]] * 4
+        assert [(handle.state().losses, handle.state().crashes) for handle in handles] == [(0, 0)] * 4
 
 
 def test_a_batchflow_is_folded_where_its_classes_are_known(fleet: Fleet) -> None:
