@@ -77,7 +77,8 @@ class StreamRun:
         except NO_CRASH:
             raise
         except BaseException:  # unexpected: counted for all items that ran here, as if this process had died of it
-            await asyncio.to_thread(self._free_all)
+            # The end of a process of a stopping worker cancels this, too: as with what a dead process held, no crash.
+            await asyncio.to_thread(self._free_all, "hand" if self._slot.holds.stopping() else "crash")
             raise
         finally:
             # Whatever ended it (Redis away): no item runs here any more, so beating for the ranges must stop.
@@ -115,10 +116,10 @@ class StreamRun:
             return PARK_OVER_S
         return min(PARK_OVER_S, max(SHORT_S, PARKING_S * self._in_flight))
 
-    def _free_all(self) -> None:
+    def _free_all(self, cause: Give) -> None:
         slot, batch_id = self._slot, self._work.header.id
         for chunk_id in list(self._ranges):
-            free(slot.connections, slot.headers, batch_id, chunk_id, slot.holder, "crash")
+            free(slot.connections, slot.headers, batch_id, chunk_id, slot.holder, cause)
         self._hand_on()
 
     def _hand_on(self) -> None:

@@ -13,6 +13,7 @@ import flowq
 from flowq.client.executor import CeleryExecutor
 from flowq.engine.running.chunk_task import run_chunk
 from flowq.engine.running.slot import Slot
+from flowq.worker.boards import Boards
 
 N = 60
 begun: list[int] = []
@@ -34,10 +35,15 @@ class Interrupted(flowq.ParallelBatchNode[int, int]):
         return item
 
 
+@pytest.fixture
+def what() -> type[BaseException]:
+    return TooLate
+
+
 @pytest.fixture(autouse=True)
-def _limit() -> Iterator[None]:
+def _limit(what: type[BaseException]) -> Iterator[None]:
     def raises(number: int, frame: FrameType | None) -> None:
-        raise TooLate
+        raise what
 
     before = signal.signal(signal.SIGALRM, raises)
     begun.clear()
@@ -50,6 +56,20 @@ def test_all_ranges_of_an_interrupted_process_are_given_back(producer: CeleryExe
     assert run_chunk(slot, handle.id, "0:0-10") == "broke off: TooLate: "
     assert len(begun) == 20
     assert not handle.held(), "nothing runs here any more"
+    handle.cancel()
+
+
+@pytest.mark.parametrize("what", [SystemExit])
+def test_items_that_outlast_a_stopping_worker_are_given_back_and_count_no_crash(producer: CeleryExecutor) -> None:
+    boards = Boards()
+    slot = Slot(producer.connections, "one", boards.own(0))
+    handle = producer.submit(Interrupted(chunk_size=10, in_flight=20).job(range(N)))
+    with pytest.raises(SystemExit):
+        run_chunk(slot, handle.id, "0:0-10")
+    boards.stop()
+    slot.close()
+    state = handle.state()
+    assert (handle.held(), state.crashes, state.losses) == ({}, 0, 0)
     handle.cancel()
 
 
