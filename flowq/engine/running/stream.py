@@ -99,7 +99,7 @@ class StreamRun:
         try:
             while not running.done():
                 await asyncio.wait([running], timeout=COMMIT_S)
-                await self._heed_pause()
+                await self._leave_rest()
                 await self._commit_finished(final=False)
                 if self._closed:
                     break
@@ -140,8 +140,10 @@ class StreamRun:
                 for index, item in enumerate(items, held.given):
                     if self._closed or self._slot.holds.stopping():
                         return
-                    # Behind a gate a range may take any time: others get their turn.
+                    # Behind a gate a range may take any time, as may what runs here: others get the rest of it.
                     if self._work.gate is not None and await self._is_over():
+                        held.left = True
+                        await self._let_others()
                         return
                     if held.left:
                         break
@@ -200,12 +202,12 @@ class StreamRun:
         self._places.starved, self._places.crowded = False, self._limited
         await _to_its_end(asyncio.to_thread(self._hand_on))
 
-    async def _heed_pause(self) -> None:
-        """If the batch is paused, give up the items of held ranges that have not begun."""
+    async def _leave_rest(self) -> None:
+        """If the batch is paused or the worker is stopping, give up the items of held ranges that have not begun."""
         begins = [held for held in self._ranges.values() if held.given < held.stop]
         if not begins:
             return
-        if await asyncio.to_thread(self._is_paused):
+        if self._slot.holds.stopping() or await asyncio.to_thread(self._is_paused):
             for held in begins:
                 held.left = True
 

@@ -49,17 +49,3 @@ def test_a_paused_range_of_any_length_is_left_and_gone_on_with_later(
     (chunk,) = producer.connections.redis.hkeys(producer.connections.keys.of(handle.id, "open"))
     run_chunk(slot, handle.id, chunk.decode())
     assert len(handle.result(timeout=10)) == begun() == N
-
-
-def test_a_range_that_was_left_is_for_others_while_a_slow_item_of_it_runs(
-    producer: CeleryExecutor, slot: Slot, beside: ThreadPoolExecutor, tmp_path: Path
-) -> None:
-    path = tmp_path / "began"
-    node = AsyncBegan(str(path), slow_s=3.0, in_flight=2, chunk_size=N)
-    handle: BatchHandle[Any] = producer.submit(node.job([1] + [0] * (N - 1)))
-    running: Future[str] = beside.submit(run_chunk, slot, handle.id, f"0:0-{N}")
-    until(lambda: path.exists() and len(path.read_text().splitlines()) > 5, 10, "some run")
-    handle.pause()
-    until(lambda: set(handle.held()) == {"0:0-1~1"}, 5, "the rest is given back")
-    assert not running.done()
-    handle.cancel()
