@@ -49,6 +49,8 @@ ENDS_PROCESS = (SystemExit, KeyboardInterrupt)
 """Exceptions that end the process; its main process then gives back what this one held."""
 NO_CRASH = (BatchLost, DecodeError, *REDIS_ERRORS, *ENDS_PROCESS)
 """Exceptions that may end a chunk's run and are not caused by an item. Any other counts as a crash."""
+ENDS_WITHIN_S = 2.0
+"""How long the end of a process waits for what it cancels in its event loop; threads cannot be cancelled."""
 RECOGNISED = 256
 """Batches whose birth this process remembers: more than it caches anything of."""
 
@@ -219,14 +221,30 @@ class Slot:
         return Work(header, node, policy, runner, node.in_flight(), journeys, gate, sink, refused)
 
     def close(self) -> None:
-        """Exit the lifespans and write the last figures, when the process ends."""
+        """Exit the lifespans and write the last figures, when the process ends.
+
+        What still runs in the event loop is cancelled. What does not end soon, as no thread does, ends with the
+        process, and the main process gives back what this one holds.
+        """
         self.meter.write()
         self._templates.close()
-        if self._loop is not None:
-            self._loop.close()
+        if self._loop is not None and self._loop.run(_all_end(ENDS_WITHIN_S)):
+            self._loop.get_loop().close()  # the Runner's own close waits for every thread
+            asyncio.set_event_loop(None)
             self._loop = None
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+async def _all_end(within_s: float) -> bool:
+    """Cancel all other tasks of this loop; returns whether they have ended within *within_s* seconds."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others and (await asyncio.wait(others, timeout=within_s))[1]:
+        return False
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    return True

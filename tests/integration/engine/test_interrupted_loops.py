@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -11,12 +12,14 @@ import pytest
 
 import flowq
 from flowq.client.executor import CeleryExecutor
+from flowq.engine.running import slot as slots
 from flowq.engine.running.chunk_task import run_chunk
 from flowq.engine.running.slot import Slot
 from flowq.worker.boards import Boards
 
 N = 60
 begun: list[int] = []
+may_end = threading.Event()
 
 
 class TooLate(Exception):
@@ -70,6 +73,34 @@ def test_items_that_outlast_a_stopping_worker_are_given_back_and_count_no_crash(
     slot.close()
     state = handle.state()
     assert (handle.held(), state.crashes, state.losses) == ({}, 0, 0)
+    handle.cancel()
+
+
+class Blocking(flowq.ParallelBatchNode[int, int]):
+    """Its first item has the loop interrupted; all wait in threads, which nothing can interrupt."""
+
+    def exec(self, item: int) -> int:
+        if item == 0:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+        may_end.wait(5)
+        return item
+
+
+@pytest.mark.parametrize("what", [SystemExit])
+def test_the_end_of_a_process_waits_for_no_thread_and_leaves_what_it_holds_to_its_main_process(
+    producer: CeleryExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "ENDS_WITHIN_S", 0.1)
+    boards = Boards()
+    slot = Slot(producer.connections, "one", boards.own(0))
+    handle = producer.submit(Blocking(chunk_size=2, in_flight=2).job(range(2)))
+    with pytest.raises(SystemExit):
+        run_chunk(slot, handle.id, "0:0-2")
+    slot.close()
+    (board,) = boards.used()
+    assert [chunk for _, chunk, _ in board.held] == ["0:0-2"]
+    may_end.set()
+    slot.close()
     handle.cancel()
 
 
