@@ -10,11 +10,10 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from difflib import get_close_matches
 from importlib import import_module
-from types import ModuleType
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -55,7 +54,9 @@ class Commands(click.Group):
         """The command with this name; None if there is none."""
         for commands in self.sections.values():
             if cmd_name in commands:
-                command: click.Command = getattr(_import(f"flowq.cli.{commands[cmd_name]}"), cmd_name)
+                name = f"flowq.cli.{commands[cmd_name]}"
+                with nullcontext() if name in sys.modules else lasting_imports():
+                    command: click.Command = getattr(import_module(name), cmd_name)
                 return command
         return None
 
@@ -111,13 +112,12 @@ class Commands(click.Group):
             sys.exit(INTERRUPTED)
 
 
-def _import(name: str) -> ModuleType:
-    """The module, with all that it imports left out of collections of garbage: it stays, to the end of the process."""
-    if name in sys.modules:
-        return sys.modules[name]
+@contextmanager
+def lasting_imports() -> Iterator[None]:
+    """Leaves what is imported in the block out of collections of garbage: it stays, to the end of the process."""
     gc.disable()
     try:
-        return import_module(name)
+        yield
     finally:
         gc.freeze()
         gc.enable()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import sys
 
 import click
 
-from flowq.cli.group import Mistake, imports_option, queues_option
+from flowq.cli.group import Mistake, imports_option, lasting_imports, queues_option
 from flowq.core.given import require_text
 from flowq.errors import FlowqError
 from flowq.portable import format_traceback
@@ -30,11 +29,8 @@ def worker(
 
     At Ctrl-C or SIGTERM, running items get FLOWQ_SOFT_SHUTDOWN_S seconds to finish.
     """
-    gc.disable()  # what is imported stays: no collection of garbage needs to look at it, now or later
-    from flowq.worker.app import build_worker_app  # no other command needs a worker's imports
-
-    gc.freeze()
-    gc.enable()
+    with lasting_imports():
+        from flowq.worker.app import build_worker_app  # no other command needs a worker's imports
 
     settings = Settings()
     try:
