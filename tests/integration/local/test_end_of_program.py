@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,16 @@ def test_a_forked_child_can_have_a_server_of_its_own(program: Start, all_end: Al
     assert all_end([int(pid)])
 
 
+@pytest.fixture
+def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Temporary folders of this test and its programs are made where no other program looks for abandoned ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
+
+
+@pytest.mark.usefixtures("own_temporary_folder")
 def test_what_a_killed_program_left_is_removed_by_the_next(program: Start) -> None:
     killed, alive = program(HOLDS_A_SERVER), program(HOLDS_A_SERVER)
     (_, abandoned), (held_pid, held) = pid_and_folder(killed), pid_and_folder(alive)
