@@ -39,13 +39,15 @@ def set_outside(node: Node[Any, Any], *, is_whole: bool) -> list[str]:
         is_whole: its ``prep`` and ``post`` run on workers, too.
     """
     own, cls = vars(node), _class_of(node)
-    sources = [(name, source) for name, source in _sources(cls, is_whole).items() if name in own]
-    if not sources:
-        return []
-    args, kwargs = node._arguments
-    given = inspect.signature(cls.__init__).bind(node, *args, **kwargs)
-    given.apply_defaults()
-    return sorted(name for name, source in sources if source is None or own[name] is not given.arguments[source])
+    sources = {name: source for name, source in _sources(cls, is_whole).items() if name in own}
+    taken = {name: source for name, source in sources.items() if source is not None}
+    found = sources.keys() - taken.keys()
+    if taken:
+        args, kwargs = node._arguments
+        given = inspect.signature(cls.__init__).bind(node, *args, **kwargs)
+        given.apply_defaults()
+        found |= {name for name, parameter in taken.items() if own[name] is not given.arguments[parameter]}
+    return sorted(found)
 
 
 def _class_of(node: Node[Any, Any]) -> Any:

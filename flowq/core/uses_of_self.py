@@ -57,7 +57,11 @@ def codes(member: Any) -> list[types.CodeType]:
 
 
 def set_to_parameters(constructor: Any) -> dict[str, str]:
-    """The attributes that *constructor* sets to a parameter as it is, each with that parameter's name."""
+    """The attributes that *constructor* sets to a parameter as it is, each with that parameter's name; none beneath a
+    decorator, which may pass other arguments.
+    """
+    if hasattr(constructor, "__wrapped__"):
+        return {}
     found: dict[str, str] = {}
     for code in codes(constructor):
         steps = [*dis.get_instructions(code)]

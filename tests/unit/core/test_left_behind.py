@@ -137,6 +137,26 @@ class Declared(flowq.ParallelBatchNode[int, int]):
         return item * self.factor + len(self.seen)
 
 
+def passes_a_factor(fn: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(fn)
+    def made(self: Any, **options: Any) -> None:
+        fn(self, 7, **options)
+
+    return made
+
+
+class IsPassed(flowq.ParallelBatchNode[int, int]):
+    mode = "plain"
+
+    @passes_a_factor
+    def __init__(self, factor: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.factor = factor
+
+    def exec(self, item: int) -> int:
+        return item * self.factor + len(self.mode)
+
+
 def helped(node: Any, item: int) -> int:
     node.mode = "helped"
     return item + len(node.mode)
@@ -189,6 +209,13 @@ def test_what_a_constructor_hands_to_that_of_its_base_is_not_found_but_what_no_c
     assert set_outside(node, is_whole=False) == []
     node.extra = node.factor = 5  # type: ignore[attr-defined]
     assert set_outside(node, is_whole=False) == ["extra"]
+
+
+def test_what_a_constructor_beneath_a_decorator_sets_to_a_parameter_is_not_found() -> None:
+    node = IsPassed()
+    assert set_outside(node, is_whole=False) == []
+    node.factor, node.mode = 3, "another"
+    assert set_outside(node, is_whole=False) == ["mode"]
 
 
 def test_a_field_of_a_dataclass_that_is_set_later_is_found() -> None:
