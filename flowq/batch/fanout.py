@@ -374,3 +374,8 @@ class Fanout(Node[Item, Result]):
             on_error: for this batch, instead of the node's.
         """
         return active().submit(self.job(items, *others, key=key, label=label, limit=limit, on_error=on_error))
+
+
+def sent_to_workers(nodes: Iterable[Node[Any, Any]]) -> list[Fanout[Any, Any]]:
+    """Those of *nodes* whose items run on workers, where there are any."""
+    return [node for node in nodes if isinstance(node, Fanout) and not node.is_local]

@@ -11,7 +11,7 @@ from typing import Any
 
 from flowq.batch.async_items import AsyncItems
 from flowq.batch.executor import BatchJob
-from flowq.batch.fanout import Fanout
+from flowq.batch.fanout import sent_to_workers
 from flowq.batch.items import Items
 from flowq.batch.naming import new_batch_id
 from flowq.batch.own_thread import own_thread
@@ -282,9 +282,6 @@ def _some_know(wanted: set[str], workers: Iterable[WorkerRecord]) -> bool:
 
 def _queues_of(node: Node[Any, Any], own: str) -> list[str]:
     """The queue of *node*'s batch, *own*, and those of the batches that its items start."""
-    return list(dict.fromkeys([own, *(one.policy().queue or own for one in _inner(node))]))
-
-
-def _inner(node: Node[Any, Any]) -> list[Fanout[Any, Any]]:
-    """The nodes whose batches the items of *node* start on workers."""
-    return [one for one in reachable(node.start_node) if isinstance(one, Fanout) and not one.is_local]
+    return list(
+        dict.fromkeys([own, *(one.policy().queue or own for one in sent_to_workers(reachable(node.start_node)))])
+    )

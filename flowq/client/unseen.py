@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from flowq.batch.executor import BatchJob
-from flowq.batch.fanout import Fanout
+from flowq.batch.fanout import sent_to_workers
 from flowq.core.graph import reachable
 from flowq.core.left_behind import left_behind, set_outside
 
@@ -15,8 +15,7 @@ def warn_of_unseen(job: BatchJob) -> None:
     items would silently run with that.
     """
     inside = reachable(job.node.start_node)
-    batches = [one for one in inside if isinstance(one, Fanout) and not one.is_local]
-    for node in [*([job.node] if job.after_prep else ()), *batches]:
+    for node in [*([job.node] if job.after_prep else ()), *sent_to_workers(inside)]:
         for name in left_behind(node):
             _warn(
                 f"prep of {node.name} sets self.{name}, which its items read: workers make the node of its "

@@ -77,6 +77,11 @@ def function_of(fn: Callable[..., Any]) -> Callable[..., Any]:
             return call if isinstance(call, types.FunctionType) else fn
 
 
+def is_flowqs(method: Any) -> bool:
+    """Whether a method or class is of flowq, not of its user."""
+    return str(getattr(function_of(method), "__module__", "")).partition(".")[0] == "flowq"
+
+
 def owner_of(fn: Callable[..., Any]) -> Any:
     """The object that *fn* is a bound method of, also through partials; None for a plain function."""
     while isinstance(fn, functools.partial):

@@ -9,8 +9,8 @@ import inspect
 import types
 from typing import TYPE_CHECKING, Any
 
-from flowq.core.uncalled import is_flowqs
-from flowq.core.uses_of_self import codes, set_to_parameters, used, uses_in
+from flowq.core.callables import is_flowqs
+from flowq.core.uses_of_self import codes, codes_in, set_to_parameters, used, uses_in
 
 if TYPE_CHECKING:
     from flowq.core.node import Node
@@ -65,8 +65,7 @@ def _sources(cls: Any, is_whole: bool) -> dict[str, str | None]:
     """The attributes that *cls* reads on workers, each with the parameter of the constructor that it is set to; None:
     no code of the class sets it.
     """
-    members = [member for base in cls.__mro__ for member in vars(base).values()]
-    stores = [name for member in members for code in codes(member) for use, name in uses_in(code) if use == "set"]
+    stores = [name for code in codes_in(cls.__mro__) for use, name in uses_in(code) if use == "set"]
     of_flowq = {name for base in cls.__mro__ if is_flowqs(base) for name in vars(base)}
     parameters, is_open = set_to_parameters(cls.__init__), _may_set_others(cls)
     found: dict[str, str | None] = {}
@@ -81,12 +80,9 @@ def _sources(cls: Any, is_whole: bool) -> dict[str, str | None]:
 def _may_set_others(cls: type) -> bool:
     """Whether attributes may be set within *cls* that its code does not name."""
     own = [base for base in cls.__mro__ if base is not object and not is_flowqs(base)]
-    methods = [code for base in own for member in vars(base).values() for code in codes(member)]
-    return (
-        any("__init__" in vars(base) and not codes(vars(base)["__init__"]) for base in own)
-        or any(_BY_NAME & {*code.co_names} for code in methods)
-        or any(use == "other" for code in methods for use, _ in uses_in(code))
-    )
+    if any("__init__" in vars(base) and not codes(vars(base)["__init__"]) for base in own):
+        return True
+    return any(_BY_NAME & {*code.co_names} or any(use == "other" for use, _ in uses_in(code)) for code in codes_in(own))
 
 
 def _is_computed(cls: type, name: str) -> bool:

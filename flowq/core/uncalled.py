@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
-from flowq.core.callables import function_of
+from flowq.core.callables import is_flowqs
 
 
 def uncalled(cls: type[Any], phases: Sequence[str]) -> tuple[str, ...]:
@@ -35,11 +35,6 @@ def said_of(cls: type[Any], phases: Sequence[str]) -> str:
 
 def _ported(phase: str) -> str:
     return f"{phase}_async"
-
-
-def is_flowqs(method: Any) -> bool:
-    """Whether a method or class is of flowq, not of its user."""
-    return str(getattr(function_of(method), "__module__", "")).partition(".")[0] == "flowq"
 
 
 def _names_in_the_methods(cls: type[Any], without: set[str]) -> Iterator[str]:

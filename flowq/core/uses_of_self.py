@@ -56,6 +56,13 @@ def codes(member: Any) -> list[types.CodeType]:
     return [member.__code__] if isinstance(member, types.FunctionType) and member.__code__.co_argcount else []
 
 
+def codes_in(classes: Iterable[type]) -> Iterator[types.CodeType]:
+    """The ``codes`` of all members that *classes* define themselves."""
+    for cls in classes:
+        for member in vars(cls).values():
+            yield from codes(member)
+
+
 def set_to_parameters(constructor: Any) -> dict[str, str]:
     """The attributes that *constructor* sets to a parameter as it is, each with that parameter's name; none beneath a
     decorator, which may pass other arguments.
@@ -68,14 +75,9 @@ def set_to_parameters(constructor: Any) -> dict[str, str]:
         changed = {step.argval for step in steps if step.opname in ("STORE_FAST", "STORE_DEREF")}
         parameters = {*code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]} - changed
         for value, own, act in zip(steps, steps[1:], steps[2:], strict=False):
-            is_parameter = value.opname in _LOADS and value.argval in parameters
-            # With a jump to here, the value may be another one.
-            if (
-                is_parameter
-                and own.argval == code.co_varnames[0]
-                and not own.is_jump_target
-                and act.opname == "STORE_ATTR"
-            ):
+            sets = own.argval == code.co_varnames[0] and act.opname == "STORE_ATTR"
+            # With a jump to *own*, the value may be another one.
+            if sets and not own.is_jump_target and value.opname in _LOADS and value.argval in parameters:
                 found[act.argval] = value.argval
     return found
 

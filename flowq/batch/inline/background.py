@@ -42,7 +42,7 @@ class Background(threading.Thread):
         super().__init__(target=run, name=f"flowq-{kind}-{what.id}")
         self.what, self.stands = what, stands
 
-    def end_with_program(self) -> None:
+    def cancel(self) -> None:
         """Cancel what it runs, as the program has failed."""
         _log.warning(
             "the program ends before %s has ended, and cancels it: what runs of it ends first, unless you press Ctrl-C",
@@ -70,7 +70,7 @@ def _finish() -> None:
         )
     if has_failed():
         for one in working:
-            one.end_with_program()
+            one.cancel()
     for one in working:
         while one.is_alive() and not one.stands():
             one.join(LOOK_EVERY_S)

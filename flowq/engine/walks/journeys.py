@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from flowq.batch.batchflow import BatchFlow
 from flowq.batch.executor import UNENDED, BatchJob
-from flowq.batch.fanout import Fanout
+from flowq.batch.fanout import Fanout, sent_to_workers
 from flowq.batch.items import Items
 from flowq.batch.journey import BatchJourney
 from flowq.batch.naming import new_batch_id
@@ -293,4 +293,4 @@ class ItemJourney(BatchJourney):
 
 def may_be_left(flow: BatchFlow) -> bool:
     """Whether an item's walk over *flow* may have to wait for a batch of its own."""
-    return any(isinstance(node, Fanout) and not node.is_local for node in reachable(flow.start_node))
+    return bool(sent_to_workers(reachable(flow.start_node)))
